@@ -1,0 +1,3 @@
+//! Room `loudhailer`.
+
+fn main() {}
