@@ -5,6 +5,7 @@
 
 mod ids;
 mod mask;
+mod nearest;
 mod page;
 mod problem;
 mod time;
@@ -14,6 +15,7 @@ pub use ids::{
     NotificationId, OrganisationId, RequestId, ResourceId, RouteId, RunId, SessionId, SignalId, UserId, WorkspaceId,
 };
 pub use mask::{mask_email, mask_phone, mask_text};
+pub use nearest::nearest;
 pub use page::{Cursor, Page, PageRequest};
 pub use problem::{Explain, Problem, ProblemKind};
 pub use secrecy::{ExposeSecret, SecretSlice, SecretString};

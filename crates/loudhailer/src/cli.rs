@@ -1,0 +1,306 @@
+//! The command line: what can be typed, with an example for each command.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Critical alerting and SMS, self-hosted, in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "loudhailer", version, about, max_term_width = 100, after_help = "Start here: loudhailer demo")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Every command of the product.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole product on this machine, with a simulated carrier and handsets in the browser
+    #[command(after_help = "Example: loudhailer demo --data ./demo-data")]
+    Demo(Demo),
+    /// Write a commented loudhailer.toml and a key file; never overwrites
+    #[command(after_help = "Example: loudhailer init --dir /etc/loudhailer --self-signed localhost")]
+    Init(Init),
+    /// Run the server
+    #[command(after_help = "Example: loudhailer serve --config /etc/loudhailer/loudhailer.toml")]
+    Serve(Serve),
+    /// Make the stored resources equal to a file, and print the difference
+    #[command(after_help = "Examples:\n  loudhailer apply -f resources.yaml --dry-run\n  loudhailer apply -f resources.yaml --config loudhailer.toml   (server stopped)")]
+    Apply(Apply),
+    /// Print the stored resources as a file for apply, without secrets
+    #[command(after_help = "Example: loudhailer export --kind groups > groups.yaml")]
+    Export(Export),
+    /// Print the versions of one resource
+    #[command(after_help = "Example: loudhailer history groups demo/on-call")]
+    History(History),
+    /// Bring an earlier version of one resource back, as a new version
+    #[command(after_help = "Example: loudhailer restore-version groups demo/on-call 3")]
+    RestoreVersion(RestoreVersion),
+    /// Print a new one-time set-up link; on this machine only
+    #[command(after_help = "Example: loudhailer setup-link --config /etc/loudhailer/loudhailer.toml")]
+    SetupLink(Local),
+    /// Run the simulated carrier as a process of its own
+    #[command(after_help = "Example: loudhailer simulator --listen 127.0.0.1:2775 --allow-plaintext --ledger ledger.jsonl")]
+    Simulator(Simulator),
+    /// Send one text message over a running server
+    #[command(after_help = "Example: loudhailer send --to +447700900117 --text 'Tea is ready'")]
+    Send(Send),
+    /// Send one signal to a running server
+    #[command(after_help = "Example: loudhailer signal --url https://localhost:8443/signals/… title='Disk full' priority=high")]
+    Signal(Signal),
+    /// Bring the database's tables up to date, without starting the server
+    #[command(after_help = "Example: loudhailer migrate --config loudhailer.toml")]
+    Migrate(Local),
+    /// Check configuration, keys, certificate and database, and say what is wrong
+    #[command(after_help = "Example: loudhailer check --config loudhailer.toml")]
+    Check(Local),
+    /// The audit log
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Measure this machine: signals, messages, signal to submit
+    #[command(after_help = "Example: loudhailer bench --messages 100000")]
+    Bench(Bench),
+    /// Run customers' templates; started by the server, not by people
+    #[command(hide = true)]
+    SandboxWorker,
+}
+
+/// `loudhailer demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Where the demo keeps its database, keys and secrets
+    #[arg(long, default_value = "demo-data", value_name = "DIR")]
+    pub data: PathBuf,
+    /// Address of the console and the API; port 0 picks a free one
+    #[arg(long, default_value = "127.0.0.1:8443", value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// Address for SMPP over TLS
+    #[arg(long, default_value = "127.0.0.1:2776", value_name = "ADDR")]
+    pub smpp_tls: SocketAddr,
+    /// Allow addresses that other machines can reach
+    #[arg(long)]
+    pub expose: bool,
+    /// Print one line of JSON when everything answers, and nothing else
+    #[arg(long)]
+    pub json: bool,
+    /// Use this database instead of the embedded one
+    #[arg(long, value_name = "URL", hide = true)]
+    pub database: Option<String>,
+}
+
+/// `loudhailer init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Where to write
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Also write a self-signed certificate for this host name
+    #[arg(long, value_name = "HOST")]
+    pub self_signed: Option<String>,
+}
+
+/// `loudhailer serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// Commands that work on the machine itself.
+#[derive(Debug, Args)]
+pub struct Local {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// Where the server is: a running one, or the database itself while no server holds it.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// The running server
+    #[arg(long, env = "LOUDHAILER_URL", value_name = "URL", global = false)]
+    pub url: Option<String>,
+    /// A file with the access token; LOUDHAILER_TOKEN holds the token itself
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// The certificate authority of the server, as PEM
+    #[arg(long, env = "LOUDHAILER_CA", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Work on this machine's database instead; only while no server runs on it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "token_file"])]
+    pub config: Option<PathBuf>,
+}
+
+/// `loudhailer apply`.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// The resources, as YAML
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub file: PathBuf,
+    /// Print the difference and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Why: kept in the history of each resource
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Change a controlled production workspace without a change request, for this reason; audited
+    #[arg(long, value_name = "REASON", requires = "config")]
+    pub break_glass: Option<String>,
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `loudhailer export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Only this kind, such as groups; may be given several times
+    #[arg(long, value_name = "KIND")]
+    pub kind: Vec<String>,
+    /// Only this workspace
+    #[arg(long, value_name = "SLUG")]
+    pub workspace: Option<String>,
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `loudhailer history`.
+#[derive(Debug, Args)]
+pub struct History {
+    /// The kind, such as groups
+    pub kind: String,
+    /// The name; WORKSPACE/NAME for what belongs to a workspace
+    pub name: String,
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `loudhailer restore-version`.
+#[derive(Debug, Args)]
+pub struct RestoreVersion {
+    /// The kind, such as groups
+    pub kind: String,
+    /// The name; WORKSPACE/NAME for what belongs to a workspace
+    pub name: String,
+    /// The version to bring back
+    pub version: i64,
+    /// Why: kept in the history
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `loudhailer simulator`.
+#[derive(Debug, Args)]
+pub struct Simulator {
+    /// Where carriers' clients connect
+    #[arg(long, value_name = "ADDR")]
+    pub listen: SocketAddr,
+    /// Certificate and key, as PEM files; without them --allow-plaintext is needed
+    #[arg(long, num_args = 2, value_names = ["CERT", "KEY"])]
+    pub tls: Option<Vec<PathBuf>>,
+    /// Take connections in clear text
+    #[arg(long, conflicts_with = "tls")]
+    pub allow_plaintext: bool,
+    /// One line of JSON for each submit
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// How to behave, as JSON: latency, loss, rejection, throttling, receipts
+    #[arg(long, value_name = "FILE")]
+    pub behaviour: Option<PathBuf>,
+    /// A socket for the handsets: made with mode 0600
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
+    /// The only account that may bind; any may when absent
+    #[arg(long, value_name = "NAME")]
+    pub system_id: Option<String>,
+    /// A file with that account's password; LOUDHAILER_SIMULATOR_PASSWORD holds the password itself
+    #[arg(long, value_name = "FILE", requires = "system_id")]
+    pub password_file: Option<PathBuf>,
+}
+
+/// `loudhailer send`.
+#[derive(Debug, Args)]
+pub struct Send {
+    /// The number, international
+    #[arg(long, value_name = "NUMBER")]
+    pub to: String,
+    /// The text
+    #[arg(long, value_name = "TEXT")]
+    pub text: String,
+    /// The sender it appears from
+    #[arg(long, value_name = "SENDER")]
+    pub source: Option<String>,
+    /// The workspace that sends
+    #[arg(long, default_value = "demo", env = "LOUDHAILER_WORKSPACE", value_name = "SLUG")]
+    pub workspace: String,
+    /// Where.
+    #[command(flatten)]
+    pub target: Remote,
+}
+
+/// `loudhailer signal`.
+#[derive(Debug, Args)]
+pub struct Signal {
+    /// The integration's URL
+    #[arg(long, env = "LOUDHAILER_SIGNAL_URL", value_name = "URL")]
+    pub url: String,
+    /// The certificate authority of the server, as PEM
+    #[arg(long, env = "LOUDHAILER_CA", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// A file with the access token, for integrations that want an API key
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// A file with the body, as JSON; - for standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "fields")]
+    pub body: Option<PathBuf>,
+    /// Fields of the signal, as NAME=VALUE
+    #[arg(value_name = "NAME=VALUE", required_unless_present = "body")]
+    pub fields: Vec<String>,
+}
+
+/// A running server.
+#[derive(Debug, Args)]
+pub struct Remote {
+    /// The running server
+    #[arg(long, env = "LOUDHAILER_URL", value_name = "URL")]
+    pub url: String,
+    /// A file with the access token; LOUDHAILER_TOKEN holds the token itself
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// The certificate authority of the server, as PEM
+    #[arg(long, env = "LOUDHAILER_CA", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+/// `loudhailer audit`.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Walk the chain and name the first entry that was altered, removed or reordered
+    #[command(after_help = "Example: loudhailer audit verify --config loudhailer.toml")]
+    Verify(Target),
+}
+
+/// `loudhailer bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Messages to send
+    #[arg(long, default_value_t = 50_000)]
+    pub messages: u64,
+    /// Signals to raise
+    #[arg(long, default_value_t = 3_000)]
+    pub signals: u64,
+    /// Use this database instead of an embedded one in a temporary directory
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,366 @@
+//! `loudhailer.toml`: one file, one section each, with each key settable from the environment as
+//! `LOUDHAILER_SECTION_KEY`. An unknown key is an error that names it and its nearest neighbour.
+//! A key that holds a secret may be given as `KEY_file` instead, never both.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use base::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+
+/// What is wrong with the configuration, in words for the person who wrote it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is no TOML.
+    #[error("{path} is not valid TOML: {message}")]
+    Syntax {
+        /// The file.
+        path: String,
+        /// Where and why.
+        message: String,
+    },
+    /// A key that does not exist.
+    #[error("unknown key {key}; did you mean {nearest}?")]
+    UnknownKey {
+        /// The key as written.
+        key: String,
+        /// What was probably meant.
+        nearest: String,
+    },
+    /// A value that cannot be.
+    #[error("{key}: {remedy}")]
+    Value {
+        /// The key.
+        key: String,
+        /// What is expected.
+        remedy: String,
+    },
+}
+
+/// Each section and its keys; keys ending in `!` hold secrets and may be given as `KEY_file`.
+const KEYS: &[(&str, &[&str])] = &[
+    ("server", &["listen", "public_url", "trusted_proxies", "security_contact"]),
+    ("tls", &["cert", "key", "client_ca"]),
+    ("database", &["url!"]),
+    ("keys", &["file"]),
+    ("smpp", &["listen_tls", "listen_plain"]),
+    ("log", &["format", "level"]),
+];
+
+/// The whole configuration.
+#[derive(Debug, Deserialize)]
+pub struct Config {
+    /// The HTTPS server.
+    #[serde(default)]
+    pub server: Server,
+    /// Its certificate.
+    pub tls: Tls,
+    /// Where the data is.
+    pub database: Database,
+    /// Where the key file is.
+    pub keys: Keys,
+    /// SMPP for applications.
+    #[serde(default)]
+    pub smpp: Smpp,
+    /// What is logged and how.
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// `[server]`
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub struct Server {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The one address under which people and programs reach this server; links are made from it alone.
+    pub public_url: String,
+    /// Addresses whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<String>,
+    /// Where a finder of a weakness should write, for `/.well-known/security.txt`.
+    pub security_contact: String,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 8443)),
+            public_url: String::new(),
+            trusted_proxies: Vec::new(),
+            security_contact: String::new(),
+        }
+    }
+}
+
+/// `[tls]`
+#[derive(Debug, Deserialize)]
+pub struct Tls {
+    /// Certificate chain, PEM.
+    pub cert: PathBuf,
+    /// Private key, PEM.
+    pub key: PathBuf,
+    /// Authority whose client certificates are accepted, PEM.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// `[database]`
+#[derive(Debug, Deserialize)]
+pub struct Database {
+    /// `sqlite:PATH` or `postgres://…`; may hold a password.
+    pub url: SecretString,
+}
+
+/// `[keys]`
+#[derive(Debug, Deserialize)]
+pub struct Keys {
+    /// The key file, mode 0600.
+    pub file: PathBuf,
+}
+
+/// `[smpp]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Smpp {
+    /// Where applications bind over TLS.
+    pub listen_tls: Option<SocketAddr>,
+    /// Where applications bind in clear text; off unless set.
+    pub listen_plain: Option<SocketAddr>,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Log {
+    /// `text` or `json`.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug` or a filter such as `info,carriers=debug`.
+    pub level: String,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".into() }
+    }
+}
+
+/// The configuration in `path`, with what the environment overrides. The environment comes in as pairs,
+/// so that this is the one reader of it and tests pass strings.
+pub fn load(path: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, Error> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: shown.clone(), source })?;
+    let config = parse(&shown, &text, environment)?;
+    let here = path.parent().unwrap_or(Path::new("."));
+    Ok(config.resolved(here))
+}
+
+fn parse(
+    shown: &str,
+    text: &str,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Config, Error> {
+    let mut table: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| Error::Syntax { path: shown.into(), message: error.to_string() })?;
+    overlay(&mut table, environment)?;
+    check_keys(&table)?;
+    read_secret_files(&mut table)?;
+    Config::deserialize(toml::Value::Table(table))
+        .map_err(|error| Error::Syntax { path: shown.into(), message: error.to_string() })?
+        .validated()
+}
+
+/// Puts `LOUDHAILER_SECTION_KEY` variables over the file's values.
+fn overlay(table: &mut toml::Table, environment: impl IntoIterator<Item = (String, String)>) -> Result<(), Error> {
+    for (variable, value) in environment {
+        let Some(rest) = variable.strip_prefix("LOUDHAILER_") else { continue };
+        let lower = rest.to_ascii_lowercase();
+        let Some((section, key)) = KEYS
+            .iter()
+            .find_map(|(section, _)| Some((*section, lower.strip_prefix(section)?.strip_prefix('_')?.to_owned())))
+        else {
+            continue;
+        };
+        let entry = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let toml::Value::Table(section_table) = entry else {
+            return Err(Error::Value { key: section.into(), remedy: format!("write it as a section, [{section}]") });
+        };
+        let value = if key == "trusted_proxies" {
+            toml::Value::Array(value.split(',').map(|part| toml::Value::String(part.trim().into())).collect())
+        } else {
+            toml::Value::String(value)
+        };
+        section_table.insert(key, value);
+    }
+    Ok(())
+}
+
+fn check_keys(table: &toml::Table) -> Result<(), Error> {
+    for (section, value) in table {
+        let Some((_, keys)) = KEYS.iter().find(|(name, _)| name == section) else {
+            let nearest = base::nearest(section, KEYS.iter().map(|(name, _)| *name));
+            return Err(Error::UnknownKey { key: format!("[{section}]"), nearest: format!("[{nearest}]") });
+        };
+        let toml::Value::Table(inner) = value else {
+            return Err(Error::Value { key: section.clone(), remedy: format!("write it as a section, [{section}]") });
+        };
+        for key in inner.keys() {
+            let known = keys.iter().any(|name| match name.strip_suffix('!') {
+                Some(secret) => key == secret || key.strip_suffix("_file") == Some(secret),
+                None => key == name,
+            });
+            if !known {
+                let nearest = base::nearest(key, keys.iter().map(|name| name.trim_end_matches('!')));
+                return Err(Error::UnknownKey {
+                    key: format!("{section}.{key}"),
+                    nearest: format!("{section}.{nearest}"),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_secret_files(table: &mut toml::Table) -> Result<(), Error> {
+    for (section, keys) in KEYS {
+        for secret in keys.iter().filter_map(|name| name.strip_suffix('!')) {
+            let Some(toml::Value::Table(inner)) = table.get_mut(*section) else { continue };
+            let Some(file) = inner.remove(&format!("{secret}_file")) else { continue };
+            let key = format!("{section}.{secret}");
+            if inner.contains_key(secret) {
+                return Err(Error::Value { key: key.clone(), remedy: format!("give {key} or {key}_file, not both") });
+            }
+            let Some(path) = file.as_str() else {
+                return Err(Error::Value { key: format!("{key}_file"), remedy: "write a path in quotes".into() });
+            };
+            let text =
+                std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+            inner.insert((*secret).to_owned(), toml::Value::String(text.trim_end().to_owned()));
+        }
+    }
+    Ok(())
+}
+
+impl Config {
+    fn validated(self) -> Result<Self, Error> {
+        let url = &self.server.public_url;
+        if !url.is_empty() && (!url.starts_with("https://") || url.len() <= "https://".len()) {
+            return Err(Error::Value {
+                key: "server.public_url".into(),
+                remedy: "write the address people open, beginning with https://".into(),
+            });
+        }
+        let database = self.database.url.expose_secret();
+        if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| database.starts_with(scheme)) {
+            return Err(Error::Value {
+                key: "database.url".into(),
+                remedy: "write sqlite:PATH or postgres://USER@HOST/DATABASE".into(),
+            });
+        }
+        Ok(self)
+    }
+
+    /// Relative paths are meant from the configuration file's directory.
+    fn resolved(mut self, here: &Path) -> Self {
+        for path in [&mut self.tls.cert, &mut self.tls.key, &mut self.keys.file] {
+            *path = here.join(&*path);
+        }
+        if let Some(path) = &mut self.tls.client_ca {
+            *path = here.join(&*path);
+        }
+        if let Some(path) = self.database.url.expose_secret().strip_prefix("sqlite:") {
+            self.database.url = format!("sqlite:{}", here.join(path).display()).into();
+        }
+        self
+    }
+
+    /// The public URL without a trailing slash; from the listen address when none is set.
+    pub fn public_url(&self) -> String {
+        if self.server.public_url.is_empty() {
+            format!("https://localhost:{}", self.server.listen.port())
+        } else {
+            self.server.public_url.trim_end_matches('/').to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = "[tls]\ncert='c.pem'\nkey='k.pem'\n[database]\nurl='sqlite:lh.db'\n[keys]\nfile='keys'\n";
+
+    fn check(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        parse("loudhailer.toml", text, environment).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn defaults_are_secure_and_complete() {
+        let config = check(MINIMAL, &[]).unwrap();
+        assert_eq!(config.server.listen.port(), 8443);
+        assert_eq!(config.smpp.listen_plain, None);
+        assert_eq!(config.public_url(), "https://localhost:8443");
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_nearest_neighbour() {
+        let error = check(&format!("{MINIMAL}[server]\nlistn='x'\n"), &[]).unwrap_err();
+        assert_eq!(error, "unknown key server.listn; did you mean server.listen?");
+        let error = check(&format!("{MINIMAL}[sever]\n"), &[]).unwrap_err();
+        assert_eq!(error, "unknown key [sever]; did you mean [server]?");
+        let error = check(MINIMAL, &[("LOUDHAILER_LOG_LEVL", "debug")]).unwrap_err();
+        assert_eq!(error, "unknown key log.levl; did you mean log.level?");
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let config = check(
+            MINIMAL,
+            &[
+                ("LOUDHAILER_SERVER_LISTEN", "127.0.0.1:9443"),
+                ("LOUDHAILER_SERVER_TRUSTED_PROXIES", "10.0.0.1, 10.0.0.2"),
+                ("LOUDHAILER_TOKEN", "not a key of the file"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(config.server.listen.to_string(), "127.0.0.1:9443");
+        assert_eq!(config.server.trusted_proxies, ["10.0.0.1", "10.0.0.2"]);
+    }
+
+    #[test]
+    fn a_secret_comes_as_value_or_file_never_both() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("url");
+        std::fs::write(&file, "postgres://app@db/app\n").unwrap();
+        let from_file = MINIMAL.replace("url='sqlite:lh.db'", &format!("url_file='{}'", file.display()));
+        assert_eq!(check(&from_file, &[]).unwrap().database.url.expose_secret(), "postgres://app@db/app");
+        let both = MINIMAL.replace("url='sqlite:lh.db'", &format!("url='sqlite:x'\nurl_file='{}'", file.display()));
+        assert_eq!(check(&both, &[]).unwrap_err(), "database.url: give database.url or database.url_file, not both");
+    }
+
+    #[test]
+    fn a_wrong_value_says_what_is_expected() {
+        let error = check(&MINIMAL.replace("sqlite:lh.db", "mysql://x"), &[]).unwrap_err();
+        assert_eq!(error, "database.url: write sqlite:PATH or postgres://USER@HOST/DATABASE");
+        let error = check(&format!("{MINIMAL}[server]\npublic_url='http://x'\n"), &[]).unwrap_err();
+        assert_eq!(error, "server.public_url: write the address people open, beginning with https://");
+    }
+}
