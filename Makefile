@@ -1,0 +1,36 @@
+# The commands anyone types. `make demo` and `make test` work on a fresh Debian or Ubuntu with Rust and git.
+.PHONY: help demo build test lint proof bench release clean
+
+DATA ?= demo-data
+
+help: ## Say what can be made
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Build and run the whole product with a simulated carrier; says what to open
+	@echo "Building Loudhailer. The first time this takes a few minutes; after that, seconds."
+	@cargo build --quiet --bin loudhailer
+	@target/debug/loudhailer demo --data $(DATA)
+
+build: ## Build the quick profile
+	cargo build --bin loudhailer
+
+test: ## Install what the tests need, start it, run every test
+	@scripts/test
+
+lint: ## Formatting, clippy, dependency rules
+	@scripts/lint
+
+proof: ## What takes longer: release limits, long kill campaigns, supply chain
+	@scripts/proof
+
+bench: ## Measure this machine and print the figures
+	cargo build --release --bin loudhailer
+	target/release/loudhailer bench
+
+release: ## The one-file release binary
+	cargo build --release --bin loudhailer
+	@ls -l target/release/loudhailer
+
+clean: ## Remove build results and the demo's data
+	cargo clean
+	rm -rf $(DATA) artefacts
