@@ -1,0 +1,190 @@
+//! Everything an actor may do: the roles of a person, the scopes of a key, resolved once per request.
+
+use std::sync::Arc;
+
+use base::WorkspaceId;
+
+use crate::permit::Proof;
+use crate::{Actor, Cap, Capabilities, Capability, Denied, OrganisationPermit, Permit, Scope};
+
+/// Everything an actor may do, resolved once per request by `identity`. This room trusts it to have proven
+/// the actor; what the actor may do is decided here.
+#[derive(Clone, Debug)]
+pub struct Grants {
+    actor: Arc<Actor>,
+    everywhere: Capabilities,
+    workspaces: Vec<(WorkspaceId, Capabilities)>,
+}
+
+impl Grants {
+    /// Grants of nothing.
+    pub fn none(actor: Actor) -> Self {
+        Self { actor: Arc::new(actor), everywhere: Capabilities::NONE, workspaces: Vec::new() }
+    }
+
+    /// What the roles of a person amount to.
+    pub fn of_roles(actor: Actor, assignments: &[(crate::Role, Scope)]) -> Self {
+        let mut grants = Self::none(actor);
+        for (role, scope) in assignments {
+            grants.add(*scope, role.capabilities());
+        }
+        grants
+    }
+
+    /// What an API key of `workspace` with these scopes may do. [`never_for_api_keys`](crate::never_for_api_keys)
+    /// holds even if the scopes came from somewhere that forgot it.
+    pub fn of_api_key(actor: Actor, workspace: WorkspaceId, scopes: &[crate::KeyScope]) -> Self {
+        let held: Capabilities = scopes.iter().map(|scope| scope.capability()).collect();
+        let mut grants = Self::none(actor);
+        grants.add(Scope::Workspace(workspace), held.without(crate::never_for_api_keys()));
+        grants
+    }
+
+    /// What an integration of `workspace` may do: send its signals.
+    pub fn of_integration(actor: Actor, workspace: WorkspaceId) -> Self {
+        let mut grants = Self::none(actor);
+        grants.add(Scope::Workspace(workspace), [Capability::SignalsSend].into_iter().collect());
+        grants
+    }
+
+    /// What an operator on the machine may do: everything, since the database and the key file are theirs.
+    pub fn of_operator(actor: Actor) -> Self {
+        let mut grants = Self::none(actor);
+        grants.add(Scope::Organisation, Capabilities::all());
+        grants
+    }
+
+    fn add(&mut self, scope: Scope, capabilities: Capabilities) {
+        match scope {
+            Scope::Organisation => self.everywhere = self.everywhere.union(capabilities),
+            Scope::Workspace(workspace) => match self.workspaces.iter_mut().find(|(id, _)| *id == workspace) {
+                Some((_, held)) => *held = held.union(capabilities),
+                None => self.workspaces.push((workspace, capabilities)),
+            },
+        }
+    }
+
+    /// Who these grants are of.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// What the actor may do in `workspace`.
+    pub fn capabilities(&self, workspace: WorkspaceId) -> Capabilities {
+        let here =
+            self.workspaces.iter().find(|(id, _)| *id == workspace).map_or(Capabilities::NONE, |(_, held)| *held);
+        self.everywhere.union(here)
+    }
+
+    /// What the actor may do everywhere.
+    pub const fn organisation_capabilities(&self) -> Capabilities {
+        self.everywhere
+    }
+
+    /// Whether the actor may know that `workspace` exists. Doors answer "not found" when not, so that a
+    /// stranger cannot learn which names are taken.
+    pub fn sees(&self, workspace: WorkspaceId) -> bool {
+        !self.capabilities(workspace).is_empty()
+    }
+
+    /// Whether a right is held in `workspace`: for showing or hiding a button. Acting needs a [`Permit`].
+    pub fn may(&self, capability: Capability, workspace: WorkspaceId) -> bool {
+        self.capabilities(workspace).contains(capability)
+    }
+
+    /// The proof of `C` in `workspace`.
+    pub fn permit<C: Cap>(&self, workspace: WorkspaceId) -> Result<Permit<C>, Denied> {
+        Proof { actor: Arc::clone(&self.actor), capabilities: self.capabilities(workspace) }.permit(workspace)
+    }
+
+    /// The proof of `C` in the whole organisation.
+    pub fn permit_organisation<C: Cap>(&self) -> Result<OrganisationPermit<C>, Denied> {
+        Proof { actor: Arc::clone(&self.actor), capabilities: self.everywhere }.permit_organisation()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base::{ApiKeyId, UserId};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{AuthMethod, Authority, Engine, KeyScope, Principal, Role, cap};
+
+    fn workspace(n: u128) -> WorkspaceId {
+        Uuid::from_u128(n).into()
+    }
+
+    fn ada() -> Actor {
+        let id: UserId = Uuid::from_u128(7).into();
+        Actor::new(Principal::User { id, name: "Ada Sample".into() }, AuthMethod::Password)
+    }
+
+    #[test]
+    fn a_role_in_one_workspace_gives_nothing_in_another() {
+        let grants = Grants::of_roles(ada(), &[(Role::Operator, Scope::Workspace(workspace(1)))]);
+        let permit = grants.permit::<cap::AlertsAnswer>(workspace(1)).unwrap();
+        assert_eq!(permit.workspace(), workspace(1));
+        assert_eq!(permit.actor().principal.name(), "Ada Sample");
+        let denied = grants.permit::<cap::AlertsAnswer>(workspace(2)).unwrap_err();
+        assert_eq!(denied, Denied { capability: Capability::AlertsAnswer, scope: Scope::Workspace(workspace(2)) });
+        assert!(grants.sees(workspace(1)) && !grants.sees(workspace(2)));
+        assert!(grants.permit_organisation::<cap::AlertsAnswer>().is_err());
+    }
+
+    #[test]
+    fn a_role_in_the_organisation_holds_in_every_workspace() {
+        let grants = Grants::of_roles(ada(), &[(Role::Auditor, Scope::Organisation)]);
+        assert!(grants.permit::<cap::AuditRead>(workspace(9)).is_ok());
+        let everywhere = grants.permit_organisation::<cap::AuditRead>().unwrap();
+        assert_eq!(everywhere.in_workspace(workspace(3)).workspace(), workspace(3));
+        assert!(grants.permit::<cap::AlertsAnswer>(workspace(9)).is_err());
+    }
+
+    #[test]
+    fn roles_add_up() {
+        let here = workspace(1);
+        let grants = Grants::of_roles(
+            ada(),
+            &[
+                (Role::Responder, Scope::Workspace(here)),
+                (Role::Developer, Scope::Workspace(here)),
+                (Role::Viewer, Scope::Organisation),
+            ],
+        );
+        assert!(grants.may(Capability::AlertsAnswer, here) && grants.may(Capability::FlowsWrite, here));
+        assert!(!grants.may(Capability::FlowsWrite, workspace(2)) && grants.may(Capability::AlertsRead, workspace(2)));
+    }
+
+    /// E-08: even a key with every scope there is cannot manage keys, people or the workspace.
+    #[test]
+    fn e_08_an_api_key_is_bound_to_its_workspace_and_never_manages_keys() {
+        let id: ApiKeyId = Uuid::from_u128(5).into();
+        let actor = Actor::new(Principal::ApiKey { id, name: "ci".into() }, AuthMethod::ApiKey);
+        let scopes: Vec<_> = KeyScope::all().collect();
+        let grants = Grants::of_api_key(actor, workspace(1), &scopes);
+        assert!(grants.permit::<cap::MessagesSend>(workspace(1)).is_ok());
+        assert!(grants.permit::<cap::MessagesSend>(workspace(2)).is_err());
+        assert!(grants.permit::<cap::ApiKeysManage>(workspace(1)).is_err());
+        let apply = grants.permit::<cap::ResourcesApply>(workspace(1)).unwrap();
+        assert!(apply.also::<cap::PeopleWrite>().is_err());
+        assert!(apply.require(Capability::ApiKeysManage).is_err());
+    }
+
+    /// E-17: the engine's permit holds the one right it was made for.
+    #[test]
+    fn e_17_the_engine_holds_one_right_at_a_time() {
+        let permit = Permit::<cap::AlertsOpen>::engine(Engine("flows"), workspace(1));
+        assert_eq!((permit.actor().principal.kind(), permit.actor().principal.name()), ("engine", "flows"));
+        assert!(permit.also::<cap::MessagesSend>().is_err());
+    }
+
+    #[test]
+    fn a_denial_names_the_right_and_the_remedy() {
+        use base::Explain;
+        let denied = Grants::none(ada()).permit::<cap::MessagesSend>(workspace(1)).unwrap_err();
+        let problem = denied.problem();
+        assert_eq!(problem.kind, base::ProblemKind::Forbidden);
+        assert!(problem.detail.contains("messages:send") && problem.detail.contains("administrator"));
+    }
+}
