@@ -1,1 +1,51 @@
-//! Room `resources`.
+//! Everything that people configure, as versioned **kinds**: one writer that makes version, difference, audit
+//! entry, event and projection in one transaction; `apply`, dry run, `export`, history and restore on top.
+//!
+//! A room defines a [`TypedKind`] and keeps its own typed tables, which are projections of what is stored here.
+//! This room knows no business noun except the two that hold the others: workspaces and the organisation's
+//! settings. It decides no rights (the caller brings a permit) and never reads a file or the environment: secrets
+//! of a file are resolved by whoever read the file, see [`Parsed::resolve`].
+
+mod change;
+mod check;
+mod clearance;
+mod difference;
+mod document;
+mod error;
+mod field;
+mod kind;
+mod own;
+mod registry;
+mod secret;
+mod shape;
+mod store_rows;
+mod writer;
+
+pub use change::{
+    Applied, ApplyOptions, Change, Drawn, EntryChange, Filter, Outcome, Removal, Stored, VersionEntry, Written,
+};
+pub use check::Check;
+pub use clearance::{ChangeReference, Clearance, Ground};
+pub use difference::{Difference, Line, Op};
+pub use document::{Document, Parsed, SecretSource, SourceError};
+pub use error::Error;
+pub use field::{Class, Field, Keep, Shape};
+pub use kind::{Kind, KindScope, Projection, TypedKind, typed};
+pub use own::{Settings, settings};
+pub use registry::{ClassedField, Registry, RegistryError};
+pub use secret::{Draft, Given, SecretSlot};
+pub use writer::Resources;
+
+/// A body: any JSON object.
+pub type Json = serde_json::Value;
+
+/// The tables of this room.
+pub const MIGRATIONS: store::Migrations = store::Migrations {
+    room: "resources",
+    steps: &[store::Migration { version: 1, name: "resources", sql: include_str!("../migrations/001_resources.sql") }],
+};
+
+/// A key as it is compared: lower case, so that names are unique without regard to case.
+pub(crate) fn fold(key: &str) -> String {
+    key.to_lowercase()
+}
