@@ -1,0 +1,226 @@
+//! The nouns that callers see: what a door hands in, and what pages and programs read back.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use base::{IntegrationId, RequestId, RunId, SecretString, SignalId, Timestamp, WorkspaceId};
+use serde::{Deserialize, Serialize};
+
+/// How a sender proved itself, as the door found it.
+#[derive(Clone)]
+pub enum Credential {
+    /// A token in the URL (`?apiKey=…`, `?token=…`).
+    UrlToken(SecretString),
+    /// A token in `Authorization: Bearer …` or `X-API-Key`.
+    Bearer(SecretString),
+    /// None at all.
+    None,
+}
+
+impl Credential {
+    /// The method, for the activity log; never the value.
+    pub const fn method(&self) -> &'static str {
+        match self {
+            Self::UrlToken(_) => "url_token",
+            Self::Bearer(_) => "api_key",
+            Self::None => "none",
+        }
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.method())
+    }
+}
+
+/// Which door a signal came through; the rules are the same for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Door {
+    /// `POST /signals/{integration}`.
+    #[default]
+    Signals,
+    /// `POST /api/integration/1/functions/{integration}/triggers`.
+    Xmatters,
+    /// The console's or the command line's test signal.
+    Test,
+}
+
+/// One inbound request, as a door hands it in.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The integration as the path named it; any text.
+    pub integration: String,
+    /// How the sender proved itself.
+    pub credential: Credential,
+    /// `Content-Type` as sent.
+    pub content_type: Option<String>,
+    /// The body, whole.
+    pub body: Vec<u8>,
+    /// Where it came from.
+    pub source: Option<SocketAddr>,
+    /// The program that sent it, as it said itself.
+    pub user_agent: Option<String>,
+    /// The HTTP request, for the log and the audit trail.
+    pub request: Option<RequestId>,
+    /// Which door.
+    pub door: Door,
+}
+
+/// A signal that is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Accepted {
+    /// The signal; the `requestId` of the answer.
+    #[serde(rename = "requestId")]
+    pub request_id: SignalId,
+}
+
+/// Where a signal or a refused request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalState {
+    /// On disk, waiting for its mapping and flow.
+    Accepted,
+    /// Mapped, and every event has its run.
+    Handled,
+    /// Could not be handled; the reason says what was done instead.
+    Failed,
+    /// Not accepted.
+    Refused,
+}
+
+impl SignalState {
+    /// The stored word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Handled => "handled",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// One request in the activity log of the integrations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Activity {
+    /// The signal, or the id drawn for the refused request.
+    pub id: SignalId,
+    /// The integration; `None` when the path named none that exists.
+    pub integration: Option<IntegrationId>,
+    /// Its name now.
+    pub integration_name: Option<String>,
+    /// When it came in.
+    pub at: Timestamp,
+    /// Where it stands.
+    pub state: SignalState,
+    /// The HTTP status that was answered.
+    pub status: u16,
+    /// Which door.
+    pub door: Door,
+    /// How the sender proved itself: `url_token`, `api_key` or `none`.
+    pub method: String,
+    /// Who the sender turned out to be, such as the name of the API key.
+    pub sender: Option<String>,
+    /// The address it came from.
+    pub source: Option<String>,
+    /// The program that sent it.
+    pub user_agent: Option<String>,
+    /// Bytes of the body.
+    pub bytes: u64,
+    /// How many requests this line stands for (refusals beyond the first twenty a minute are counted).
+    pub count: u64,
+    /// How many events the mapping found.
+    pub events: u32,
+    /// Why it was refused or failed, or what the mapping had to guess.
+    pub reason: Option<String>,
+    /// How long the answer took.
+    pub took: Duration,
+    /// When the last run was started.
+    pub handled: Option<Timestamp>,
+}
+
+/// A signal with what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SignalDetail {
+    /// The line of the activity log.
+    pub activity: Activity,
+    /// The runs it started, in the order of its events.
+    pub runs: Vec<RunId>,
+    /// The media type of its body.
+    pub content_type: Option<String>,
+}
+
+/// What the sender sent. Confidential: reading it wants its own right and is audited.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Payload {
+    /// The media type as sent.
+    pub content_type: Option<String>,
+    /// The body.
+    pub body: String,
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({} bytes)", self.body.len())
+    }
+}
+
+/// Which activity to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only of this integration.
+    pub integration: Option<IntegrationId>,
+    /// Only in this state.
+    pub state: Option<SignalState>,
+}
+
+/// A way for senders to prove themselves (control X-03).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// A token in the URL that belongs to the integration.
+    UrlToken,
+    /// An API key of the workspace with the scope `signals:send`.
+    ApiKey,
+}
+
+/// One integration, for lists; never its credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Integration {
+    /// Its id; the last part of its URL.
+    pub id: IntegrationId,
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// Its name.
+    pub name: String,
+    /// How senders may prove themselves.
+    pub auth: Vec<Auth>,
+    /// The mapping that reads its signals.
+    pub mapping: String,
+    /// The flow that its events start.
+    pub flow: String,
+    /// Whether it takes signals.
+    pub enabled: bool,
+    /// Signals a minute at most.
+    pub rate_per_minute: u32,
+    /// Its tokens that still count, newest first (control X-22: two in rotation).
+    pub tokens: Vec<TokenRow>,
+    /// When the last signal came in.
+    pub last_signal: Option<Timestamp>,
+}
+
+/// One token of an integration, without its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TokenRow {
+    /// `drawn` by us or `imported`.
+    pub origin: String,
+    /// Since when it counts.
+    pub created: Timestamp,
+    /// Until when; for ever when absent.
+    pub expires: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used: Option<Timestamp>,
+}
