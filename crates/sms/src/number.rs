@@ -80,21 +80,21 @@ impl Number {
         &self.0
     }
 
-    /// The number for those who may not read it: `+44 77•• ••• 117`.
+    /// The number for those who may not read it: `+44 77•• ••• 117`, less of a short one.
     pub fn masked(&self) -> String {
-        let (shown, end) = self.0.split_at(self.0.len() - 3);
-        let (country, rest) = shown.split_at(2.min(shown.len()));
-        let (visible, hidden) = rest.split_at(2.min(rest.len()));
-        format!("+{country} {visible}{} {end}", "•".repeat(hidden.len()))
+        if self.0.len() < 10 {
+            return format!("+{} •••• {}", &self.0[..2], &self.0[self.0.len() - 2..]);
+        }
+        base::mask_phone(&self.0)
     }
 }
 
 fn possible(number: &PhoneNumber) -> Result<(), NumberError> {
-    use rlibphonenumber::ValidationError;
+    use rlibphonenumber::{NumberLengthType, ValidationError};
     match number.is_possible_with_reason() {
-        Ok(_) => Ok(()),
+        Ok(NumberLengthType::IsPossible) => Ok(()),
         Err(ValidationError::InvalidCountryCode) => Err(NumberError::Country),
-        Err(_) => Err(NumberError::Length),
+        Ok(NumberLengthType::IsPossibleLocalOnly) | Err(_) => Err(NumberError::Length),
     }
 }
 
@@ -163,6 +163,7 @@ mod tests {
         let number = Number::parse("+447700900117", None).unwrap();
         let shown = format!("{number:?}");
         assert!(!shown.contains("900117") && shown.ends_with("117)"), "{shown}");
+        assert_eq!(Number::from_carrier("6512345").unwrap().masked(), "+65 •••• 45");
     }
 
     #[test]
