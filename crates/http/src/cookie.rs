@@ -1,0 +1,88 @@
+//! The session cookie: the only cookie there is (ASVS 3.3.1 to 3.3.4).
+
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
+use base::{ExposeSecret, SecretString};
+
+/// Its name; the prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`.
+pub const SESSION_COOKIE: &str = "__Host-sid";
+
+const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
+
+/// Gives the browser a new session. The cookie has no lifetime of its own: the server decides when a session ends.
+#[must_use]
+pub fn start_session(mut response: Response, token: &SecretString) -> Response {
+    let text = format!("{SESSION_COOKIE}={}; {ATTRIBUTES}", token.expose_secret());
+    if let Ok(mut value) = HeaderValue::from_str(&text) {
+        value.set_sensitive(true);
+        response.headers_mut().append(SET_COOKIE, value);
+    }
+    response
+}
+
+/// Ends the browser's session and makes it forget what it had kept of us (ASVS 14.3.1).
+#[must_use]
+pub fn end_session(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let gone = format!("{SESSION_COOKIE}=; {ATTRIBUTES}; Max-Age=0");
+    if let Ok(value) = HeaderValue::from_str(&gone) {
+        headers.append(SET_COOKIE, value);
+    }
+    headers.insert(
+        HeaderName::from_static("clear-site-data"),
+        HeaderValue::from_static("\"cache\",\"cookies\",\"storage\""),
+    );
+    response
+}
+
+/// The session token of a request. Two of them are none: a cookie that somebody planted beside ours must not win.
+pub(crate) fn session_token(headers: &HeaderMap) -> Option<SecretString> {
+    let mut found = None;
+    for value in headers.get_all(COOKIE) {
+        for pair in value.to_str().ok()?.split(';') {
+            if let Some((name, token)) = pair.trim().split_once('=')
+                && name == SESSION_COOKIE
+            {
+                if found.is_some() || token.is_empty() || token.len() > 128 {
+                    return None;
+                }
+                found = Some(SecretString::from(token));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(cookies: &[&'static str]) -> HeaderMap {
+        cookies.iter().map(|value| (COOKIE, HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn the_session_token_is_found_among_other_cookies() {
+        let token = session_token(&with(&["a=b; __Host-sid=abc; c=d"]));
+        assert_eq!(token.map(|token| token.expose_secret().to_owned()).as_deref(), Some("abc"));
+        assert!(session_token(&with(&["sid=abc"])).is_none());
+    }
+
+    #[test]
+    fn two_session_cookies_are_none() {
+        assert!(session_token(&with(&["__Host-sid=a; __Host-sid=b"])).is_none());
+        assert!(session_token(&with(&["__Host-sid=a", "__Host-sid=b"])).is_none());
+        assert!(session_token(&with(&["__Host-sid="])).is_none());
+    }
+
+    /// ASVS 3.3.1-3.3.4, 14.3.1.
+    #[test]
+    fn the_cookie_is_locked_down_and_log_out_clears_the_browser() {
+        let response = start_session(Response::default(), &SecretString::from("abc"));
+        assert_eq!(response.headers()[SET_COOKIE], "__Host-sid=abc; Path=/; Secure; HttpOnly; SameSite=Lax");
+        let response = end_session(Response::default());
+        assert_eq!(response.headers()["clear-site-data"], "\"cache\",\"cookies\",\"storage\"");
+        assert!(response.headers()[SET_COOKIE].to_str().is_ok_and(|value| value.ends_with("Max-Age=0")));
+    }
+}

@@ -1,0 +1,56 @@
+//! Who is asking: what the doors need from `identity`, as a small trait so that this room can be tested without
+//! accounts and passwords.
+
+use std::net::{IpAddr, SocketAddr};
+
+use access::{Denied, Grants};
+use async_trait::async_trait;
+use base::{RequestId, SecretString, WorkspaceId};
+
+use crate::refusal::Refusal;
+
+/// Where a request comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The client's address; behind a trusted proxy the one the proxy named, then with port 0.
+    pub address: SocketAddr,
+    /// The client's program, as it says itself; at most 200 characters, no control characters.
+    pub user_agent: Option<String>,
+    /// The request's id.
+    pub request: RequestId,
+}
+
+impl Source {
+    /// The client's address without the port.
+    pub const fn ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+}
+
+/// A live session.
+#[derive(Clone, Debug)]
+pub struct LiveSession {
+    /// Who, and what they may do.
+    pub grants: Grants,
+    /// The token that forms of this session carry.
+    pub csrf: SecretString,
+}
+
+/// Proves callers and names workspaces. The product's own is `identity::Identity`.
+#[async_trait]
+pub trait Keeper: Send + Sync + 'static {
+    /// The live session that `token` opens; counts as use of it.
+    async fn session(&self, token: &SecretString, source: &Source) -> Result<Option<LiveSession>, Refusal>;
+
+    /// The grants of an API key, if it is one of ours, alive, and allowed from this address.
+    async fn api_key(&self, key: &SecretString, source: &Source) -> Result<Option<Grants>, Refusal>;
+
+    /// Like [`Keeper::session`], but does not count as use: an open stream must not keep a session from idling out.
+    async fn session_still(&self, token: &SecretString, source: &Source) -> Result<Option<Grants>, Refusal>;
+
+    /// The workspace of this name.
+    async fn workspace(&self, name: &str) -> Result<Option<WorkspaceId>, Refusal>;
+
+    /// Somebody proven tried what they may not: for the audit log.
+    async fn refused(&self, grants: &Grants, denied: Denied);
+}
