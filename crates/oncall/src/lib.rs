@@ -1,1 +1,23 @@
-//! Room `oncall`.
+//! On call: who is reached, in which order and after which delays, as pure functions of time.
+//!
+//! [`Definition`] is what people configure about a group (kind `groups`), [`plan`] turns it and the people it names into
+//! steps with due times, and each person who is left out into a reason. [`OnCall`] keeps the typed projections: groups,
+//! people and their devices, whose numbers are sealed and found again by a keyed index.
+//!
+//! This room sends nothing and knows no alert.
+
+mod definition;
+mod devices;
+mod error;
+mod groups;
+mod people;
+mod plan;
+mod words;
+
+pub use definition::{Definition, Member, Repeat};
+pub use devices::{Device, DeviceKind};
+pub use error::Error;
+pub use groups::{Group, GroupsKind};
+pub use people::{MIGRATIONS, NewDevice, OnCall, Person, PersonChange};
+pub use plan::{Plan, Reachable, SkipReason, Step, Who, plan};
+pub use words::{delay_words, policy_words};

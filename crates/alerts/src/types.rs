@@ -1,0 +1,512 @@
+//! The nouns that callers see: what goes in to open an alert and what pages and programs read back.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use base::{
+    AlertId, DeviceId, InboundId, IntegrationId, MessageId, NotificationId, RunId, SignalId, Timestamp, UserId, WorkspaceId,
+};
+use serde::{Deserialize, Serialize};
+
+/// How urgent an alert is, most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// Somebody has to act now; its answers by SMS want a code, and SMS does not resolve it.
+    Critical,
+    /// Somebody has to act soon.
+    High,
+    /// Somebody should look.
+    Medium,
+    /// Can wait for the morning.
+    Low,
+    /// For the record.
+    Info,
+}
+
+impl Priority {
+    /// The stored word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+            Self::Info => "info",
+        }
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Priority {
+    type Err = UnknownPriority;
+
+    /// Reads the product's own words and the ones that monitoring systems use for the same.
+    fn from_str(text: &str) -> Result<Self, UnknownPriority> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "critical" | "fatal" | "emergency" | "page" | "p1" => Ok(Self::Critical),
+            "high" | "error" | "major" | "p2" => Ok(Self::High),
+            "medium" | "warning" | "warn" | "moderate" | "p3" => Ok(Self::Medium),
+            "low" | "minor" | "p4" => Ok(Self::Low),
+            "info" | "informational" | "notice" | "none" | "p5" => Ok(Self::Info),
+            _ => Err(UnknownPriority),
+        }
+    }
+}
+
+/// A word that is no priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a priority: critical, high, medium, low or info is expected")]
+pub struct UnknownPriority;
+
+/// Where an alert stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Nobody has answered; people are being paged.
+    Open,
+    /// Somebody has it.
+    Acknowledged,
+    /// Over.
+    Resolved,
+    /// Nobody resolved it in time.
+    Expired,
+}
+
+impl State {
+    /// Every state, in the order of life.
+    pub const ALL: [Self; 4] = [Self::Open, Self::Acknowledged, Self::Resolved, Self::Expired];
+
+    /// The stored word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Acknowledged => "acknowledged",
+            Self::Resolved => "resolved",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Whether something can still happen to it.
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Open | Self::Acknowledged)
+    }
+}
+
+/// What a flow gives to open an alert.
+#[derive(Clone, Debug)]
+pub struct NewAlert {
+    /// The workspace it belongs to; must be the permit's.
+    pub workspace: WorkspaceId,
+    /// The integration whose signal caused it. The key below is scoped to it.
+    pub integration: Option<IntegrationId>,
+    /// The signal that caused it.
+    pub signal: Option<SignalId>,
+    /// The run that made it.
+    pub run: Option<RunId>,
+    /// Deduplication key: while an alert with it lives, another signal joins instead of opening a second one.
+    pub key: Option<String>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// One line, 1 to 500 characters (longer is cut, control characters become spaces).
+    pub title: String,
+    /// What is known, up to 20,000 characters. May be empty.
+    pub text: String,
+    /// What the SMS says instead of the title.
+    pub sms: Option<String>,
+    /// Where to read on (runbook, graph).
+    pub link: Option<String>,
+    /// The group that is paged, by name.
+    pub group: String,
+    /// When to give up on it; the setting when absent.
+    pub expires_in: Option<Duration>,
+}
+
+/// What became of opening.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Opened {
+    /// The alert, new or joined.
+    pub id: AlertId,
+    /// Its number in the workspace: 1042 of `A-1042`.
+    pub number: i64,
+    /// Whether the signal joined an alert that lived already; then nobody is paged.
+    pub joined: bool,
+}
+
+/// What a flow gives when a machine says that its trouble is over.
+#[derive(Clone, Debug)]
+pub struct ResolveKey {
+    /// The workspace; must be the permit's.
+    pub workspace: WorkspaceId,
+    /// The integration that says so. Only what it opened itself is touched.
+    pub integration: Option<IntegrationId>,
+    /// The key it opened the alert with.
+    pub key: String,
+    /// What it says about it.
+    pub note: Option<String>,
+    /// Whether this machine may close a critical alert. Without it a critical alert stays, and its timeline says why.
+    pub may_close_critical: bool,
+    /// The signal that said so.
+    pub signal: Option<SignalId>,
+    /// The run that carries it out.
+    pub run: Option<RunId>,
+}
+
+/// Over which way somebody acted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// A text message from the person's phone.
+    Sms,
+    /// The console.
+    Console,
+    /// The REST API.
+    Api,
+    /// A flow, on a machine's word.
+    Flow,
+}
+
+/// Who did something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct By {
+    /// The person, when it was one.
+    pub user: Option<UserId>,
+    /// The name to print.
+    pub name: String,
+    /// The way it came.
+    pub via: Via,
+}
+
+/// One alert, for lists and its own page.
+#[derive(Clone, Debug, Serialize)]
+pub struct Alert {
+    /// Its id.
+    pub id: AlertId,
+    /// The workspace it belongs to.
+    pub workspace: WorkspaceId,
+    /// Its number in the workspace.
+    pub number: i64,
+    /// The integration that caused it.
+    pub integration: Option<IntegrationId>,
+    /// The signal that opened it.
+    pub signal: Option<SignalId>,
+    /// The run that made it.
+    pub run: Option<RunId>,
+    /// Deduplication key.
+    pub key: Option<String>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// One line.
+    pub title: String,
+    /// What is known; `None` in lists.
+    pub text: Option<String>,
+    /// Where to read on.
+    pub link: Option<String>,
+    /// The group that is paged.
+    pub group: String,
+    /// Where it stands.
+    pub state: State,
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// When it was last changed.
+    pub changed: Timestamp,
+    /// When somebody took it, while it is theirs.
+    pub acknowledged: Option<Timestamp>,
+    /// Who has it.
+    pub acknowledged_by: Option<By>,
+    /// When it was resolved or expired.
+    pub closed: Option<Timestamp>,
+    /// Who resolved it.
+    pub closed_by: Option<By>,
+    /// What was said when it was resolved.
+    pub note: Option<String>,
+    /// When it expires if nobody resolves it.
+    pub expires: Timestamp,
+    /// How many later signals joined it.
+    pub joined: i64,
+    /// When the next person is paged, while it is open.
+    pub next_page: Option<Timestamp>,
+    /// Who that is.
+    pub next_person: Option<String>,
+    /// Whether everybody was paged and nobody answered.
+    pub unanswered: bool,
+}
+
+impl Alert {
+    /// How people call it: `A-1042`.
+    pub fn name(&self) -> String {
+        alert_name(self.number)
+    }
+}
+
+/// `A-1042` of 1042.
+pub(crate) fn alert_name(number: i64) -> String {
+    format!("A-{number}")
+}
+
+/// 1042 of `A-1042`, in any case, or of the bare number.
+pub fn parse_alert_name(name: &str) -> Option<i64> {
+    let digits = name.strip_prefix("A-").or_else(|| name.strip_prefix("a-")).unwrap_or(name);
+    digits.parse().ok().filter(|number| *number > 0)
+}
+
+/// Which alerts to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those in one of these states; all when empty.
+    pub states: Vec<State>,
+    /// Only those caused by this integration.
+    pub integration: Option<IntegrationId>,
+    /// Only those caused by this signal (opened or joined).
+    pub signal: Option<SignalId>,
+}
+
+/// How many alerts there are, for the overview.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Open, and somebody should answer.
+    pub open: i64,
+    /// Of those, the critical ones.
+    pub open_critical: i64,
+    /// Of the open ones, those where everybody was paged and nobody answered.
+    pub unanswered: i64,
+    /// Taken by somebody.
+    pub acknowledged: i64,
+}
+
+/// What a person does about an alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// "I have it."
+    Acknowledge,
+    /// "Page the next person."
+    PassOn,
+    /// "It is over."
+    Resolve {
+        /// What was done about it.
+        note: Option<String>,
+    },
+    /// "Take my last answer back", within five minutes.
+    Undo,
+}
+
+/// What became of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Answered {
+    /// The alert.
+    pub id: AlertId,
+    /// Its number.
+    pub number: i64,
+    /// Where it stands now.
+    pub state: State,
+    /// What the answer did.
+    pub outcome: Outcome,
+}
+
+/// What an answer did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Outcome {
+    /// The alert is this person's now.
+    Acknowledged,
+    /// It was this person's already; nothing changed.
+    AlreadyYours,
+    /// Passed on; `next` is paged at once, nobody when the list is at its end.
+    PassedOn {
+        /// The person who is paged.
+        next: Option<String>,
+    },
+    /// Over.
+    Resolved,
+    /// It was over already; nothing changed.
+    AlreadyOver,
+    /// Taken back: paging goes on.
+    Undone {
+        /// The person who is next.
+        next: Option<String>,
+    },
+}
+
+/// The state of one link of the chain, as it is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Knot {
+    /// It happened.
+    Done,
+    /// It is happening.
+    Now,
+    /// It is still to come.
+    Waiting,
+    /// It will not happen, with a reason.
+    Skipped,
+    /// Nobody can know whether it happened.
+    Unknown,
+    /// It went wrong.
+    Failed,
+}
+
+/// A link with its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct KnotAt {
+    /// How it is drawn.
+    pub knot: Knot,
+    /// When it happened, or is due.
+    pub at: Option<Timestamp>,
+}
+
+/// The text message of a notification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MessageKnot {
+    /// How it is drawn.
+    pub knot: Knot,
+    /// When the last part went out.
+    pub at: Option<Timestamp>,
+    /// Parts handed to a carrier.
+    pub sent: u32,
+    /// Parts altogether.
+    pub total: u32,
+    /// Parts that went again because the outcome of the first attempt is unknown.
+    pub again: u32,
+    /// The carrier that took it.
+    pub carrier: Option<String>,
+}
+
+/// The answer to a notification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AnswerKnot {
+    /// How it is drawn.
+    pub knot: Knot,
+    /// When the answer came.
+    pub at: Option<Timestamp>,
+    /// What it was, in words: “1 K7Q” acknowledge.
+    pub words: Option<String>,
+}
+
+/// How one step of the escalation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepState {
+    /// Not due yet.
+    Planned,
+    /// Given to messaging.
+    Sent,
+    /// Arrived on the phone.
+    Delivered,
+    /// Could not be delivered.
+    Failed,
+    /// Answered by this person.
+    Answered,
+    /// Not done, with a reason.
+    Skipped,
+}
+
+/// One person in the chain.
+#[derive(Clone, Debug, Serialize)]
+pub struct ChainRow {
+    /// The notification.
+    pub notification: NotificationId,
+    /// Who.
+    pub person: String,
+    /// Who, when the login is known.
+    pub user: Option<UserId>,
+    /// The device.
+    pub device: Option<DeviceId>,
+    /// The round, from 1.
+    pub round: u32,
+    /// The step in the round, from 1.
+    pub step: u32,
+    /// How the step stands.
+    pub state: StepState,
+    /// The notification: done, waiting (with the time it is due) or skipped.
+    pub notified: KnotAt,
+    /// The SMS.
+    pub message: MessageKnot,
+    /// Its receipt.
+    pub receipt: KnotAt,
+    /// The answer.
+    pub answer: AnswerKnot,
+    /// The message, for its own page.
+    pub message_id: Option<MessageId>,
+    /// Why not, when it was skipped or failed: one sentence.
+    pub reason: Option<String>,
+}
+
+/// The chain of one alert: what the console draws from signal to answer. Details of the signal and the run are read from
+/// `signals` and `flows` by whoever draws it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Chain {
+    /// The alert.
+    pub alert: AlertId,
+    /// The signal that opened it.
+    pub signal: Option<SignalId>,
+    /// The run that made it.
+    pub run: Option<RunId>,
+    /// When the alert opened.
+    pub opened: Timestamp,
+    /// One row a person and step, in order; planned ones at the end.
+    pub rows: Vec<ChainRow>,
+    /// How long after the opening the first page was handed to messaging.
+    pub first_page_after: Option<Duration>,
+    /// How long after the opening the first answer came.
+    pub first_answer_after: Option<Duration>,
+    /// The group's plan in words.
+    pub policy: String,
+}
+
+/// One line of the timeline.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    /// Its place in the alert's life, from 1.
+    pub number: i64,
+    /// When.
+    pub at: Timestamp,
+    /// How long after the opening.
+    pub after: Duration,
+    /// What happened, as a stable word such as `page.sent`.
+    pub kind: &'static str,
+    /// How it is drawn.
+    pub knot: Knot,
+    /// The sentence, with what matters first.
+    pub headline: String,
+    /// What else there is to say.
+    pub detail: Option<String>,
+    /// Steps of the decision behind it, for "why?".
+    pub why: Vec<String>,
+    /// Whether it needs somebody's eye.
+    pub alarming: bool,
+}
+
+/// A text that came in from a phone and what became of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reply {
+    /// The inbound message.
+    pub inbound: InboundId,
+    /// When it came.
+    pub at: Timestamp,
+    /// The person whose phone sent it, when it is known.
+    pub person: Option<String>,
+    /// The alert it was bound to.
+    pub alert: Option<AlertId>,
+    /// What became of it.
+    pub outcome: ReplyOutcome,
+    /// One sentence; starts with "not bound:" when it did nothing.
+    pub reason: String,
+}
+
+/// What became of a text that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplyOutcome {
+    /// It changed an alert.
+    Accepted,
+    /// It was bound to an alert, but too late or not allowed.
+    Refused,
+    /// It was bound to nothing.
+    NotBound,
+}
