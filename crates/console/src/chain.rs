@@ -1,0 +1,200 @@
+//! The chain as it is drawn: from what `alerts`, `signals` and `flows` know to six columns of knots.
+
+use std::time::Duration;
+
+use alerts::{Alert, Chain, ChainRow, Knot, StepState};
+use base::Timestamp;
+
+use crate::draw::{MiniKnot, mini};
+use crate::zone::{gap, length};
+
+/// One knot with what stands beneath it.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// How it is drawn.
+    pub knot: Knot,
+    /// The bold line.
+    pub title: String,
+    /// When.
+    pub at: Option<Timestamp>,
+    /// The line beneath.
+    pub small: Option<String>,
+    /// The gap to the next knot.
+    pub gap: Option<String>,
+    /// Whether the line onwards is still to come.
+    pub wait: bool,
+}
+
+impl Link {
+    fn new(knot: Knot, title: impl Into<String>) -> Self {
+        Self { knot, title: title.into(), at: None, small: None, gap: None, wait: false }
+    }
+}
+
+/// One person's row.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Notification, parts, receipt, answer.
+    pub links: Vec<Link>,
+    /// Why this person is not paged.
+    pub reason: Option<String>,
+    /// Whether all of it is still to come.
+    pub later: bool,
+}
+
+/// What is known of the signal that began it.
+#[derive(Clone, Debug, Default)]
+pub struct SignalFacts {
+    /// The integration's name.
+    pub integration: String,
+    /// When it came.
+    pub at: Option<Timestamp>,
+    /// How long until it was accepted.
+    pub took: Option<Duration>,
+}
+
+/// What is known of the run between signal and alert.
+#[derive(Clone, Debug, Default)]
+pub struct RunFacts {
+    /// The flow's name.
+    pub flow: String,
+    /// Its version.
+    pub version: i64,
+    /// When it began.
+    pub at: Option<Timestamp>,
+    /// Steps done and steps altogether.
+    pub steps: (usize, usize),
+}
+
+/// The whole picture.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// `A-1042`
+    pub alert: String,
+    /// Signal and run.
+    pub trunk: Vec<Link>,
+    /// One row a person.
+    pub rows: Vec<Row>,
+    /// The plan in words.
+    pub policy: String,
+    /// Whether nobody was or will be paged.
+    pub lonely: bool,
+    /// `116 ms`, once the first page went out.
+    pub first_page: Option<String>,
+    /// How long the first answer took.
+    pub first_answer: Option<String>,
+}
+
+impl View {
+    /// Draws `chain` of `alert`.
+    pub fn new(alert: &Alert, chain: &Chain, signal: Option<SignalFacts>, run: Option<RunFacts>) -> Self {
+        let first_page_at = chain.rows.iter().filter(|row| row.notified.knot != Knot::Skipped).find_map(|row| row.notified.at);
+        let signal_at = signal.as_ref().and_then(|facts| facts.at);
+        let run_at = run.as_ref().and_then(|facts| facts.at);
+        let mut trunk = vec![signal_link(signal), run_link(run)];
+        trunk[0].gap = between(signal_at, run_at);
+        trunk[1].gap = between(run_at, first_page_at);
+        let mut rows: Vec<Row> = chain.rows.iter().map(|row| draw_row(row, alert)).collect();
+        let lonely = rows.is_empty();
+        if lonely {
+            rows.push(Row {
+                links: vec![Link::new(Knot::Skipped, "Nobody")],
+                reason: Some("Nobody was paged. The timeline says why.".into()),
+                later: false,
+            });
+        }
+        Self {
+            alert: alert.name(),
+            trunk,
+            rows,
+            policy: chain.policy.clone(),
+            lonely,
+            first_page: chain.first_page_after.map(length),
+            first_answer: chain.first_answer_after.map(length),
+        }
+    }
+
+    /// The whole chain as six circles: of the row that got furthest.
+    pub fn mini(&self) -> Vec<MiniKnot> {
+        let best = self.rows.iter().filter(|row| row.links.len() == 4).max_by_key(|row| {
+            row.links.iter().filter(|link| !matches!(link.knot, Knot::Waiting)).count()
+        });
+        let tail = best.map_or([Knot::Waiting; 4], |row| [row.links[0].knot, row.links[1].knot, row.links[2].knot, row.links[3].knot]);
+        mini([self.trunk[0].knot, self.trunk[1].knot, tail[0], tail[1], tail[2], tail[3]])
+    }
+}
+
+fn signal_link(facts: Option<SignalFacts>) -> Link {
+    let Some(facts) = facts else { return Link::new(Knot::Skipped, "No signal") };
+    let mut link = Link::new(Knot::Done, facts.integration);
+    link.at = facts.at;
+    link.small = facts.took.map(|took| format!("202 in {}", length(took)));
+    link
+}
+
+fn run_link(facts: Option<RunFacts>) -> Link {
+    let Some(facts) = facts else { return Link::new(Knot::Skipped, "No run") };
+    let mut link = Link::new(Knot::Done, format!("{}, v{}", facts.flow, facts.version));
+    link.at = facts.at;
+    link.small = (facts.steps.1 > 0).then(|| format!("{} of {} steps", facts.steps.0, facts.steps.1));
+    link
+}
+
+fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<String> {
+    Some(gap(to?.since(from?)))
+}
+
+fn draw_row(row: &ChainRow, alert: &Alert) -> Row {
+    let place = if row.round > 1 { format!("round {}, step {}", row.round, row.step) } else { format!("step {}", row.step) };
+    let mut notified = Link::new(row.notified.knot, row.person.clone());
+    notified.at = row.notified.at;
+    notified.small = Some(place);
+    if row.state == StepState::Skipped {
+        return Row { links: vec![notified], reason: Some(row.reason.clone().unwrap_or_default()), later: false };
+    }
+    let later = row.state == StepState::Planned;
+    if later {
+        notified.small = notified.small.map(|place| format!("{place}, due"));
+    }
+    notified.gap = if later { None } else { between(row.notified.at, row.message.at) };
+    let mut message = Link::new(row.message.knot, message_title(row));
+    message.at = row.message.at;
+    message.small.clone_from(&row.message.carrier);
+    message.gap = between(row.message.at, row.receipt.at);
+    let mut receipt = Link::new(row.receipt.knot, receipt_title(row));
+    receipt.at = row.receipt.at;
+    receipt.gap = between(row.receipt.at, row.answer.at);
+    receipt.wait = row.answer.at.is_none();
+    message.wait = row.receipt.at.is_none();
+    let answer_title = match (&row.answer.words, row.answer.knot) {
+        (Some(words), _) => words.clone(),
+        (None, Knot::Waiting | Knot::Now) if !later && alert.state == alerts::State::Open => "No answer yet".into(),
+        _ => String::new(),
+    };
+    let mut answer = Link::new(row.answer.knot, answer_title);
+    answer.at = row.answer.at;
+    if row.state == StepState::Failed && row.answer.words.is_none() {
+        answer.small.clone_from(&row.reason);
+    }
+    Row { links: vec![notified, message, receipt, answer], reason: None, later }
+}
+
+fn message_title(row: &ChainRow) -> String {
+    let message = &row.message;
+    match row.state {
+        StepState::Planned => "Planned".into(),
+        _ if message.again > 0 => format!("{} of {} sent, {} sent again", message.sent, message.total, message.again),
+        _ if message.total == 0 => "Not sent yet".into(),
+        _ => format!("{} of {} sent", message.sent, message.total),
+    }
+}
+
+fn receipt_title(row: &ChainRow) -> &'static str {
+    match (row.state, row.receipt.knot) {
+        (StepState::Planned, _) => "",
+        (_, Knot::Done) => "Delivered",
+        (_, Knot::Failed) => "Not delivered",
+        (_, Knot::Unknown) => "Unknown",
+        _ => "Waiting",
+    }
+}
