@@ -1,0 +1,80 @@
+//! What can go wrong here, for people and programs.
+
+use base::{Explain, Problem, ProblemKind};
+use std::time::Duration;
+
+/// Why messaging did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The text cannot be sent as asked.
+    #[error(transparent)]
+    Text(#[from] sms::SegmentError),
+    /// There is no text.
+    #[error("the text is empty")]
+    EmptyText,
+    /// The source address is none.
+    #[error(transparent)]
+    Sender(#[from] routing::SenderError),
+    /// No carrier may take it.
+    #[error(transparent)]
+    Refused(#[from] routing::Refused),
+    /// It would be too late before it could go.
+    #[error("the message expires before it could be sent")]
+    Expired,
+    /// A field is longer than it may be.
+    #[error("{field} is longer than {most} characters")]
+    TooLong {
+        /// The field.
+        field: &'static str,
+        /// Characters it may have.
+        most: usize,
+    },
+    /// More than we can take now.
+    #[error("more messages are arriving than can be taken now")]
+    Busy,
+    /// There is no such message, or not in this workspace.
+    #[error("no such message")]
+    NotFound,
+    /// A cursor that we did not make.
+    #[error("the cursor is not one of ours")]
+    Cursor,
+    /// We are stopping.
+    #[error("messaging is shutting down")]
+    Stopped,
+    /// A stored row cannot be read.
+    #[error("a stored message cannot be read: {0}")]
+    Corrupt(&'static str),
+}
+
+impl Explain for Error {
+    fn problem(&self) -> Problem {
+        use ProblemKind::{Internal, Invalid, NotFound, TooMany, Unavailable, Unprocessable};
+        let text = self.to_string();
+        match self {
+            Self::Text(sms::SegmentError::NotGsm { .. }) => Problem::new(Invalid, "text-not-gsm7", text).at("text"),
+            Self::Text(sms::SegmentError::TooManyParts { .. }) => Problem::new(Invalid, "text-too-long", text).at("text"),
+            Self::EmptyText => Problem::new(Invalid, "text-empty", "The text is empty; write one.").at("text"),
+            Self::Sender(_) => Problem::new(Invalid, "sender-invalid", text).at("sender"),
+            Self::Refused(refused) if refused.wants_sender => Problem::new(Unprocessable, "no-sender", text).at("sender"),
+            Self::Refused(_) => Problem::new(Unprocessable, "no-route", text),
+            Self::Expired => Problem::new(
+                Invalid,
+                "expired",
+                "The message would expire before it could be sent; give a later expiry.",
+            )
+            .at("expiry"),
+            Self::TooLong { field, .. } => Problem::new(Invalid, "too-long", text).at(*field),
+            Self::Busy => {
+                Problem::new(TooMany, "busy", "More messages are arriving than can be taken now; slow down and try again.")
+                    .retry_after(Duration::from_secs(1))
+            }
+            Self::NotFound => Problem::new(NotFound, "no-such-message", "There is no such message in this workspace."),
+            Self::Cursor => {
+                Problem::new(Invalid, "cursor-invalid", "The cursor is not one of ours; start from the first page.").at("cursor")
+            }
+            Self::Stopped => Problem::new(Unavailable, "stopping", "This server is shutting down; try again in a moment.")
+                .retry_after(Duration::from_secs(5)),
+            Self::Corrupt(_) => Problem { kind: Internal, ..Problem::internal() },
+        }
+    }
+}
