@@ -351,7 +351,7 @@ mod tests {
         check(&[], &[], false, Err("there is no route yet; add one under routes"));
         check(&[route(1, None, "1", None, &["a"])], &[], false, Err("none of the 1 routes matches"));
         let silent = Route { sender: None, ..route(1, None, "", None, &["a"]) };
-        let refused = decide(&query(&[], false), &[silent.clone()], facts).unwrap_err();
+        let refused = decide(&query(&[], false), std::slice::from_ref(&silent), facts).unwrap_err();
         assert!(refused.wants_sender, "{refused}");
         let named = Sender::ShortCode("85432".into());
         let query = Query { sender: Some(&named), ..query(&[], false) };
