@@ -3,17 +3,51 @@
 //!
 //! - [`Routes`]: what a room offers. A guarded handler receives its proven right as its first argument.
 //! - [`InWorkspace`], [`InOrganisation`], [`SignedIn`], [`Open`]: those first arguments.
-//! - [`Json`], [`Form`], [`Query`], [`PageQuery`], [`events`]: strict readers and live streams.
+//! - [`Json`], [`Form`], [`Query`], [`Path`], [`PageQuery`], [`Raw`], [`events`]: strict readers and live streams.
 //! - [`Refusal`], [`Answer`]: every failure is a [`base::Problem`], rendered once by the door's [`Render`].
-//! - [`Service`], [`Server`]: routes plus [`Settings`] become a running listener.
+//! - [`App`], [`Server`]: routes plus [`Settings`] become a running listener.
 //! - [`matrix`]: the test that tries each route with each role, none, and a foreign workspace.
 //!
-//! It does not decide rights (`access`), does not prove who somebody is (`identity`), and knows no business noun.
+//! It does not decide rights (`access`), does not prove who somebody is (`identity`, seen through [`Keeper`]), and knows no
+//! business noun.
 
+mod app;
+mod body;
+mod caller;
+mod cookie;
+mod csrf;
+mod events;
+mod gate;
 mod guard;
+mod headers;
+mod keeper;
+pub mod matrix;
+mod origin;
+mod probes;
+mod rates;
+mod read;
+mod refusal;
 mod routes;
+mod server;
+mod settings;
 
-pub use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+pub use app::{App, Builder};
+pub use axum::extract::State;
+pub use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+pub use axum::response::sse::Event;
 pub use axum::response::{IntoResponse, Response};
+pub use body::Raw;
+pub use caller::Caller;
+pub use cookie::{SESSION_COOKIE, end_session, start_session};
+pub use csrf::CSRF_FIELD;
+pub use events::{Watch, events};
 pub use guard::{Guard, InOrganisation, InWorkspace, Open, SignedIn};
+pub use headers::download;
+pub use keeper::{Keeper, LiveSession, Source};
+pub use origin::UrlError;
+pub use probes::Ready;
+pub use read::{Form, Json, PageQuery, Path, Query, parse_json};
+pub use refusal::{Answer, Failure, ProblemJson, Refusal, Render, status};
 pub use routes::{ContentType, Door, Guarded, RouteInfo, Routes, Rule, Unguarded};
+pub use server::Server;
+pub use settings::{Limits, Network, NetworkError, Rates, Settings};

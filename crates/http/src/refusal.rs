@@ -198,9 +198,7 @@ pub(crate) fn finish(refusal: &Refusal, failure: &Failure, render: &dyn Render, 
             response.headers_mut().insert(name, value.clone());
         }
     }
-    for (name, value) in &refusal.headers {
-        response.headers_mut().insert(name.clone(), value.clone());
-    }
+    add_headers(refusal, &mut response);
     if failure.status == StatusCode::UNAUTHORIZED && failure.door != Door::Console {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"loudhailer\""));
     }
@@ -209,6 +207,12 @@ pub(crate) fn finish(refusal: &Refusal, failure: &Failure, render: &dyn Render, 
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
     }
     response
+}
+
+pub(crate) fn add_headers(refusal: &Refusal, response: &mut Response) {
+    for (name, value) in &refusal.headers {
+        response.headers_mut().insert(name.clone(), value.clone());
+    }
 }
 
 /// The whole chain of causes, for the log.

@@ -1,0 +1,162 @@
+//! What stands between the router and every handler: who calls, how often, from which page, with what kind of body.
+
+use std::sync::Arc;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base::{Context, Problem, ProblemKind};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::body::{WatchedBody, too_large};
+use crate::caller::Caller;
+use crate::csrf;
+use crate::keeper::{Keeper, Source};
+use crate::origin::Hosts;
+use crate::rates::RateLimits;
+use crate::refusal::Refusal;
+use crate::routes::{ContentType, Door, Matched, Rule};
+use crate::settings::Settings;
+
+pub(crate) const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
+
+/// Where people sign in.
+const SIGN_IN: &str = "/sign-in";
+/// What stays readable in a query value.
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// What the gate needs to do its work; every request carries it.
+pub(crate) struct Gate {
+    keeper: Arc<dyn Keeper>,
+    pub(crate) settings: Settings,
+    pub(crate) context: Context,
+    pub(crate) rates: RateLimits,
+    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) closing: CancellationToken,
+}
+
+impl Gate {
+    pub(crate) fn new(settings: Settings, keeper: Arc<dyn Keeper>, context: Context) -> Self {
+        Self {
+            keeper,
+            rates: RateLimits::new(settings.rates, context.clone()),
+            streams: Arc::new(Semaphore::new(settings.limits.event_streams)),
+            closing: CancellationToken::new(),
+            settings,
+            context,
+        }
+    }
+
+    pub(crate) fn keeper(&self) -> &dyn Keeper {
+        &*self.keeper
+    }
+
+    pub(crate) const fn hosts(&self) -> &Hosts {
+        self.settings.hosts()
+    }
+
+    /// The answer to somebody who proved nothing: people are led to the sign-in page and back, programs get a 401.
+    pub(crate) fn sign_in_first(&self, parts: &Parts, door: Door) -> Refusal {
+        let refusal = Refusal::unauthenticated();
+        if door != Door::Console {
+            return refusal;
+        }
+        let reading = matches!(parts.method, Method::GET | Method::HEAD);
+        let fragment = parts.headers.contains_key(HX_REQUEST);
+        let page = if reading && !fragment { parts.uri.path_and_query().map(|path| path.as_str()) } else { None };
+        let target = match page {
+            Some("/") | None => SIGN_IN.to_owned(),
+            Some(page) => format!("{SIGN_IN}?next={}", utf8_percent_encode(page, QUERY_VALUE)),
+        };
+        let Ok(target) = HeaderValue::from_str(&target) else { return refusal };
+        if fragment {
+            return refusal.header(HeaderName::from_static("hx-redirect"), target);
+        }
+        if !reading && !wants_html(parts) {
+            return refusal;
+        }
+        Refusal::with_status(StatusCode::SEE_OTHER, refusal.problem().clone()).header(LOCATION, target)
+    }
+
+    /// Lets a request through to its handler, or not.
+    pub(crate) async fn pass(self: Arc<Self>, route: Matched, request: Request, next: Next) -> Response {
+        match self.examine(&route, request).await {
+            Ok(request) => {
+                let mut response = next.run(request).await;
+                response.extensions_mut().insert(route);
+                response
+            }
+            Err(refusal) => {
+                let mut response = refusal.into_response();
+                response.extensions_mut().insert(route);
+                response
+            }
+        }
+    }
+
+    async fn examine(self: &Arc<Self>, route: &Matched, request: Request) -> Result<Request, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        let source = parts.extensions.get::<Source>().cloned().ok_or_else(|| Refusal::new(Problem::internal()))?;
+        let caller = Caller::prove(&parts, route.door, self, source).await?;
+        if caller.is_nobody() && !matches!(route.rule, Rule::Public(_)) {
+            return Err(self.sign_in_first(&parts, route.door));
+        }
+        if !caller.is_nobody() {
+            let principal = &caller.actor().principal;
+            self.rates.principal(&format!("{}:{}", principal.kind(), principal.id()))?;
+        }
+        check_body(&parts, &body, route.body_limit, route.content_types)?;
+        let body = Body::new(WatchedBody::new(body, route.body_limit, &self.settings.limits));
+        let request =
+            csrf::check(Request::from_parts(parts, body), &caller, route.door, self.hosts()).await?;
+        let body;
+        (parts, body) = request.into_parts();
+        parts.extensions.insert(Arc::clone(self));
+        parts.extensions.insert(Arc::clone(route));
+        parts.extensions.insert(caller);
+        Ok(Request::from_parts(parts, body))
+    }
+}
+
+/// Refuses a body that is announced too long or is of a type that nobody reads here, before reading any of it.
+fn check_body(parts: &Parts, body: &Body, limit: usize, types: &[ContentType]) -> Result<(), Refusal> {
+    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(too_large(limit));
+    }
+    let empty = announced == Some(0)
+        || (announced.is_none() && !parts.headers.contains_key(TRANSFER_ENCODING) && body.is_end_stream());
+    if empty {
+        return Ok(());
+    }
+    let unsupported = |detail: &'static str| {
+        Refusal::new(Problem::new(ProblemKind::UnsupportedMedia, "unsupported-media-type", detail))
+    };
+    let encoding = parts.headers.get(CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(unsupported("Compressed bodies are not read here. Send it without Content-Encoding."));
+    }
+    let given = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if types.iter().any(|content_type| content_type.matches(given)) {
+        return Ok(());
+    }
+    Err(unsupported(match types {
+        [] => "No body is read here. Send the request without one.",
+        [ContentType::Json] => "Send the body as JSON, with Content-Type: application/json.",
+        [ContentType::Form] => "Send the body as a form, with Content-Type: application/x-www-form-urlencoded.",
+        [ContentType::Yaml, ..] => "Send the body as YAML, with Content-Type: application/yaml.",
+        _ => "Bodies of this Content-Type are not read here. Send JSON, with Content-Type: application/json.",
+    }))
+}
+
+/// Whether the client reads HTML.
+pub(crate) fn wants_html(parts: &Parts) -> bool {
+    let accept = parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}

@@ -1,0 +1,121 @@
+//! The headers that every answer carries (ASVS 3.4, 14.3.2), set after the handler, so that no page can forget them.
+
+use axum::body::HttpBody;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, SERVER,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
+use base::RequestId;
+
+use crate::routes::Door;
+
+/// Where browsers report what the policy stopped.
+pub(crate) const CSP_REPORTS: &str = "/csp-reports";
+
+const CONSOLE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+    font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; \
+    frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types app; report-to csp";
+const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+const ALWAYS: [(HeaderName, &str); 4] = [
+    (STRICT_TRANSPORT_SECURITY, "max-age=63072000; includeSubDomains"),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+const PAGES: [(HeaderName, &str); 4] = [
+    (CONTENT_SECURITY_POLICY, CONSOLE_POLICY),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=()"),
+    (HeaderName::from_static("reporting-endpoints"), "csp=\"/csp-reports\""),
+];
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Marks an answer that is a file to be saved: it gets the policy of data even at the console's door.
+#[derive(Clone, Copy, Debug)]
+struct Download;
+
+/// Sets what belongs on every answer.
+pub(crate) fn secure(response: &mut Response, door: Door, request: RequestId) {
+    let page = door == Door::Console && response.extensions().get::<Download>().is_none();
+    let empty = response.body().is_end_stream();
+    let headers = response.headers_mut();
+    headers.remove(SERVER);
+    set(headers, &ALWAYS);
+    if page {
+        set(headers, &PAGES);
+    } else {
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(DATA_POLICY));
+    }
+    // Only hashed assets, which are public and never change, may be kept by anybody.
+    if door != Door::Public || !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if !empty && !headers.contains_key(CONTENT_TYPE) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    }
+    if let Ok(id) = HeaderValue::from_str(&request.to_string()) {
+        headers.insert(REQUEST_ID, id);
+    }
+}
+
+fn set(headers: &mut HeaderMap, pairs: &[(HeaderName, &'static str)]) {
+    for (name, value) in pairs {
+        headers.insert(name.clone(), HeaderValue::from_static(value));
+    }
+}
+
+/// An answer that browsers save as a file named `name` (ASVS 5.4.1). Characters that a file name should not have
+/// become `_`.
+pub fn download(name: &str, content_type: &'static str, bytes: impl Into<bytes::Bytes>) -> Response {
+    let safe = |letter: char| if letter.is_ascii_alphanumeric() || "-_.".contains(letter) { letter } else { '_' };
+    let name: String = name.trim_start_matches('.').chars().take(100).map(safe).collect();
+    let mut response = Response::new(bytes.into().into());
+    response.extensions_mut().insert(Download);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{name}\""));
+    headers.insert(CONTENT_DISPOSITION, disposition.unwrap_or(HeaderValue::from_static("attachment")));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use base::RequestId;
+
+    use super::*;
+
+    fn secured(mut response: Response, door: Door) -> Response {
+        secure(&mut response, door, RequestId::from(uuid_zero()));
+        response
+    }
+
+    fn uuid_zero() -> uuid::Uuid {
+        uuid::Uuid::nil()
+    }
+
+    #[test]
+    fn only_public_assets_may_be_cached() {
+        let cached = || {
+            let mut response = Response::new(Body::from("x"));
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+            response
+        };
+        assert_eq!(secured(cached(), Door::Public).headers()[CACHE_CONTROL], "public, max-age=31536000, immutable");
+        assert_eq!(secured(cached(), Door::Console).headers()[CACHE_CONTROL], "no-store");
+        assert_eq!(secured(Response::default(), Door::Public).headers()[CACHE_CONTROL], "no-store");
+    }
+
+    /// ASVS 5.4.1.
+    #[test]
+    fn downloads_have_a_safe_name_and_the_policy_of_data() {
+        let response = secured(download("../\"Ada\n.csv", "text/csv; charset=utf-8", "a,b"), Door::Console);
+        assert_eq!(response.headers()[CONTENT_DISPOSITION], "attachment; filename=\"__Ada_.csv\"");
+        assert_eq!(response.headers()[CONTENT_SECURITY_POLICY], DATA_POLICY);
+    }
+}

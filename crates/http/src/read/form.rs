@@ -1,0 +1,116 @@
+//! Forms and query strings.
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use base::{Problem, ProblemKind};
+use serde::de::DeserializeOwned;
+
+use super::values;
+use crate::body;
+use crate::csrf::CSRF_FIELD;
+use crate::refusal::Refusal;
+
+/// A form (`application/x-www-form-urlencoded`) as a `T`; always the last argument. A field may be there once, or as often
+/// as wanted when `T` has a list for it; one left empty is `None` for an `Option`. The field `csrf` was checked before and
+/// is not shown to `T`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Form<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Form<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+        let bytes = body::read(request.into_body()).await?;
+        read(&bytes, "invalid-form").map(Self)
+    }
+}
+
+/// The query string as a `T`, by the same rules as [`Form`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        read(parts.uri.query().unwrap_or_default().as_bytes(), "invalid-query").map(Self)
+    }
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8], code: &'static str) -> Result<T, Refusal> {
+    let pairs = form_urlencoded::parse(bytes).filter(|(name, _)| name != CSRF_FIELD);
+    values::read(pairs.map(|(name, value)| (name.into_owned(), value.into_owned()))).map_err(|error| {
+        let mut problem = Problem::new(ProblemKind::Invalid, code, format!("{}.", capital(&error.0)));
+        problem.field = error.0.split('`').nth(1).map(str::to_owned);
+        Refusal::new(problem)
+    })
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Colour {
+        Red,
+        LightBlue,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Order {
+        name: String,
+        count: u32,
+        colour: Option<Colour>,
+        #[serde(default)]
+        tags: Vec<String>,
+        #[serde(default)]
+        gift: bool,
+        note: Option<String>,
+    }
+
+    fn order(text: &str) -> Result<Order, (Option<String>, String)> {
+        read(text.as_bytes(), "invalid-form").map_err(|refusal: Refusal| {
+            (refusal.problem().field.clone(), refusal.problem().detail.clone().into_owned())
+        })
+    }
+
+    #[test]
+    fn a_form_becomes_a_value() {
+        let expected = Order {
+            name: "Ada & Co".into(),
+            count: 3,
+            colour: Some(Colour::LightBlue),
+            tags: vec!["a".into(), "b".into()],
+            gift: true,
+            note: None,
+        };
+        let text = "name=Ada+%26+Co&count=3&colour=light-blue&tags=a&tags=b&gift=on&note=&csrf=token";
+        assert_eq!(order(text), Ok(expected));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let cases = [
+            ("name=a&name=b&count=1", "name", "more than once"),
+            ("name=a&count=one", "count", "whole number"),
+            ("count=1", "name", "Missing field"),
+            ("name=a&count=1&size=2", "size", "nknown field"),
+            ("name=a&count=1&colour=green", "green", "nknown variant"),
+            ("name=a&count=1&gift=maybe", "gift", "true or false"),
+        ];
+        for (text, field, words) in cases {
+            let (named, detail) = order(text).unwrap_err();
+            assert_eq!(named.as_deref(), Some(field), "{text}: {detail}");
+            assert!(detail.contains(words), "{text}: {detail}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The signs of life of one connection, and the verdict about it: which clients are too slow, too idle or too restless.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::settings::Limits;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What is to be done with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Let it be; look again at this instant at the latest.
+    Fine(Instant),
+    /// Nothing has happened for long: end it politely.
+    Idle,
+    /// End it at once, for this reason.
+    Cut(&'static str),
+}
+
+/// Shared between the connection's bytes, its requests and its watchman.
+#[derive(Debug)]
+pub(super) struct Vitals {
+    limits: Limits,
+    signs: Mutex<Signs>,
+    /// Something happened that may need a look sooner than planned.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Signs {
+    head_since: Option<Instant>,
+    write_blocked_since: Option<Instant>,
+    in_flight: usize,
+    idle_since: Instant,
+    /// Answers whose last part was handed over and that were not asked for more since.
+    offered: HashMap<u64, Instant>,
+    next_body: u64,
+    resets: u32,
+    resets_since: Instant,
+    ambiguous: bool,
+}
+
+impl Vitals {
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
+        let now = Instant::now();
+        let signs = Signs {
+            // The first head is due from the start.
+            head_since: Some(now),
+            write_blocked_since: None,
+            in_flight: 0,
+            idle_since: now,
+            offered: HashMap::new(),
+            next_body: 0,
+            resets: 0,
+            resets_since: now,
+            ambiguous: false,
+        };
+        Arc::new(Self { limits, signs: Mutex::new(signs), changed: Notify::new() })
+    }
+
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    pub(super) fn head(&self, under_way: bool) {
+        let mut signs = self.lock();
+        if under_way != signs.head_since.is_some() {
+            signs.head_since = under_way.then(Instant::now);
+            drop(signs);
+            self.changed.notify_one();
+        }
+    }
+
+    pub(super) fn ambiguous(&self) {
+        self.lock().ambiguous = true;
+    }
+
+    pub(super) fn is_ambiguous(&self) -> bool {
+        self.lock().ambiguous
+    }
+
+    pub(super) fn write_blocked(&self, blocked: bool) {
+        let mut signs = self.lock();
+        if blocked != signs.write_blocked_since.is_some() {
+            signs.write_blocked_since = blocked.then(Instant::now);
+            drop(signs);
+            self.changed.notify_one();
+        }
+    }
+
+    /// A request begins; it ends when what is returned is dropped.
+    pub(super) fn request(self: &Arc<Self>) -> InFlight {
+        self.lock().in_flight += 1;
+        InFlight { vitals: Arc::clone(self), complete: false }
+    }
+
+    pub(super) fn verdict(&self, now: Instant) -> Verdict {
+        let signs = self.lock();
+        if signs.resets > self.limits.resets_per_minute {
+            return Verdict::Cut("it took back too many requests");
+        }
+        let mut next = now + self.limits.keep_alive;
+        let mut past = |since: Instant, within: Duration| {
+            next = next.min(since + within);
+            now >= since + within
+        };
+        if signs.head_since.is_some_and(|since| past(since, self.limits.head)) {
+            return Verdict::Cut("a request's head took too long");
+        }
+        if signs.write_blocked_since.is_some_and(|since| past(since, self.limits.stalled)) {
+            return Verdict::Cut("it stopped reading its answer");
+        }
+        if signs.offered.values().min().is_some_and(|since| past(*since, self.limits.stalled)) {
+            return Verdict::Cut("it stopped reading one of its answers");
+        }
+        if signs.in_flight == 0 && past(signs.idle_since, self.limits.keep_alive) {
+            return Verdict::Idle;
+        }
+        Verdict::Fine(next)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Signs> {
+        self.signs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One request on its way, from its head to the end of its answer.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    vitals: Arc<Vitals>,
+    complete: bool,
+}
+
+impl InFlight {
+    /// Follows the answer's body to its end.
+    pub(super) fn follow(self, body: Body) -> Body {
+        let id = {
+            let mut signs = self.vitals.lock();
+            signs.next_body += 1;
+            signs.next_body
+        };
+        Body::new(Followed { inner: body, id, flight: self })
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut signs = self.vitals.lock();
+        let now = Instant::now();
+        signs.in_flight -= 1;
+        signs.idle_since = now;
+        if !self.complete {
+            if now.duration_since(signs.resets_since) >= MINUTE {
+                signs.resets = 0;
+                signs.resets_since = now;
+            }
+            signs.resets += 1;
+        }
+        let look = signs.in_flight == 0 || signs.resets > self.vitals.limits.resets_per_minute;
+        drop(signs);
+        if look {
+            self.vitals.changed.notify_one();
+        }
+    }
+}
+
+/// An answer's body that tells when the client stops taking it.
+struct Followed {
+    inner: Body,
+    id: u64,
+    flight: InFlight,
+}
+
+impl HttpBody for Followed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = self.get_mut();
+        let next = Pin::new(&mut this.inner).poll_frame(cx);
+        let more = matches!(next, Poll::Ready(Some(Ok(_)))) && !this.inner.is_end_stream();
+        if matches!(next, Poll::Ready(None)) || this.inner.is_end_stream() {
+            this.flight.complete = true;
+        }
+        let mut signs = this.flight.vitals.lock();
+        if more {
+            let first = signs.offered.is_empty();
+            signs.offered.insert(this.id, Instant::now());
+            drop(signs);
+            if first {
+                this.flight.vitals.changed.notify_one();
+            }
+        } else {
+            signs.offered.remove(&this.id);
+        }
+        next
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        // A body that was empty from the start is never polled.
+        self.flight.complete |= self.inner.is_end_stream();
+        self.flight.vitals.lock().offered.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use futures_util::stream;
+
+    use super::*;
+
+    fn cut(verdict: Verdict) -> bool {
+        matches!(verdict, Verdict::Cut(_))
+    }
+
+    async fn pass(seconds: u64) {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+    }
+
+    /// F-18: the head has its ten seconds from its first byte, and the first head from the connection's start.
+    #[tokio::test(start_paused = true)]
+    async fn a_head_must_come_in_time() {
+        let vitals = Vitals::new(Limits::default());
+        pass(9).await;
+        assert!(!cut(vitals.verdict(Instant::now())));
+        pass(1).await;
+        assert!(cut(vitals.verdict(Instant::now())));
+        vitals.head(false);
+        pass(30).await;
+        vitals.head(true);
+        assert!(!cut(vitals.verdict(Instant::now())));
+        pass(10).await;
+        assert!(cut(vitals.verdict(Instant::now())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_connection_is_idle_but_one_with_a_request_is_not() {
+        let vitals = Vitals::new(Limits::default());
+        vitals.head(false);
+        let request = vitals.request();
+        pass(600).await;
+        assert!(matches!(vitals.verdict(Instant::now()), Verdict::Fine(_)));
+        drop(request);
+        pass(59).await;
+        assert!(matches!(vitals.verdict(Instant::now()), Verdict::Fine(_)));
+        pass(1).await;
+        assert_eq!(vitals.verdict(Instant::now()), Verdict::Idle);
+    }
+
+    /// F-18, slow read: an answer that is not taken is given up, one that is waiting for us is not.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_stops_reading_is_cut() {
+        let vitals = Vitals::new(Limits::default());
+        vitals.head(false);
+        let endless = Body::from_stream(stream::repeat_with(|| Ok::<_, std::convert::Infallible>(Bytes::from_static(b"x"))));
+        let mut body = vitals.request().follow(endless);
+        let _ = http_body_util::BodyExt::frame(&mut body).await;
+        pass(30).await;
+        assert!(cut(vitals.verdict(Instant::now())));
+        drop(body);
+        let quiet = Body::from_stream(stream::pending::<Result<Bytes, std::convert::Infallible>>());
+        let mut body = vitals.request().follow(quiet);
+        let waiting = tokio::time::timeout(Duration::from_secs(40), http_body_util::BodyExt::frame(&mut body)).await;
+        assert!(waiting.is_err() && !cut(vitals.verdict(Instant::now())));
+    }
+
+    /// F-32: requests taken back are counted, answered ones are not.
+    #[tokio::test(start_paused = true)]
+    async fn too_many_resets_are_restless() {
+        let vitals = Vitals::new(Limits::default());
+        vitals.head(false);
+        for _ in 0..300 {
+            to_bytes(vitals.request().follow(Body::from("x")), 10).await.unwrap();
+            drop(vitals.request().follow(Body::empty()));
+        }
+        assert!(!cut(vitals.verdict(Instant::now())));
+        for _ in 0..200 {
+            drop(vitals.request());
+        }
+        assert!(!cut(vitals.verdict(Instant::now())));
+        drop(vitals.request());
+        assert!(cut(vitals.verdict(Instant::now())));
+    }
+}
