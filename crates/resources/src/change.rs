@@ -52,6 +52,27 @@ pub enum Outcome {
     Deleted,
 }
 
+impl Outcome {
+    /// The word in the store and on the terminal.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+            Self::Deleted => "deleted",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Self {
+        match text {
+            "created" => Self::Created,
+            "deleted" => Self::Deleted,
+            "unchanged" => Self::Unchanged,
+            _ => Self::Updated,
+        }
+    }
+}
+
 /// A secret that we drew. Shown once, to whoever asked for it, and kept as a hash.
 #[derive(Clone, Debug)]
 pub struct Drawn {

@@ -38,6 +38,9 @@ pub enum Error {
     /// A controlled production workspace is changed only under a change reference.
     #[error("the workspace is controlled")]
     Controlled,
+    /// Somebody else changed the entry in between.
+    #[error("the entry changed in between")]
+    Conflict,
     /// The clearance was made for another workspace.
     #[error("the clearance is for another workspace")]
     WrongClearance,
@@ -155,6 +158,11 @@ impl Explain for Error {
                 ProblemKind::Forbidden,
                 "change-reference-needed",
                 "This production workspace is under change control: give the reference of an approved change.",
+            ),
+            Self::Conflict => plain(
+                ProblemKind::Conflict,
+                "changed-meanwhile",
+                "Somebody else changed this in the meantime. Look at it again, then repeat your change.",
             ),
             Self::WrongClearance => plain(
                 ProblemKind::Forbidden,

@@ -1,5 +1,6 @@
 //! Fields: their shapes and their classes. A field without a class cannot be written down.
 
+use crypto::token;
 use serde::Serialize;
 
 /// How far a value may travel (control E-11).
@@ -45,7 +46,7 @@ pub enum Shape {
         /// How it is kept.
         keep: Keep,
         /// The token kind when we draw the secret ourselves if the file gives none.
-        draw: Option<&'static str>,
+        draw: Option<token::Kind>,
     },
     /// Several values of one shape.
     List(&'static Shape),
@@ -61,8 +62,8 @@ impl Shape {
     /// A secret that is kept sealed.
     pub const SECRET: Self = Self::Secret { keep: Keep::Sealed, draw: None };
 
-    /// A machine secret that is kept as a hash, and drawn by us (as `loudhailer_<kind>_…`) when not imported.
-    pub const fn token(kind: &'static str) -> Self {
+    /// A machine secret that is kept as a hash, and drawn by us (`loudhailer_<kind>_…`) when not imported.
+    pub const fn token(kind: token::Kind) -> Self {
         Self::Secret { keep: Keep::Hashed, draw: Some(kind) }
     }
 }

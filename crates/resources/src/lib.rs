@@ -6,19 +6,24 @@
 //! settings. It decides no rights (the caller brings a permit) and never reads a file or the environment: secrets
 //! of a file are resolved by whoever read the file, see [`Parsed::resolve`].
 
+mod apply;
 mod change;
 mod check;
 mod clearance;
 mod difference;
 mod document;
 mod error;
+mod export;
 mod field;
 mod kind;
 mod own;
+mod prepare;
+mod read;
 mod registry;
+mod rows;
 mod secret;
 mod shape;
-mod store_rows;
+
 mod writer;
 
 pub use change::{
@@ -34,7 +39,7 @@ pub use kind::{Kind, KindScope, Projection, TypedKind, typed};
 pub use own::{Settings, settings};
 pub use registry::{ClassedField, Registry, RegistryError};
 pub use secret::{Draft, Given, SecretSlot};
-pub use writer::Resources;
+pub use writer::{Resources, TOPIC};
 
 /// A body: any JSON object.
 pub type Json = serde_json::Value;

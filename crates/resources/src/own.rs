@@ -1,0 +1,166 @@
+//! The two kinds that hold the others: workspaces, and the organisation's settings.
+
+use access::{Capability, Environment};
+use base::WorkspaceId;
+use serde::{Deserialize, Serialize};
+use store::Tx;
+
+use crate::check::Check;
+use crate::field::{Class, Field, Shape};
+use crate::kind::{Kind, KindScope, Projection, TypedKind, typed};
+use crate::{Error, rows};
+
+/// The name of the kind that all workspace kinds live in.
+pub(crate) const WORKSPACES: &str = "workspaces";
+const SETTINGS: &str = "settings";
+
+/// The kinds of this room.
+pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
+    vec![typed(Workspaces), typed(SettingsKind)]
+}
+
+/// Workspaces: the unit of separation, with its environment.
+struct Workspaces;
+
+#[derive(Serialize, Deserialize)]
+struct Workspace {
+    slug: String,
+    environment: Environment,
+    #[serde(default)]
+    name: String,
+    #[serde(default = "utc")]
+    time_zone: String,
+    #[serde(default)]
+    controlled: bool,
+}
+
+fn utc() -> String {
+    "Etc/UTC".to_owned()
+}
+
+impl TypedKind for Workspaces {
+    type Body = Workspace;
+    const NAME: &'static str = WORKSPACES;
+    const SCOPE: KindScope = KindScope::Organisation;
+    const CAPABILITY: Capability = Capability::WorkspaceWrite;
+    const FIELDS: &'static [Field] = &[
+        Field::new("slug", Class::Internal, Shape::Text)
+            .required()
+            .about("how addresses and the SMS API (subAccountId) name it, for ever"),
+        Field::new("environment", Class::Internal, Shape::Choice(&["development", "qa", "production"]))
+            .required()
+            .about("development reaches simulated carriers only"),
+        Field::new("name", Class::Internal, Shape::Text).about("how pages call it"),
+        Field::new("time_zone", Class::Internal, Shape::Text).about("an IANA name such as Europe/Zurich"),
+        Field::new("controlled", Class::Internal, Shape::Boolean)
+            .about("whether changes in production want the reference of an approved change"),
+    ];
+
+    fn key(&self, body: &Workspace) -> String {
+        body.slug.clone()
+    }
+
+    fn validate(&self, body: &Workspace, check: &mut Check<'_, '_>) -> Result<(), Error> {
+        let slug = &body.slug;
+        let fits = (2..=40).contains(&slug.len())
+            && slug.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+            && slug.starts_with(|c: char| c.is_ascii_lowercase())
+            && !slug.ends_with('-');
+        if !fits {
+            check.problem(
+                "slug",
+                "bad-slug",
+                "a slug has 2 to 40 small letters, digits and hyphens, starts with a letter and ends without a hyphen",
+            );
+        }
+        if jiff::tz::TimeZone::get(&body.time_zone).is_err() {
+            check.problem("time_zone", "no-such-time-zone", "an IANA name such as Europe/Zurich or Etc/UTC is expected");
+        }
+        if check.is_new() && access::slug_was_used(check.tx(), slug)? {
+            check.problem(
+                "slug",
+                "slug-was-used",
+                "a workspace had this slug before, and names are never used again; choose another",
+            );
+        }
+        Ok(())
+    }
+
+    fn project(&self, tx: &mut Tx<'_>, change: &Projection<'_, Workspace>) -> Result<(), Error> {
+        let id: WorkspaceId = change.id();
+        match change.new {
+            Some(new) => access::put_workspace(
+                tx,
+                &access::Workspace {
+                    id,
+                    slug: new.slug.clone(),
+                    environment: new.environment,
+                    name: if new.name.is_empty() { new.slug.clone() } else { new.name.clone() },
+                    time_zone: new.time_zone.clone(),
+                    controlled: new.controlled,
+                },
+                change.now,
+            )?,
+            None => access::archive_workspace(tx, id, change.now)?,
+        }
+        Ok(())
+    }
+}
+
+/// The environment of a workspace and whether it is controlled, as stored.
+pub(crate) fn control(tx: &mut Tx<'_>, id: WorkspaceId) -> Result<Option<(Environment, bool)>, Error> {
+    let stored = rows::by_id(tx, WORKSPACES, base::ResourceId::from(id.uuid()))?;
+    stored
+        .map(|stored| Workspace::deserialize(&stored.body).map_err(Error::body))
+        .transpose()
+        .map(|body| body.map(|body| (body.environment, body.controlled)))
+}
+
+/// What the organisation sets for everybody. One entry at most; without it the defaults hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Minutes without a request after which a session ends: 5 to 60 (control X-17).
+    #[serde(default = "default_idle")]
+    pub session_idle_minutes: u32,
+}
+
+const fn default_idle() -> u32 {
+    30
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { session_idle_minutes: default_idle() }
+    }
+}
+
+/// The settings as they are now.
+pub fn settings(tx: &mut Tx<'_>) -> Result<Settings, Error> {
+    match rows::find(tx, SETTINGS, None, ONLY)? {
+        Some(stored) => Settings::deserialize(&stored.body).map_err(Error::body),
+        None => Ok(Settings::default()),
+    }
+}
+
+/// The key of the one entry.
+const ONLY: &str = "organisation";
+
+struct SettingsKind;
+
+impl TypedKind for SettingsKind {
+    type Body = Settings;
+    const NAME: &'static str = SETTINGS;
+    const SCOPE: KindScope = KindScope::Organisation;
+    const CAPABILITY: Capability = Capability::WorkspaceWrite;
+    const FIELDS: &'static [Field] = &[Field::new("session_idle_minutes", Class::Internal, Shape::Integer(5, 60))
+        .about("minutes without a request after which a session ends")];
+
+    fn key(&self, _body: &Settings) -> String {
+        ONLY.to_owned()
+    }
+
+    fn project(&self, _tx: &mut Tx<'_>, _change: &Projection<'_, Settings>) -> Result<(), Error> {
+        // Read where it is needed, by `settings`: there is no table to keep in step.
+        Ok(())
+    }
+}
