@@ -108,6 +108,18 @@ const PAGES: &[(Page, Group, &str, &str, Capability)] = &[
     (Page::Keys, Group::Own, "/keys", "API keys", Capability::ApiKeysManage),
 ];
 
+/// What pages ask of a reader: each of these decides whether a link is shown.
+pub const READ_BY_PAGES: &[Capability] = &[
+    Capability::OverviewRead,
+    Capability::AlertsRead,
+    Capability::HandsetsUse,
+    Capability::SignalsRead,
+    Capability::MessagesRead,
+    Capability::AuditRead,
+    Capability::WorkspaceRead,
+    Capability::ApiKeysManage,
+];
+
 const GROUPS: &[(Group, &str, &str)] = &[
     (Group::Watch, "Watch", "w"),
     (Group::Signals, "Signals", "s"),

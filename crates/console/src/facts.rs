@@ -1,0 +1,77 @@
+//! Small view models that several pages share.
+
+/// A line of a list of facts.
+#[derive(Clone, Debug, Default)]
+pub struct Fact {
+    /// What it is.
+    pub name: &'static str,
+    /// The value, as it may be shown to this reader.
+    pub value: String,
+    /// Where it leads.
+    pub href: Option<String>,
+    /// Whether that is outside of this server.
+    pub outside: bool,
+    /// Whether it is an id, a key or a number.
+    pub mono: bool,
+}
+
+impl Fact {
+    /// A plain fact.
+    pub fn new(name: &'static str, value: impl Into<String>) -> Self {
+        Self { name, value: value.into(), ..Self::default() }
+    }
+
+    /// An id, key or number.
+    pub fn mono(name: &'static str, value: impl Into<String>) -> Self {
+        Self { mono: true, ..Self::new(name, value) }
+    }
+
+    /// A fact that leads somewhere on this server.
+    pub fn link(name: &'static str, value: impl Into<String>, href: impl Into<String>) -> Self {
+        Self { href: Some(href.into()), ..Self::new(name, value) }
+    }
+
+    /// A link to another server; shown as text unless it is https.
+    pub fn outside(name: &'static str, url: &str) -> Self {
+        let href = url.starts_with("https://").then(|| url.to_owned());
+        Self { href, outside: true, ..Self::new(name, url) }
+    }
+}
+
+/// A choice of a select, a filter or a set of buttons.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// What is sent.
+    pub value: String,
+    /// What is read.
+    pub name: String,
+    /// Where it leads, for links.
+    pub href: String,
+    /// Whether it is the one in force.
+    pub current: bool,
+}
+
+/// Choices for a select, with the one in force marked.
+pub fn choices(all: &[(&str, &str)], current: &str) -> Vec<Choice> {
+    all.iter()
+        .map(|(value, name)| Choice {
+            value: (*value).to_owned(),
+            name: (*name).to_owned(),
+            href: String::new(),
+            current: *value == current,
+        })
+        .collect()
+}
+
+/// A text that not everybody may read.
+#[derive(Clone, Debug)]
+pub enum Payload {
+    /// Read by somebody who may, just now.
+    Shown(String),
+    /// The reader may ask for it.
+    Offered,
+    /// The reader's role does not read it.
+    Closed,
+    /// It is not kept.
+    Gone,
+}

@@ -1,0 +1,326 @@
+//! The message log: what went out, what came in, and the life of one message.
+
+use access::{Capability, cap};
+use alerts::Knot;
+use askama::Template;
+use axum::extract::State;
+use base::{MessageId, Timestamp};
+use http::{Answer, Form, HeaderMap, InWorkspace, PageQuery, Path, Query, Refusal, Response};
+use messaging::{Class, Filter, Minute, State as MessageState, Summary};
+use serde::Deserialize;
+
+use crate::Console;
+use crate::draw::Draw;
+use crate::facts::{Choice, Fact, Payload, choices};
+use crate::page::{page, see_other};
+use crate::shell::{Page, Shell};
+use crate::zone::length;
+
+struct Row {
+    href: Option<String>,
+    at: Timestamp,
+    direction: &'static str,
+    number: String,
+    class: &'static str,
+    parts: u32,
+    carrier: String,
+    knot: Knot,
+    state: String,
+    took: String,
+}
+
+struct InboundRow {
+    at: Timestamp,
+    from: String,
+    to: String,
+    carrier: String,
+    became: String,
+}
+
+#[derive(Template)]
+#[template(path = "messages.html")]
+struct ListPage {
+    shell: Shell,
+    slug: String,
+    here: String,
+    sentence: String,
+    standing: String,
+    query: String,
+    states: Vec<Choice>,
+    classes: Vec<Choice>,
+    problem: Option<String>,
+    empty: &'static str,
+    rows: Vec<Row>,
+    inbound: Vec<InboundRow>,
+    older: Option<String>,
+}
+
+/// Which messages are listed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Which {
+    q: String,
+    state: String,
+    class: String,
+    limit: Option<u32>,
+    after: Option<String>,
+}
+
+/// The list.
+pub async fn list(
+    guard: InWorkspace<cap::MessagesRead>,
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Query(which): Query<Which>,
+    PageQuery(request): PageQuery,
+) -> Answer<Response> {
+    let slug = guard.name().to_owned();
+    let query = which.q.trim();
+    if let Ok(id) = query.parse::<MessageId>() {
+        return Ok(see_other(&format!("/w/{slug}/messages/{id}")));
+    }
+    let shell = console.shell(&guard, &headers, Page::Messages).await?;
+    let (to, problem) = match query {
+        "" => (None, None),
+        text => match sms::Number::parse(text, None) {
+            Ok(number) => (Some(number), None),
+            Err(_) => (None, Some("That is no number with its country code, such as +447700900117, and no message id.".to_owned())),
+        },
+    };
+    let filter = Filter { states: states(&which.state), class: class(&which.class), to, ..Filter::default() };
+    let minutes = console.messaging.minutes(guard.permit()).await?;
+    let found = console.messaging.list(guard.permit(), filter, request).await?;
+    let inbound = inbound(&console, &guard).await?;
+    let (sentence, standing) = last_hour(&minutes);
+    let link = |after: &str| format!("/w/{slug}/messages?state={}&class={}&q={}&after={after}", which.state, which.class, encode(query));
+    page(&ListPage {
+        here: link(""),
+        sentence,
+        standing,
+        states: choices(
+            &[("", "All"), ("waiting", "Waiting"), ("delivered", "Delivered"), ("failed", "Did not arrive"), ("unknown", "Unknown")],
+            &which.state,
+        ),
+        classes: choices(&[("", "All"), ("alert", "alert"), ("otp", "otp"), ("transactional", "transactional"), ("marketing", "marketing")], &which.class),
+        empty: if which.state.is_empty() && query.is_empty() { "No text was sent yet." } else { "No message fits." },
+        rows: found.items.iter().map(|summary| row(&slug, summary)).collect(),
+        inbound,
+        older: found.next.map(|cursor| link(&cursor.0)),
+        query: query.to_owned(),
+        problem,
+        slug,
+        shell,
+    })
+}
+
+fn encode(text: &str) -> String {
+    text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+fn states(word: &str) -> Vec<MessageState> {
+    match word {
+        "waiting" => vec![MessageState::Queued, MessageState::Claimed, MessageState::Sent],
+        "delivered" => vec![MessageState::Delivered],
+        "failed" => vec![MessageState::Undelivered, MessageState::Expired, MessageState::Rejected, MessageState::Failed],
+        "unknown" => vec![MessageState::Unknown],
+        _ => Vec::new(),
+    }
+}
+
+fn class(word: &str) -> Option<Class> {
+    word.parse().ok()
+}
+
+async fn inbound(console: &Console, guard: &InWorkspace<cap::MessagesRead>) -> Answer<Vec<InboundRow>> {
+    let found = console.messaging.list_inbound(guard.permit(), base::PageRequest::new(20, None)).await?;
+    let replies = match guard.also::<cap::AlertsRead>() {
+        Some(permit) => console.alerts.replies(permit, base::PageRequest::new(100, None)).await?.items,
+        None => Vec::new(),
+    };
+    Ok(found
+        .items
+        .into_iter()
+        .map(|text| InboundRow {
+            became: replies
+                .iter()
+                .find(|reply| reply.inbound == text.id)
+                .map_or_else(|| "not bound to anything".to_owned(), |reply| reply.reason.clone()),
+            at: text.at,
+            from: text.from,
+            to: text.to,
+            carrier: text.carrier,
+        })
+        .collect())
+}
+
+/// The state of a message as a knot and words.
+pub fn state_words(summary: &Summary) -> (Knot, String) {
+    let reason = summary.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let again = match summary.unknown_outcomes {
+        0 => "",
+        _ => ", sent again after an unknown outcome",
+    };
+    match summary.state {
+        MessageState::Queued => (Knot::Waiting, format!("Waiting{reason}")),
+        MessageState::Claimed => (Knot::Now, "Sending".into()),
+        MessageState::Sent => (Knot::Now, format!("Taken by the carrier{again}")),
+        MessageState::Unknown => (Knot::Unknown, format!("Unknown{reason}")),
+        MessageState::Delivered => (Knot::Done, format!("Delivered{again}")),
+        MessageState::Undelivered => (Knot::Failed, format!("Not delivered{reason}")),
+        MessageState::Expired => (Knot::Failed, format!("Expired{reason}")),
+        MessageState::Rejected => (Knot::Failed, format!("Rejected{reason}")),
+        MessageState::Failed => (Knot::Failed, format!("Failed{reason}")),
+    }
+}
+
+fn row(slug: &str, summary: &Summary) -> Row {
+    let (knot, state) = state_words(summary);
+    Row {
+        href: Some(format!("/w/{slug}/messages/{}", summary.id)),
+        at: summary.created_at,
+        direction: "out",
+        number: summary.to.clone(),
+        class: summary.class.as_str(),
+        parts: summary.parts,
+        carrier: summary.carrier.clone(),
+        knot,
+        state,
+        took: summary.done_at.map(|done| length(done.since(summary.created_at))).unwrap_or_default(),
+    }
+}
+
+/// The last hour in words.
+pub fn last_hour(minutes: &[Minute]) -> (String, String) {
+    let sum = |of: fn(&Minute) -> u32| minutes.iter().map(|minute| u64::from(of(minute))).sum::<u64>();
+    let (accepted, delivered, failed) = (sum(|m| m.accepted), sum(|m| m.delivered), sum(|m| m.failed));
+    let ended = delivered + failed;
+    let sentence = match accepted {
+        0 => "No message in the last hour".to_owned(),
+        1 => "One message in the last hour".to_owned(),
+        count => format!("{count} messages in the last hour"),
+    };
+    let standing = match (ended, failed) {
+        (0, _) => "What an application or an alert sends appears here at once.".to_owned(),
+        (_, 0) => "Every one that came to its end was delivered.".to_owned(),
+        (ended, failed) => {
+            let tenths = delivered * 1_000 / ended;
+            format!("{}.{} % delivered; {failed} did not arrive.", tenths / 10, tenths % 10)
+        }
+    };
+    (sentence, standing)
+}
+
+struct HistoryView {
+    at: Timestamp,
+    knot: Knot,
+    headline: String,
+    detail: String,
+}
+
+#[derive(Template)]
+#[template(path = "message.html")]
+struct MessagePage {
+    shell: Shell,
+    slug: String,
+    id: MessageId,
+    sentence: String,
+    standing: String,
+    history: Vec<HistoryView>,
+    reasons: Vec<String>,
+    text: Payload,
+    revealed: bool,
+    facts: Vec<Fact>,
+}
+
+/// One message.
+pub async fn show(
+    guard: InWorkspace<cap::MessagesRead>,
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Path((_, id)): Path<(String, MessageId)>,
+) -> Answer<Response> {
+    let text = if guard.may(Capability::MessageContentRead) { Payload::Offered } else { Payload::Closed };
+    message_page(&console, guard, &headers, id, text, None).await
+}
+
+/// One message with its text and number: a POST, because it is written to the audit log.
+pub async fn reveal(
+    guard: InWorkspace<cap::MessageContentRead>,
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Path((_, id)): Path<(String, MessageId)>,
+    Form(_): Form<crate::alerts::ActForm>,
+) -> Answer<Response> {
+    let content = console.messaging.content(guard.permit(), id).await?;
+    let (text, number) = match content {
+        Some(content) => (Payload::Shown(content.text), Some(content.to.to_string())),
+        None => (Payload::Gone, None),
+    };
+    message_page(&console, guard, &headers, id, text, number).await
+}
+
+async fn message_page<C: access::Cap>(
+    console: &Console,
+    guard: InWorkspace<C>,
+    headers: &HeaderMap,
+    id: MessageId,
+    text: Payload,
+    number: Option<String>,
+) -> Answer<Response> {
+    let shell = console.shell(&guard, headers, Page::Messages).await?;
+    let slug = guard.name().to_owned();
+    let permit = guard.also::<cap::MessagesRead>().ok_or_else(Refusal::not_found)?;
+    let details = console.messaging.get(&permit, id).await?.ok_or_else(Refusal::not_found)?;
+    let summary = &details.summary;
+    let (_, state) = state_words(summary);
+    let knot_of = |kind: &str| match kind {
+        "unknown_outcome" | "resent" => Knot::Unknown,
+        "refused" | "failed" | "rejected" | "undelivered" | "expired" => Knot::Failed,
+        "queued" | "waiting" => Knot::Waiting,
+        _ => Knot::Done,
+    };
+    let mut facts = vec![
+        Fact::mono("Sender", summary.sender.clone()),
+        Fact::new("Carrier", summary.carrier.clone()),
+        Fact::new("Class", summary.class.as_str()),
+        Fact::new("Attempts", summary.attempts.to_string()),
+        Fact::new("Submitted by", summary.submitter.clone()),
+    ];
+    facts.extend(summary.client_ref.clone().map(|reference| Fact::mono("Own reference", reference)));
+    facts.extend(summary.error.clone().map(|error| Fact::mono("Network error", error)));
+    for part in &details.parts {
+        if let Some(reference) = &part.carrier_ref {
+            facts.push(Fact::mono("Carrier’s id", reference.clone()));
+        }
+    }
+    page(&MessagePage {
+        sentence: format!("To {}: {}", number.as_deref().unwrap_or(&summary.to), state.to_lowercase()),
+        standing: format!(
+            "{}, {}. Accepted {}.",
+            if summary.parts == 1 { "1 part".to_owned() } else { format!("{} parts", summary.parts) },
+            summary.encoding.name(),
+            shell.zone.exact(&summary.created_at)
+        ),
+        history: details
+            .history
+            .iter()
+            .rev()
+            .map(|step| {
+                let (headline, detail) = step.text.split_once(". ").unwrap_or((&step.text, ""));
+                HistoryView {
+                    at: step.at,
+                    knot: knot_of(&step.kind),
+                    headline: format!("{}.", headline.trim_end_matches('.')),
+                    detail: detail.to_owned(),
+                }
+            })
+            .collect(),
+        reasons: details.notes.iter().filter(|note| note.kind == "routed").map(|note| note.text.clone()).collect(),
+        revealed: matches!(text, Payload::Shown(_)),
+        text,
+        facts,
+        id,
+        slug,
+        shell,
+    })
+}

@@ -1,0 +1,277 @@
+//! The first page: what waits for somebody now, and whether everything that reaches people works.
+
+use access::{Capability, cap};
+use alerts::{Alert, Filter, Knot, Priority, State as AlertState};
+use askama::Template;
+use axum::extract::State;
+use base::PageRequest;
+use http::{Answer, HeaderMap, InWorkspace, Response};
+use messaging::Minute;
+
+use crate::Console;
+use crate::alerts::{ActButton, AlertRow, acts};
+use crate::chain::View;
+use crate::draw::{Draw, MiniKnot};
+use crate::messages_page::last_hour;
+use crate::page::page;
+use crate::shell::{Page, Shell};
+use crate::zone::{counter, length};
+
+/// The alert that calls.
+struct Call {
+    priority: Priority,
+    name: String,
+    title: String,
+    from: String,
+    since: i64,
+    age: String,
+    chain: View,
+    mini: Vec<MiniKnot>,
+    mini_label: String,
+    acts: Vec<ActButton>,
+}
+
+struct GroupRow {
+    name: String,
+    members: String,
+    warning: Option<String>,
+}
+
+struct CarrierRow {
+    name: String,
+    knot: Knot,
+    words: String,
+    used: usize,
+    window: usize,
+    percent: usize,
+    p99: String,
+}
+
+struct FirstStep {
+    knot: Knot,
+    words: String,
+    href: Option<String>,
+}
+
+/// One minute of the chart.
+pub struct Bar {
+    x: String,
+    y: u32,
+    height: u32,
+    failed: u32,
+}
+
+/// A label under the chart.
+pub struct Label {
+    x: u32,
+    anchor: &'static str,
+    text: String,
+}
+
+/// Messages a minute, over an hour.
+pub struct Chart {
+    bars: Vec<Bar>,
+    labels: Vec<Label>,
+    top: u32,
+    failed: u64,
+    sentence: String,
+}
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct OverviewPage {
+    shell: Shell,
+    slug: String,
+    sentence: String,
+    standing: String,
+    next_until: Option<i64>,
+    next_words: String,
+    next_in: String,
+    call: Option<Call>,
+    rows: Vec<AlertRow>,
+    chart: Option<Chart>,
+    groups: Option<Vec<GroupRow>>,
+    carriers: Option<Vec<CarrierRow>>,
+    steps: Vec<FirstStep>,
+}
+
+/// The page.
+pub async fn show(guard: InWorkspace<cap::OverviewRead>, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
+    let shell = console.shell(&guard, &headers, Page::Overview).await?;
+    let slug = guard.name().to_owned();
+    let live = match guard.also::<cap::AlertsRead>() {
+        Some(permit) => {
+            let filter = Filter { states: vec![AlertState::Open, AlertState::Acknowledged], ..Filter::default() };
+            console.alerts.list(permit, filter, PageRequest::default()).await?.items
+        }
+        None => Vec::new(),
+    };
+    let waiting = live.iter().filter(|alert| alert.state == AlertState::Open).count();
+    let first = live.iter().filter(|alert| alert.state == AlertState::Open).min_by_key(|alert| (alert.priority, alert.opened));
+    let call = match first {
+        Some(alert) => Some(call(&console, &guard, &slug, alert, &shell).await?),
+        None => None,
+    };
+    let next = first.and_then(|alert| Some((alert.next_page?, alert.next_person.clone()?)));
+    let minutes = match guard.also::<cap::MessagesRead>() {
+        Some(permit) => Some(console.messaging.minutes(&permit).await?),
+        None => None,
+    };
+    let rows: Vec<AlertRow> = live
+        .iter()
+        .filter(|alert| first.is_none_or(|first| first.id != alert.id))
+        .map(|alert| AlertRow::new(alert, &shell))
+        .collect();
+    page(&OverviewPage {
+        sentence: match waiting {
+            0 if live.is_empty() => "All quiet: nothing is open".into(),
+            0 => "Nothing waits for an answer".into(),
+            1 => "One alert waits for an answer".into(),
+            count => format!("{count} alerts wait for an answer"),
+        },
+        standing: match (waiting, live.len()) {
+            (0, 0) => "When a signal comes in, the people on call are paged in order until someone answers.".into(),
+            (0, taken) => format!("{taken} taken by somebody."),
+            _ => "If nobody answers, the next person is paged.".into(),
+        },
+        next_until: next.as_ref().map(|(at, _)| at.as_millis()),
+        next_words: next.as_ref().map(|(_, person)| format!("{person} is paged in")).unwrap_or_default(),
+        next_in: next.as_ref().map(|(at, _)| counter(at.since(shell.now))).unwrap_or_default(),
+        call,
+        rows,
+        chart: minutes.as_deref().map(|minutes| chart(minutes, &shell)),
+        groups: groups(&console, &guard).await?,
+        carriers: carriers(&console, &guard).await?,
+        steps: first_steps(&console, &guard, &slug, &live, minutes.as_deref()).await?,
+        slug,
+        shell,
+    })
+}
+
+async fn call(console: &Console, guard: &InWorkspace<cap::OverviewRead>, slug: &str, alert: &Alert, shell: &Shell) -> Answer<Call> {
+    let chain = console.chain(guard, alert).await?;
+    Ok(Call {
+        priority: alert.priority,
+        name: alert.name(),
+        title: alert.title.clone(),
+        from: format!("{} · from {}", alert.group, chain.trunk[0].title),
+        since: alert.opened.as_millis(),
+        age: counter(shell.now.since(alert.opened)),
+        mini: chain.mini(),
+        mini_label: format!("Chain of {}", alert.name()),
+        chain,
+        acts: if guard.may(Capability::AlertsAnswer) { acts(slug, alert, shell) } else { Vec::new() },
+    })
+}
+
+/// Bars for `minutes`, oldest first, scaled to a round number.
+fn chart(minutes: &[Minute], shell: &Shell) -> Chart {
+    const HEIGHT: u32 = 80;
+    let most = minutes.iter().map(|minute| minute.accepted).max().unwrap_or(0);
+    let top = [4, 8, 20, 40, 80, 200, 400, 800, 2_000, 4_000, 8_000, 20_000, 80_000, 400_000, 4_000_000]
+        .into_iter()
+        .find(|step| *step >= most)
+        .unwrap_or(most.max(1));
+    let scale = |count: u32| u32::try_from(u64::from(count) * u64::from(HEIGHT) / u64::from(top)).unwrap_or(HEIGHT);
+    let count = minutes.len().max(1);
+    let bars = minutes
+        .iter()
+        .enumerate()
+        .map(|(place, minute)| {
+            let height = scale(minute.accepted).max(u32::from(minute.accepted > 0));
+            let thousandths = place * 100_000 / count + 150;
+            Bar {
+                x: format!("{}.{:02}", thousandths / 1_000, thousandths % 1_000 / 10),
+                y: 104 - height,
+                height,
+                failed: scale(minute.failed).max(u32::from(minute.failed > 0)).min(height),
+            }
+        })
+        .collect();
+    let at = |index: usize| minutes.get(index).map(|minute| shell.zone.clock(&minute.at)[..5].to_owned()).unwrap_or_default();
+    let labels = vec![
+        Label { x: 0, anchor: "start", text: at(0) },
+        Label { x: 25, anchor: "middle", text: at(count / 4) },
+        Label { x: 50, anchor: "middle", text: at(count / 2) },
+        Label { x: 75, anchor: "middle", text: at(count * 3 / 4) },
+        Label { x: 100, anchor: "end", text: at(count - 1) },
+    ];
+    let (sentence, standing) = last_hour(minutes);
+    Chart {
+        bars,
+        labels,
+        top,
+        failed: minutes.iter().map(|minute| u64::from(minute.failed)).sum(),
+        sentence: format!("{sentence}. {standing}"),
+    }
+}
+
+async fn groups(console: &Console, guard: &InWorkspace<cap::OverviewRead>) -> Answer<Option<Vec<GroupRow>>> {
+    let Some(permit) = guard.also::<cap::OnCallRead>() else { return Ok(None) };
+    let found = console.oncall.groups(&permit).await?;
+    Ok(Some(
+        found
+            .into_iter()
+            .map(|group| GroupRow {
+                warning: group.members.is_empty().then(|| "Nobody is in it: an alert to it pages nobody.".to_owned()),
+                members: group.members.join(", then "),
+                name: group.name,
+            })
+            .collect(),
+    ))
+}
+
+async fn carriers(console: &Console, guard: &InWorkspace<cap::OverviewRead>) -> Answer<Option<Vec<CarrierRow>>> {
+    if !guard.may(Capability::CarriersRead) {
+        return Ok(None);
+    }
+    Ok(Some(
+        console
+            .carriers
+            .status()
+            .into_iter()
+            .map(|status| CarrierRow {
+                knot: if status.sessions_bound == 0 {
+                    Knot::Failed
+                } else if status.sessions_bound < status.sessions {
+                    Knot::Unknown
+                } else {
+                    Knot::Done
+                },
+                words: status.words,
+                percent: (status.window_used * 100).checked_div(status.window).unwrap_or(0).min(100),
+                used: status.window_used,
+                window: status.window,
+                p99: status.p99.map(length).unwrap_or_else(|| "–".into()),
+                name: status.name,
+            })
+            .collect(),
+    ))
+}
+
+/// What a new administrator does first; gone once a person has answered an alert.
+async fn first_steps(
+    console: &Console,
+    guard: &InWorkspace<cap::OverviewRead>,
+    slug: &str,
+    live: &[Alert],
+    minutes: Option<&[Minute]>,
+) -> Answer<Vec<FirstStep>> {
+    let Some(permit) = guard.also::<cap::AlertsRead>() else { return Ok(Vec::new()) };
+    let replies = console.alerts.replies(permit, PageRequest::new(1, None)).await?;
+    if !replies.items.is_empty() {
+        return Ok(Vec::new());
+    }
+    let step = |done: bool, words: &str, href: Option<String>| FirstStep {
+        knot: if done { Knot::Done } else { Knot::Waiting },
+        words: words.to_owned(),
+        href,
+    };
+    let handsets = console.handsets.is_some().then(|| format!("/w/{slug}/handsets"));
+    Ok(vec![
+        step(true, "The first administrator is made", None),
+        step(!live.is_empty(), "Send a first signal: press “Raise an alert” beside the handsets", handsets.clone()),
+        step(minutes.is_some_and(|minutes| minutes.iter().any(|m| m.delivered > 0)), "See the text arrive on a handset", handsets.clone()),
+        step(false, "Tap 1 on the handset, and watch the alert become acknowledged", handsets),
+    ])
+}
