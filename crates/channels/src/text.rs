@@ -1,6 +1,6 @@
 //! What a phone says: short, within two parts, and never without the line that says how to answer.
 
-use sms::{Choice, segment};
+use ::sms::{Choice, count};
 
 /// Parts that a text of ours takes at most.
 const PARTS: usize = 2;
@@ -78,12 +78,12 @@ fn clean(text: &str) -> String {
 }
 
 fn parts(text: &str) -> usize {
-    segment(text, Choice::Auto).map_or(usize::MAX, |segmented| segmented.parts.len())
+    count(text, Choice::Auto).map_or(usize::MAX, |(_, parts)| parts)
 }
 
 #[cfg(test)]
 mod tests {
-    use sms::Encoding;
+    use ::sms::{Encoding, segment};
 
     use super::*;
 

@@ -2,7 +2,7 @@
 //!
 //! [`Definition`] is what people configure about a group (kind `groups`), [`plan`] turns it and the people it names into
 //! steps with due times, and each person who is left out into a reason. [`OnCall`] keeps the typed projections: groups,
-//! people and their devices, whose numbers are sealed and found again by a keyed index.
+//! people and their devices, whose numbers are sealed and found again by a keyed hash.
 //!
 //! This room sends nothing and knows no alert.
 
@@ -14,10 +14,10 @@ mod people;
 mod plan;
 mod words;
 
-pub use definition::{Definition, Member, Repeat};
-pub use devices::{Device, DeviceKind};
+pub use definition::{Breach, Definition, Member, Repeat};
+pub use devices::{Device, DeviceKind, Handset, NewDevice};
 pub use error::Error;
 pub use groups::{Group, GroupsKind};
-pub use people::{MIGRATIONS, NewDevice, OnCall, Person, PersonChange};
+pub use people::{MIGRATIONS, OnCall, Person, PersonChange, Round};
 pub use plan::{Plan, Reachable, SkipReason, Step, Who, plan};
 pub use words::{delay_words, policy_words};

@@ -1,0 +1,124 @@
+//! The kind `groups` and its projection.
+
+use access::{Capability, Permit, cap};
+use base::{GroupId, Timestamp, WorkspaceId};
+use resources::{Check, Class, Field, KindScope, Projection, Shape, TypedKind};
+use store::{Row, Tx, params};
+
+use crate::Error;
+use crate::definition::{DELAY_MAX, Definition, INTERVAL_MIN, REPEAT_MAX};
+use crate::people::{OnCall, fold};
+use crate::plan::{Plan, plan};
+
+/// The kind `groups`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GroupsKind;
+
+const MEMBER: &[Field] = &[
+    Field::new("user", Class::Confidential, Shape::Reference("users")).required().about("the person’s login"),
+    Field::new("delay_seconds", Class::Internal, Shape::Integer(0, DELAY_MAX as i64))
+        .about("how long those before have had to answer when this person is paged; 0 when left out"),
+];
+
+const REPEAT: &[Field] = &[
+    Field::new("times", Class::Internal, Shape::Integer(0, REPEAT_MAX as i64))
+        .about("further rounds after the first; 2 when left out"),
+    Field::new("interval_seconds", Class::Internal, Shape::Integer(INTERVAL_MIN as i64, DELAY_MAX as i64))
+        .about("how long the last person has had to answer when the next round begins; 300 when left out"),
+];
+
+impl TypedKind for GroupsKind {
+    type Body = Definition;
+    const NAME: &'static str = "groups";
+    const SCOPE: KindScope = KindScope::Workspace;
+    const CAPABILITY: Capability = Capability::PeopleWrite;
+    const FIELDS: &'static [Field] = &[
+        Field::new("name", Class::Internal, Shape::Text).required().about("what flows call it"),
+        Field::new("description", Class::Internal, Shape::Text).about("what it is for"),
+        Field::new("members", Class::Internal, Shape::List(&Shape::Object(MEMBER))).about("the people, first to last"),
+        Field::new("repeat", Class::Internal, Shape::Object(REPEAT)).about("what happens after the last of them"),
+        Field::new("fallback", Class::Internal, Shape::Text)
+            .about("the group that is paged when nobody in this one can be reached"),
+    ];
+
+    fn key(&self, body: &Definition) -> String {
+        body.name.clone()
+    }
+
+    fn validate(&self, body: &Definition, check: &mut Check<'_, '_>) -> Result<(), resources::Error> {
+        for breach in body.breaches() {
+            check.problem(breach.field, "group-invalid", breach.detail);
+        }
+        Ok(())
+    }
+
+    fn project(&self, tx: &mut Tx<'_>, change: &Projection<'_, Definition>) -> Result<(), resources::Error> {
+        let id: GroupId = change.id();
+        let Some(definition) = change.new else {
+            tx.execute("DELETE FROM oncall_groups WHERE id = $1", &params![id])?;
+            return Ok(());
+        };
+        let body = serde_json::to_string(definition).unwrap_or_default();
+        tx.execute(
+            "INSERT INTO oncall_groups (id, workspace, name, name_folded, definition, changed_at) VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name, name_folded = excluded.name_folded,
+                 definition = excluded.definition, changed_at = excluded.changed_at",
+            &params![id, change.workspace, &definition.name, fold(&definition.name), body, change.now],
+        )?;
+        Ok(())
+    }
+}
+
+/// A group with what its plan would be now.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Its id.
+    pub id: GroupId,
+    /// What is configured.
+    pub definition: Definition,
+    /// Who would be paged when, and who would not and why.
+    pub plan: Plan,
+    /// The plan in words.
+    pub policy: String,
+}
+
+fn read(row: &Row<'_>) -> Result<(GroupId, String), store::Error> {
+    Ok((row.get("id")?, row.get("definition")?))
+}
+
+fn parse(text: &str) -> Result<Definition, Error> {
+    serde_json::from_str(text).map_err(|_| Error::Corrupt("group"))
+}
+
+/// What is configured about a group.
+pub(crate) fn definition(tx: &mut Tx<'_>, workspace: WorkspaceId, name: &str) -> Result<Option<Definition>, Error> {
+    let row = tx.query_opt(
+        "SELECT id, definition FROM oncall_groups WHERE workspace = $1 AND name_folded = $2",
+        &params![workspace, fold(name)],
+        read,
+    )?;
+    row.map(|(_, text)| parse(&text)).transpose()
+}
+
+impl OnCall {
+    /// Every group of the permit's workspace with its plan at `at`, by name.
+    pub fn groups(&self, tx: &mut Tx<'_>, permit: &Permit<cap::OnCallRead>, at: Timestamp) -> Result<Vec<Group>, Error> {
+        let rows = tx.query(
+            "SELECT id, definition FROM oncall_groups WHERE workspace = $1 ORDER BY name_folded",
+            &params![permit.workspace()],
+            read,
+        )?;
+        let mut out = Vec::with_capacity(rows.len());
+        for (id, text) in rows {
+            let definition = parse(&text)?;
+            let people = self.people_of(tx, &definition)?;
+            let plan = plan(&definition, &people, at);
+            let name_of = |login: &str| {
+                people.iter().find(|person| person.login.eq_ignore_ascii_case(login)).map(|person| person.who.name.clone())
+            };
+            let policy = crate::policy_words(&definition, name_of);
+            out.push(Group { id, definition, plan, policy });
+        }
+        Ok(out)
+    }
+}
