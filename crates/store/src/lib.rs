@@ -1,1 +1,51 @@
-//! Room `store`.
+//! The store: transactions on SQLite or PostgreSQL, migrations, the job queue with leases and fencing, events, and
+//! signs of life of the nodes.
+//!
+//! A use-case is a plain function over `&mut Tx`. [`Db::write`] runs it on the only writer thread (SQLite, in a group
+//! commit) or on a pooled connection (PostgreSQL), and answers after the commit: `Ok` means on disk (control E-31).
+//! One SQL text with `$1` placeholders serves both; the differences that reach SQL are named methods of [`Dialect`].
+//!
+//! The store never knows a business noun, holds no key and decides no right.
+//!
+//! ```no_run
+//! # async fn example(db: store::Db) -> Result<(), store::Error> {
+//! use store::params;
+//!
+//! let open: i64 = db
+//!     .write(|tx| {
+//!         tx.execute("INSERT INTO notes (id, text) VALUES ($1, $2)", &params![7, "seven"])?;
+//!         tx.query_one("SELECT COUNT(*) AS open FROM notes", &[], |row| row.get("open"))
+//!     })
+//!     .await?;
+//! # let _ = open; Ok(()) }
+//! ```
+
+mod db;
+mod dialect;
+mod engine;
+mod error;
+mod events;
+mod jobs;
+mod lease;
+mod migrate;
+mod nodes;
+mod options;
+mod postgres;
+mod row;
+mod sqlite;
+mod tx;
+mod value;
+mod work;
+mod worker;
+
+pub use db::Db;
+pub use dialect::Dialect;
+pub use error::{Cause, Constraint, Error};
+pub use jobs::{DeadJob, Job, JobError, NewJob};
+pub use lease::{Held, Lease};
+pub use migrate::{Migration, MigrationError, Migrations, Report};
+pub use options::{DatabaseUrl, Options};
+pub use row::{Column, Row};
+pub use tx::{Changed, Tx};
+pub use value::{FromValue, Value};
+pub use worker::Worker;

@@ -1,0 +1,339 @@
+//! PostgreSQL: a pool of connections, each transaction on a blocking thread that waits for one statement at a time.
+//! Statements are prepared once per connection; a serialisation failure or a deadlock runs the closure again.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::SecretString;
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
+use futures_util::future::try_join_all;
+use tokio::runtime::Handle;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::db::{Access, Shared};
+use crate::error::{Cause, Refusal, cause};
+use crate::options::Options;
+use crate::row::RowKind;
+use crate::tx::{Driver, Failed, Tx};
+use crate::work::Work;
+use crate::{Constraint, Error, Row, Value};
+
+mod connect;
+mod types;
+
+use types::Bound;
+pub(crate) use types::PostgresValue;
+
+/// Tries of one transaction when the database asks for another.
+const TRIES: u32 = 10;
+/// Statements that may be under way on one connection without an answer.
+const PIPELINE: usize = 512;
+/// What each new connection is told: fail rather than wait without end, and no just-in-time compilation, which costs
+/// more than any of our statements.
+const GREETING: &str = "SET jit = off; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '60s'; \
+                        SET client_min_messages = warning";
+
+/// Connections to one PostgreSQL database.
+pub(crate) struct Postgres {
+    pool: Pool,
+    shared: Arc<Shared>,
+    patience: Duration,
+}
+
+impl Postgres {
+    pub(crate) async fn open(url: &SecretString, options: &Options, shared: &Arc<Shared>) -> Result<Self, Error> {
+        let (config, tls) = connect::settings(url, options)?;
+        let manager = Manager::from_config(
+            config,
+            MakeRustlsConnect::new(tls),
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        let greet = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
+            Box::pin(async move { client.batch_execute(GREETING).await.map_err(HookError::Backend) })
+        });
+        let pool = Pool::builder(manager)
+            .max_size(options.connections)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(options.patience))
+            .create_timeout(Some(options.patience))
+            .recycle_timeout(Some(options.patience))
+            .post_create(greet)
+            .build()
+            .map_err(|error| Error::Options(error.to_string()))?;
+        let postgres = Self { pool, shared: shared.clone(), patience: options.patience };
+        // A wrong address or password shows at start, not at the first signal.
+        drop(postgres.pool.get().await.map_err(unreachable)?);
+        Ok(postgres)
+    }
+
+    pub(crate) async fn submit(&self, work: Box<dyn Work>, access: Access) -> Result<(), Error> {
+        let client = self.pool.get().await.map_err(unreachable)?;
+        let (pool, shared, handle) = (self.pool.clone(), self.shared.clone(), Handle::current());
+        let patience = if access == Access::Patient { Duration::MAX } else { self.patience };
+        tokio::task::spawn_blocking(move || {
+            let mut session = Session { client, handle, patience, broken: Cell::new(false) };
+            session.serve(work, access, &pool, &shared);
+            session.give_back();
+        });
+        Ok(())
+    }
+
+    pub(crate) fn close(&self) {
+        self.pool.close();
+    }
+}
+
+/// One connection while a transaction has it.
+pub(crate) struct Session {
+    client: Object,
+    handle: Handle,
+    patience: Duration,
+    /// The connection is lost, or has a statement whose answer nobody waits for any more.
+    broken: Cell<bool>,
+}
+
+/// How one run of a transaction ended.
+enum Ended {
+    /// Committed, or undone because the closure said so.
+    Decided(Result<(), Error>),
+    /// Nothing was done, and the database says that another run may succeed.
+    Again(Error),
+}
+
+impl Session {
+    /// Runs a transaction to its answer.
+    fn serve(&mut self, mut work: Box<dyn Work>, access: Access, pool: &Pool, shared: &Shared) {
+        let mut tries = 0;
+        let mut begun = self.begin(access);
+        if begun.is_err() && self.broken.get() {
+            // A pooled connection may have died while nobody looked; a fresh one tells whether the database has, too.
+            match self.handle.block_on(pool.get()) {
+                Ok(client) => {
+                    drop(Object::take(std::mem::replace(&mut self.client, client)));
+                    self.broken.set(false);
+                    begun = self.begin(access);
+                }
+                Err(error) => begun = Err(unreachable(error).into()),
+            }
+        }
+        let result = loop {
+            if let Err(failed) = begun {
+                break Err(failed.error);
+            }
+            match self.run(&mut *work, access, shared) {
+                Ended::Decided(result) => break result,
+                Ended::Again(error) => {
+                    tries += 1;
+                    if tries == TRIES {
+                        break Err(error);
+                    }
+                    // Two that collided must not collide again: wait a random part of a growing time.
+                    let limit = 2_u32 << tries.min(8);
+                    let pause = Duration::from_millis(u64::from(1 + shared.context.chance().below(limit)));
+                    self.handle.block_on(tokio::time::sleep(pause));
+                }
+            }
+            begun = self.begin(access);
+        };
+        work.answer(result);
+    }
+
+    fn begin(&self, access: Access) -> Result<(), Failed> {
+        self.script(match access {
+            Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Access::Write | Access::Patient => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        })
+    }
+
+    fn run(&self, work: &mut dyn Work, access: Access, shared: &Shared) -> Ended {
+        let mut tx = Tx::new(Driver::Postgres(self), shared);
+        let keep = work.run(&mut tx);
+        let failure = tx.failure();
+        if !keep || access == Access::Read {
+            if !self.broken.get() && self.script("ROLLBACK").is_err() {
+                self.broken.set(true);
+            }
+            if failure.retry && !self.broken.get() {
+                return Ended::Again(Error::Unavailable(cause("the database kept asking for another try")));
+            }
+            return Ended::Decided(Ok(()));
+        }
+        match self.wait(self.client.batch_execute("COMMIT")) {
+            Ok(()) => {
+                tx.into_effects().release(shared);
+                Ended::Decided(Ok(()))
+            }
+            Err(refusal) if refusal.is_decided() => {
+                let failed = refusal.into_failed();
+                if failed.retry { Ended::Again(failed.error) } else { Ended::Decided(Err(failed.error)) }
+            }
+            Err(refusal) => {
+                tracing::warn!("the answer to a commit was lost; its caller looks it up");
+                Ended::Decided(Err(Error::CommitUnknown(refusal.into_cause())))
+            }
+        }
+    }
+
+    /// Returns the connection to the pool, or drops it: then the server undoes what was not committed.
+    fn give_back(self) {
+        if self.broken.get() {
+            drop(Object::take(self.client));
+        }
+    }
+
+    /// Waits for an answer, but not without end.
+    fn wait<T>(&self, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, NoAnswer> {
+        match self.handle.block_on(tokio::time::timeout(self.patience, answer)) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                if error.is_closed() || error.as_db_error().is_some_and(|error| ends_session(error.code())) {
+                    self.broken.set(true);
+                }
+                Err(NoAnswer::Error(error))
+            }
+            Err(_) => {
+                self.broken.set(true);
+                Err(NoAnswer::Silence)
+            }
+        }
+    }
+
+    pub(crate) fn execute(&self, sql: &str, params: &[Value<'_>]) -> Result<u64, Failed> {
+        self.statement(async |client| {
+            let statement = client.prepare_cached(sql).await?;
+            client.execute_raw(&statement, params.iter().map(Bound)).await
+        })
+    }
+
+    pub(crate) fn execute_many(&self, sql: &str, rows: &[Vec<Value<'_>>]) -> Result<u64, Failed> {
+        let mut changed = 0;
+        for rows in rows.chunks(PIPELINE) {
+            // Each chunk has the whole patience.
+            changed += self.statement(async |client| {
+                let statement = client.prepare_cached(sql).await?;
+                let answers = rows.iter().map(|row| client.execute_raw(&statement, row.iter().map(Bound)));
+                Ok(try_join_all(answers).await?.into_iter().sum::<u64>())
+            })?;
+        }
+        Ok(changed)
+    }
+
+    pub(crate) fn query(&self, sql: &str, params: &[Value<'_>], each: &mut dyn FnMut(&Row<'_>)) -> Result<(), Failed> {
+        let rows = self.statement(async |client| {
+            let statement = client.prepare_cached(sql).await?;
+            let bound: Vec<Bound<'_>> = params.iter().map(Bound).collect();
+            let bound: Vec<&(dyn ToSql + Sync)> = bound.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+            client.query(&statement, &bound).await
+        })?;
+        for row in &rows {
+            each(&Row(RowKind::Postgres(row)));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn script(&self, sql: &str) -> Result<(), Failed> {
+        self.wait(self.client.batch_execute(sql)).map_err(NoAnswer::into_failed)
+    }
+
+    fn statement<T>(
+        &self,
+        run: impl AsyncFnOnce(&deadpool_postgres::ClientWrapper) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, Failed> {
+        let client: &deadpool_postgres::ClientWrapper = &self.client;
+        self.wait(run(client)).map_err(|refusal| {
+            if refusal.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) {
+                // A migration changed the columns under a prepared statement: forget it and run again.
+                client.statement_cache.clear();
+            }
+            refusal.into_failed()
+        })
+    }
+}
+
+/// Why a statement has no result.
+enum NoAnswer {
+    Error(tokio_postgres::Error),
+    Silence,
+}
+
+impl NoAnswer {
+    fn code(&self) -> Option<&SqlState> {
+        match self {
+            Self::Error(error) => error.code(),
+            Self::Silence => None,
+        }
+    }
+
+    /// Whether the server said that a commit did not happen. Silence, a broken connection and a server that is
+    /// stopping leave it open.
+    fn is_decided(&self) -> bool {
+        self.code().is_some_and(|code| !ends_session(code) && *code != SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN)
+    }
+
+    fn into_cause(self) -> Cause {
+        match self {
+            Self::Error(error) => safe_cause(error),
+            Self::Silence => cause("no answer in time"),
+        }
+    }
+
+    fn into_failed(self) -> Failed {
+        let Self::Error(error) = self else {
+            return Error::Unavailable(self.into_cause()).into();
+        };
+        let Some(refusal) = error.as_db_error() else {
+            // Our side could not turn a value into the column's type; otherwise the connection broke.
+            let ours = !error.is_closed() && std::error::Error::source(&error).is_some_and(|source| source.is::<types::Misfit>());
+            return if ours { Error::Database(Arc::new(error)) } else { Error::Unavailable(Arc::new(error)) }.into();
+        };
+        let code = refusal.code().clone();
+        let retry = code == SqlState::T_R_SERIALIZATION_FAILURE
+            || code == SqlState::T_R_DEADLOCK_DETECTED
+            || (code == SqlState::FEATURE_NOT_SUPPORTED && refusal.message().contains("cached plan"));
+        let broken = |kind| {
+            let name = refusal.constraint().or(refusal.column()).unwrap_or_default();
+            Error::Constraint { kind, name: name.to_owned() }
+        };
+        let error = match &code {
+            c if *c == SqlState::UNIQUE_VIOLATION => broken(Constraint::Unique),
+            c if *c == SqlState::FOREIGN_KEY_VIOLATION => broken(Constraint::ForeignKey),
+            c if *c == SqlState::NOT_NULL_VIOLATION => broken(Constraint::NotNull),
+            c if *c == SqlState::CHECK_VIOLATION => broken(Constraint::Check),
+            c if *c == SqlState::READ_ONLY_SQL_TRANSACTION => Error::ReadOnly,
+            // Broken connections (08), resources (53), locks (55P03), operators and shutdowns (57), disks (58).
+            c if ["08", "53", "55", "57", "58"].iter().any(|class| c.code().starts_with(class)) || retry => {
+                Error::Unavailable(safe_cause(error))
+            }
+            _ => Error::Database(safe_cause(error)),
+        };
+        Failed { error, retry }
+    }
+}
+
+/// Whether the server ended the connection with this error.
+fn ends_session(code: &SqlState) -> bool {
+    ["08", "57P"].iter().any(|class| code.code().starts_with(class))
+}
+
+/// The cause without the server's details, which quote values of rows.
+fn safe_cause(error: tokio_postgres::Error) -> Cause {
+    match error.as_db_error() {
+        Some(refusal) => {
+            Arc::new(Refusal { code: refusal.code().code().to_owned(), message: refusal.message().to_owned() })
+        }
+        None => Arc::new(error),
+    }
+}
+
+fn unreachable(error: PoolError) -> Error {
+    match error {
+        PoolError::Closed => Error::Closed,
+        PoolError::Backend(error) => Error::Unavailable(safe_cause(error)),
+        PoolError::PostCreateHook(HookError::Backend(error)) => Error::Unavailable(safe_cause(error)),
+        other => Error::Unavailable(Arc::new(other)),
+    }
+}
