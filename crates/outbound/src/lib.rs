@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use base::{ExposeSecret as _, SecretString};
+use crypto::tls::Roots;
 use reqwest::{Method, StatusCode, Url, redirect};
 
 /// How long one request may take in all.
@@ -70,12 +71,12 @@ pub struct OperatorClient {
 }
 
 impl OperatorClient {
-    /// A client that trusts `authority` (PEM) in addition to the system's authorities, and proves itself with `token`.
+    /// A client that trusts `authority` (PEM), or the system's authorities when there is none, and proves itself with `token`.
     pub fn new(authority: Option<&str>, token: Option<SecretString>) -> Result<Self, Error> {
-        let tls = crypto::tls::client_config(&crypto::tls::Roots::operator(authority))
-            .map_err(|error| Error::Authority(error.to_string()))?;
+        let roots = authority.map_or(Roots::System, |pem| Roots::Pem(pem.to_owned()));
+        let tls = crypto::tls::client_config(&roots, &[b"h2", b"http/1.1"]).map_err(|error| Error::Authority(error.to_string()))?;
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured((*tls).clone())
             .redirect(redirect::Policy::none())
             .no_proxy()
             .https_only(true)

@@ -1,1 +1,15 @@
-//! Room `testkit`.
+//! What end-to-end tests stand on: the real binary as a process of its own, programs that we did not write (a browser,
+//! Alertmanager), and the simulated carrier's ledger and handsets. Never part of a release.
+//!
+//! Helpers fail a test by panicking with what they saw; that is what they are for.
+#![expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a helper of tests fails the test")]
+
+mod alertmanager;
+mod browser;
+mod process;
+mod product;
+
+pub use alertmanager::Alertmanager;
+pub use browser::{Browser, artefact};
+pub use process::{Process, eventually, free_port};
+pub use product::{Demo, Ledger, Line, Server, client};

@@ -1,0 +1,116 @@
+//! A real browser: Debian's Chromium, driven over WebDriver.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use fantoccini::wd::Capabilities;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::process::{Process, eventually, free_port};
+
+/// A browser window.
+#[derive(Debug)]
+pub struct Browser {
+    /// For what has no verb here.
+    pub client: Client,
+    _driver: Process,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Opens a window of `width` by `height`; the demo's self-signed certificate is let through.
+    pub async fn open(width: u32, height: u32) -> Self {
+        let port = free_port();
+        let profile = tempfile::tempdir().expect("a temporary directory");
+        let driver = Process::start(Command::new("chromedriver").arg(format!("--port={port}")).arg("--log-level=SEVERE"));
+        eventually("chromedriver listens", || async { tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok() }).await;
+        let mut capabilities = Capabilities::new();
+        let arguments = json!({ "args": [
+            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--ignore-certificate-errors",
+            format!("--user-data-dir={}", profile.path().display()), format!("--window-size={width},{height}"),
+        ]});
+        capabilities.insert("goog:chromeOptions".into(), arguments);
+        capabilities.insert("acceptInsecureCerts".into(), json!(true));
+        capabilities.insert("goog:loggingPrefs".into(), json!({ "browser": "ALL" }));
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("a browser opens");
+        Self { client, _driver: driver, _profile: profile }
+    }
+
+    /// Goes to a page.
+    pub async fn goto(&self, url: &str) {
+        self.client.goto(url).await.unwrap_or_else(|error| panic!("{}: {error}", url.split('#').next().unwrap_or_default()));
+    }
+
+    /// Fills a field.
+    pub async fn fill(&self, css: &str, text: &str) {
+        let field = self.wait(css).await;
+        field.clear().await.expect("the field can be cleared");
+        field.send_keys(text).await.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// Clicks on something.
+    pub async fn click(&self, css: &str) {
+        let target = self.wait(css).await;
+        target.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// Waits for an element, up to ten seconds.
+    pub async fn wait(&self, css: &str) -> fantoccini::elements::Element {
+        let wait = self.client.wait().at_most(Duration::from_secs(15));
+        match wait.for_element(Locator::Css(css)).await {
+            Ok(found) => found,
+            Err(error) => {
+                let text = self.text("body").await;
+                panic!("{css} did not appear: {error}. The page says: {text}")
+            }
+        }
+    }
+
+    /// The text of an element as a person reads it; empty when it is not there.
+    pub async fn text(&self, css: &str) -> String {
+        match self.client.find(Locator::Css(css)).await {
+            Ok(found) => found.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// Waits until the text of `css` contains `words`.
+    pub async fn sees(&self, css: &str, words: &str) {
+        let mut last = String::new();
+        for _ in 0..200 {
+            last = self.text(css).await;
+            if last.contains(words) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{css} never said {words:?}; it says: {last}");
+    }
+
+    /// Keeps a picture of the page among the artefacts.
+    pub async fn picture(&self, name: &str) {
+        let png = self.client.screenshot().await.expect("a screenshot");
+        std::fs::write(artefact(&format!("{name}.png")), png).expect("the artefact is written");
+    }
+
+    /// Ends the session.
+    pub async fn close(self) {
+        let _ = self.client.clone().close().await;
+    }
+}
+
+/// Where a test keeps what people may want to look at.
+pub fn artefact(name: &str) -> PathBuf {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../artefacts"));
+    std::fs::create_dir_all(&folder).expect("the artefacts' folder");
+    folder.join(name)
+}
