@@ -56,7 +56,7 @@ fn habits_of_peers_are_read() {
     let answer = Command::decode(frame(CommandId::SUBMIT_SM_RESP, 0, 3, b"7f3a")).unwrap();
     assert!(matches!(&answer.pdu, Pdu::SubmitSmResp(resp) if resp.message_id.to_str() == "7f3a"));
     // A Latin-1 sender, a short validity period, three stray octets behind an optional parameter.
-    let body = b"\0\x05\0Caf\xE9\0\x01\x01447700900117\0\x04\0\0\x0000000100000R\0\0\0\0\x03\0\x02hi\x04\x27\0\x01\x02\xAA\xAA\xAA";
+    let body = b"\0\x05\0Caf\xE9\0\x01\x01447700900117\0\x04\0\0\x0000000100000R\0\0\0\x03\0\x02hi\x04\x27\0\x01\x02\xAA\xAA\xAA";
     let Command { pdu: Pdu::DeliverSm(deliver), .. } =
         Command::decode(frame(CommandId::DELIVER_SM, 0, 4, body)).unwrap()
     else {
