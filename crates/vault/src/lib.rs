@@ -1,1 +1,211 @@
-//! Room `vault`.
+//! The vault: the key ring in the store, wrapped by the keys of a file. It hands out keys that seal fields
+//! (bound to table, column, row, workspace and key), keys of the blind index, and the hash of machine secrets.
+//!
+//! What to seal is for the room that owns the field. This room knows no message and no person, and the keys
+//! of the file never leave it.
+
+mod cache;
+mod data_key;
+mod error;
+mod index_key;
+mod key_file;
+mod purpose;
+mod ring;
+mod wrap;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use base::{Timestamp, WorkspaceId};
+use crypto::HmacKey;
+use store::{Db, Tx};
+use zeroize::Zeroizing;
+
+use cache::Cache;
+use ring::{INDEX, TOKENS};
+use wrap::Wrapper;
+
+pub use data_key::{Aad, DataKey};
+pub use error::Error;
+pub use index_key::{BlindIndex, IndexKey};
+pub use key_file::KeyFile;
+pub use purpose::{Month, Purpose};
+
+/// The tables of this room.
+pub const MIGRATIONS: store::Migrations = store::Migrations {
+    room: "vault",
+    steps: &[store::Migration {
+        version: 1,
+        name: "vault_keys",
+        sql: include_str!("../migrations/001_vault_keys.sql"),
+    }],
+};
+
+/// What keys there are to destroy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Destroy {
+    /// The data keys of a daily purpose for every day before this one.
+    DaysBefore(Purpose, base::Day),
+    /// The blind index keys of every month before this one.
+    IndexBefore(Month),
+}
+
+/// The vault of one database. Cheap to clone.
+#[derive(Clone)]
+pub struct Vault(Arc<Inner>);
+
+struct Inner {
+    db: Db,
+    wrapper: Arc<Wrapper>,
+    tokens: HmacKey,
+    cache: Arc<Cache>,
+}
+
+impl Vault {
+    /// Opens the vault of `db` with the keys of the file. The first time this draws the key that hashes
+    /// machine secrets; from then on that key is the proof that file and database belong together, and
+    /// another file is refused with [`Error::WrongKey`].
+    pub async fn open(db: Db, keys: KeyFile) -> Result<Self, Error> {
+        let wrapper = Arc::new(Wrapper::new(&keys)?);
+        let opener = Arc::clone(&wrapper);
+        let tokens = db
+            .write(move |tx| ring::ensure(tx, &opener, None, TOKENS, 0).map(|found| found.key))
+            .await
+            .map_err(|error| if matches!(error, Error::Sealed) { Error::WrongKey } else { error })?;
+        Ok(Self(Arc::new(Inner { db, wrapper, tokens: HmacKey::new(&*tokens), cache: Arc::default() })))
+    }
+
+    /// The key that seals data of `workspace` (or of the organisation) for `purpose` at `at`. Makes one when
+    /// there is none yet or the present one is worn out (2^30 uses, or 90 days where keys are not daily), so
+    /// `tx` must be a writing one. From the cache it costs nothing.
+    pub fn data_key(
+        &self,
+        tx: &mut Tx<'_>,
+        workspace: Option<WorkspaceId>,
+        purpose: Purpose,
+        at: Timestamp,
+    ) -> Result<DataKey, Error> {
+        if let Some(key) = self.cached_key(workspace, purpose, at) {
+            return Ok(key);
+        }
+        let now = tx.context().monotonic();
+        let last = self.0.cache.last_sealing(workspace, purpose, purpose.period(at));
+        let key = ring::sealing_key(tx, &self.0.wrapper, workspace, purpose, at, last)?;
+        let (cache, kept) = (Arc::clone(&self.0.cache), key.clone());
+        // Only once the row is on disk: a rolled back key must not seal anything.
+        tx.after_commit(move || cache.keep_sealing(workspace, purpose, purpose.period(at), kept, now));
+        Ok(key)
+    }
+
+    /// The same without any I/O, for sealing outside the writer. `None` when the key is not at hand: then
+    /// take [`Self::data_key`] once, in a transaction.
+    pub fn cached_key(&self, workspace: Option<WorkspaceId>, purpose: Purpose, at: Timestamp) -> Option<DataKey> {
+        let now = self.0.db.context().monotonic();
+        self.0.cache.sealing(workspace, purpose, purpose.period(at), now)
+    }
+
+    /// The key of this id, for opening.
+    pub fn key_by_id(&self, tx: &mut Tx<'_>, id: i64) -> Result<DataKey, Error> {
+        let now = self.0.db.context().monotonic();
+        if let Some(key) = self.0.cache.opening(id, now) {
+            return Ok(key);
+        }
+        let key = ring::opening_key(tx, &self.0.wrapper, id)?;
+        let (cache, kept) = (Arc::clone(&self.0.cache), key.clone());
+        tx.after_commit(move || cache.keep_opening(kept, now));
+        Ok(key)
+    }
+
+    /// Opens a value of `workspace` that was sealed for this place; finds the key itself.
+    pub fn unseal(
+        &self,
+        tx: &mut Tx<'_>,
+        workspace: Option<WorkspaceId>,
+        aad: &Aad<'_>,
+        sealed: &str,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let key = self.key_by_id(tx, data_key::key_of(sealed)?)?;
+        // A row that was moved to another workspace whole would open by its own key; it must not.
+        if key.workspace() != workspace {
+            return Err(Error::Sealed);
+        }
+        key.open(aad, sealed)
+    }
+
+    /// The blind index key of `workspace` for the month of `at`. Makes one when there is none, so `tx` must
+    /// be a writing one; see [`Self::index_keys`] for searching.
+    pub fn index_key(&self, tx: &mut Tx<'_>, workspace: Option<WorkspaceId>, at: Timestamp) -> Result<IndexKey, Error> {
+        if let Some(key) = self.cached_index_key(workspace, at) {
+            return Ok(key);
+        }
+        let now = tx.context().monotonic();
+        let month = Month::of(at);
+        let found = ring::ensure(tx, &self.0.wrapper, workspace, INDEX, month.number())?;
+        let key = IndexKey::new(&found.key);
+        let (cache, kept) = (Arc::clone(&self.0.cache), key.clone());
+        tx.after_commit(move || cache.keep_index(workspace, month, kept, now));
+        Ok(key)
+    }
+
+    /// The same without any I/O; `None` when the key is not at hand.
+    pub fn cached_index_key(&self, workspace: Option<WorkspaceId>, at: Timestamp) -> Option<IndexKey> {
+        self.0.cache.index(workspace, Month::of(at), self.0.db.context().monotonic())
+    }
+
+    /// Where a value of `workspace` is filed in the month of `at`: see [`Self::index_key`].
+    pub fn blind_index(
+        &self,
+        tx: &mut Tx<'_>,
+        workspace: Option<WorkspaceId>,
+        at: Timestamp,
+        value: &str,
+    ) -> Result<BlindIndex, Error> {
+        Ok(self.index_key(tx, workspace, at)?.index(value))
+    }
+
+    /// The index keys of every month that is still kept, newest first: a search looks a value up under each.
+    pub fn index_keys(&self, tx: &mut Tx<'_>, workspace: Option<WorkspaceId>) -> Result<Vec<(Month, IndexKey)>, Error> {
+        ring::index_keys(tx, &self.0.wrapper, workspace)
+    }
+
+    /// The hash under which a machine secret is stored and found: HMAC-SHA-256 under a key of this vault, so
+    /// that a copy of the table alone lets nobody try tokens out.
+    pub fn token_hash(&self, token: &str) -> [u8; 32] {
+        self.0.tokens.sign(token.as_bytes())
+    }
+
+    /// Destroys keys of `workspace`; how many. What they sealed is unreadable once this is committed, on this
+    /// node at once and on others when their cache ends, within a minute ([`Error::Destroyed`]).
+    pub fn destroy(&self, tx: &mut Tx<'_>, workspace: Option<WorkspaceId>, what: Destroy) -> Result<u64, Error> {
+        let destroyed = ring::destroy(tx, workspace, what)?;
+        let cache = Arc::clone(&self.0.cache);
+        tx.after_commit(move || cache.clear());
+        Ok(destroyed)
+    }
+
+    /// Wraps up to `limit` keys anew that an older version of the key-encryption key still wraps; how many.
+    /// Call it until it answers 0; then old lines may leave the key file.
+    pub fn rewrap(&self, tx: &mut Tx<'_>, limit: u32) -> Result<u64, Error> {
+        ring::rewrap(tx, &self.0.wrapper, limit)
+    }
+
+    /// Wraps every key anew, in small transactions; how many.
+    pub async fn rewrap_all(&self) -> Result<u64, Error> {
+        let mut total = 0;
+        loop {
+            let vault = self.clone();
+            match self.0.db.write(move |tx| vault.rewrap(tx, 200)).await? {
+                0 => return Ok(total),
+                done => total += done,
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Vault(…)")
+    }
+}

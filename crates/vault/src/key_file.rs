@@ -1,0 +1,222 @@
+//! The key file: the key-encryption keys, a version a line, the highest in use. Whoever has the database
+//! and this file has everything, so nobody but the server's user may read it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use base::Context;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::Error;
+
+pub(crate) type KeyBytes = Zeroizing<[u8; 32]>;
+
+/// The key-encryption keys by version. Never empty.
+pub struct KeyFile {
+    versions: BTreeMap<u32, KeyBytes>,
+}
+
+impl KeyFile {
+    /// Draws a first key and writes it to a new file of mode 600; an existing file is left alone.
+    pub fn create(path: &Path, ctx: &Context) -> Result<Self, Error> {
+        let keys = Self { versions: BTreeMap::from([(1, draw(ctx))]) };
+        write_new(path, &keys.text()).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => Error::KeyFileExists { path: path.to_owned() },
+            _ => Error::KeyFile { path: path.to_owned(), source },
+        })?;
+        Ok(keys)
+    }
+
+    /// Reads a key file; refuses one that others may read.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let failed = |source| Error::KeyFile { path: path.to_owned(), source };
+        let mode = fs::metadata(path).map_err(failed)?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(Error::KeyFileNotPrivate { path: path.to_owned(), mode });
+        }
+        Self::parse(&Zeroizing::new(fs::read_to_string(path).map_err(failed)?))
+    }
+
+    /// Adds a version to the file (a new file takes the old one's place in one step) and gives all of them.
+    /// From the next start on everything new is wrapped with it; [`Vault::rewrap`](crate::Vault::rewrap)
+    /// moves the rest, after which old lines may go.
+    pub fn rotate(path: &Path, ctx: &Context) -> Result<Self, Error> {
+        let failed = |source| Error::KeyFile { path: path.to_owned(), source };
+        let mut keys = Self::load(path)?;
+        keys.versions.insert(keys.newest_version() + 1, draw(ctx));
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".new");
+        let beside = Path::new(&beside);
+        write_new(beside, &keys.text()).map_err(failed)?;
+        fs::rename(beside, path).map_err(failed)?;
+        Ok(keys)
+    }
+
+    /// Reads the text of a key file, for secrets that do not come from a file of ours.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let mut versions = BTreeMap::new();
+        for (place, line) in text.lines().enumerate() {
+            if line.trim().is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let (version, key) = parse_line(line).ok_or(Error::KeyFileLine { line: place + 1 })?;
+            if versions.insert(version, key).is_some() {
+                return Err(Error::KeyFileLine { line: place + 1 });
+            }
+        }
+        if versions.is_empty() { Err(Error::KeyFileLine { line: 0 }) } else { Ok(Self { versions }) }
+    }
+
+    /// The version that wraps from now on.
+    pub fn newest_version(&self) -> u32 {
+        self.versions.last_key_value().map_or(0, |(version, _)| *version)
+    }
+
+    pub(crate) fn versions(&self) -> impl Iterator<Item = (u32, &KeyBytes)> {
+        self.versions.iter().map(|(version, key)| (*version, key))
+    }
+
+    fn text(&self) -> Zeroizing<String> {
+        let mut out = Zeroizing::new(String::with_capacity(256 + 64 * self.versions.len()));
+        out.push_str("# Loudhailer key-encryption keys: a version and 32 bytes a line, the newest is used.\n");
+        out.push_str("# Keep a copy apart from the database's backups: without it nothing sealed can be read.\n");
+        for (version, key) in &self.versions {
+            let encoded = Zeroizing::new(STANDARD.encode(**key));
+            out.push_str(&version.to_string());
+            out.push(' ');
+            out.push_str(&encoded);
+            out.push('\n');
+        }
+        out
+    }
+}
+
+impl fmt::Debug for KeyFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("KeyFile").field(&self.versions.keys().collect::<Vec<_>>()).finish()
+    }
+}
+
+fn draw(ctx: &Context) -> KeyBytes {
+    let mut key = Zeroizing::new([0; 32]);
+    ctx.chance().fill(&mut *key);
+    key
+}
+
+fn parse_line(line: &str) -> Option<(u32, KeyBytes)> {
+    let (version, encoded) = line.trim().split_once(' ')?;
+    let version: u32 = version.parse().ok()?;
+    let decoded = Zeroizing::new(STANDARD.decode(encoded.trim()).ok()?);
+    let key: [u8; 32] = decoded.as_slice().try_into().ok()?;
+    // All zeroes is what a placeholder looks like.
+    (version > 0 && key != [0; 32]).then(|| (version, Zeroizing::new(key)))
+}
+
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    // The name must outlive a crash as well as the bytes.
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use base::{SeededChance, SystemClock};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ctx(seed: u64) -> Context {
+        Context::new(Arc::new(SystemClock), Arc::new(SeededChance::new(seed)))
+    }
+
+    #[test]
+    fn a_created_file_is_private_reads_back_and_is_never_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys");
+        let created = KeyFile::create(&path, &ctx(1)).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let loaded = KeyFile::load(&path).unwrap();
+        assert_eq!(loaded.versions, created.versions);
+        assert!(matches!(KeyFile::create(&path, &ctx(2)), Err(Error::KeyFileExists { .. })));
+        assert_eq!(KeyFile::load(&path).unwrap().versions, created.versions);
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_is_refused_with_the_remedy() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys");
+        KeyFile::create(&path, &ctx(1)).unwrap();
+        for mode in [0o640, 0o604, 0o660, 0o601] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let error = KeyFile::load(&path).unwrap_err();
+            assert!(error.to_string().contains("chmod 600"), "{error}");
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        assert!(KeyFile::load(&path).is_ok());
+    }
+
+    /// a new version is added beside the old ones and the file stays private.
+    #[test]
+    fn x_22_rotation_adds_a_version_and_keeps_the_old() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys");
+        let first = KeyFile::create(&path, &ctx(1)).unwrap();
+        KeyFile::rotate(&path, &ctx(2)).unwrap();
+        let both = KeyFile::load(&path).unwrap();
+        assert_eq!((first.newest_version(), both.newest_version()), (1, 2));
+        assert_eq!(both.versions[&1], first.versions[&1]);
+        assert_ne!(both.versions[&1], both.versions[&2]);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_by_line_and_without_its_content() {
+        let good = format!("1 {}", STANDARD.encode([7; 32]));
+        let zeroes = format!("1 {}", STANDARD.encode([0; 32]));
+        let short = format!("2 {}", STANDARD.encode([7; 31]));
+        for (text, line) in [
+            (String::new(), 0),
+            ("# nothing\n\n".to_owned(), 0),
+            ("1 hunter2".to_owned(), 1),
+            (zeroes, 1),
+            (format!("{good}\n{good}"), 2),
+            (format!("{good}\n{short}"), 2),
+            (format!("# a\n{good}\n0 {}", STANDARD.encode([7; 32])), 3),
+        ] {
+            match KeyFile::parse(&text) {
+                Err(error @ Error::KeyFileLine { line: found }) => {
+                    assert_eq!(found, line, "{text}");
+                    assert!(!error.to_string().contains("hunter2"));
+                }
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn debug_shows_versions_only() {
+        let keys = KeyFile::parse(&format!("3 {}", STANDARD.encode([7; 32]))).unwrap();
+        assert_eq!(format!("{keys:?}"), "KeyFile([3])");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_answered_without_a_panic(text in "\\PC{0,120}") {
+            let _ = KeyFile::parse(&text);
+        }
+    }
+}
