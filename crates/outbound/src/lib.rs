@@ -11,7 +11,7 @@ use crypto::tls::Roots;
 use reqwest::{Method, StatusCode, Url, redirect};
 
 /// How long one request may take in all.
-const TOTAL: Duration = Duration::from_secs(60);
+const TOTAL: Duration = Duration::from_mins(1);
 /// How much of an answer is read.
 const ANSWER_BYTES: usize = 20 * 1024 * 1024;
 
