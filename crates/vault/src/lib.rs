@@ -64,10 +64,10 @@ struct Inner {
 }
 
 impl Vault {
-    /// Opens the vault of `db` with the keys of the file. The first time this draws the key that hashes
+    /// Unlocks the vault of `db` with the keys of the file. The first time this draws the key that hashes
     /// machine secrets; from then on that key is the proof that file and database belong together, and
     /// another file is refused with [`Error::WrongKey`].
-    pub async fn open(db: Db, keys: KeyFile) -> Result<Self, Error> {
+    pub async fn unlock(db: Db, keys: KeyFile) -> Result<Self, Error> {
         let wrapper = Arc::new(Wrapper::new(&keys)?);
         let opener = Arc::clone(&wrapper);
         let tokens = db
@@ -119,7 +119,7 @@ impl Vault {
     }
 
     /// Opens a value of `workspace` that was sealed for this place; finds the key itself.
-    pub fn unseal(
+    pub fn open(
         &self,
         tx: &mut Tx<'_>,
         workspace: Option<WorkspaceId>,
