@@ -1,1 +1,40 @@
-//! Room `identity`.
+//! How a principal proves itself: set-up and invitation links, passwords with lock-out, sessions, API keys and
+//! short-lived administrator tokens; and the kinds `users` and `api_keys`.
+//!
+//! This room proves who somebody is and hands out [`access::Grants`]; what they may do is decided in `access`. A
+//! password never appears in a resource. Cookies and headers are the business of `http`.
+
+mod account;
+mod admin_token;
+mod api_key;
+mod api_keys_kind;
+mod blocklist;
+mod cache;
+mod cidr;
+mod device;
+mod error;
+mod gate;
+mod identity;
+mod link;
+mod lockout;
+mod login;
+mod password;
+mod session;
+mod throttle;
+mod users_kind;
+
+pub use admin_token::AdminToken;
+pub use api_key::ApiKeyInfo;
+pub use api_keys_kind::ApiKeysKind;
+pub use error::Error;
+pub use identity::{Caller, Identity, Options};
+pub use link::{Link, SetUp};
+pub use login::{LogIn, LoggedIn};
+pub use session::Session;
+pub use users_kind::{DeviceSpec, NoHooks, PeopleHooks, PersonSpec, UsersKind};
+
+/// The tables of this room.
+pub const MIGRATIONS: store::Migrations = store::Migrations {
+    room: "identity",
+    steps: &[store::Migration { version: 1, name: "identity", sql: include_str!("../migrations/001_identity.sql") }],
+};

@@ -1,0 +1,166 @@
+//! API keys at the door: one hash, one look-up (or none, within a second of the last), no session (control X-06).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{AuthMethod, Authority, Grants, KeyScope, Principal, Scope, cap};
+use base::{ApiKeyId, ExposeSecret, SecretString, Timestamp, WorkspaceId};
+use store::{Tx, params};
+
+use crate::cidr::Cidr;
+use crate::{Caller, Error, Identity};
+
+/// The last use is written down when the last one written is older than this.
+const WRITTEN: Duration = Duration::from_mins(1);
+/// What a machine secret's length may be; anything else is not looked up.
+const LENGTHS: std::ops::RangeInclusive<usize> = 16..=256;
+
+/// A key as lists show it: never the token, nor its hash.
+#[derive(Clone, Debug)]
+pub struct ApiKeyInfo {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// Its workspace.
+    pub workspace: WorkspaceId,
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<KeyScope>,
+    /// From where it may be used; from everywhere when empty. Networks as texts.
+    pub allow: Vec<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops to work.
+    pub expires_at: Timestamp,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
+    /// Whether its token was brought along rather than drawn by us.
+    pub imported: bool,
+    networks: Arc<[Cidr]>,
+    /// When the token that was shown retires; only in rotation.
+    retires_at: Option<Timestamp>,
+}
+
+impl ApiKeyInfo {
+    fn admits(&self, address: Option<IpAddr>) -> bool {
+        self.networks.is_empty() || address.is_some_and(|ip| self.networks.iter().any(|network| network.contains(ip)))
+    }
+
+    fn grants(&self, caller: &Caller) -> Grants {
+        let principal = Principal::ApiKey { id: self.id, name: self.name.clone() };
+        Grants::of_api_key(caller.actor(principal, AuthMethod::ApiKey), self.workspace, &self.scopes)
+    }
+}
+
+const COLUMNS: &str = "k.id, k.workspace, k.name, k.scopes, k.allow, k.created_at, k.expires_at, k.last_used_at, \
+                       t.imported, t.retires_at";
+
+fn info(row: &store::Row<'_>) -> Result<ApiKeyInfo, store::Error> {
+    let (scopes, allow): (String, String) = (row.get("scopes")?, row.get("allow")?);
+    let allow: Vec<String> = allow.split_whitespace().map(str::to_owned).collect();
+    // A network that cannot be read admits nobody, rather than everybody.
+    let networks: Vec<Cidr> = allow.iter().map(|text| text.parse().unwrap_or(NOBODY)).collect();
+    Ok(ApiKeyInfo {
+        id: row.get("id")?,
+        workspace: row.get("workspace")?,
+        name: row.get("name")?,
+        scopes: scopes.split_whitespace().filter_map(|scope| scope.parse().ok()).collect(),
+        allow,
+        created_at: row.get("created_at")?,
+        expires_at: row.get("expires_at")?,
+        last_used_at: row.get("last_used_at")?,
+        imported: row.get("imported")?,
+        networks: networks.into(),
+        retires_at: row.get("retires_at")?,
+    })
+}
+
+/// A network in which no caller is.
+const NOBODY: Cidr = Cidr::NOBODY;
+
+impl Identity {
+    /// The grants of an API key or of an administrator's token, if it is alive and allowed from there. One answer,
+    /// `None`, for unknown, expired, retired and elsewhere.
+    pub async fn by_api_key(&self, token: &SecretString, caller: &Caller) -> Result<Option<Grants>, Error> {
+        let text = token.expose_secret();
+        if !LENGTHS.contains(&text.len()) {
+            return Ok(None);
+        }
+        // What looks like one of ours must have the right checksum; imported tokens look like anything else.
+        let ours = crypto::token::check(text);
+        if text.starts_with("loudhailer_") && ours.is_err() {
+            return Ok(None);
+        }
+        let hash = self.0.vault.token_hash(text);
+        if ours == Ok(crypto::token::Kind::Admin) {
+            let (this, caller) = (self.clone(), caller.clone());
+            return self.0.db.read(move |tx| this.admin_grants(tx, &hash, &caller)).await;
+        }
+        let context = self.0.db.context();
+        let key = match self.0.keys.get(&hash, context.monotonic()) {
+            Ok(key) => key,
+            Err(generation) => {
+                let began = context.monotonic();
+                let Some(key) = self.0.db.read(move |tx| find(tx, &hash)).await? else { return Ok(None) };
+                self.0.keys.keep(hash, key.clone(), generation, began);
+                self.used(&key).await;
+                key
+            }
+        };
+        let now = context.now();
+        let alive = now < key.expires_at && key.retires_at.is_none_or(|retires_at| now < retires_at);
+        Ok((alive && key.admits(caller.ip())).then(|| key.grants(caller)))
+    }
+
+    /// Writes the last use down, once a minute. A failure to do so refuses nobody.
+    async fn used(&self, key: &ApiKeyInfo) {
+        let now = self.0.db.context().now();
+        if key.last_used_at.is_some_and(|last| now.since(last) < WRITTEN) {
+            return;
+        }
+        let id = key.id;
+        let written = self
+            .0
+            .db
+            .write(move |tx| tx.execute("UPDATE api_keys SET last_used_at = $2 WHERE id = $1", &params![id, now]))
+            .await;
+        if let Err(error) = written {
+            let error: store::Error = error;
+            tracing::warn!(api_key.id = %id, %error, "the last use of an API key could not be written down");
+        }
+    }
+
+    /// The keys of a workspace, by name.
+    pub fn api_keys(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &impl Authority<cap::WorkspaceRead>,
+        workspace: WorkspaceId,
+    ) -> Result<Vec<ApiKeyInfo>, Error> {
+        match permit.scope() {
+            Scope::Workspace(here) if here != workspace => return Err(resources::Error::OutOfScope.into()),
+            _ => {}
+        }
+        Ok(tx.query(
+            &format!(
+                "SELECT {COLUMNS} FROM api_keys k JOIN api_key_tokens t ON t.api_key = k.id AND t.retires_at IS NULL \
+                 WHERE k.workspace = $1 ORDER BY k.name, k.id"
+            ),
+            &params![workspace],
+            info,
+        )?)
+    }
+}
+
+fn find(tx: &mut Tx<'_>, hash: &[u8; 32]) -> Result<Option<ApiKeyInfo>, Error> {
+    let now = tx.now();
+    Ok(tx.query_opt(
+        &format!(
+            "SELECT {COLUMNS} FROM api_key_tokens t JOIN api_keys k ON k.id = t.api_key \
+             WHERE t.token_hash = $1 AND k.expires_at > $2 AND (t.retires_at IS NULL OR t.retires_at > $2)"
+        ),
+        &params![hash.to_vec(), now],
+        info,
+    )?)
+}

@@ -1,0 +1,177 @@
+//! The kind `api_keys`: the key of a program in one workspace. We draw the token and show it once, or it is imported;
+//! either way only its hash is kept. Created and deleted by people with the right `keys:manage` alone (control E-08).
+
+use std::time::Duration;
+
+use access::{Capability, KeyScope, ScopeError};
+use base::{ApiKeyId, ExposeSecret, Timestamp};
+use resources::{Check, Class, Error, Field, KindScope, Projection, SecretSlot, Shape, TypedKind};
+use serde::{Deserialize, Serialize};
+use store::{Tx, params};
+
+use crate::cidr::Cidr;
+
+/// The path of the token.
+const TOKEN: &str = "token";
+/// Characters of an imported token at least: shorter ones could be tried out.
+const SHORTEST: usize = 24;
+
+/// API keys as a kind of resource.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ApiKeysKind;
+
+/// An API key as people configure it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ApiKeyBody {
+    name: String,
+    scopes: Vec<String>,
+    #[serde(default = "ninety_days")]
+    expires_days: u32,
+    #[serde(default)]
+    allow: Vec<String>,
+    #[serde(default = "one_day")]
+    rotation_hours: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<SecretSlot>,
+}
+
+const fn ninety_days() -> u32 {
+    90
+}
+
+const fn one_day() -> u32 {
+    24
+}
+
+impl TypedKind for ApiKeysKind {
+    type Body = ApiKeyBody;
+    const NAME: &'static str = "api_keys";
+    const SCOPE: KindScope = KindScope::Workspace;
+    const CAPABILITY: Capability = Capability::ApiKeysManage;
+    const FIELDS: &'static [Field] = &[
+        Field::new("name", Class::Internal, Shape::Text).required().about("which program uses it"),
+        Field::new("scopes", Class::Internal, Shape::List(&Shape::Text))
+            .required()
+            .about("what it may do, such as signals:send or messages:send"),
+        Field::new("expires_days", Class::Internal, Shape::Integer(1, 366))
+            .about("days a token works, counted from when it is set"),
+        Field::new("allow", Class::Internal, Shape::List(&Shape::Text))
+            .about("addresses and networks from which it may be used; from everywhere when empty"),
+        Field::new("rotation_hours", Class::Internal, Shape::Integer(0, 720))
+            .about("hours for which the token before works on after a new one was set"),
+        Field::new(TOKEN, Class::Restricted, Shape::token(crypto::token::Kind::Key))
+            .about("the token, when it is brought along; drawn by us and shown once otherwise"),
+    ];
+
+    fn key(&self, body: &ApiKeyBody) -> String {
+        body.name.clone()
+    }
+
+    fn validate(&self, body: &ApiKeyBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
+        if body.scopes.is_empty() {
+            check.problem("scopes", "no-scope", "a key without a scope can do nothing; give one such as messages:send");
+        }
+        for (at, scope) in body.scopes.iter().enumerate() {
+            if let Err(error) = scope.parse::<KeyScope>() {
+                let near = base::nearest(scope, KeyScope::all().map(KeyScope::name));
+                let detail = match error {
+                    ScopeError::NotForKeys => error.to_string(),
+                    ScopeError::Unknown => format!("no such scope; did you mean {near}?"),
+                };
+                check.problem(format!("scopes[{at}]"), "bad-scope", detail);
+            }
+        }
+        for (at, network) in body.allow.iter().enumerate() {
+            if let Err(error) = network.parse::<Cidr>() {
+                check.problem(format!("allow[{at}]"), "bad-network", error.to_string());
+            }
+        }
+        let given = check.secret(TOKEN).map(|token| token.expose_secret().to_owned());
+        if let Some(token) = given.filter(|token| crypto::token::check(token) != Ok(crypto::token::Kind::Key)) {
+            if token.starts_with("loudhailer_") {
+                check.problem(TOKEN, "bad-token", "this looks like one of our tokens, but not like an unharmed API key");
+            } else if !(SHORTEST..=256).contains(&token.len()) || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+                check.problem(TOKEN, "bad-token", "an imported token has 24 to 256 visible ASCII characters");
+            }
+        }
+        Ok(())
+    }
+
+    fn project(&self, tx: &mut Tx<'_>, change: &Projection<'_, ApiKeyBody>) -> Result<(), Error> {
+        let id: ApiKeyId = change.id();
+        let (Some(new), Some(workspace)) = (change.new, change.workspace) else {
+            tx.execute("DELETE FROM api_key_tokens WHERE api_key = $1", &params![id])?;
+            tx.execute("DELETE FROM api_keys WHERE id = $1", &params![id])?;
+            return Ok(());
+        };
+        let now = change.now;
+        let life = Duration::from_hours(24) * new.expires_days;
+        let before: Option<(Timestamp, Timestamp)> = tx.query_opt(
+            "SELECT created_at, expires_at FROM api_keys WHERE id = $1",
+            &params![id],
+            |row| Ok((row.get("created_at")?, row.get("expires_at")?)),
+        )?;
+        // A new token starts the clock anew; another number of days alone counts from when the token was set.
+        let expires_at = match (before, change.old) {
+            (Some((_, expires_at)), Some(old)) if !change.secret_changed(TOKEN) => {
+                expires_at.minus(Duration::from_hours(24) * old.expires_days).plus(life)
+            }
+            _ => now.plus(life),
+        };
+        tx.execute(
+            "INSERT INTO api_keys (id, workspace, name, scopes, allow, created_at, expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name, scopes = excluded.scopes, allow = excluded.allow, \
+             expires_at = excluded.expires_at",
+            &params![
+                id,
+                workspace,
+                new.name.as_str(),
+                new.scopes.join(" "),
+                new.allow.join(" "),
+                before.map_or(now, |(created_at, _)| created_at),
+                expires_at
+            ],
+        )?;
+        if change.secret_changed(TOKEN) {
+            self.rotate(tx, change, id, Duration::from_hours(u64::from(new.rotation_hours)))?;
+        }
+        Ok(())
+    }
+}
+
+impl ApiKeysKind {
+    /// Two tokens are valid in rotation: the new one, and the one before until it retires. An older one goes at once.
+    fn rotate(
+        self,
+        tx: &mut Tx<'_>,
+        change: &Projection<'_, ApiKeyBody>,
+        id: ApiKeyId,
+        overlap: Duration,
+    ) -> Result<(), Error> {
+        let Some(hash) = change.secret_hash(TOKEN) else { return Ok(()) };
+        let taken = tx.query_opt(
+            "SELECT api_key FROM api_key_tokens WHERE token_hash = $1 AND api_key <> $2",
+            &params![hash.to_vec(), id],
+            |row| row.get::<String>("api_key"),
+        )?;
+        if taken.is_some() {
+            return Err(Error::invalid(TOKEN, "token-taken", "another key has this token; every key needs its own"));
+        }
+        tx.execute(
+            "DELETE FROM api_key_tokens WHERE api_key = $1 AND (retires_at IS NOT NULL OR token_hash = $2)",
+            &params![id, hash.to_vec()],
+        )?;
+        tx.execute(
+            "UPDATE api_key_tokens SET retires_at = $2 WHERE api_key = $1",
+            &params![id, change.now.plus(overlap)],
+        )?;
+        let imported =
+            change.secret(TOKEN).is_none_or(|token| crypto::token::check(token.expose_secret()).is_err());
+        tx.execute(
+            "INSERT INTO api_key_tokens (token_hash, api_key, retires_at, imported) VALUES ($1, $2, $3, $4)",
+            &params![hash.to_vec(), id, None::<Timestamp>, imported],
+        )?;
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! The handle: what the doors call.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use access::{Actor, AuthMethod, Principal};
+use base::RequestId;
+use crypto::password::Cost;
+use resources::Resources;
+use store::Db;
+use vault::Vault;
+
+use crate::cache::Cache;
+use crate::gate::Gate;
+use crate::password::Rules;
+use crate::throttle::Throttle;
+use crate::{Error, ApiKeyInfo, Session};
+
+/// Settings of this room that are not resources.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What a password hash costs.
+    pub cost: Cost,
+    /// Characters of a password at least; 15, and never below 8.
+    pub shortest_password: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { cost: Cost::PRODUCTION, shortest_password: 15 }
+    }
+}
+
+/// Where a try to prove something comes from, for lock-out and audit log.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// Address and port, if it came over the network.
+    pub source: Option<SocketAddr>,
+    /// The program, as it says itself.
+    pub user_agent: Option<String>,
+    /// The request.
+    pub request: Option<RequestId>,
+}
+
+impl Caller {
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
+        self.source.map(|source| source.ip())
+    }
+
+    /// An actor who proved itself by `auth` from here.
+    pub(crate) fn actor(&self, principal: Principal, auth: AuthMethod) -> Actor {
+        Actor {
+            source: self.source,
+            user_agent: self.user_agent.clone(),
+            request: self.request,
+            ..Actor::new(principal, auth)
+        }
+    }
+}
+
+/// How principals prove themselves. Cheap to clone.
+#[derive(Clone)]
+pub struct Identity(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub db: Db,
+    pub vault: Vault,
+    pub resources: Resources,
+    pub options: Options,
+    pub rules: Rules,
+    pub gate: Gate,
+    pub throttle: Throttle,
+    /// Sessions and keys that were looked up within the last second, so that a page with twenty parts and an API
+    /// client at full speed cost one read.
+    pub sessions: Cache<Session>,
+    pub keys: Cache<ApiKeyInfo>,
+    /// What an unknown person's password is checked against, so that the answer takes as long as any.
+    pub decoy: String,
+}
+
+impl Identity {
+    /// Identity over `db`. Users and keys are written through `resources`, whose registry must have this room's
+    /// kinds ([`UsersKind`](crate::UsersKind), [`ApiKeysKind`](crate::ApiKeysKind)).
+    pub fn new(db: Db, vault: Vault, resources: Resources, options: Options) -> Result<Self, Error> {
+        let decoy = decoy(options.cost, db.context())?;
+        let rules = Rules { shortest: options.shortest_password.max(8) };
+        Ok(Self(Arc::new(Inner {
+            db,
+            vault,
+            resources,
+            options,
+            rules,
+            gate: Gate::new(),
+            throttle: Throttle::default(),
+            sessions: Cache::default(),
+            keys: Cache::default(),
+            decoy,
+        })))
+    }
+
+    /// Removes what ran out: sessions, links, administrator tokens, retired key hashes. Called now and then.
+    pub async fn sweep(&self) -> Result<u64, Error> {
+        self.0
+            .db
+            .write(|tx| {
+                let now = tx.now();
+                let mut gone = 0;
+                for sql in [
+                    "DELETE FROM sessions WHERE expires_at <= $1",
+                    "DELETE FROM one_time_links WHERE expires_at <= $1",
+                    "DELETE FROM admin_tokens WHERE expires_at <= $1",
+                    "DELETE FROM api_key_tokens WHERE retires_at <= $1",
+                ] {
+                    gone += tx.execute(sql, &store::params![now])?;
+                }
+                Ok(gone)
+            })
+            .await
+    }
+}
+
+/// A hash of nothing that anybody knows, at today's cost.
+fn decoy(cost: Cost, context: &base::Context) -> Result<String, Error> {
+    let unknown: [u8; 32] = context.random();
+    let unknown: String = unknown.iter().map(|byte| char::from(b'a' + byte % 26)).collect();
+    Ok(crypto::password::hash(&unknown.into(), cost, context.chance())?)
+}

@@ -1,0 +1,277 @@
+//! One-time links: the set-up link that makes an administrator, and invitations that let a person choose a password.
+//! The secret stands in the URL's fragment, which browsers do not send, and comes back by POST; the store keeps its
+//! hash (controls X-14, E-25). A new link of the same sort replaces the old one.
+
+use std::time::Duration;
+
+use access::{Actor, AuthMethod, Authority, Grants, Principal, Role, Scope, cap};
+use base::{ExposeSecret, Problem, ProblemKind, SecretString, Timestamp, UserId};
+use resources::{Change, Draft, Ground};
+use store::{Tx, params};
+
+use crate::account::Account;
+use crate::login::LoggedIn;
+use crate::session::start;
+use crate::{Caller, Error, Identity, account, device, users_kind};
+
+/// How long a link works.
+const LIFE: Duration = Duration::from_hours(24);
+const SETUP: &str = "setup";
+const INVITE: &str = "invite";
+
+/// A link's secret: shown once, to whoever asked for it.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// What goes behind the `#` of the URL.
+    pub secret: SecretString,
+    /// When it stops to work.
+    pub expires_at: Timestamp,
+}
+
+/// What the first page asks for.
+#[derive(Clone, Debug)]
+pub struct SetUp {
+    /// The link's secret.
+    pub secret: SecretString,
+    /// The administrator's name.
+    pub name: String,
+    /// Their e-mail address, with which they log in.
+    pub login: String,
+    /// The password they choose.
+    pub password: SecretString,
+    /// Their time zone; UTC when absent.
+    pub time_zone: Option<String>,
+}
+
+impl Identity {
+    /// A new set-up link, in the caller's transaction; the one before stops to work. For the machine's own commands
+    /// (`demo`, `setup-link`): whoever may call this holds the database and the key file.
+    pub fn setup_link(&self, tx: &mut Tx<'_>, actor: &Actor) -> Result<Link, Error> {
+        let link = self.draw(tx, SETUP, None)?;
+        audit::record(
+            tx,
+            audit::Entry {
+                actor,
+                workspace: None,
+                action: "setup_link.create",
+                target: ("setup_link", ""),
+                outcome: audit::Outcome::Success,
+                reason: None,
+                changes: Some(serde_json::json!({ "expires_at": link.expires_at.rfc3339() })),
+            },
+        )?;
+        Ok(link)
+    }
+
+    /// Whether nobody can administer yet: no administrator of the organisation has a password.
+    pub fn needs_setup(&self, tx: &mut Tx<'_>) -> Result<bool, Error> {
+        Ok(!account::another_administrator(tx, None)?)
+    }
+
+    /// An invitation for a person: with it they choose a password (a first one or a new one). The administrator never
+    /// picks it.
+    pub fn invite_link(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &impl Authority<cap::PeopleWrite>,
+        user: UserId,
+    ) -> Result<Link, Error> {
+        if permit.scope() != Scope::Organisation {
+            return Err(resources::Error::OutOfScope.into());
+        }
+        account::by_id(tx, user)?.ok_or(Error::NoSuchUser)?;
+        let link = self.draw(tx, INVITE, Some(user))?;
+        audit::record(
+            tx,
+            audit::Entry {
+                actor: permit.actor(),
+                workspace: None,
+                action: "invite.create",
+                target: ("user", &user.to_string()),
+                outcome: audit::Outcome::Success,
+                reason: None,
+                changes: Some(serde_json::json!({ "expires_at": link.expires_at.rfc3339() })),
+            },
+        )?;
+        Ok(link)
+    }
+
+    fn draw(&self, tx: &mut Tx<'_>, purpose: &'static str, user: Option<UserId>) -> Result<Link, Error> {
+        let user = user.map(|id| id.to_string()).unwrap_or_default();
+        tx.execute("DELETE FROM one_time_links WHERE purpose = $1 AND user_id = $2", &params![purpose, user.as_str()])?;
+        let secret = crypto::token::mint(crypto::token::Kind::Setup, tx.context().chance());
+        let (now, expires_at) = (tx.now(), tx.now().plus(LIFE));
+        tx.execute(
+            "INSERT INTO one_time_links (token_hash, purpose, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+            &params![self.link_hash(&secret), purpose, user, now, expires_at],
+        )?;
+        Ok(Link { secret, expires_at })
+    }
+
+    fn link_hash(&self, secret: &SecretString) -> Vec<u8> {
+        self.0.vault.token_hash(secret.expose_secret()).to_vec()
+    }
+
+    /// Uses a link up. It works once, whoever comes second gets [`Error::BadLink`].
+    fn redeem(&self, tx: &mut Tx<'_>, purpose: &'static str, secret: &SecretString) -> Result<Option<UserId>, Error> {
+        let now = tx.now();
+        let found = tx.query_opt(
+            "DELETE FROM one_time_links WHERE token_hash = $1 AND purpose = $2 RETURNING user_id, expires_at",
+            &params![self.link_hash(secret), purpose],
+            |row| Ok((row.get::<String>("user_id")?, row.get::<Timestamp>("expires_at")?)),
+        )?;
+        match found {
+            Some((user, expires_at)) if now < expires_at => Ok(user.parse().ok()),
+            _ => Err(Error::BadLink),
+        }
+    }
+
+    /// Whether a link would work, without using it: before the expensive hash, and for the page to say so early.
+    async fn works(&self, purpose: &'static str, secret: &SecretString, caller: &Caller) -> Result<Option<UserId>, Error> {
+        let context = self.0.db.context();
+        if let Some(address) = caller.ip() {
+            self.0
+                .throttle
+                .take(address, context.monotonic())
+                .map_err(|retry_after| Error::TooManyTries { retry_after })?;
+        }
+        if crypto::token::check(secret.expose_secret()) != Ok(crypto::token::Kind::Setup) {
+            return Err(Error::BadLink);
+        }
+        let (hash, now) = (self.link_hash(secret), context.now());
+        let found = self
+            .0
+            .db
+            .read(move |tx| {
+                tx.query_opt(
+                    "SELECT user_id FROM one_time_links WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3",
+                    &params![hash.clone(), purpose, now],
+                    |row| row.get::<String>("user_id"),
+                )
+            })
+            .await?;
+        found.map(|user| user.parse().ok()).ok_or(Error::BadLink)
+    }
+
+    /// Makes an administrator of the organisation with a set-up link, and logs them in.
+    pub async fn setup(&self, form: SetUp, caller: &Caller) -> Result<LoggedIn, Error> {
+        self.works(SETUP, &form.secret, caller).await?;
+        let mut known = vec![form.name.as_str(), form.login.as_str()];
+        let organisation = self.organisation().await?;
+        known.push(&organisation);
+        let password = self.0.rules.check(&form.password, &known)?;
+        let phc = self.stretch(password).await?;
+        let (this, caller) = (self.clone(), caller.clone());
+        self.0.db.write(move |tx| this.make_administrator(tx, &form, &phc, &caller)).await
+    }
+
+    fn make_administrator(
+        &self,
+        tx: &mut Tx<'_>,
+        form: &SetUp,
+        phc: &str,
+        caller: &Caller,
+    ) -> Result<LoggedIn, Error> {
+        self.redeem(tx, SETUP, &form.secret)?;
+        if account::by_login(tx, &form.login)?.is_some() {
+            return Err(Error::Invalid(
+                Problem::new(
+                    ProblemKind::Conflict,
+                    "login-taken",
+                    "There is a person with this address already. Give another address, or have them invited.",
+                )
+                .at("login"),
+            ));
+        }
+        // The link stands for the machine's operator, who may everything.
+        let actor = caller.actor(Principal::Os("set-up link".to_owned()), AuthMethod::SetupLink);
+        let permit = Grants::of_operator(actor).permit_organisation::<cap::PeopleWrite>()?;
+        let clearance = self.0.resources.clear(tx, &permit, None, &Ground::None)?;
+        let body = serde_json::json!({
+            "name": form.name.trim(),
+            "login": form.login.trim(),
+            "roles": [{ "role": Role::Administrator.name() }],
+            "time_zone": form.time_zone.as_deref().unwrap_or("Etc/UTC"),
+        });
+        let written = self.0.resources.put(
+            tx,
+            &permit,
+            Change {
+                kind: users_kind::NAME,
+                workspace: None,
+                body: Draft::new(body),
+                reason: Some("set-up link"),
+                clearance: &clearance,
+            },
+        )?;
+        let user = UserId::from(written.id.uuid());
+        let account = account::by_id(tx, user)?.ok_or(Error::NoSuchUser)?;
+        self.let_in(tx, &account, phc, "setup_link.use", caller, AuthMethod::SetupLink)
+    }
+
+    /// Sets the password of an invited person, and logs them in. Their other sessions end.
+    pub async fn accept_invite(
+        &self,
+        secret: SecretString,
+        password: SecretString,
+        caller: &Caller,
+    ) -> Result<LoggedIn, Error> {
+        let user = self.works(INVITE, &secret, caller).await?.ok_or(Error::BadLink)?;
+        let account = self.0.db.read(move |tx| account::by_id(tx, user)).await?.ok_or(Error::BadLink)?;
+        let organisation = self.organisation().await?;
+        let password = self.0.rules.check(&password, &[&account.name, &account.login, &organisation])?;
+        let phc = self.stretch(password).await?;
+        let (this, caller) = (self.clone(), caller.clone());
+        self.0
+            .db
+            .write(move |tx| {
+                let user = this.redeem(tx, INVITE, &secret)?.ok_or(Error::BadLink)?;
+                let account = account::by_id(tx, user)?.ok_or(Error::BadLink)?;
+                this.end_all(tx, user)?;
+                account::forgive_all(tx, user)?;
+                this.let_in(tx, &account, &phc, "invite.use", &caller, AuthMethod::Password)
+            })
+            .await
+    }
+
+    fn let_in(
+        &self,
+        tx: &mut Tx<'_>,
+        account: &Account,
+        phc: &str,
+        action: &'static str,
+        caller: &Caller,
+        auth: AuthMethod,
+    ) -> Result<LoggedIn, Error> {
+        let now = tx.now();
+        account::set_password_hash(tx, account.id, phc, now)?;
+        let (token, session) = start(tx, account, caller)?;
+        let device = device::mint(&self.0.vault, &tx.context().clone(), account.id);
+        let mut actor = session.grants.actor().clone();
+        actor.auth = auth;
+        audit::record(
+            tx,
+            audit::Entry {
+                actor: &actor,
+                workspace: None,
+                action,
+                target: ("user", &account.id.to_string()),
+                outcome: audit::Outcome::Success,
+                reason: None,
+                changes: Some(serde_json::json!({ "password": "(changed)" })),
+            },
+        )?;
+        self.forget_after(tx);
+        Ok(LoggedIn { token, session, device })
+    }
+
+    async fn stretch(&self, password: SecretString) -> Result<String, Error> {
+        let (cost, context) = (self.0.options.cost, self.0.db.context().clone());
+        self.0.gate.run(move || crypto::password::hash(&password, cost, context.chance())).await
+    }
+
+    /// The organisation's name, which is nobody's password.
+    async fn organisation(&self) -> Result<String, Error> {
+        self.0.db.read(|tx| Ok(access::organisation(tx)?.map(|one| one.name).unwrap_or_default())).await
+    }
+}

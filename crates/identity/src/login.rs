@@ -1,0 +1,214 @@
+//! Log-in by name and password.
+//!
+//! Every refusal looks the same and takes the same steps: a counting write, one password hash, an auditing write. An
+//! unknown name is checked against a decoy; an account that is paused or locked has its password looked at only to
+//! spend the time (control X-12). A try is counted before its password is checked, so that a hundred tries sent at
+//! once are not a hundred tries for free.
+
+use access::{AuthMethod, Principal};
+use base::{SecretString, UserId};
+use store::Tx;
+
+use crate::account::Account;
+use crate::lockout::{Door, FREE, Failures, LOCKED};
+use crate::session::{Session, end, start};
+use crate::{Caller, Error, Identity, account, device, password};
+
+/// A try to log in.
+#[derive(Clone, Debug)]
+pub struct LogIn {
+    /// The log-in name, an e-mail address.
+    pub login: String,
+    /// The password.
+    pub password: SecretString,
+    /// The cookie of a known device, if the browser has one.
+    pub device: Option<SecretString>,
+    /// The token of a session that the browser still has; it ends with a successful log-in.
+    pub session: Option<SecretString>,
+}
+
+/// Somebody is in.
+#[derive(Clone, Debug)]
+pub struct LoggedIn {
+    /// The new session's token, for the cookie `__Host-sid`.
+    pub token: SecretString,
+    /// The session.
+    pub session: Session,
+    /// The cookie that makes this a known device: `__Host-device`, for a year.
+    pub device: SecretString,
+}
+
+/// What the counting write found.
+#[derive(Clone)]
+struct Try {
+    /// The account, when there is one and its door is open.
+    open: Option<(Account, String)>,
+    /// The account, for the audit log.
+    known: Option<UserId>,
+    /// Which count the try went to.
+    device: Option<String>,
+    /// Why it will be refused whatever the password is.
+    reason: Option<&'static str>,
+    /// The count with this try.
+    failures: Failures,
+}
+
+impl Identity {
+    /// Logs somebody in. Refusals say no more than [`Error::BadLogin`].
+    pub async fn login(&self, given: LogIn, caller: &Caller) -> Result<LoggedIn, Error> {
+        let inner = &self.0;
+        if let Some(address) = caller.ip() {
+            inner
+                .throttle
+                .take(address, inner.db.context().monotonic())
+                .map_err(|retry_after| Error::TooManyTries { retry_after })?;
+        }
+        if !password::plausible(&given.password) || given.login.len() > 1024 || given.login.contains('\0') {
+            return Err(Error::BadLogin);
+        }
+        let counted = {
+            let (this, login, cookie) = (self.clone(), given.login.clone(), given.device.clone());
+            inner.db.write(move |tx| this.count(tx, &login, cookie.as_ref())).await?
+        };
+
+        let (phc, cost) = (counted.open.as_ref().map_or(&inner.decoy, |(_, phc)| phc).clone(), inner.options.cost);
+        let (context, secret) = (inner.db.context().clone(), password::normalise(&given.password));
+        let checked = inner
+            .gate
+            .run(move || {
+                let right = crypto::password::verify(&secret, &phc)?;
+                // A hash of another cost is replaced while the password is at hand.
+                let anew = if right && crypto::password::needs_rehash(&phc, cost) {
+                    Some(crypto::password::hash(&secret, cost, context.chance())?)
+                } else {
+                    None
+                };
+                Ok((right, anew))
+            })
+            .await;
+        let (right, anew) = match checked {
+            Ok(checked) => checked,
+            Err(Error::Busy) => {
+                // The machine was busy, nobody was wrong: the try does not count.
+                self.uncount(&counted).await?;
+                return Err(Error::Busy);
+            }
+            Err(error) => return Err(error),
+        };
+
+        let (this, caller, old) = (self.clone(), caller.clone(), given.session.clone());
+        inner
+            .db
+            .write(move |tx| match &counted.open {
+                Some((account, _)) if right => this.admit(tx, account, &counted, anew.as_deref(), old.as_ref(), &caller),
+                _ => this.refuse(tx, &counted, &caller).map(Err),
+            })
+            .await?
+    }
+
+    /// Counts a try against its account and device before the password is looked at.
+    fn count(&self, tx: &mut Tx<'_>, login: &str, cookie: Option<&SecretString>) -> Result<Try, Error> {
+        let nobody = Try { open: None, known: None, device: None, reason: Some("unknown name"), failures: Failures::NONE };
+        let Some(found) = account::by_login(tx, login)? else { return Ok(nobody) };
+        let known = Some(found.id);
+        let Some(phc) = account::password_hash(tx, found.id)? else {
+            return Ok(Try { known, reason: Some("no password yet"), ..nobody });
+        };
+        let device = cookie.and_then(|cookie| device::check(&self.0.vault, found.id, cookie));
+        let place = device.clone().unwrap_or_default();
+        let failures = account::failures(tx, found.id, &place)?;
+        let now = tx.now();
+        match failures.door(now) {
+            Door::Open => {
+                let failures = failures.after(now);
+                account::set_failures(tx, found.id, &place, failures)?;
+                Ok(Try { open: Some((found, phc)), known, device, reason: None, failures })
+            }
+            Door::Paused => Ok(Try { known, device, reason: Some("paused after failures"), failures, ..nobody }),
+            Door::Locked => Ok(Try { known, device, reason: Some("locked after failures"), failures, ..nobody }),
+        }
+    }
+
+    async fn uncount(&self, counted: &Try) -> Result<(), Error> {
+        let Some((account, _)) = &counted.open else { return Ok(()) };
+        let (id, place) = (account.id, counted.device.clone().unwrap_or_default());
+        self.0
+            .db
+            .write(move |tx| {
+                let mut failures = account::failures(tx, id, &place)?;
+                failures.count = (failures.count - 1).max(0);
+                failures.next_at = tx.now();
+                account::set_failures(tx, id, &place, failures)
+            })
+            .await?;
+        Ok(())
+    }
+
+    fn admit(
+        &self,
+        tx: &mut Tx<'_>,
+        found: &Account,
+        counted: &Try,
+        anew: Option<&str>,
+        old: Option<&SecretString>,
+        caller: &Caller,
+    ) -> Result<Result<LoggedIn, Error>, Error> {
+        // Removed, or given another password, between the two writes: the old proof is worth nothing.
+        let current = account::password_hash(tx, found.id)?;
+        let unchanged = counted.open.as_ref().map(|(_, phc)| phc) == current.as_ref();
+        if account::by_id(tx, found.id)?.is_none() || !unchanged {
+            return self.refuse(tx, counted, caller).map(Err);
+        }
+        if let Some(phc) = anew {
+            let now = tx.now();
+            account::set_password_hash(tx, found.id, phc, now)?;
+        }
+        account::forgive(tx, found.id, counted.device.as_deref().unwrap_or_default())?;
+        if let Some(old) = old {
+            end(tx, old)?;
+        }
+        let (token, session) = start(tx, found, caller)?;
+        let device = device::mint(&self.0.vault, &tx.context().clone(), found.id);
+        audit::record(
+            tx,
+            audit::Entry {
+                actor: session.grants.actor(),
+                workspace: None,
+                action: "session.start",
+                target: ("user", &found.id.to_string()),
+                outcome: audit::Outcome::Success,
+                reason: Some("password"),
+                changes: None,
+            },
+        )?;
+        self.forget_after(tx);
+        Ok(Ok(LoggedIn { token, session, device }))
+    }
+
+    /// Writes the refusal down and gives the one answer there is.
+    fn refuse(&self, tx: &mut Tx<'_>, counted: &Try, caller: &Caller) -> Result<Error, Error> {
+        let reason = counted.reason.unwrap_or("wrong password");
+        let target = counted.known.map(|id| id.to_string()).unwrap_or_default();
+        let count = counted.failures.count;
+        audit::record(
+            tx,
+            audit::Entry {
+                actor: &caller.actor(Principal::Anonymous, AuthMethod::Password),
+                workspace: None,
+                action: "session.start",
+                target: ("user", &target),
+                outcome: audit::Outcome::Failure,
+                reason: Some(reason),
+                changes: (count > 0).then(|| {
+                    serde_json::json!({
+                        "failures": count,
+                        "known_device": counted.device.is_some(),
+                        "pausing": count > FREE,
+                        "locked": count >= LOCKED,
+                    })
+                }),
+            },
+        )?;
+        Ok(Error::BadLogin)
+    }
+}

@@ -1,0 +1,90 @@
+//! Tries per address: 20 a minute, whatever account they aim at (control X-12). Kept in memory, on the monotonic
+//! clock, for a bounded number of addresses.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Tries a minute.
+const TRIES: f64 = 20.0;
+const WINDOW: f64 = 60.0;
+/// Addresses remembered at most. When full, those with the fewest recent tries go.
+const ADDRESSES: usize = 50_000;
+
+/// One token bucket per address; IPv6 by /64, since one customer has that many.
+#[derive(Default)]
+pub(crate) struct Throttle(Mutex<HashMap<IpAddr, Bucket>>);
+
+#[derive(Clone, Copy)]
+struct Bucket {
+    left: f64,
+    at: Duration,
+}
+
+impl Bucket {
+    fn refilled(self, now: Duration) -> Self {
+        let passed = now.saturating_sub(self.at).as_secs_f64();
+        Self { left: (self.left + passed * TRIES / WINDOW).min(TRIES), at: now }
+    }
+}
+
+impl Throttle {
+    /// Takes one try of `address`; how long to wait when there is none.
+    pub(crate) fn take(&self, address: IpAddr, now: Duration) -> Result<(), Duration> {
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = group(address);
+        if buckets.len() >= ADDRESSES && !buckets.contains_key(&address) {
+            buckets.retain(|_, bucket| bucket.refilled(now).left < TRIES);
+            if buckets.len() >= ADDRESSES {
+                // A flood from very many addresses: forget the ones that have tried least.
+                buckets.retain(|_, bucket| bucket.refilled(now).left < TRIES - 1.5);
+            }
+        }
+        let bucket = buckets.entry(address).or_insert(Bucket { left: TRIES, at: now });
+        *bucket = bucket.refilled(now);
+        if bucket.left >= 1.0 {
+            bucket.left -= 1.0;
+            Ok(())
+        } else {
+            Err(Duration::from_secs_f64(((1.0 - bucket.left) * WINDOW / TRIES).ceil()))
+        }
+    }
+}
+
+fn group(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(six) => {
+            let [a, b, c, d, ..] = six.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        four @ IpAddr::V4(_) => four,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 20 tries a minute per address.
+    #[test]
+    fn x_12_an_address_has_twenty_tries_a_minute() {
+        let throttle = Throttle::default();
+        let one: IpAddr = "192.0.2.1".parse().unwrap();
+        let now = Duration::from_secs(100);
+        for _ in 0..20 {
+            assert!(throttle.take(one, now).is_ok());
+        }
+        assert_eq!(throttle.take(one, now), Err(Duration::from_secs(3)));
+        assert!(throttle.take("192.0.2.2".parse().unwrap(), now).is_ok(), "another address is not affected");
+        assert!(throttle.take(one, now + Duration::from_secs(3)).is_ok());
+        assert!(throttle.take(one, now + Duration::from_secs(3)).is_err());
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_customer_count_together() {
+        assert_eq!(group("2001:db8::1".parse().unwrap()), group("2001:db8::ffff:1".parse().unwrap()));
+        assert_ne!(group("2001:db8::1".parse().unwrap()), group("2001:db8:0:1::1".parse().unwrap()));
+        assert_eq!(group("::ffff:192.0.2.1".parse().unwrap()), "192.0.2.1".parse::<IpAddr>().unwrap());
+    }
+}

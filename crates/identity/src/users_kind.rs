@@ -1,0 +1,299 @@
+//! The kind `users`: people who log in or can be reached, with their roles and devices. A password is never part of
+//! it: an invitation lets the person choose one.
+
+use std::sync::Arc;
+
+use access::{Capability, Role, Scope};
+use base::{Timestamp, UserId, WorkspaceId};
+use resources::{Check, Class, Error, Field, KindScope, Projection, Shape, TypedKind};
+use serde::{Deserialize, Serialize};
+use store::{Tx, params};
+
+use crate::account;
+
+/// The kind's name.
+pub(crate) const NAME: &str = "users";
+
+/// One device of a person, as it is configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceSpec {
+    /// The sort of device: `sms`.
+    pub kind: String,
+    /// The number in international form, `+447700900117`.
+    pub number: String,
+    /// Which one is tried first: 1 before 2.
+    #[serde(default = "first")]
+    pub order: u32,
+}
+
+const fn first() -> u32 {
+    1
+}
+
+/// A person, as the rooms above see one.
+#[derive(Clone, Copy, Debug)]
+pub struct PersonSpec<'a> {
+    /// Their id.
+    pub id: UserId,
+    /// Their name.
+    pub name: &'a str,
+    /// Their log-in name, an e-mail address; groups refer to people by it.
+    pub login: &'a str,
+    /// Their IANA time zone.
+    pub time_zone: &'a str,
+    /// Their devices.
+    pub devices: &'a [DeviceSpec],
+}
+
+/// What the rooms above do when people change. `oncall` keeps the devices, and it is above this room: the binary
+/// hands its hook to [`UsersKind::new`].
+pub trait PeopleHooks: Send + Sync + 'static {
+    /// Checks devices; problems go to the check, with paths such as `devices[0].number`.
+    fn validate(&self, devices: &[DeviceSpec], check: &mut Check<'_, '_>) -> Result<(), Error> {
+        let _ = (devices, check);
+        Ok(())
+    }
+
+    /// A person is now so.
+    fn changed(&self, tx: &mut Tx<'_>, person: &PersonSpec<'_>, now: Timestamp) -> Result<(), Error>;
+
+    /// A person is gone.
+    fn removed(&self, tx: &mut Tx<'_>, user: UserId, now: Timestamp) -> Result<(), Error>;
+}
+
+/// No hooks: for tests of this room.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoHooks;
+
+impl PeopleHooks for NoHooks {
+    fn changed(&self, _tx: &mut Tx<'_>, _person: &PersonSpec<'_>, _now: Timestamp) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn removed(&self, _tx: &mut Tx<'_>, _user: UserId, _now: Timestamp) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Users as a kind of resource.
+#[derive(Clone)]
+pub struct UsersKind {
+    hooks: Arc<dyn PeopleHooks>,
+}
+
+impl UsersKind {
+    /// The kind, telling `hooks` of every change.
+    pub fn new(hooks: Arc<dyn PeopleHooks>) -> Self {
+        Self { hooks }
+    }
+}
+
+/// A person as people configure one.
+#[derive(Serialize, Deserialize)]
+pub struct UserBody {
+    name: String,
+    login: String,
+    #[serde(default)]
+    roles: Vec<RoleBody>,
+    #[serde(default = "utc")]
+    time_zone: String,
+    #[serde(default)]
+    devices: Vec<DeviceSpec>,
+}
+
+/// A role, in the organisation or in one workspace.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleBody {
+    role: Role,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    workspace: Option<String>,
+}
+
+fn utc() -> String {
+    "Etc/UTC".to_owned()
+}
+
+impl UserBody {
+    fn is_administrator(&self) -> bool {
+        self.roles.iter().any(|one| one.role == Role::Administrator && one.workspace.is_none())
+    }
+}
+
+impl TypedKind for UsersKind {
+    type Body = UserBody;
+    const NAME: &'static str = NAME;
+    const SCOPE: KindScope = KindScope::Organisation;
+    const CAPABILITY: Capability = Capability::PeopleWrite;
+    const FIELDS: &'static [Field] = &[
+        Field::new("name", Class::Confidential, Shape::Text).required().about("how others call them"),
+        Field::new("login", Class::Confidential, Shape::Text)
+            .required()
+            .about("their e-mail address, with which they log in and by which groups name them"),
+        Field::new(
+            "roles",
+            Class::Internal,
+            Shape::List(&Shape::Object(&[
+                Field::new(
+                    "role",
+                    Class::Internal,
+                    Shape::Choice(&["administrator", "operator", "responder", "developer", "auditor", "viewer"]),
+                )
+                .required(),
+                Field::new("workspace", Class::Internal, Shape::Reference("workspaces"))
+                    .about("where the role holds; in the whole organisation when absent"),
+            ])),
+        )
+        .about("what they are trusted with"),
+        Field::new("time_zone", Class::Internal, Shape::Text).about("an IANA name such as Europe/Zurich"),
+        Field::new(
+            "devices",
+            Class::Confidential,
+            Shape::List(&Shape::Object(&[
+                Field::new("kind", Class::Internal, Shape::Choice(&["sms"])).required(),
+                Field::new("number", Class::Confidential, Shape::Text)
+                    .required()
+                    .about("in international form, such as +447700900117"),
+                Field::new("order", Class::Internal, Shape::Integer(1, 20)).about("which one is tried first"),
+            ])),
+        )
+        .about("how they are reached"),
+    ];
+
+    fn key(&self, body: &UserBody) -> String {
+        body.login.clone()
+    }
+
+    fn validate(&self, body: &UserBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
+        let length = body.name.chars().count();
+        if !(1..=120).contains(&length) || body.name.trim() != body.name || body.name.chars().any(char::is_control) {
+            check.problem("name", "bad-name", "a name has 1 to 120 characters, without spaces at its ends");
+        }
+        if !is_address(&body.login) {
+            check.problem("login", "bad-login", "an e-mail address such as ada@example.com is expected");
+        }
+        if jiff::tz::TimeZone::get(&body.time_zone).is_err() {
+            check.problem("time_zone", "no-such-time-zone", "an IANA name such as Europe/Zurich or Etc/UTC is expected");
+        }
+        for (at, role) in body.roles.iter().enumerate() {
+            if body.roles[..at].contains(role) {
+                check.problem(format!("roles[{at}]"), "twice", "the same role stands here twice; leave one out");
+            }
+        }
+        for (at, one) in body.devices.iter().enumerate() {
+            let digits = one.number.strip_prefix('+').unwrap_or_default();
+            let fits = (7..=15).contains(&digits.len())
+                && digits.bytes().all(|byte| byte.is_ascii_digit())
+                && !digits.starts_with('0');
+            if !fits {
+                check.problem(
+                    format!("devices[{at}].number"),
+                    "bad-number",
+                    "a number in international form is expected, such as +447700900117, without spaces and in quotes",
+                );
+            }
+            if body.devices[..at].iter().any(|other| other.number == one.number && other.kind == one.kind) {
+                check.problem(format!("devices[{at}].number"), "twice", "this device stands here twice; leave one out");
+            }
+        }
+        if !check.is_new() && !body.is_administrator() {
+            keep_an_administrator(check, "roles")?;
+        }
+        self.hooks.validate(&body.devices, check)
+    }
+
+    fn validate_delete(&self, _body: &UserBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
+        keep_an_administrator(check, "")
+    }
+
+    fn project(&self, tx: &mut Tx<'_>, change: &Projection<'_, UserBody>) -> Result<(), Error> {
+        let (id, now): (UserId, Timestamp) = (change.id(), change.now);
+        let Some(new) = change.new else {
+            account::end_everything(tx, id)?;
+            tx.execute("DELETE FROM credentials WHERE user_id = $1", &params![id])?;
+            account::forgive_all(tx, id)?;
+            access::set_roles(tx, id, &[], now)?;
+            tx.execute("UPDATE users SET removed_at = $2 WHERE id = $1", &params![id, now])?;
+            return self.hooks.removed(tx, id, now);
+        };
+        tx.execute(
+            "INSERT INTO users (id, name, login, login_folded, time_zone, created_at) VALUES ($1, $2, $3, $4, $5, $6) \
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name, login = excluded.login, \
+             login_folded = excluded.login_folded, time_zone = excluded.time_zone",
+            &params![
+                id,
+                new.name.as_str(),
+                new.login.as_str(),
+                account::fold(&new.login),
+                new.time_zone.as_str(),
+                now
+            ],
+        )?;
+        let mut roles = Vec::with_capacity(new.roles.len());
+        for one in &new.roles {
+            let scope = match &one.workspace {
+                None => Scope::Organisation,
+                Some(slug) => Scope::Workspace(change.reference::<WorkspaceId>("workspaces", slug)?),
+            };
+            roles.push((one.role, scope));
+        }
+        access::set_roles(tx, id, &roles, now)?;
+        // Other roles, other session: the old ones end (7.2.4), and with them what was opened under the old rights.
+        if change.old.is_some_and(|old| old.roles != new.roles) {
+            account::end_everything(tx, id)?;
+        }
+        let person = PersonSpec {
+            id,
+            name: &new.name,
+            login: &new.login,
+            time_zone: &new.time_zone,
+            devices: &new.devices,
+        };
+        self.hooks.changed(tx, &person, now)
+    }
+}
+
+/// Refuses what would leave nobody who can administer: recovery would need the machine.
+fn keep_an_administrator(check: &mut Check<'_, '_>, path: &str) -> Result<(), Error> {
+    let id: UserId = check.id();
+    let is_one = check.tx().query_opt(
+        "SELECT 1 AS found FROM role_assignments r JOIN credentials c ON c.user_id = r.user_id \
+         WHERE r.user_id = $1 AND r.role = 'administrator' AND r.scope = 'organisation'",
+        &params![id],
+        |row| row.get::<i64>("found"),
+    )?;
+    if is_one.is_some() && !account::another_administrator(check.tx(), Some(id))? {
+        check.problem(
+            path,
+            "last-administrator",
+            "this is the last administrator who can log in; make another one first",
+        );
+    }
+    Ok(())
+}
+
+/// Good enough for an address that is only compared and shown: one @, something on both sides, no spaces.
+fn is_address(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    text.len() <= 254
+        && !local.is_empty()
+        && !local.contains('@')
+        && domain.contains('.')
+        && !domain.starts_with('.')
+        && !domain.ends_with('.')
+        && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "<>()[],;:\\\"/".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_told_from_other_texts() {
+        for good in ["ada@example.com", "ada.sample+x@mail.example.com", "dinä@example.com"] {
+            assert!(is_address(good), "{good}");
+        }
+        for bad in ["", "ada", "ada@", "@example.com", "a b@example.com", "ada@example", "a@b@example.com", "<ada@example.com>"] {
+            assert!(!is_address(bad), "{bad}");
+        }
+    }
+}
