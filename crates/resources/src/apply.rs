@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use access::{Authority, cap};
-use base::{Problem, ProblemKind, ResourceId, WorkspaceId, nearest};
+use base::{Explain, Problem, ProblemKind, ResourceId, WorkspaceId, nearest};
 use store::Tx;
 
 use crate::change::{Applied, ApplyOptions, EntryChange, Outcome, Stored};
@@ -270,10 +270,17 @@ fn refuse(
 fn collect(problems: &mut Vec<Problem>, path: &str, error: Error) -> Result<(), Error> {
     match error {
         Error::Invalid(found) => problems.extend(found.into_iter().map(|problem| under(path, problem))),
-        error @ Error::Referenced { .. } => {
-            problems.push(base::Explain::problem(&error).at(path));
+        error @ Error::Referenced { .. } => problems.push(under(path, error.problem())),
+        error => {
+            let problem = error.problem();
+            if matches!(problem.kind, ProblemKind::Internal | ProblemKind::Unavailable | ProblemKind::Forbidden) {
+                return Err(error);
+            }
+            // A statement may have failed, after which nothing else can be tried in this transaction.
+            tracing::debug!(%error, "an apply ends at an entry that its kind refused");
+            problems.push(under(path, problem));
+            return Err(Error::Invalid(std::mem::take(problems)));
         }
-        error => return Err(error),
     }
     Ok(())
 }

@@ -29,6 +29,9 @@ pub enum Error {
     /// The right is missing.
     #[error(transparent)]
     Denied(#[from] access::Denied),
+    /// What `access` says about a workspace.
+    #[error(transparent)]
+    Access(#[from] access::Error),
     /// A right in one workspace does not reach the organisation or another workspace.
     #[error("outside the workspace of the permit")]
     OutOfScope,
@@ -144,6 +147,7 @@ impl Explain for Error {
                 format!("It cannot go while it is referred to by {}. Change those first.", by.join(", ")),
             ),
             Self::Denied(denied) => denied.problem(),
+            Self::Access(error) => error.problem(),
             Self::OutOfScope => plain(
                 ProblemKind::Forbidden,
                 "outside-workspace",

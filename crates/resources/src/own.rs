@@ -1,6 +1,6 @@
 //! The two kinds that hold the others: workspaces, and the organisation's settings.
 
-use access::{Capability, Environment};
+use access::{Capability, Environment, Slug};
 use base::WorkspaceId;
 use serde::{Deserialize, Serialize};
 use store::Tx;
@@ -61,27 +61,11 @@ impl TypedKind for Workspaces {
     }
 
     fn validate(&self, body: &Workspace, check: &mut Check<'_, '_>) -> Result<(), Error> {
-        let slug = &body.slug;
-        let fits = (2..=40).contains(&slug.len())
-            && slug.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-            && slug.starts_with(|c: char| c.is_ascii_lowercase())
-            && !slug.ends_with('-');
-        if !fits {
-            check.problem(
-                "slug",
-                "bad-slug",
-                "a slug has 2 to 40 small letters, digits and hyphens, starts with a letter and ends without a hyphen",
-            );
+        if let Err(error) = body.slug.parse::<Slug>() {
+            check.problem("slug", "bad-slug", error.to_string());
         }
         if jiff::tz::TimeZone::get(&body.time_zone).is_err() {
             check.problem("time_zone", "no-such-time-zone", "an IANA name such as Europe/Zurich or Etc/UTC is expected");
-        }
-        if check.is_new() && access::slug_was_used(check.tx(), slug)? {
-            check.problem(
-                "slug",
-                "slug-was-used",
-                "a workspace had this slug before, and names are never used again; choose another",
-            );
         }
         Ok(())
     }
@@ -93,7 +77,7 @@ impl TypedKind for Workspaces {
                 tx,
                 &access::Workspace {
                     id,
-                    slug: new.slug.clone(),
+                    slug: new.slug.parse().map_err(|_| Error::invalid("slug", "bad-slug", "this is no slug"))?,
                     environment: new.environment,
                     name: if new.name.is_empty() { new.slug.clone() } else { new.name.clone() },
                     time_zone: new.time_zone.clone(),
@@ -101,7 +85,9 @@ impl TypedKind for Workspaces {
                 },
                 change.now,
             )?,
-            None => access::archive_workspace(tx, id, change.now)?,
+            None => {
+                access::archive_workspace(tx, id, change.now)?;
+            }
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use base::{ExposeSecret, Problem, ProblemKind, ResourceId, SecretString, Workspa
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use store::Tx;
-use vault::Aad;
+use vault::{Aad, Purpose};
 
 use crate::change::{Drawn, Stored};
 use crate::field::{Keep, Shape};
@@ -144,14 +144,14 @@ impl Resources {
                         out.problems.push(problem("secret-length", "a secret has 1 to 16384 bytes"));
                         continue;
                     }
-                    self.given(tx, kind, out.id, &path, keep, value, old)?
+                    self.given(tx, out.workspace, out.id, &path, keep, value, old)?
                 }
                 (Some(Given::Unchanged), Some(leaf), _) => {
-                    let opened = self.open(tx, out.id, &path, &leaf)?;
+                    let opened = self.open(tx, out.workspace, out.id, &path, &leaf)?;
                     (leaf, opened)
                 }
                 (None, Some(leaf), Some(_)) => {
-                    let opened = self.open(tx, out.id, &path, &leaf)?;
+                    let opened = self.open(tx, out.workspace, out.id, &path, &leaf)?;
                     (leaf, opened)
                 }
                 (Some(Given::Unchanged), None, None) => {
@@ -166,7 +166,7 @@ impl Resources {
                         continue;
                     }
                     let secret = crypto::token::mint(token, tx.context().chance());
-                    let made = self.given(tx, kind, out.id, &path, keep, &secret, None)?;
+                    let made = self.given(tx, out.workspace, out.id, &path, keep, &secret, None)?;
                     out.drawn.push(crate::writer::drawn(kind.name(), &out.key, path.clone(), secret));
                     made
                 }
@@ -191,7 +191,7 @@ impl Resources {
     fn given(
         &self,
         tx: &mut Tx<'_>,
-        _kind: &dyn Kind,
+        workspace: Option<WorkspaceId>,
         id: ResourceId,
         path: &str,
         keep: Keep,
@@ -199,7 +199,7 @@ impl Resources {
         old: Option<Json>,
     ) -> Result<(Json, Opened), Error> {
         let old_opened = match &old {
-            Some(leaf) => Some(self.open(tx, id, path, leaf)?),
+            Some(leaf) => Some(self.open(tx, workspace, id, path, leaf)?),
             None => None,
         };
         let mut opened = Opened { value: Some(value.clone()), hash: None, changed: true };
@@ -224,9 +224,10 @@ impl Resources {
                 match old {
                     Some(old) if same => old,
                     _ => {
-                        let key = self.vault.configuration_key(tx)?;
-                        let row = id.to_string();
-                        let sealed = key.seal(tx.context().chance(), &aad(path, &row), value.expose_secret().as_bytes());
+                        let at = tx.now();
+                        let key = self.vault.data_key(tx, workspace, Purpose::Configuration, at)?;
+                        let row = place(id, path);
+                        let sealed = key.seal(tx.context().chance(), &aad(&row), value.expose_secret().as_bytes());
                         serde_json::json!({ "sealed": sealed })
                     }
                 }
@@ -236,10 +237,17 @@ impl Resources {
     }
 
     /// Opens a stored leaf.
-    pub(crate) fn open(&self, tx: &mut Tx<'_>, id: ResourceId, path: &str, leaf: &Json) -> Result<Opened, Error> {
+    fn open(
+        &self,
+        tx: &mut Tx<'_>,
+        workspace: Option<WorkspaceId>,
+        id: ResourceId,
+        path: &str,
+        leaf: &Json,
+    ) -> Result<Opened, Error> {
         let mut opened = Opened::default();
         if let Some(sealed) = leaf.get("sealed").and_then(Json::as_str) {
-            let plain = self.vault.open(tx, &aad(path, &id.to_string()), sealed)?;
+            let plain = self.vault.open(tx, workspace, &aad(&place(id, path)), sealed)?;
             opened.value = Some(SecretString::from(String::from_utf8_lossy(&plain).as_ref()));
         }
         if let Some(hash) = leaf.get("hash").and_then(Json::as_str) {
@@ -250,8 +258,13 @@ impl Resources {
 }
 
 /// A cell copied to another resource or field does not open.
-fn aad<'a>(path: &'a str, row: &'a str) -> Aad<'a> {
-    Aad { table: "resources", column: path, row }
+fn aad(row: &str) -> Aad<'_> {
+    Aad { table: "resources", column: "body", row }
+}
+
+/// A leaf's place: the resource and the path in its body.
+fn place(id: ResourceId, path: &str) -> String {
+    format!("{id}/{path}")
 }
 
 /// The natural key of a body, checked for what every key must be.

@@ -229,23 +229,22 @@ impl Resources {
             "version": new.version,
             "fields": difference.redacted(),
         });
-        match setting.ground {
-            Ground::None => {}
-            Ground::Change(reference) => changes["change_reference"] = reference.as_str().into(),
-            Ground::BreakGlass(reason) => changes["break_glass"] = reason.as_str().into(),
+        if let Ground::BreakGlass(reason) = setting.ground {
+            changes["break_glass"] = reason.as_str().into();
         }
-        let audit = audit::record(
-            tx,
-            audit::Entry {
-                actor: setting.actor,
-                workspace: new.workspace,
-                action,
-                target: (kind.name(), &id),
-                outcome: audit::Outcome::Success,
-                reason: setting.reason,
-                changes: Some(changes),
-            },
-        )?;
+        let entry = audit::Entry {
+            actor: setting.actor,
+            workspace: new.workspace,
+            action,
+            target: (kind.name(), &id),
+            outcome: audit::Outcome::Success,
+            reason: setting.reason,
+            changes: Some(changes),
+        };
+        let audit = match setting.ground {
+            Ground::Change(reference) => audit::record_with_ticket(tx, entry, reference.as_str())?,
+            Ground::None | Ground::BreakGlass(_) => audit::record(tx, entry)?,
+        };
         rows::insert_version(
             tx,
             &rows::NewVersion {
