@@ -34,6 +34,9 @@ pub enum Error {
     /// The right is missing.
     #[error(transparent)]
     Denied(#[from] access::Denied),
+    /// Roles or workspaces could not be read.
+    #[error(transparent)]
+    Access(#[from] access::Error),
     /// A resource could not be written.
     #[error(transparent)]
     Resources(#[from] resources::Error),
@@ -88,6 +91,7 @@ impl Explain for Error {
                 "There is no such person. Look at the list of people for the name.",
             ),
             Self::Denied(denied) => denied.problem(),
+            Self::Access(error) => error.problem(),
             Self::Resources(error) => error.problem(),
             Self::Store(error) => error.problem(),
             Self::Vault(_) | Self::Crypto(_) | Self::Audit(_) | Self::Lost => Problem::internal(),
