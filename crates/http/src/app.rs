@@ -23,6 +23,7 @@ use crate::caller::Caller;
 use crate::gate::{Gate, HX_REQUEST, wants_html};
 use crate::headers;
 use crate::keeper::{Keeper, Source};
+use crate::matrix::RefusedAs;
 use crate::origin;
 use crate::probes::{self, Ready};
 use crate::refusal::{self, Failure, ProblemJson, Refusal, Render};
@@ -229,7 +230,9 @@ impl Inner {
                     signed_in: bare.extensions().get::<Caller>().is_some_and(|caller| !caller.is_nobody()),
                 };
                 let render = self.renders.get(&door).map_or(&ProblemJson as &dyn Render, |render| &**render);
-                refusal::finish(&refusal, &failure, render, bare)
+                let mut response = refusal::finish(&refusal, &failure, render, bare);
+                response.extensions_mut().insert(RefusedAs(failure.problem.code.into_owned()));
+                response
             }
             None => bare,
         };

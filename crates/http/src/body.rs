@@ -137,7 +137,7 @@ pub(crate) fn too_large(limit: usize) -> Refusal {
 #[derive(Debug, Clone)]
 pub struct Raw(pub Bytes);
 
-impl<S: Sync> FromRequest<S> for Raw {
+impl<S: Send + Sync> FromRequest<S> for Raw {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {

@@ -88,8 +88,12 @@ impl Gate {
     pub(crate) async fn pass(self: Arc<Self>, route: Matched, request: Request, next: Next) -> Response {
         match self.examine(&route, request).await {
             Ok(request) => {
+                let caller = request.extensions().get::<Caller>().cloned();
                 let mut response = next.run(request).await;
                 response.extensions_mut().insert(route);
+                if let Some(caller) = caller {
+                    response.extensions_mut().insert(caller);
+                }
                 response
             }
             Err(refusal) => {

@@ -12,6 +12,7 @@ use crate::caller::Caller;
 use crate::events::Watch;
 use crate::gate::Gate;
 use crate::keeper::Source;
+use crate::matrix::rehearse;
 use crate::origin;
 use crate::refusal::Refusal;
 use crate::routes::{Matched, Rule};
@@ -217,7 +218,7 @@ impl Entry {
     }
 }
 
-impl<C: Cap, S: Sync> FromRequestParts<S> for InWorkspace<C> {
+impl<C: Cap, S: Send + Sync> FromRequestParts<S> for InWorkspace<C> {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
@@ -230,6 +231,7 @@ impl<C: Cap, S: Sync> FromRequestParts<S> for InWorkspace<C> {
         let workspace = workspace.filter(|id| grants.sees(*id)).ok_or_else(Refusal::no_workspace)?;
         match grants.permit::<C>(workspace) {
             Ok(permit) => {
+                rehearse(parts)?;
                 let watch = entry.watch.within(Scope::Workspace(workspace));
                 Ok(Self { permit, name, caller: entry.caller, watch })
             }
@@ -238,28 +240,32 @@ impl<C: Cap, S: Sync> FromRequestParts<S> for InWorkspace<C> {
     }
 }
 
-impl<C: Cap, S: Sync> FromRequestParts<S> for InOrganisation<C> {
+impl<C: Cap, S: Send + Sync> FromRequestParts<S> for InOrganisation<C> {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
         let entry = Entry::of(parts)?;
         match entry.caller.grants().permit_organisation::<C>() {
-            Ok(permit) => Ok(Self { permit, watch: entry.watch.within(Scope::Organisation), caller: entry.caller }),
+            Ok(permit) => {
+                rehearse(parts)?;
+                Ok(Self { permit, watch: entry.watch.within(Scope::Organisation), caller: entry.caller })
+            }
             Err(denied) => Err(entry.denied(denied).await),
         }
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for SignedIn {
+impl<S: Send + Sync> FromRequestParts<S> for SignedIn {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
         let entry = Entry::of(parts)?;
+        rehearse(parts)?;
         Ok(Self { caller: entry.caller, watch: entry.watch })
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Open {
+impl<S: Send + Sync> FromRequestParts<S> for Open {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {

@@ -16,6 +16,7 @@ mod body;
 mod caller;
 mod cookie;
 mod csrf;
+mod database;
 mod events;
 mod gate;
 mod guard;

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use base::{Context, Explain, Problem, ProblemKind};
+use base::{Context, Problem, ProblemKind};
 use serde::Deserialize;
 
 use crate::guard::Open;
@@ -29,16 +29,6 @@ const SECURITY_TXT_LIFETIME: Duration = Duration::from_secs(180 * 24 * 3600);
 pub trait Ready: Send + Sync + 'static {
     /// Whether it answers; the error says what is wrong, in public words.
     async fn ready(&self) -> Result<(), Refusal>;
-}
-
-/// The database answers, and its schema is there.
-#[async_trait]
-impl Ready for store::Db {
-    async fn ready(&self) -> Result<(), Refusal> {
-        let answered: Result<(), store::Error> =
-            self.read(|tx| tx.query_one("SELECT 1 AS one", &[], |row| row.get::<i64>("one")).map(|_| ())).await;
-        answered.map_err(|error| Refusal::new(error.problem()).because(error))
-    }
 }
 
 #[derive(Clone)]

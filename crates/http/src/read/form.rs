@@ -16,7 +16,7 @@ use crate::refusal::Refusal;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Form<T>(pub T);
 
-impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Form<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
@@ -29,7 +29,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Form<T> {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Query<T>(pub T);
 
-impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {

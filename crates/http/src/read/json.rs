@@ -23,7 +23,7 @@ const DEPTH: usize = 32;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Json<T>(pub T);
 
-impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
@@ -277,7 +277,7 @@ mod tests {
             (br#"{"a": {"b": 1, "b": 2}}"#, "twice"),
             (br#"{"a": 1, "\u0061": 2}"#, "twice"),
             (br#"{"a": 1e999}"#, "out of range"),
-            (br#"{"a": "\ud800"}"#, "surrogate"),
+            (br#"{"a": "\ud800"}"#, "hex escape"),
             (b"{\"a\": \"\xff\"}", "nicode"),
             (b"{} {}", "railing"),
             (b"  ", "empty"),

@@ -14,7 +14,7 @@ pub struct PageQuery(pub PageRequest);
 /// A cursor is a store's sort key: short.
 const CURSOR_LIMIT: usize = 200;
 
-impl<S: Sync> FromRequestParts<S> for PageQuery {
+impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
