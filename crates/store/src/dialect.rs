@@ -54,8 +54,7 @@ impl std::fmt::Display for Dialect {
 /// Turns `$1` into `?1`, which is how SQLite counts parameters. Texts, quoted names and comments stay as they are.
 pub(crate) fn sqlite_placeholders(sql: &str) -> String {
     let mut out = String::with_capacity(sql.len());
-    let mut pieces = Pieces::new(sql);
-    while let Some(piece) = pieces.next() {
+    for piece in Pieces::new(sql) {
         match piece {
             Piece::Code(code) => {
                 let mut chars = code.chars().peekable();
@@ -147,7 +146,11 @@ mod tests {
     #[test]
     fn no_text_is_lost_when_it_is_cut() {
         for sql in ["", "'", "--", "a'b'c\"d\"--e\nf/*g*/h", "/*", "''''"] {
-            let joined: String = Pieces::new(sql).map(|piece| match piece { Piece::Code(text) | Piece::Verbatim(text) => text }).collect();
+            let joined: String = Pieces::new(sql)
+                .map(|piece| match piece {
+                    Piece::Code(text) | Piece::Verbatim(text) => text,
+                })
+                .collect();
             assert_eq!(joined, sql);
         }
     }

@@ -228,7 +228,9 @@ impl Engine {
             }
         }
         // A microsecond late rather than early: early would find nothing and wait for the poll.
-        next.map(|next| next.since(now) + Duration::from_micros(1)).filter(|wait| *wait < POLL).map(|wait| Box::pin(tokio::time::sleep(wait)))
+        next.map(|next| next.since(now) + Duration::from_micros(1))
+            .filter(|wait| *wait < POLL)
+            .map(|wait| Box::pin(tokio::time::sleep(wait)))
     }
 
     /// Puts back what had not begun, and lets the rest finish.
@@ -297,7 +299,9 @@ async fn keep(db: Db) {
             Ok(0) => {}
             Ok(freed) => tracing::info!(freed, "jobs of a process that is gone were taken over"),
             Err(Error::Closed) => return,
-            Err(error) => tracing::warn!(%error, "abandoned jobs could not be looked for; trying again within a second"),
+            Err(error) => {
+                tracing::warn!(%error, "abandoned jobs could not be looked for; trying again within a second");
+            }
         }
         tokio::time::sleep(POLL).await;
         if db.dialect() == Dialect::Sqlite {

@@ -106,22 +106,28 @@ impl Explain for Error {
             Problem::new(ProblemKind::Unavailable, "database-unavailable", detail).retry_after(Duration::from_secs(2))
         };
         match self {
-            Self::Unavailable(_) | Self::Closed => busy("The database does not answer at the moment. Try again shortly."),
+            Self::Unavailable(_) | Self::Closed => {
+                busy("The database does not answer at the moment. Try again shortly.")
+            }
             Self::Overloaded => busy("More is waiting for the database than it can take. Try again shortly."),
             Self::CommitUnknown(_) => {
                 busy("The connection to the database broke while saving. Look whether it was saved, then try again.")
             }
-            Self::Constraint { kind: Constraint::Unique, .. } => {
-                Problem::new(ProblemKind::Conflict, "already-exists", "That already exists. Choose another name, or change the existing one.")
-            }
+            Self::Constraint { kind: Constraint::Unique, .. } => Problem::new(
+                ProblemKind::Conflict,
+                "already-exists",
+                "That already exists. Choose another name, or change the existing one.",
+            ),
             Self::Constraint { kind: Constraint::ForeignKey, .. } => Problem::new(
                 ProblemKind::Conflict,
                 "still-referenced",
                 "Something refers to this, or this refers to something that is gone. Remove the reference first.",
             ),
-            Self::LeaseLost => {
-                Problem::new(ProblemKind::Conflict, "lease-lost", "Another node took over this work in the meantime. Nothing was changed here.")
-            }
+            Self::LeaseLost => Problem::new(
+                ProblemKind::Conflict,
+                "lease-lost",
+                "Another node took over this work in the meantime. Nothing was changed here.",
+            ),
             Self::Locked(_) => Problem::new(
                 ProblemKind::Unavailable,
                 "database-locked",

@@ -125,7 +125,8 @@ impl Job {
 
     /// The payload as a `T`. A payload that does not fit will never fit, so that is a dead letter.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, JobError> {
-        T::deserialize(&self.0.payload).map_err(|error| JobError::fail(format!("the payload of this job is not understood: {error}")))
+        T::deserialize(&self.0.payload)
+            .map_err(|error| JobError::fail(format!("the payload of this job is not understood: {error}")))
     }
 
     /// Which try this is, from 1.
@@ -280,7 +281,9 @@ pub(crate) fn failed(tx: &mut Tx<'_>, job: &Job, error: &JobError, tries: u32) -
     let reason = clipped(reason);
     if let Some(after) = after {
         let run_at = tx.now().plus(after);
-        let sql = format!("UPDATE jobs SET state = 0, owner = NULL, epoch = NULL, attempts = $5, reason = $6, run_at = $7{MINE}");
+        let sql = format!(
+            "UPDATE jobs SET state = 0, owner = NULL, epoch = NULL, attempts = $5, reason = $6, run_at = $7{MINE}"
+        );
         let mut params = job.mine().to_vec();
         params.extend(params![attempt, reason, run_at]);
         tx.execute(&sql, &params)?;

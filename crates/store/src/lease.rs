@@ -80,7 +80,9 @@ impl Lease {
                 Ok(Some(held)) => work(held).await,
                 Ok(None) => {}
                 Err(Error::Closed) => return,
-                Err(error) => tracing::warn!(%error, lease = %self.name, "a lease could not be looked at; trying again"),
+                Err(error) => {
+                    tracing::warn!(%error, lease = %self.name, "a lease could not be looked at; trying again");
+                }
             }
         }
         if let Err(error) = self.release().await {
@@ -99,12 +101,12 @@ impl Held {
     /// until this transaction ends.
     pub fn check(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
         let share = tx.dialect().for_share();
-        let sql = format!("SELECT fence FROM leases WHERE name = $1 AND owner = $2 AND epoch = $3 AND fence = $4{share}");
-        let held = tx.query_opt(
-            &sql,
-            &params![&*self.name, &*self.owner.name, self.owner.epoch, self.fence],
-            |row| row.get::<i64>(0),
-        )?;
+        let sql =
+            format!("SELECT fence FROM leases WHERE name = $1 AND owner = $2 AND epoch = $3 AND fence = $4{share}");
+        let held =
+            tx.query_opt(&sql, &params![&*self.name, &*self.owner.name, self.owner.epoch, self.fence], |row| {
+                row.get::<i64>(0)
+            })?;
         if held.is_some() {
             return Ok(());
         }

@@ -43,7 +43,7 @@ pub use dialect::Dialect;
 pub use error::{Cause, Constraint, Error};
 pub use jobs::{DeadJob, Job, JobError, NewJob};
 pub use lease::{Held, Lease};
-pub use migrate::{Migration, MigrationError, Migrations, Report};
+pub use migrate::{MIGRATIONS, Migration, MigrationError, Migrations, Report};
 pub use options::{DatabaseUrl, Options};
 pub use row::{Column, Row};
 pub use tx::{Changed, Tx};

@@ -48,7 +48,9 @@ pub enum MigrationError {
         step: String,
     },
     /// The database was made by a newer program.
-    #[error("this database was migrated by a newer version (it has {step}); run that version, or restore a backup made before it")]
+    #[error(
+        "this database was migrated by a newer version (it has {step}); run that version, or restore a backup made before it"
+    )]
     Newer {
         /// The first step that this program does not know.
         step: String,
@@ -76,8 +78,8 @@ impl Explain for MigrationError {
     }
 }
 
-/// The store's own tables; always first.
-const OWN: Migrations = Migrations {
+/// The store's own tables. [`Db::migrate`] always applies them first, whether they are in its list or not.
+pub const MIGRATIONS: Migrations = Migrations {
     room: "store",
     steps: &[Migration { version: 1, name: "store", sql: include_str!("../migrations/001_store.sql") }],
 };
@@ -95,7 +97,7 @@ impl Db {
     /// the given order of rooms, each step in a transaction of its own. Nodes that start together take turns.
     pub async fn migrate(&self, rooms: &[Migrations]) -> Result<Report, Error> {
         let steps = steps(rooms)?;
-        self.run(Access::Patient, |tx| tx.begin_migration()).await?;
+        self.run(Access::Patient, begin).await?;
         let mut report = self.check(&steps, false).await?;
         let missing = std::mem::take(&mut report.applied);
         for step in steps.into_iter().filter(|step| missing.contains(&step.label())) {
@@ -140,12 +142,13 @@ impl Step {
     }
 
     fn checksum(&self) -> String {
-        crypto::sha256(self.migration.sql.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        let hash = crypto::sha256(self.migration.sql.as_bytes());
+        hash.iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"))
     }
 
     /// Applies the step unless another node did so while we waited for our turn.
     fn apply(&self, tx: &mut Tx<'_>) -> Result<bool, Error> {
-        tx.begin_migration()?;
+        begin(tx)?;
         let key = (self.room.to_owned(), i64::from(self.migration.version));
         if applied(tx)?.contains_key(&key) {
             return Ok(false);
@@ -161,18 +164,16 @@ impl Step {
     }
 }
 
-impl Tx<'_> {
-    /// Takes turns with other nodes, and makes the record if there is none.
-    fn begin_migration(&mut self) -> Result<(), Error> {
-        if self.dialect() == Dialect::Postgres {
-            self.query(ADVISORY_LOCK, &[], |_| Ok(()))?;
-        }
-        if !record_exists(self)? {
-            let sql = translate(RECORD, self.dialect());
-            self.script(&sql)?;
-        }
-        Ok(())
+/// Takes turns with other nodes, and makes the record if there is none.
+fn begin(tx: &mut Tx<'_>) -> Result<(), Error> {
+    if tx.dialect() == Dialect::Postgres {
+        tx.query(ADVISORY_LOCK, &[], |_| Ok(()))?;
     }
+    if !record_exists(tx)? {
+        let sql = translate(RECORD, tx.dialect());
+        tx.script(&sql)?;
+    }
+    Ok(())
 }
 
 fn record_exists(tx: &mut Tx<'_>) -> Result<bool, Error> {
@@ -199,7 +200,7 @@ fn label(room: &str, version: i64, name: &str) -> String {
 /// All steps in order, the store's own first.
 fn steps(rooms: &[Migrations]) -> Result<Vec<Step>, Error> {
     let mut out: Vec<Step> = Vec::new();
-    for room in std::iter::once(&OWN).chain(rooms) {
+    for room in std::iter::once(&MIGRATIONS).chain(rooms.iter().filter(|room| room.room != MIGRATIONS.room)) {
         let numbered = room.steps.iter().zip(1..).all(|(step, number)| step.version == number);
         if !numbered || out.iter().any(|step| step.room == room.room) {
             return Err(MigrationError::Numbering { room: room.room.to_owned() }.into());
@@ -286,7 +287,10 @@ fn sqlite_schema(sql: &str) -> String {
                 '(' => depth += 1,
                 ')' => {
                     depth = depth.saturating_sub(1);
-                    if depth == 0 && words.first().is_some_and(|word| word == "CREATE") && words.get(1).is_some_and(|word| word == "TABLE") {
+                    if depth == 0
+                        && words.first().is_some_and(|word| word == "CREATE")
+                        && words.get(1).is_some_and(|word| word == "TABLE")
+                    {
                         out.push_str(" STRICT");
                     }
                 }
@@ -318,7 +322,10 @@ mod tests {
             "create table if not exists t (a TEXT DEFAULT 'BIGINT (', b bigint, CHECK (b IN (1, 2)))",
             "create table if not exists t (a TEXT DEFAULT 'BIGINT (', b INTEGER, CHECK (b IN (1, 2))) STRICT",
         );
-        check("CREATE INDEX i ON t (a) WHERE state < 2; -- a BIGINT (x)\n", "CREATE INDEX i ON t (a) WHERE state < 2; -- a BIGINT (x)\n");
+        check(
+            "CREATE INDEX i ON t (a) WHERE state < 2; -- a BIGINT (x)\n",
+            "CREATE INDEX i ON t (a) WHERE state < 2; -- a BIGINT (x)\n",
+        );
         check("ALTER TABLE t ADD COLUMN bigint_of_old BIGINT;", "ALTER TABLE t ADD COLUMN bigint_of_old INTEGER;");
         check(
             "INSERT INTO t (a) VALUES (1); CREATE TABLE u (x TEXT); CREATE INDEX i ON u (x);",

@@ -17,7 +17,7 @@ const BEAT: Duration = Duration::from_secs(2);
 /// How long a counter stands still until what its owner holds is free.
 const STALE: Duration = Duration::from_secs(10);
 /// A row that has not moved for this long is removed: nodes with names drawn at random must not pile up.
-const FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
+const FORGOTTEN: Duration = Duration::from_hours(24);
 
 /// A process as an owner: its node's name, and an epoch that no other process ever had.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -189,7 +189,12 @@ impl Observer {
 }
 
 /// Which of `owners` are stale, as `me` observes it. The owners must come from the snapshot that `tx` sees.
-pub(crate) fn stale(tx: &mut Tx<'_>, pulse: &Mutex<Pulse>, me: &Owner, owners: Vec<Owner>) -> Result<Vec<Owner>, Error> {
+pub(crate) fn stale(
+    tx: &mut Tx<'_>,
+    pulse: &Mutex<Pulse>,
+    me: &Owner,
+    owners: Vec<Owner>,
+) -> Result<Vec<Owner>, Error> {
     let others = owners.into_iter().filter(|owner| owner != me);
     if tx.dialect() == Dialect::Sqlite {
         return Ok(others.collect());

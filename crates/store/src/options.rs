@@ -129,8 +129,12 @@ mod tests {
 
     #[test]
     fn a_database_url_is_a_file_or_a_server_and_never_prints_its_password() {
-        assert!(matches!("sqlite:/var/lib/x.db".parse(), Ok(DatabaseUrl::Sqlite(path)) if path == PathBuf::from("/var/lib/x.db")));
-        assert!(matches!("sqlite://data/x.db".parse(), Ok(DatabaseUrl::Sqlite(path)) if path == PathBuf::from("data/x.db")));
+        assert!(
+            matches!("sqlite:/var/lib/x.db".parse(), Ok(DatabaseUrl::Sqlite(path)) if path == PathBuf::from("/var/lib/x.db"))
+        );
+        assert!(
+            matches!("sqlite://data/x.db".parse(), Ok(DatabaseUrl::Sqlite(path)) if path == PathBuf::from("data/x.db"))
+        );
         let url: DatabaseUrl = "postgres://ada:hunter2@db/x".parse().unwrap();
         assert_eq!(format!("{url:?}"), "postgres://…");
         for wrong in ["", "sqlite:", "sqlite::memory:", "mysql://x", "/var/lib/x.db"] {

@@ -287,7 +287,8 @@ impl NoAnswer {
         };
         let Some(refusal) = error.as_db_error() else {
             // Our side could not turn a value into the column's type; otherwise the connection broke.
-            let ours = !error.is_closed() && std::error::Error::source(&error).is_some_and(|source| source.is::<types::Misfit>());
+            let ours = !error.is_closed()
+                && std::error::Error::source(&error).is_some_and(<dyn std::error::Error>::is::<types::Misfit>);
             return if ours { Error::Database(Arc::new(error)) } else { Error::Unavailable(Arc::new(error)) }.into();
         };
         let code = refusal.code().clone();
@@ -332,8 +333,9 @@ fn safe_cause(error: tokio_postgres::Error) -> Cause {
 fn unreachable(error: PoolError) -> Error {
     match error {
         PoolError::Closed => Error::Closed,
-        PoolError::Backend(error) => Error::Unavailable(safe_cause(error)),
-        PoolError::PostCreateHook(HookError::Backend(error)) => Error::Unavailable(safe_cause(error)),
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+            Error::Unavailable(safe_cause(error))
+        }
         other => Error::Unavailable(Arc::new(other)),
     }
 }

@@ -53,7 +53,8 @@ impl Row<'_> {
     /// something else unless `T` is an `Option`.
     pub fn get<T: FromValue>(&self, column: impl Column) -> Result<T, Error> {
         let wrong = || Error::Decode { column: column.to_string(), expected: T::EXPECTED };
-        let index = column.find(&self.0).ok_or_else(|| Error::Decode { column: column.to_string(), expected: "a column" })?;
+        let index =
+            column.find(&self.0).ok_or_else(|| Error::Decode { column: column.to_string(), expected: "a column" })?;
         let value = match &self.0 {
             RowKind::Sqlite(row) => match row.get_ref(index).map_err(|_| wrong())? {
                 ValueRef::Null => Value::Null,

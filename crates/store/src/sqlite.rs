@@ -155,12 +155,7 @@ fn cannot_open(path: &Path, error: &std::io::Error) -> Error {
 
 fn open_writer(path: &Path) -> Result<Connection, Error> {
     // Made here rather than by SQLite, so that nobody else could ever read it. Journal files take its mode.
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| cannot_open(path, &error))?;
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|error| cannot_open(path, &error))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(refused)?;
     let pragma = |name: &str, value: &dyn ToSql| connection.pragma_update(None, name, value).map_err(refused);
@@ -285,7 +280,12 @@ fn commit_group(statements: &Statements, shared: &Shared, group: Vec<Box<dyn Wor
 
 /// Runs one transaction of a group: its effects when it shall be kept, `None` when it was undone, an error when the
 /// whole group's transaction is gone.
-fn run_one(statements: &Statements, shared: &Shared, work: &mut dyn Work, alone: bool) -> Result<Option<Effects>, Error> {
+fn run_one(
+    statements: &Statements,
+    shared: &Shared,
+    work: &mut dyn Work,
+    alone: bool,
+) -> Result<Option<Effects>, Error> {
     let control = |sql| statements.control(sql).map_err(|failed| failed.error);
     if !alone {
         control("SAVEPOINT one")?;

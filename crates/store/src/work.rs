@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::sync::oneshot;
 
-use crate::tx::Tx;
 use crate::Error;
+use crate::tx::Tx;
 
 /// One transaction to be run, possibly several times (a commit can ask for another try).
 pub(crate) trait Work: Send {

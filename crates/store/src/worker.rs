@@ -9,16 +9,16 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::Error;
 use crate::db::Db;
 use crate::engine::{self, Engine};
 use crate::jobs::{self, Job, JobError};
-use crate::Error;
 
 /// A handler with its types forgotten.
 pub(crate) type Handler = Arc<dyn Fn(Job) -> Pin<Box<dyn Future<Output = Result<(), JobError>> + Send>> + Send + Sync>;
 
 /// How long a handler may take when nothing else is said.
-const DEADLINE: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = Duration::from_mins(5);
 
 /// All handlers of a process. Rooms add theirs, the composition spawns it once.
 pub struct Worker {

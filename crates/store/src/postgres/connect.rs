@@ -59,7 +59,9 @@ pub(super) fn settings(url: &SecretString, options: &Options) -> Result<(Config,
 fn is_this_machine(host: &Host) -> bool {
     match host {
         Host::Unix(_) => true,
-        Host::Tcp(name) => name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()),
+        Host::Tcp(name) => {
+            name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
     }
 }
 
@@ -67,7 +69,11 @@ fn trust(options: &Options) -> Result<ClientConfig, Error> {
     let roots = match &options.tls_ca {
         None => Roots::System,
         Some(path) => Roots::Pem(std::fs::read_to_string(path).map_err(|error| {
-            Error::Options(format!("the database's certificate authority {} cannot be read ({})", path.display(), error.kind()))
+            Error::Options(format!(
+                "the database's certificate authority {} cannot be read ({})",
+                path.display(),
+                error.kind()
+            ))
         })?),
     };
     let config = client_config(&roots, &[]).map_err(|error| Error::Unavailable(Arc::new(error)))?;

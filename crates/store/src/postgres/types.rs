@@ -107,7 +107,9 @@ impl<'a> FromSql<'a> for PostgresValue<'a> {
             Type::BYTEA => Value::Bytes(Cow::Borrowed(raw)),
             Type::NUMERIC => take_numeric(raw).ok_or("not a NUMERIC")?,
             ref text if is_text(text) => Value::Text(Cow::Borrowed(std::str::from_utf8(raw)?)),
-            _ => return Err(format!("columns of type {} are not read here; cast it in the statement", ty.name()).into()),
+            _ => {
+                return Err(format!("columns of type {} are not read here; cast it in the statement", ty.name()).into());
+            }
         }))
     }
 
@@ -146,7 +148,11 @@ fn take_numeric(raw: &[u8]) -> Option<Value<'static>> {
     {
         return Some(Value::Int(value));
     }
-    let value = (weight - i32::from(count) + 1..=weight).rev().zip(&digits).map(|(place, digit)| f64::from(*digit) * 10_000_f64.powi(place)).sum::<f64>();
+    let value = (weight - i32::from(count) + 1..=weight)
+        .rev()
+        .zip(&digits)
+        .map(|(place, digit)| f64::from(*digit) * 10_000_f64.powi(place))
+        .sum::<f64>();
     Some(Value::Real(if negative { -value } else { value }))
 }
 
