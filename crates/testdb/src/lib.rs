@@ -17,6 +17,8 @@
 //! its own. A `Db` alone runs on the machine's clock; asking for the clock makes it one that the test moves; asking for
 //! [`Fresh`] gives the database's address, to open it several times. One such block per module.
 
+#![allow(clippy::expect_used, reason = "a test without its database has only one way to go")]
+
 mod case;
 mod fresh;
 

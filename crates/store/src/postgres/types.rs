@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_misfit_names_types_and_no_values() {
         let text = Value::from("+447700900117");
-        let error = Bound(&text).to_sql(&Type::INT8, &mut BytesMut::new()).unwrap_err();
+        let error = Bound(&text).to_sql(&Type::INT8, &mut BytesMut::new()).err().unwrap();
         assert_eq!(error.to_string(), "Text(13 bytes) does not fit a parameter of type int8");
     }
 }
