@@ -13,6 +13,9 @@ mod permit;
 mod role;
 mod workspace;
 
+#[cfg(test)]
+mod tests;
+
 pub use actor::{Actor, AuthMethod, Principal};
 pub use assignment::{count_administrators, grants_of_user, roles_of, set_roles};
 pub use capability::{Cap, Capabilities, Capability, UnknownCapability, cap};
