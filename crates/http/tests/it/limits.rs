@@ -1,0 +1,159 @@
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use http::{Limits, Rates};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::stage::Stage;
+
+/// ASVS 4.2.1.
+#[tokio::test]
+async fn long_addresses_and_headers_are_refused() {
+    let stage = Stage::new().await;
+    for alpn in [&[b"http/1.1" as &[u8]], &[b"h2" as &[u8]]] {
+        let client = stage.client_speaking(alpn);
+        let url = |length: usize| stage.url(&format!("/robots.txt?{}", "x".repeat(length)));
+        assert_eq!(client.get(url(8 * 1024 - 12)).send().await.unwrap().status(), 200);
+        assert_eq!(client.get(url(8 * 1024 - 11)).send().await.unwrap().status(), 414);
+        let large = client.get(stage.url("/robots.txt")).header("x-large", "x".repeat(17 * 1024)).send().await.unwrap();
+        assert_eq!(large.status(), 431);
+        let mut many = client.get(stage.url("/robots.txt"));
+        for number in 0..101 {
+            many = many.header(format!("x-{number}"), "x");
+        }
+        assert_eq!(many.send().await.unwrap().status(), 431);
+    }
+}
+
+/// Each door has its own size; one byte more is 413, announced or not.
+#[tokio::test]
+async fn bodies_have_the_size_of_their_door() {
+    let stage = Stage::new().await;
+    let client = stage.client();
+    let signal = |length: usize| {
+        let post = client.post(stage.url("/signals/x")).header("content-type", "application/json");
+        post.body("x".repeat(length)).send()
+    };
+    assert_eq!(signal(256 * 1024).await.unwrap().status(), 200);
+    assert_eq!(signal(256 * 1024 + 1).await.unwrap().status(), 413);
+    let pieces = futures_util::stream::iter((0..300).map(|_| Ok::<_, std::io::Error>("x".repeat(1024))));
+    let post = client.post(stage.url("/signals/x")).header("content-type", "application/json");
+    assert_eq!(post.body(reqwest::Body::wrap_stream(pieces)).send().await.unwrap().status(), 413);
+    let post = client.post(stage.url("/api/v1/workspaces/demo/notes")).header("authorization", "Bearer k-demo");
+    let post = post.header("content-type", "application/json").body(format!("{{\"text\":\"{}\"}}", "x".repeat(1 << 20)));
+    assert_eq!(post.send().await.unwrap().status(), 413);
+}
+
+/// ASVS 4.2.1: what two servers could read differently is not read at all, and the connection ends.
+#[tokio::test]
+async fn two_lengths_are_refused() {
+    let stage = Stage::new().await;
+    for lengths in ["Content-Length: 5\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 5"] {
+        let request = format!("POST /anything HTTP/1.1\r\nHost: HOST\r\n{lengths}\r\n\r\n0\r\n\r\n");
+        let answer = stage.exchange(&format!("{request}GET /robots.txt HTTP/1.1\r\nHost: HOST\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(answer.contains("ambiguous-length") && answer.contains("connection: close"), "{answer}");
+        assert!(!answer.contains("Disallow"), "the smuggled request was not answered: {answer}");
+    }
+    for broken in ["Content-Length: 5\r\nContent-Length: 6", "Content-Length: +5", "Transfer-Encoding: gzip", "Bad Header: x"] {
+        let answer = stage.exchange(&format!("POST /anything HTTP/1.1\r\nHost: HOST\r\n{broken}\r\n\r\nhello")).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{broken}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_must_name_one_host_and_it_must_be_ours() {
+    let stage = Stage::new().await;
+    for (hosts, status) in [("", 400), ("Host: HOST\r\nHost: HOST\r\n", 400), ("Host: evil.example\r\n", 421), ("Host: HOST\r\n", 200)] {
+        let answer = stage.exchange(&format!("GET /robots.txt HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{hosts:?}: {answer}");
+    }
+}
+
+/// ASVS 4.1.2: clear text is refused, never redirected.
+#[tokio::test]
+async fn clear_text_is_refused_and_not_redirected() {
+    let stage = Stage::new().await;
+    let mut stream = TcpStream::connect(stage.address).await.unwrap();
+    stream.write_all(b"GET /signals/x?apiKey=secret HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(!answer.to_lowercase().contains("location"), "{answer}");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(&format!("Content-Length: {}", body.len())), "{answer}");
+}
+
+/// 429 says how long to wait; the next second is fine again.
+#[tokio::test]
+async fn too_many_requests_are_told_to_wait() {
+    let three = NonZeroU32::new(3).unwrap();
+    let stage = Stage::with(|mut settings| {
+        settings.rates = Rates { per_address: NonZeroU32::new(1000).unwrap(), per_principal: three };
+        settings
+    })
+    .await;
+    let client = stage.client();
+    let get = || client.get(stage.url("/api/v1/workspaces/demo/alerts")).header("authorization", "Bearer k-demo").send();
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(get().await.unwrap());
+    }
+    assert!(statuses[..3].iter().all(|response| response.status() == 200));
+    assert_eq!(statuses[3].status(), 429);
+    assert_eq!(statuses[3].headers()["retry-after"], "1");
+    assert_eq!(client.get(stage.url("/robots.txt")).send().await.unwrap().status(), 200, "others are not held back");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(get().await.unwrap().status(), 200);
+}
+
+/// `X-Forwarded-For` is believed from our own proxies and from nobody else (ASVS 4.1.3).
+#[tokio::test]
+async fn only_our_proxies_say_where_a_request_comes_from() {
+    let from = async |stage: &Stage, forwarded: &'static str| {
+        let get = stage.client().get(stage.url("/sign-in")).header("x-forwarded-for", forwarded);
+        get.send().await.unwrap().text().await.unwrap()
+    };
+    let plain = Stage::new().await;
+    assert_eq!(from(&plain, "203.0.113.9").await, "sign in from 127.0.0.1");
+    let behind = Stage::with(|settings| settings.trust_proxies(vec!["127.0.0.0/8".parse().unwrap()])).await;
+    assert_eq!(from(&behind, "203.0.113.9").await, "sign in from 203.0.113.9");
+    assert_eq!(from(&behind, "198.51.100.1, 203.0.113.9, 127.0.0.2").await, "sign in from 203.0.113.9");
+    assert_eq!(from(&behind, "nonsense").await, "sign in from 127.0.0.1");
+}
+
+#[tokio::test]
+async fn an_address_has_a_hundred_connections_at_most() {
+    let stage = Stage::with(|mut settings| {
+        settings.limits = Limits { connections_per_address: 3, ..Limits::default() };
+        settings
+    })
+    .await;
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        open.push(stage.raw().await);
+    }
+    let mut fourth = TcpStream::connect(stage.address).await.unwrap();
+    let end = tokio::time::timeout(Duration::from_secs(5), fourth.read(&mut [0; 1])).await.unwrap();
+    assert!(matches!(end, Ok(0) | Err(_)), "turned away at once");
+    drop(open.pop());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(stage.client().get(stage.url("/robots.txt")).send().await.unwrap().status(), 200);
+    assert_eq!(Limits::default().connections_per_address, 100);
+}
+
+/// X-21, E-01: TLS 1.2 and 1.3 answer; both protocols are offered; a client that does not trust the certificate is not served.
+#[tokio::test]
+async fn x_21_e_01_the_port_speaks_tls_and_both_protocols() {
+    let stage = Stage::new().await;
+    for (alpn, version) in [(b"h2" as &[u8], reqwest::Version::HTTP_2), (b"http/1.1", reqwest::Version::HTTP_11)] {
+        let response = stage.client_speaking(&[alpn]).get(stage.url("/robots.txt")).send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.version()), (200, version));
+    }
+    let stream = stage.raw().await;
+    let version = stream.get_ref().1.protocol_version().unwrap();
+    assert_eq!(version, rustls::ProtocolVersion::TLSv1_3);
+    let stranger = Stage::new().await;
+    assert!(stranger.client().get(stage.url("/robots.txt")).send().await.is_err());
+}

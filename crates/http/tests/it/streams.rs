@@ -1,0 +1,73 @@
+//! Live streams: ASVS 4.4.1 to 4.4.4, 7.4.2.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use super::stage::Stage;
+
+async fn open(stage: &Stage, site: &'static str) -> reqwest::Response {
+    let get = stage.client().get(stage.url("/w/demo/live")).header("cookie", "__Host-sid=s-viewer@demo");
+    get.header("sec-fetch-site", site).send().await.unwrap()
+}
+
+async fn until_it_ends(response: reqwest::Response) -> usize {
+    let mut stream = response.bytes_stream();
+    let mut parts = 0;
+    while let Ok(Some(Ok(_))) = tokio::time::timeout(Duration::from_secs(5), stream.next()).await {
+        parts += 1;
+    }
+    parts
+}
+
+#[tokio::test]
+async fn events_flow_to_our_own_pages_only() {
+    let stage = Stage::new().await;
+    let mut response = open(&stage, "same-origin").await;
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    let first = response.chunk().await.unwrap().unwrap();
+    assert_eq!(&*first, b"event: tick\ndata: 0\n\n");
+    assert_eq!(open(&stage, "cross-site").await.status(), 403);
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_session() {
+    let stage = Stage::with(|mut settings| {
+        settings.limits.recheck = Duration::from_millis(200);
+        settings
+    })
+    .await;
+    let response = open(&stage, "same-origin").await;
+    let accounts = std::sync::Arc::clone(&stage.accounts);
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        accounts.ended.store(true, Ordering::SeqCst);
+    });
+    let parts = tokio::time::timeout(Duration::from_secs(3), until_it_ends(response)).await.unwrap();
+    assert!(parts > 10, "it lived through the first checks: {parts}");
+}
+
+#[tokio::test]
+async fn streams_end_when_the_server_stops() {
+    let stage = Stage::new().await;
+    let response = open(&stage, "same-origin").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    stage.stop.cancel();
+    tokio::time::timeout(Duration::from_secs(3), until_it_ends(response)).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(3), stage.running).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn streams_are_counted() {
+    let stage = Stage::with(|mut settings| {
+        settings.limits.event_streams = 1;
+        settings
+    })
+    .await;
+    let first = open(&stage, "same-origin").await;
+    let second = open(&stage, "same-origin").await;
+    assert_eq!((first.status().as_u16(), second.status().as_u16()), (200, 503));
+    assert_eq!(second.headers()["retry-after"], "1");
+}
