@@ -152,7 +152,8 @@ impl App {
         let address = self.client(&parts.headers, peer);
         self.0.gate.rates.address(address.ip())?;
         let user_agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
-        let user_agent = user_agent.map(|agent| agent.chars().filter(|letter| !letter.is_control()).take(200).collect());
+        let user_agent =
+            user_agent.map(|agent| agent.chars().filter(|letter| !letter.is_control()).take(200).collect());
         Ok(Source { address, user_agent, request: id })
     }
 
@@ -161,8 +162,12 @@ impl App {
         if !self.trusts(peer.ip()) {
             return peer;
         }
-        let hops: Vec<&str> =
-            headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
+        let hops: Vec<&str> = headers
+            .get_all(FORWARDED_FOR)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .collect();
         let mut client = peer;
         for hop in hops.into_iter().rev() {
             let Ok(address) = hop.trim().parse() else { break };
@@ -245,7 +250,10 @@ impl Inner {
     fn nearest_door(&self, path: &str) -> Door {
         let common = |pattern: &str| {
             let pairs = pattern.split('/').skip(1).zip(path.split('/').skip(1));
-            pairs.take_while(|(own, asked)| own == asked || own.starts_with('{')).filter(|(own, _)| !own.starts_with('{')).count()
+            pairs
+                .take_while(|(own, asked)| own == asked || own.starts_with('{'))
+                .filter(|(own, _)| !own.starts_with('{'))
+                .count()
         };
         let best = self.routes.iter().map(|route| (common(&route.path), route.door)).filter(|(count, _)| *count > 0);
         best.max_by_key(|(count, _)| *count).map_or(Door::Console, |(_, door)| door)

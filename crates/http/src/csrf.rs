@@ -37,7 +37,9 @@ pub(crate) async fn check(request: Request, caller: &Caller, door: Door, hosts: 
     if !caller.in_session() {
         return Ok(request);
     }
-    let stale = || refusal("form-out-of-date", "This page is older than your session. Load it again, then repeat what you did.");
+    let stale = || {
+        refusal("form-out-of-date", "This page is older than your session. Load it again, then repeat what you did.")
+    };
     if let Some(token) = request.headers().get(CSRF_HEADER) {
         return if same(token.as_bytes(), caller) { Ok(request) } else { Err(stale()) };
     }

@@ -6,6 +6,7 @@ use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
 use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -61,29 +62,6 @@ impl Gate {
         self.settings.hosts()
     }
 
-    /// The answer to somebody who proved nothing: people are led to the sign-in page and back, programs get a 401.
-    pub(crate) fn sign_in_first(&self, parts: &Parts, door: Door) -> Refusal {
-        let refusal = Refusal::unauthenticated();
-        if door != Door::Console {
-            return refusal;
-        }
-        let reading = matches!(parts.method, Method::GET | Method::HEAD);
-        let fragment = parts.headers.contains_key(HX_REQUEST);
-        let page = if reading && !fragment { parts.uri.path_and_query().map(|path| path.as_str()) } else { None };
-        let target = match page {
-            Some("/") | None => SIGN_IN.to_owned(),
-            Some(page) => format!("{SIGN_IN}?next={}", utf8_percent_encode(page, QUERY_VALUE)),
-        };
-        let Ok(target) = HeaderValue::from_str(&target) else { return refusal };
-        if fragment {
-            return refusal.header(HeaderName::from_static("hx-redirect"), target);
-        }
-        if !reading && !wants_html(parts) {
-            return refusal;
-        }
-        Refusal::with_status(StatusCode::SEE_OTHER, refusal.problem().clone()).header(LOCATION, target)
-    }
-
     /// Lets a request through to its handler, or not.
     pub(crate) async fn pass(self: Arc<Self>, route: Matched, request: Request, next: Next) -> Response {
         match self.examine(&route, request).await {
@@ -109,7 +87,7 @@ impl Gate {
         let source = parts.extensions.get::<Source>().cloned().ok_or_else(|| Refusal::new(Problem::internal()))?;
         let caller = Caller::prove(&parts, route.door, self, source).await?;
         if caller.is_nobody() && !matches!(route.rule, Rule::Public(_)) {
-            return Err(self.sign_in_first(&parts, route.door));
+            return Err(sign_in_first(&parts, route.door));
         }
         if !caller.is_nobody() {
             let principal = &caller.actor().principal;
@@ -117,8 +95,7 @@ impl Gate {
         }
         check_body(&parts, &body, route.body_limit, route.content_types)?;
         let body = Body::new(WatchedBody::new(body, route.body_limit, &self.settings.limits));
-        let request =
-            csrf::check(Request::from_parts(parts, body), &caller, route.door, self.hosts()).await?;
+        let request = csrf::check(Request::from_parts(parts, body), &caller, route.door, self.hosts()).await?;
         let body;
         (parts, body) = request.into_parts();
         parts.extensions.insert(Arc::clone(self));
@@ -126,6 +103,29 @@ impl Gate {
         parts.extensions.insert(caller);
         Ok(Request::from_parts(parts, body))
     }
+}
+
+/// The answer to somebody who proved nothing: people are led to the sign-in page and back, programs get a 401.
+pub(crate) fn sign_in_first(parts: &Parts, door: Door) -> Refusal {
+    let refusal = Refusal::unauthenticated();
+    if door != Door::Console {
+        return refusal;
+    }
+    let reading = matches!(parts.method, Method::GET | Method::HEAD);
+    let fragment = parts.headers.contains_key(HX_REQUEST);
+    let page = if reading && !fragment { parts.uri.path_and_query().map(PathAndQuery::as_str) } else { None };
+    let target = match page {
+        Some("/") | None => SIGN_IN.to_owned(),
+        Some(page) => format!("{SIGN_IN}?next={}", utf8_percent_encode(page, QUERY_VALUE)),
+    };
+    let Ok(target) = HeaderValue::from_str(&target) else { return refusal };
+    if fragment {
+        return refusal.header(HeaderName::from_static("hx-redirect"), target);
+    }
+    if !reading && !wants_html(parts) {
+        return refusal;
+    }
+    Refusal::with_status(StatusCode::SEE_OTHER, refusal.problem().clone()).header(LOCATION, target)
 }
 
 /// Refuses a body that is announced too long or is of a type that nobody reads here, before reading any of it.

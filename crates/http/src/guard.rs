@@ -10,7 +10,7 @@ use base::WorkspaceId;
 
 use crate::caller::Caller;
 use crate::events::Watch;
-use crate::gate::Gate;
+use crate::gate::{Gate, sign_in_first};
 use crate::keeper::Source;
 use crate::matrix::rehearse;
 use crate::origin;
@@ -198,7 +198,7 @@ impl Entry {
         let route = parts.extensions.get::<Matched>().ok_or_else(internal)?;
         let caller = parts.extensions.get::<Caller>().cloned().ok_or_else(internal)?;
         if caller.is_nobody() {
-            return Err(gate.sign_in_first(parts, route.door));
+            return Err(sign_in_first(parts, route.door));
         }
         if route.session_only && !caller.in_session() {
             return Err(Refusal::new(base::Problem::new(

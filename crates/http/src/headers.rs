@@ -103,7 +103,9 @@ mod tests {
     fn only_public_assets_may_be_cached() {
         let cached = || {
             let mut response = Response::new(Body::from("x"));
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+            response
+                .headers_mut()
+                .insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
             response
         };
         assert_eq!(secured(cached(), Door::Public).headers()[CACHE_CONTROL], "public, max-age=31536000, immutable");

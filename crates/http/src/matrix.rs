@@ -134,7 +134,8 @@ async fn attempt_everywhere(app: &App, route: &RouteInfo, player: &Player, place
         let (outcome, body) = attempt(app, route, player, place).await;
         report.tried += 1;
         report.passed += usize::from(outcome == Ok(Outcome::Passed));
-        let name = format!("{} {} as {} in {}", route.method, route.path, player.name, place.unwrap_or("the organisation"));
+        let name =
+            format!("{} {} as {} in {}", route.method, route.path, player.name, place.unwrap_or("the organisation"));
         match outcome {
             Ok(outcome) if outcome == expected => {}
             Ok(outcome) => report.findings.push(format!("{name}: expected {expected:?}, got {outcome:?}")),
@@ -143,7 +144,9 @@ async fn attempt_everywhere(app: &App, route: &RouteInfo, player: &Player, place
         // A foreign workspace and none at all must not be told apart.
         if expected == Outcome::NoWorkspace {
             match &hidden {
-                Some(other) if *other != body => report.findings.push(format!("{name}: its 404 differs from another one")),
+                Some(other) if *other != body => {
+                    report.findings.push(format!("{name}: its 404 differs from another one"));
+                }
                 Some(_) => {}
                 None => hidden = Some(body),
             }
@@ -163,7 +166,8 @@ fn expected(route: &RouteInfo, player: &Player, place: Option<&str>, places: &Pl
     if route.session_only && matches!(player.credential, Credential::Key(_)) {
         return Outcome::Forbidden;
     }
-    let granted = |capability, place| if player.holds(capability, place) { Outcome::Passed } else { Outcome::Forbidden };
+    let granted =
+        |capability, place| if player.holds(capability, place) { Outcome::Passed } else { Outcome::Forbidden };
     match route.rule {
         Rule::Workspace(capability) => {
             let exists = place.is_some_and(|place| places.existing.iter().any(|name| name == place));
@@ -199,7 +203,12 @@ impl Player {
 }
 
 /// Sends one request through frame and gate. The body comes back without its request id.
-async fn attempt(app: &App, route: &RouteInfo, player: &Player, place: Option<&str>) -> (Result<Outcome, StatusCode>, String) {
+async fn attempt(
+    app: &App,
+    route: &RouteInfo,
+    player: &Player,
+    place: Option<&str>,
+) -> (Result<Outcome, StatusCode>, String) {
     let request = request(app, route, player, place);
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     let response = app.answer(request, peer, false).await;

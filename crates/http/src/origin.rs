@@ -63,9 +63,13 @@ pub(crate) fn check_host(uri: &Uri, headers: &HeaderMap, hosts: &Hosts) -> Resul
         return Err(bad("There is more than one Host header. Send one."));
     }
     let header: Option<Authority> = match header {
-        Some(value) => Some(value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
-            bad("The Host header is not a host name with an optional port.")
-        })?),
+        Some(value) => Some(
+            value
+                .to_str()
+                .ok()
+                .and_then(|text| text.parse().ok())
+                .ok_or_else(|| bad("The Host header is not a host name with an optional port."))?,
+        ),
         None => None,
     };
     // HTTP/2 names the host in `:authority`, an absolute-form request target in itself; a `Host` beside it must agree.
@@ -122,7 +126,9 @@ mod tests {
 
     #[test]
     fn only_https_addresses_without_path_are_public_addresses() {
-        for wrong in ["http://a.example", "https://a.example/x", "a.example", "https://u@a.example", "https://a.example/?q"] {
+        for wrong in
+            ["http://a.example", "https://a.example/x", "a.example", "https://u@a.example", "https://a.example/?q"]
+        {
             assert!(Hosts::of_url(wrong).is_err(), "{wrong}");
         }
     }

@@ -11,18 +11,18 @@ use axum::response::{IntoResponse, Response};
 use base::{Context, Problem, ProblemKind};
 use serde::Deserialize;
 
+use crate::Raw;
 use crate::guard::Open;
 use crate::headers::CSP_REPORTS;
 use crate::read::parse_json;
 use crate::refusal::{Answer, Refusal};
 use crate::routes::{ContentType, Door, Routes};
 use crate::settings::Settings;
-use crate::Raw;
 
 /// How long a part may think about whether it is ready.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// RFC 9116 wants less than a year; each answer promises half of it.
-const SECURITY_TXT_LIFETIME: Duration = Duration::from_secs(180 * 24 * 3600);
+const SECURITY_TXT_LIFETIME: Duration = Duration::from_hours(180 * 24);
 
 /// Something without which the product is not ready.
 #[async_trait]
@@ -84,7 +84,8 @@ async fn readyz(_: Open, State(known): State<Known>) -> Answer {
                 if let Ok(Err(refusal)) = &outcome {
                     tracing::warn!(code = %refusal.problem().code, "not ready");
                 }
-                let detail = "The server is not ready: its database does not answer, or it is still starting. Try again.";
+                let detail =
+                    "The server is not ready: its database does not answer, or it is still starting. Try again.";
                 return Err(Refusal::new(Problem::new(ProblemKind::Unavailable, "not-ready", detail)));
             }
         }
@@ -96,7 +97,9 @@ async fn readyz(_: Open, State(known): State<Known>) -> Answer {
 async fn security_txt(_: Open, State(known): State<Known>) -> Response {
     let expires = known.context.now().plus(SECURITY_TXT_LIFETIME);
     let (contact, url) = (&known.contact, &known.public_url);
-    text(format!("Contact: {contact}\nExpires: {expires}\nPreferred-Languages: en\nCanonical: {url}/.well-known/security.txt\n"))
+    text(format!(
+        "Contact: {contact}\nExpires: {expires}\nPreferred-Languages: en\nCanonical: {url}/.well-known/security.txt\n"
+    ))
 }
 
 async fn robots(_: Open) -> Response {
@@ -119,7 +122,9 @@ async fn csp_report(_: Open, Raw(body): Raw) -> Answer {
     let reports: Vec<Report> = parse_json(&body).map_err(Refusal::new)?;
     for body in reports.into_iter().take(10).filter_map(|report| report.body) {
         let directive = body.effective_directive.unwrap_or_default();
-        let known = !directive.is_empty() && directive.len() <= 40 && directive.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        let known = !directive.is_empty()
+            && directive.len() <= 40
+            && directive.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
         if known {
             tracing::warn!(directive, "a browser stopped something by the content security policy");
         }

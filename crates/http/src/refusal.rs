@@ -96,7 +96,10 @@ impl Refusal {
 
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refusal").field("status", &self.status).field("code", &self.problem.code).finish_non_exhaustive()
+        f.debug_struct("Refusal")
+            .field("status", &self.status)
+            .field("code", &self.problem.code)
+            .finish_non_exhaustive()
     }
 }
 

@@ -273,7 +273,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
     /// Gives the handlers their state.
     pub fn with_state(self, state: S) -> Routes {
-        let give = |Declared { info, handler }: Declared<S>| Declared { info, handler: handler.with_state(state.clone()) };
+        let give =
+            |Declared { info, handler }: Declared<S>| Declared { info, handler: handler.with_state(state.clone()) };
         Routes { door: self.door, declared: self.declared.into_iter().map(give).collect() }
     }
 
@@ -309,7 +310,9 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
 impl<S> fmt::Debug for Routes<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.declared.iter().map(|declared| (&declared.info.method, &declared.info.path))).finish()
+        f.debug_list()
+            .entries(self.declared.iter().map(|declared| (&declared.info.method, &declared.info.path)))
+            .finish()
     }
 }
 

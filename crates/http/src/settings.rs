@@ -120,9 +120,9 @@ impl Default for Limits {
             connections_per_address: 100,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
-            body: Duration::from_secs(60),
+            body: Duration::from_mins(1),
             body_rate: 1024,
-            keep_alive: Duration::from_secs(60),
+            keep_alive: Duration::from_mins(1),
             stalled: Duration::from_secs(30),
             answer: Duration::from_secs(75),
             drain: Duration::from_secs(20),
@@ -133,7 +133,7 @@ impl Default for Limits {
             resets_per_minute: 200,
             event_streams: 2_000,
             heartbeat: Duration::from_secs(15),
-            recheck: Duration::from_secs(60),
+            recheck: Duration::from_mins(1),
         }
     }
 }
@@ -204,7 +204,8 @@ mod tests {
 
     #[test]
     fn networks_contain_what_they_should() {
-        let inside = |network: &str, address: &str| network.parse::<Network>().unwrap().contains(address.parse().unwrap());
+        let inside =
+            |network: &str, address: &str| network.parse::<Network>().unwrap().contains(address.parse().unwrap());
         assert!(inside("10.0.0.0/8", "10.255.1.2"));
         assert!(inside("10.0.0.0/8", "::ffff:10.1.2.3"));
         assert!(inside("192.0.2.7", "192.0.2.7"));

@@ -10,8 +10,8 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use base::{Problem, ProblemKind};
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::Serialize;
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::body;
 use crate::refusal::Refusal;
@@ -207,7 +207,7 @@ fn place(bytes: &[u8], line: usize, column: usize) -> String {
                 path.push('.');
                 path.push_str(&key);
             }
-            Step::Index(index) => path.push_str(&format!("[{index}]")),
+            Step::Index(index) => path.extend(["[", &index.to_string(), "]"]),
         }
     }
     path
@@ -262,7 +262,10 @@ mod tests {
         assert!(detail.starts_with("Invalid type: string \"two\", expected u8"), "{detail}");
         let (field, detail) = fails("{\"name\": \"x\",\n \"inner\": [{\"count\": 1, \"colour\": 2}]}");
         assert_eq!(field.as_deref(), Some("inner[0].colour"));
-        assert!(detail.contains("unknown field `colour`, expected `count`") || detail.contains("Unknown field"), "{detail}");
+        assert!(
+            detail.contains("unknown field `colour`, expected `count`") || detail.contains("Unknown field"),
+            "{detail}"
+        );
         let (field, detail) = fails(r#"{"inner": [{}]}"#);
         assert_eq!(field.as_deref(), Some("inner[0]"), "{detail}");
         assert!(detail.contains("issing field `count`"), "{detail}");

@@ -23,7 +23,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
 }
 
 fn page(query: &str) -> Result<PageRequest, Problem> {
-    let wrong = |field: &'static str, detail: String| Problem::new(ProblemKind::Invalid, "invalid-query", detail).at(field);
+    let wrong =
+        |field: &'static str, detail: String| Problem::new(ProblemKind::Invalid, "invalid-query", detail).at(field);
     let (mut limit, mut cursor) = (None, None);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         match &*name {
@@ -31,12 +32,18 @@ fn page(query: &str) -> Result<PageRequest, Problem> {
                 let number = value.parse::<u32>().ok().filter(|limit| (1..=PageRequest::MAX_LIMIT).contains(limit));
                 let most = PageRequest::MAX_LIMIT;
                 let Some(number) = number else {
-                    return Err(wrong("limit", format!("The parameter limit must be a whole number from 1 to {most}.")));
+                    return Err(wrong(
+                        "limit",
+                        format!("The parameter limit must be a whole number from 1 to {most}."),
+                    ));
                 };
                 limit = Some(number);
             }
             "cursor" if value.len() > CURSOR_LIMIT => {
-                return Err(wrong("cursor", "The cursor is not one of ours. Take it from `next` of the last page.".into()));
+                return Err(wrong(
+                    "cursor",
+                    "The cursor is not one of ours. Take it from `next` of the last page.".into(),
+                ));
             }
             "cursor" if !value.is_empty() => cursor = Some(Cursor(value.into_owned())),
             _ => {}

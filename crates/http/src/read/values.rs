@@ -68,14 +68,20 @@ impl<'de> Deserializer<'de> for Field {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValuesError> {
         let name = self.name.clone();
-        visitor.visit_string(self.one()?).map_err(|error: ValuesError| match error.0.strip_prefix(&format!("`{name}`")) {
-            Some(_) => error,
-            None => ValuesError(format!("the field `{name}`: {}", error.0)),
+        visitor.visit_string(self.one()?).map_err(|error: ValuesError| {
+            match error.0.strip_prefix(&format!("`{name}`")) {
+                Some(_) => error,
+                None => ValuesError(format!("the field `{name}`: {}", error.0)),
+            }
         })
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValuesError> {
-        if self.values.len() == 1 && self.values[0].is_empty() { visitor.visit_none() } else { visitor.visit_some(self) }
+        if self.values.len() == 1 && self.values[0].is_empty() {
+            visitor.visit_none()
+        } else {
+            visitor.visit_some(self)
+        }
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValuesError> {
@@ -123,7 +129,7 @@ impl<'de> Deserializer<'de> for Field {
     }
 }
 
-impl<'de> IntoDeserializer<'de, ValuesError> for Field {
+impl IntoDeserializer<'_, ValuesError> for Field {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {

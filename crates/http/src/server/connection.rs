@@ -35,7 +35,8 @@ const PENDING_RESETS: usize = 20;
 
 /// What the clear-text speaker gets: no redirect, because the secret in its request has leaked already and must be seen to
 /// fail (ASVS 4.1.2).
-const CLEAR_TEXT: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 48\r\n\
+const CLEAR_TEXT: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 48\r\n\
     Connection: close\r\n\r\nThis port speaks HTTPS only. Use an https: URL.\n";
 
 /// What all connections share.
@@ -63,7 +64,11 @@ impl Shared {
     }
 
     /// TLS within its time, from the first byte on; `None` when there is nobody to talk to.
-    async fn handshake(&self, mut stream: TcpStream, within: Duration) -> Result<Option<TlsStream<TcpStream>>, IoError> {
+    async fn handshake(
+        &self,
+        mut stream: TcpStream,
+        within: Duration,
+    ) -> Result<Option<TlsStream<TcpStream>>, IoError> {
         let deadline = Instant::now() + within;
         let mut first = [0];
         match timeout_at(deadline, stream.peek(&mut first)).await {

@@ -25,7 +25,7 @@ use door::Doorman;
 
 /// How long to wait when the machine has no file descriptors left, before accepting again.
 const OUT_OF_FILES: Duration = Duration::from_millis(100);
-const TIDY: Duration = Duration::from_secs(60);
+const TIDY: Duration = Duration::from_mins(1);
 
 /// A bound listener that serves an [`App`].
 #[derive(Debug)]
@@ -84,7 +84,10 @@ impl Server {
                             drop(place);
                         });
                     } else {
-                        tracing::debug!(connections = doorman.inside(), "a connection was turned away: too many are open");
+                        tracing::debug!(
+                            connections = doorman.inside(),
+                            "a connection was turned away: too many are open"
+                        );
                     }
                 }
                 Err(error) => {

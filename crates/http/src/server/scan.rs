@@ -184,14 +184,19 @@ mod tests {
             assert!(scan(&format!("POST / HTTP/1.1\r\n{head}\r\n\r\n")).ambiguous, "{head}");
             assert!(scan(&format!("GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\n{head}\n\n")).ambiguous, "{head}");
         }
-        assert!(!scan("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").ambiguous);
+        assert!(
+            !scan(
+                "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+            )
+            .ambiguous
+        );
     }
 
     #[test]
     fn long_lines_are_not_kept() {
         let mut scanner = Scanner::new();
         scanner.read(b"GET / HTTP/1.1\r\nX: ");
-        scanner.read(&[b'x'; 100_000]);
+        scanner.read(&vec![b'x'; 100_000]);
         assert!(scanner.line.len() <= KEPT);
     }
 }

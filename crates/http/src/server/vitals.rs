@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::settings::Limits;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// What is to be done with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -273,7 +273,8 @@ mod tests {
     async fn a_client_that_stops_reading_is_cut() {
         let vitals = Vitals::new(Limits::default());
         vitals.head(false);
-        let endless = Body::from_stream(stream::repeat_with(|| Ok::<_, std::convert::Infallible>(Bytes::from_static(b"x"))));
+        let endless =
+            Body::from_stream(stream::repeat_with(|| Ok::<_, std::convert::Infallible>(Bytes::from_static(b"x"))));
         let mut body = vitals.request().follow(endless);
         let _ = http_body_util::BodyExt::frame(&mut body).await;
         pass(30).await;

@@ -1,7 +1,8 @@
 use super::stage::Stage;
 
 async fn header(stage: &Stage, path: &str, name: &str) -> Option<String> {
-    let response = stage.client().get(stage.url(path)).header("cookie", "__Host-sid=s-administrator").send().await.unwrap();
+    let response =
+        stage.client().get(stage.url(path)).header("cookie", "__Host-sid=s-administrator").send().await.unwrap();
     response.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
 }
 
@@ -9,7 +10,16 @@ async fn header(stage: &Stage, path: &str, name: &str) -> Option<String> {
 #[tokio::test]
 async fn x_18_every_answer_carries_the_common_headers() {
     let stage = Stage::new().await;
-    for path in ["/w/demo/alerts", "/api/v1/audit", "/nothing", "/api/v1/nothing", "/healthz", "/panics", "/robots.txt", "/slow"] {
+    for path in [
+        "/w/demo/alerts",
+        "/api/v1/audit",
+        "/nothing",
+        "/api/v1/nothing",
+        "/healthz",
+        "/panics",
+        "/robots.txt",
+        "/slow",
+    ] {
         let response = stage.client().get(stage.url(path)).send().await.unwrap();
         let headers = response.headers();
         assert_eq!(headers["strict-transport-security"], "max-age=63072000; includeSubDomains", "{path}");
@@ -72,7 +82,8 @@ async fn x_24_security_txt_tells_whom_to_write_to() {
 async fn supervisors_may_use_an_address_in_place_of_the_name() {
     let stage = Stage::new().await;
     for (path, expected) in [("/healthz", 200), ("/readyz", 200), ("/robots.txt", 421), ("/w/demo/alerts", 421)] {
-        let response = stage.client().get(stage.url(path)).header("host", "10.1.2.3:8443").send().await.unwrap();
+        let client = stage.client_speaking(&[b"http/1.1"]);
+        let response = client.get(stage.url(path)).header("host", "10.1.2.3:8443").send().await.unwrap();
         assert_eq!(response.status(), expected, "{path}");
     }
 }

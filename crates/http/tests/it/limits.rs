@@ -41,7 +41,8 @@ async fn bodies_have_the_size_of_their_door() {
     let post = client.post(stage.url("/signals/x")).header("content-type", "application/json");
     assert_eq!(post.body(reqwest::Body::wrap_stream(pieces)).send().await.unwrap().status(), 413);
     let post = client.post(stage.url("/api/v1/workspaces/demo/notes")).header("authorization", "Bearer k-demo");
-    let post = post.header("content-type", "application/json").body(format!("{{\"text\":\"{}\"}}", "x".repeat(1 << 20)));
+    let post =
+        post.header("content-type", "application/json").body(format!("{{\"text\":\"{}\"}}", "x".repeat(1 << 20)));
     assert_eq!(post.send().await.unwrap().status(), 413);
 }
 
@@ -49,14 +50,18 @@ async fn bodies_have_the_size_of_their_door() {
 #[tokio::test]
 async fn two_lengths_are_refused() {
     let stage = Stage::new().await;
-    for lengths in ["Content-Length: 5\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 5"] {
+    for lengths in
+        ["Content-Length: 5\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 5"]
+    {
         let request = format!("POST /anything HTTP/1.1\r\nHost: HOST\r\n{lengths}\r\n\r\n0\r\n\r\n");
         let answer = stage.exchange(&format!("{request}GET /robots.txt HTTP/1.1\r\nHost: HOST\r\n\r\n")).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
         assert!(answer.contains("ambiguous-length") && answer.contains("connection: close"), "{answer}");
         assert!(!answer.contains("Disallow"), "the smuggled request was not answered: {answer}");
     }
-    for broken in ["Content-Length: 5\r\nContent-Length: 6", "Content-Length: +5", "Transfer-Encoding: gzip", "Bad Header: x"] {
+    for broken in
+        ["Content-Length: 5\r\nContent-Length: 6", "Content-Length: +5", "Transfer-Encoding: gzip", "Bad Header: x"]
+    {
         let answer = stage.exchange(&format!("POST /anything HTTP/1.1\r\nHost: HOST\r\n{broken}\r\n\r\nhello")).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{broken}: {answer}");
     }
@@ -65,7 +70,9 @@ async fn two_lengths_are_refused() {
 #[tokio::test]
 async fn a_request_must_name_one_host_and_it_must_be_ours() {
     let stage = Stage::new().await;
-    for (hosts, status) in [("", 400), ("Host: HOST\r\nHost: HOST\r\n", 400), ("Host: evil.example\r\n", 421), ("Host: HOST\r\n", 200)] {
+    for (hosts, status) in
+        [("", 400), ("Host: HOST\r\nHost: HOST\r\n", 400), ("Host: evil.example\r\n", 421), ("Host: HOST\r\n", 200)]
+    {
         let answer = stage.exchange(&format!("GET /robots.txt HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n")).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{hosts:?}: {answer}");
     }
@@ -95,7 +102,8 @@ async fn too_many_requests_are_told_to_wait() {
     })
     .await;
     let client = stage.client();
-    let get = || client.get(stage.url("/api/v1/workspaces/demo/alerts")).header("authorization", "Bearer k-demo").send();
+    let get =
+        || client.get(stage.url("/api/v1/workspaces/demo/alerts")).header("authorization", "Bearer k-demo").send();
     let mut statuses = Vec::new();
     for _ in 0..4 {
         statuses.push(get().await.unwrap());

@@ -1,5 +1,7 @@
 //! The doors from outside: a real server on a random port, real TLS, real clients.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
 mod headers;
 mod limits;
 mod matrix;

@@ -26,7 +26,10 @@ async fn problems_say_what_is_wrong_and_where() {
     let nobody = problem(stage.client().get(stage.url("/api/v1/audit")).send().await.unwrap()).await;
     let get = stage.client().get(stage.url("/api/v1/audit")).header("cookie", "__Host-sid=s-viewer");
     let forbidden = problem(get.send().await.unwrap()).await;
-    let get = stage.client().get(stage.url("/api/v1/workspaces/demo/alerts?limit=0")).header("authorization", "Bearer k-demo");
+    let get = stage
+        .client()
+        .get(stage.url("/api/v1/workspaces/demo/alerts?limit=0"))
+        .header("authorization", "Bearer k-demo");
     let query = problem(get.send().await.unwrap()).await;
     insta::assert_json_snapshot!("problems", [unknown, wrong, missing, nobody, forbidden, query]);
 }
@@ -57,14 +60,19 @@ async fn json_that_means_two_things_is_refused() {
 #[tokio::test]
 async fn bodies_of_other_types_are_not_read() {
     let stage = Stage::new().await;
-    let post = || stage.client().post(stage.url("/api/v1/workspaces/demo/notes")).header("authorization", "Bearer k-demo");
-    let typed = |content_type: &'static str| post().header("content-type", content_type).body(r#"{"text":"hi"}"#).send();
+    let post =
+        || stage.client().post(stage.url("/api/v1/workspaces/demo/notes")).header("authorization", "Bearer k-demo");
+    let typed =
+        |content_type: &'static str| post().header("content-type", content_type).body(r#"{"text":"hi"}"#).send();
     assert_eq!(typed("application/vnd.sample+json").await.unwrap().status(), 200);
-    for wrong in ["text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data; boundary=a"] {
+    for wrong in
+        ["text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data; boundary=a"]
+    {
         assert_eq!(typed(wrong).await.unwrap().status(), 415, "{wrong}");
     }
     assert_eq!(post().body(r#"{"text":"hi"}"#).send().await.unwrap().status(), 415, "without a type");
     // ASVS 5.2.3: nothing is unpacked, so nothing can blow up (fault F-22).
-    let packed = post().header("content-type", "application/json").header("content-encoding", "gzip").body(vec![0x1f, 0x8b]);
+    let packed =
+        post().header("content-type", "application/json").header("content-encoding", "gzip").body(vec![0x1f, 0x8b]);
     assert_eq!(packed.send().await.unwrap().status(), 415);
 }

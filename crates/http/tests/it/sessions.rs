@@ -33,7 +33,8 @@ async fn x_18_cross_site_requests_change_nothing() {
     let url = stage.url("/w/demo/alerts/A-1/acknowledge");
     let origin = stage.origin();
     let post = |site: Option<&'static str>, body: &'static str, token: Option<&'static str>| {
-        let mut request = stage.client().post(&url).header("cookie", "__Host-sid=s-operator").header("content-type", FORM);
+        let mut request =
+            stage.client().post(&url).header("cookie", "__Host-sid=s-operator").header("content-type", FORM);
         if let Some(site) = site {
             request = request.header("sec-fetch-site", site);
         }
@@ -94,7 +95,8 @@ async fn x_18_the_api_with_a_session_wants_the_token_too() {
 async fn x_06_keys_make_no_session() {
     let stage = Stage::new().await;
     let client = stage.client();
-    let post = |path: &str| client.post(stage.url(path)).header("content-type", "application/json").body(r#"{"text":"hi"}"#);
+    let post =
+        |path: &str| client.post(stage.url(path)).header("content-type", "application/json").body(r#"{"text":"hi"}"#);
     for path in ["/api/v1/workspaces/demo/notes", "/api/v1/subaccounts/demo/messages"] {
         let response = post(path).header("authorization", "Bearer k-demo").send().await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
@@ -127,7 +129,8 @@ async fn foreign_workspaces_are_not_there() {
     }
     assert_eq!(bodies[0], bodies[1]);
     let url = stage.url("/api/v1/workspaces/demo/notes");
-    let post = stage.client().post(url).header("cookie", "__Host-sid=s-viewer@demo").header("sec-fetch-site", "same-origin");
+    let post =
+        stage.client().post(url).header("cookie", "__Host-sid=s-viewer@demo").header("sec-fetch-site", "same-origin");
     let post = post.header("x-csrf-token", "csrf-viewer@demo").header("content-type", "application/json");
     assert_eq!(post.body(r#"{"text":"hi"}"#).send().await.unwrap().status(), 403);
 }
@@ -150,5 +153,10 @@ async fn signing_out_clears_the_browser() {
     let post = post.header("sec-fetch-site", "same-origin").header("x-csrf-token", "csrf-viewer");
     let response = post.send().await.unwrap();
     assert_eq!(response.headers()["clear-site-data"], "\"cache\",\"cookies\",\"storage\"");
-    assert!(response.headers()["set-cookie"].to_str().unwrap().starts_with("__Host-sid=; Path=/; Secure; HttpOnly; SameSite=Lax"));
+    assert!(
+        response.headers()["set-cookie"]
+            .to_str()
+            .unwrap()
+            .starts_with("__Host-sid=; Path=/; Secure; HttpOnly; SameSite=Lax")
+    );
 }

@@ -11,8 +11,8 @@ use base::{ApiKeyId, Context, ExposeSecret, SecretString, SystemClock, UserId, W
 use crypto::tls::{CertResolver, Roots, SelfSigned, client_config, server_config};
 use futures_util::stream;
 use http::{
-    Answer, App, ContentType, Door, Event, Form, InOrganisation, InWorkspace, IntoResponse, Json, Keeper, LiveSession, Method,
-    Open, PageQuery, Raw, Refusal, Response, Routes, Server, Settings, SignedIn, Source,
+    Answer, App, ContentType, Door, Event, Form, InOrganisation, InWorkspace, IntoResponse, Json, Keeper, LiveSession,
+    Method, Open, PageQuery, Raw, Refusal, Response, Routes, Server, Settings, SignedIn, Source,
 };
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
