@@ -96,7 +96,6 @@ impl RefusalWriter {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             tokio::select! {
-                biased;
                 read = self.queue.recv_many(&mut batch, BATCH) => {
                     if read == 0 {
                         break;
@@ -242,6 +241,7 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "a source may be unknown")]
     fn v4(last: u8) -> Option<IpAddr> {
         Some(IpAddr::from([192, 0, 2, last]))
     }

@@ -146,7 +146,6 @@ impl Walk {
                 format!("the personal values of entry {seq} are not those it was recorded with"),
             ));
         }
-        let lane_gap = self.lane_gap(&entry.lane, entry.counter);
         if prev != self.hash {
             // It is whole, but follows something else. What it follows tells what happened.
             if exists(tx, prev)? || (prev == GENESIS && seq > 1) {
@@ -158,8 +157,9 @@ impl Walk {
                     ),
                 ));
             }
-            return Ok(Some(match (lane_gap, self.last) {
-                (None, Some(last)) => Break {
+            return Ok(Some(match self.last {
+                // Nothing is missing anywhere, so the entry before is the one that changed.
+                Some(last) if !any_missing(tx)? => Break {
                     seq: Some(self.seq),
                     id: Some(last),
                     what: Tampering::Altered,
@@ -171,7 +171,7 @@ impl Walk {
                 _ => removed(seq, format!("the entry that entry {seq} follows is gone")),
             }));
         }
-        if let Some(missing) = lane_gap {
+        if let Some(missing) = self.lane_gap(&entry.lane, entry.counter) {
             return Ok(Some(removed(seq, missing)));
         }
         self.lanes.insert(entry.lane.clone(), entry.counter);
@@ -261,4 +261,11 @@ fn removed(seq: i64, detail: String) -> Break {
 fn exists(tx: &mut Tx<'_>, hash: &[u8]) -> Result<bool, Error> {
     // Without an index: it runs once, when something is wrong already.
     Ok(tx.query_opt("SELECT seq FROM audit_entries WHERE hash = $1 LIMIT 1", &params![hash], |_| Ok(()))?.is_some())
+}
+
+/// Whether any lane holds fewer entries than it counted.
+fn any_missing(tx: &mut Tx<'_>) -> Result<bool, Error> {
+    let sql = "SELECT lane FROM audit_lanes
+         WHERE counter > (SELECT COUNT(*) FROM audit_entries WHERE audit_entries.lane = audit_lanes.lane) LIMIT 1";
+    Ok(tx.query_opt(sql, &[], |_| Ok(()))?.is_some())
 }
