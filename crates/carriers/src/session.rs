@@ -1,0 +1,214 @@
+//! One session: connects, binds, serves what the carrier brings, and connects again with back-off and jitter.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base::Context;
+use futures_util::future::join_all;
+use messaging::{Deliveries, LinkState};
+use smpp::{Bind, BindMode, DataSmResp, DeliverSmResp, Pdu, Status, Text, Tlvs};
+use smpplink::{Closed, Handle, Incoming, Limits, Request, Target};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::reference::References;
+use crate::translate::{self, Brought};
+
+/// The first wait before connecting again; doubled each time, with full jitter.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// The longest wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Requests of the carrier that are handled together: their commits are one.
+const TOGETHER: usize = 100;
+
+/// Where a session stands; shared with the carrier that submits through it.
+#[derive(Debug, Default)]
+pub struct Place {
+    now: Mutex<Standing>,
+}
+
+#[derive(Debug, Default, Clone)]
+enum Standing {
+    #[default]
+    Starting,
+    Bound(Handle),
+    Waiting {
+        reason: String,
+        until: Duration,
+    },
+}
+
+impl Place {
+    fn set(&self, standing: Standing) {
+        if let Ok(mut now) = self.now.lock() {
+            *now = standing;
+        }
+    }
+
+    fn get(&self) -> Standing {
+        self.now.lock().map(|now| now.clone()).unwrap_or_default()
+    }
+
+    /// The handle, while the session is bound.
+    pub fn bound(&self) -> Option<Handle> {
+        match self.get() {
+            Standing::Bound(handle) if !handle.is_closed() => Some(handle),
+            _ => None,
+        }
+    }
+
+    /// Why it is not bound, and in how long it is tried again.
+    pub fn trouble(&self, monotonic: Duration) -> Option<(String, Duration)> {
+        match self.get() {
+            Standing::Waiting { reason, until } => Some((reason, until.saturating_sub(monotonic))),
+            Standing::Starting => Some(("connecting".to_owned(), Duration::ZERO)),
+            Standing::Bound(_) => None,
+        }
+    }
+}
+
+/// Everything a session works with.
+pub struct Session {
+    pub carrier: Arc<str>,
+    pub target: Target,
+    pub mode: BindMode,
+    pub bind: Bind,
+    pub limits: Limits,
+    pub references: Arc<References>,
+    pub deliveries: Arc<dyn Deliveries>,
+    pub place: Arc<Place>,
+    pub context: Context,
+    /// Told whenever this session comes or goes.
+    pub moved: watch::Sender<u64>,
+}
+
+impl Session {
+    /// Keeps the session up until `stop`; then unbinds and waits for what is in flight.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut failures = 0_u32;
+        while !stop.is_cancelled() {
+            let connecting = smpplink::connect(&self.target, self.mode, self.bind.clone(), self.limits);
+            let link = tokio::select! {
+                link = connecting => link,
+                () = stop.cancelled() => break,
+            };
+            let (reason, lasted) = match link {
+                Ok(link) => {
+                    tracing::info!(carrier = &*self.carrier, mode = self.mode.name(), "carrier bound");
+                    let since = self.context.monotonic();
+                    self.place.set(Standing::Bound(link.handle.clone()));
+                    self.told();
+                    let why = self.serve(link.handle, link.incoming, &stop).await;
+                    (why.to_string(), self.context.monotonic().saturating_sub(since))
+                }
+                Err(error) => {
+                    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                    (format!("{error}{cause}"), Duration::ZERO)
+                }
+            };
+            if stop.is_cancelled() {
+                break;
+            }
+            // A session that held for a while starts over; one that flaps backs off.
+            failures = if lasted > Duration::from_mins(1) { 0 } else { failures.saturating_add(1) };
+            let wait = wait(failures, self.context.chance().below(1_000));
+            tracing::warn!(carrier = &*self.carrier, %reason, wait_ms = wait.as_millis(), "carrier not bound");
+            self.place.set(Standing::Waiting { reason, until: self.context.monotonic() + wait });
+            self.told();
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = stop.cancelled() => break,
+            }
+        }
+        self.place.set(Standing::Waiting { reason: "switched off".into(), until: Duration::ZERO });
+        self.told();
+    }
+
+    fn told(&self) {
+        self.moved.send_modify(|count| *count += 1);
+    }
+
+    /// Serves until the connection is over.
+    async fn serve(&self, handle: Handle, mut incoming: Incoming, stop: &CancellationToken) -> Closed {
+        let mut batch = Vec::with_capacity(TOGETHER);
+        loop {
+            tokio::select! {
+                taken = incoming.next_many(&mut batch, TOGETHER) => {
+                    if taken == 0 {
+                        return handle.closed().await;
+                    }
+                    // Together, so that one commit holds them all; each is answered after it.
+                    join_all(batch.drain(..).map(|request| self.take(request))).await;
+                }
+                () = stop.cancelled() => return handle.unbind().await,
+            }
+        }
+    }
+
+    async fn take(&self, request: Request) {
+        let (pdu, responder) = request.into_parts();
+        let (brought, answer): (Brought, Pdu) = match &pdu {
+            Pdu::DeliverSm(pdu) => (
+                translate::deliver_sm(pdu, &self.carrier, &self.references),
+                DeliverSmResp { message_id: Text::EMPTY, tlvs: Tlvs::EMPTY }.into(),
+            ),
+            Pdu::DataSm(pdu) => (
+                translate::data_sm(pdu, &self.carrier, &self.references),
+                DataSmResp { message_id: Text::EMPTY, tlvs: Tlvs::EMPTY }.into(),
+            ),
+            // An alert_notification has no answer, and nothing here waits for one.
+            Pdu::AlertNotification(_) => return responder.forget(),
+            _ => return responder.refuse(Status::RINVCMDID),
+        };
+        let kept = match brought {
+            Brought::Receipt(receipt) => self.deliveries.on_receipt(receipt).await,
+            Brought::Inbound(inbound) => self.deliveries.on_inbound(inbound).await,
+            Brought::Nothing(why) => {
+                tracing::warn!(carrier = &*self.carrier, why, "the carrier sent what makes no sense");
+                Ok(())
+            }
+        };
+        match kept {
+            Ok(()) => drop(responder.answer(Status::ROK, answer)),
+            // Not on disk, so not taken: the carrier keeps it and sends it again.
+            Err(error) => {
+                tracing::error!(carrier = &*self.carrier, error = %error, "what the carrier brought could not be kept");
+                responder.refuse(Status::RX_T_APPN);
+            }
+        }
+    }
+}
+
+/// Exponential with full jitter: somewhere between nothing and twice the last wait, so that a carrier that comes back is not
+/// run over by all its customers at once. `chance` is below 1,000.
+fn wait(failures: u32, chance: u32) -> Duration {
+    let most = FIRST_WAIT.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(LONGEST_WAIT);
+    most * (chance + 1) / 1_000
+}
+
+/// Whether any of `places` is bound for sending.
+pub fn link_state(places: &[Arc<Place>], monotonic: Duration) -> LinkState {
+    if places.iter().any(|place| place.bound().is_some_and(|handle| handle.mode().transmits())) {
+        return LinkState::Up;
+    }
+    let trouble = places.iter().find_map(|place| place.trouble(monotonic));
+    let reason = match trouble {
+        Some((reason, left)) if left > Duration::ZERO => format!("{reason}; next try in {} s", left.as_secs() + 1),
+        Some((reason, _)) => reason,
+        None => "not bound for sending".to_owned(),
+    };
+    LinkState::Down { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_grows_and_is_held() {
+        assert_eq!(wait(1, 999), Duration::from_millis(500));
+        assert_eq!(wait(3, 999), Duration::from_secs(2));
+        assert_eq!(wait(40, 999), LONGEST_WAIT);
+        assert!(wait(5, 0) < Duration::from_millis(10), "full jitter");
+    }
+}

@@ -1,0 +1,280 @@
+//! A carrier over SMPP: several sessions behind one [`messaging::Carrier`].
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base::{Context, ExposeSecret as _, SecretString};
+use crypto::tls::Roots;
+use messaging::{Carrier, Deliveries, LinkState, OnUnknownOutcome, Submission, SubmitError, Submitted};
+use rustls_pki_types::ServerName;
+use smpp::{Bind, BindMode, Npi, Password, Pdu, Text, Ton};
+use smpplink::{Handle, Limits, NoAnswer, Target, Tls};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::measure::AnswerTimes;
+use crate::reference::References;
+use crate::session::{Place, Session, link_state};
+use crate::settings::{BindAs, Settings};
+use crate::status::CarrierStatus;
+use crate::translate::{is_permanent, submit_sm};
+
+/// A running carrier. Stops when [`SmppCarrier::stop`] is called.
+pub struct SmppCarrier {
+    settings: Settings,
+    places: Vec<Arc<Place>>,
+    references: Arc<References>,
+    times: AnswerTimes,
+    submits: AtomicU64,
+    link: watch::Receiver<LinkState>,
+    context: Context,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl fmt::Debug for SmppCarrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmppCarrier").field("name", &self.settings.name).finish_non_exhaustive()
+    }
+}
+
+impl SmppCarrier {
+    /// Starts the sessions that `settings` ask for. Connecting goes on in the background; a carrier that cannot be reached is
+    /// there all the same and says why.
+    pub fn start(settings: Settings, password: &SecretString, deliveries: Arc<dyn Deliveries>, context: Context) -> Arc<Self> {
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (moved, mut moves) = watch::channel(0_u64);
+        let references = Arc::new(References::new(settings.message_ids));
+        let name: Arc<str> = Arc::from(settings.name.as_str());
+        let mut places = Vec::new();
+        let modes: &[BindMode] = match settings.bind {
+            BindAs::Transceiver => &[BindMode::Transceiver],
+            BindAs::TransmitterReceiver => &[BindMode::Transmitter, BindMode::Receiver],
+        };
+        for mode in (0..settings.sessions.max(1)).flat_map(|_| modes) {
+            let place = Arc::new(Place::default());
+            places.push(Arc::clone(&place));
+            let session = Starting {
+                settings: settings.clone(),
+                password: password.clone(),
+                mode: *mode,
+                name: Arc::clone(&name),
+                references: Arc::clone(&references),
+                deliveries: Arc::clone(&deliveries),
+                place,
+                context: context.clone(),
+                moved: moved.clone(),
+            };
+            tasks.spawn(session.run(stop.clone()));
+        }
+        let (state, link) = watch::channel(link_state(&places, context.monotonic()));
+        let (watched, clock, ended) = (places.clone(), context.clone(), stop.clone());
+        tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    changed = moves.changed() => if changed.is_err() { return },
+                    () = ended.cancelled() => return,
+                }
+                let new = link_state(&watched, clock.monotonic());
+                state.send_if_modified(|old| {
+                    let differs = *old != new;
+                    old.clone_from(&new);
+                    differs
+                });
+            }
+        });
+        tasks.close();
+        Arc::new(Self {
+            settings,
+            places,
+            references,
+            times: AnswerTimes::default(),
+            submits: AtomicU64::new(0),
+            link,
+            context,
+            stop,
+            tasks,
+        })
+    }
+
+    /// Unbinds in order: what is in flight is waited for.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+    }
+
+    /// What it was started with.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// How it is doing.
+    pub fn status(&self) -> CarrierStatus {
+        let handles: Vec<Handle> = self.places.iter().filter_map(|place| place.bound()).collect();
+        let sessions = self.places.len();
+        let trouble = self.places.iter().find_map(|place| place.trouble(self.context.monotonic()));
+        let words = match trouble {
+            Some((reason, left)) if left > Duration::ZERO => {
+                format!("{} of {sessions} sessions: {reason}, next try in {} s", handles.len(), left.as_secs() + 1)
+            }
+            Some((reason, _)) => format!("{} of {sessions} sessions: {reason}", handles.len()),
+            None => format!("{} of {sessions} sessions", handles.len()),
+        };
+        let sending = || handles.iter().filter(|handle| handle.mode().transmits());
+        CarrierStatus {
+            name: self.settings.name.clone(),
+            address: self.settings.address.clone(),
+            tls: self.settings.tls,
+            simulated: self.settings.simulated,
+            sessions,
+            sessions_bound: handles.len(),
+            window: self.window(),
+            window_used: sending().map(Handle::in_flight).sum(),
+            submits: self.submits.load(Ordering::Relaxed),
+            p50: self.times.percentile(50),
+            p99: self.times.percentile(99),
+            words,
+        }
+    }
+
+    /// The bound session with the most room.
+    fn roomiest(&self) -> Option<Handle> {
+        self.places
+            .iter()
+            .filter_map(|place| place.bound())
+            .filter(|handle| handle.mode().transmits())
+            .min_by_key(Handle::in_flight)
+    }
+}
+
+#[async_trait]
+impl Carrier for SmppCarrier {
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    fn is_simulated(&self) -> bool {
+        self.settings.simulated
+    }
+
+    fn window(&self) -> usize {
+        self.settings.window as usize * self.settings.sessions.max(1) as usize
+    }
+
+    fn rate(&self) -> Option<NonZeroU32> {
+        self.settings.rate
+    }
+
+    fn on_unknown_outcome(&self) -> OnUnknownOutcome {
+        self.settings.on_unknown_outcome
+    }
+
+    fn link(&self) -> watch::Receiver<LinkState> {
+        self.link.clone()
+    }
+
+    async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
+        let Some(handle) = self.roomiest() else {
+            return Err(SubmitError::NotSent { reason: "no session is bound".into() });
+        };
+        self.submits.fetch_add(1, Ordering::Relaxed);
+        let pdu = submit_sm(&submission, self.context.now());
+        let response = match handle.request(pdu).await {
+            Ok(response) => response,
+            Err(NoAnswer::NotSent(why)) => return Err(SubmitError::NotSent { reason: why.to_string() }),
+            Err(NoAnswer::Unknown(why)) => return Err(SubmitError::Unknown { reason: why.to_string() }),
+        };
+        self.times.note(response.after);
+        if response.status.is_throttling() {
+            return Err(SubmitError::Throttled);
+        }
+        if !response.status.is_ok() {
+            let permanent = is_permanent(response.status);
+            return Err(SubmitError::Rejected { status: response.status.to_string(), permanent });
+        }
+        match response.pdu {
+            Pdu::SubmitSmResp(answer) => {
+                Ok(Submitted { carrier_ref: self.references.of_answer(&answer.message_id.to_str()) })
+            }
+            _ => Err(SubmitError::Unknown { reason: "the answer was of another kind".into() }),
+        }
+    }
+}
+
+/// A session before it knows its certificate authority: that may be a file, which is read off the runtime's threads, again and
+/// again until it is there.
+struct Starting {
+    settings: Settings,
+    password: SecretString,
+    mode: BindMode,
+    name: Arc<str>,
+    references: Arc<References>,
+    deliveries: Arc<dyn Deliveries>,
+    place: Arc<Place>,
+    context: Context,
+    moved: watch::Sender<u64>,
+}
+
+impl Starting {
+    async fn run(self, stop: CancellationToken) {
+        let target = loop {
+            match target(&self.settings).await {
+                Ok(target) => break target,
+                Err(reason) => {
+                    tracing::warn!(carrier = &*self.name, reason, "carrier cannot be connected");
+                    tokio::select! {
+                        () = tokio::time::sleep(Duration::from_secs(10)) => {}
+                        () = stop.cancelled() => return,
+                    }
+                }
+            }
+        };
+        let bind = Bind {
+            system_id: Text::from(self.settings.system_id.as_str()),
+            password: Password::new(self.password.expose_secret()),
+            system_type: Text::from(self.settings.system_type.as_str()),
+            interface_version: 0x34,
+            addr_ton: Ton::UNKNOWN,
+            addr_npi: Npi::UNKNOWN,
+            address_range: Text::EMPTY,
+            tlvs: smpp::Tlvs::EMPTY,
+        };
+        let limits = Limits { window: self.settings.window as usize, ..Limits::default() };
+        let session = Session {
+            carrier: self.name,
+            target,
+            mode: self.mode,
+            bind,
+            limits,
+            references: self.references,
+            deliveries: self.deliveries,
+            place: self.place,
+            context: self.context,
+            moved: self.moved,
+        };
+        session.run(stop).await;
+    }
+}
+
+async fn target(settings: &Settings) -> Result<Target, String> {
+    if !settings.tls {
+        return Ok(Target { address: settings.address.clone(), tls: None });
+    }
+    let roots = match settings.tls_ca.trim() {
+        "" => Roots::System,
+        pem if pem.starts_with("-----BEGIN") => Roots::Pem(pem.to_owned()),
+        path => {
+            let read = tokio::fs::read_to_string(path).await;
+            Roots::Pem(read.map_err(|error| format!("tls_ca cannot be read: {error}"))?)
+        }
+    };
+    let config = crypto::tls::client_config(&roots, &[]).map_err(|error| format!("tls_ca is not usable: {error}"))?;
+    let server_name = ServerName::try_from(settings.server_name().to_owned())
+        .map_err(|_| "the carrier's name cannot stand in a certificate".to_owned())?;
+    Ok(Target { address: settings.address.clone(), tls: Some(Tls { server_name, config }) })
+}
