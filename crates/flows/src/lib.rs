@@ -1,23 +1,42 @@
 //! Flows: what a workspace wants done with the events of its signals, as stored, versioned steps, and the interpreter
 //! that runs them durably.
 //!
-//! The verbs are on `Flows` (signatures, while the bodies are being written):
-//!
 //! ```text
-//! Flows::new(db: Db, vault: Vault, sandbox: Sandbox, alerts: Alerts) -> Flows            // cheap to clone
-//! flows.prepare(starts: Vec<Start>) -> Vec<Result<Prepared, Error>>                      // async, outside any transaction
-//! flows.begin(tx, &Prepared) -> Result<RunId, Error>                                     // in the caller's transaction
-//! flows.work(worker: store::Worker) -> store::Worker                                     // registers the job "flows.run"
-//! flows.list(&Permit<cap::FlowsRead>) -> Result<Vec<FlowRow>, Error>                     // async
-//! flows.runs(&Permit<cap::RunsRead>, RunFilter, PageRequest) -> Result<Page<Run>, Error> // async
-//! flows.run(&Permit<cap::RunsRead>, RunId) -> Result<Option<RunDetail>, Error>           // async
-//! flows.event(&Permit<cap::SignalPayloadRead>, RunId) -> Result<Option<Event>, Error>    // async
-//! flows::kinds() -> Vec<Box<dyn resources::Kind>>                                        // the kind "flows"
-//! flows::MIGRATIONS
+//! signals ── Start{flow, event} ─► prepare (sandbox, no transaction) ─► begin (in the caller's transaction)
+//!                                                                          │ first effect + records + cursor
+//!                                          job flows.run ◄── steps to go ──┘
 //! ```
+//!
+//! The verbs are on [`Flows`]: [`Flows::prepare`] and [`Flows::begin`] start runs, [`Flows::work`] registers what carries them on,
+//! [`Flows::list`], [`Flows::runs`], [`Flows::run`] and [`Flows::event`] read. [`kinds`] holds the kind `flows`; a flow's document
+//! and its mistakes are in [`document`].
+//!
+//! A run keeps the version it began with. Each of its transactions does one effect at most, checks the one before, and
+//! writes effect, records and cursor together: killed at any point it goes on, and no alert is opened twice.
 //!
 //! This room opens no socket, knows no payload (that is `signals`) and pages nobody (that is `alerts`).
 
+mod check;
+pub mod document;
+mod error;
+mod flows;
+mod interpreter;
+mod kind;
+mod memory;
+mod pages;
+mod rows;
+mod segment;
 mod types;
 
+pub use error::Error;
+pub use flows::{Flows, Prepared};
+pub use kind::{FlowsKind, kinds};
+pub use pages::Pages;
+pub use segment::TOPIC;
 pub use types::{Event, FlowRow, Run, RunDetail, RunFilter, RunState, Start, Status, StepRecord, StepState};
+
+/// The tables of this room.
+pub const MIGRATIONS: store::Migrations = store::Migrations {
+    room: "flows",
+    steps: &[store::Migration { version: 1, name: "flows", sql: include_str!("../migrations/001_flows.sql") }],
+};

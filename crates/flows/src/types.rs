@@ -99,6 +99,15 @@ impl RunState {
             Self::Failed => "failed",
         }
     }
+
+    pub(crate) fn read(word: &str) -> Self {
+        match word {
+            "done" => Self::Done,
+            "degraded" => Self::Degraded,
+            "failed" => Self::Failed,
+            _ => Self::Running,
+        }
+    }
 }
 
 /// How one step ended.
@@ -120,6 +129,14 @@ impl StepState {
             Self::Done => "done",
             Self::Replaced => "replaced",
             Self::Failed => "failed",
+        }
+    }
+
+    pub(crate) fn read(word: &str) -> Self {
+        match word {
+            "done" => Self::Done,
+            "replaced" => Self::Replaced,
+            _ => Self::Failed,
         }
     }
 }

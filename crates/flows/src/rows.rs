@@ -1,0 +1,238 @@
+//! The SQL of this room.
+
+use base::{FlowId, Page, PageRequest, RunId, Timestamp, WorkspaceId};
+use store::{Row, Tx, Value, params};
+
+use crate::document::{Definition, Document, read};
+use crate::error::Error;
+use crate::types::{FlowRow, Run, RunFilter, RunState, StepRecord, StepState};
+
+/// The newest version of a flow that is not removed.
+pub(crate) fn newest(tx: &mut Tx<'_>, workspace: WorkspaceId, flow: FlowId) -> Result<Option<i64>, Error> {
+    Ok(tx.query_opt(
+        "SELECT version FROM flows WHERE id = $1 AND workspace = $2 AND removed = FALSE",
+        &params![flow, workspace],
+        |row| row.get("version"),
+    )?)
+}
+
+/// One version of a flow, read back into types.
+pub(crate) fn document(tx: &mut Tx<'_>, flow: FlowId, version: i64) -> Result<Document, Error> {
+    let text: String = tx
+        .query_opt(
+            "SELECT document FROM flow_versions WHERE flow = $1 AND version = $2",
+            &params![flow, version],
+            |row| row.get("document"),
+        )?
+        .ok_or(Error::NoFlow)?;
+    let definition: Definition = serde_json::from_str(&text).map_err(|_| Error::Corrupt("flow"))?;
+    read(&definition).map_err(|_| Error::Corrupt("flow"))
+}
+
+/// Every flow of a workspace that is not removed, by name.
+pub(crate) fn flows(tx: &mut Tx<'_>, workspace: WorkspaceId) -> Result<Vec<FlowRow>, Error> {
+    let sql = "SELECT id, name, description, version, steps, changed FROM flows
+        WHERE workspace = $1 AND removed = FALSE ORDER BY name, id";
+    Ok(tx.query(sql, &params![workspace], |row| {
+        Ok(FlowRow {
+            id: row.get("id")?,
+            name: row.get("name")?,
+            description: row.get("description")?,
+            version: row.get("version")?,
+            steps: usize::try_from(row.get::<i64>("steps")?).unwrap_or_default(),
+            changed: row.get("changed")?,
+        })
+    })?)
+}
+
+const RUN: &str =
+    "SELECT r.id, r.workspace, r.flow, f.name AS flow_name, r.version, r.integration, r.signal, r.ordinal,
+    r.state, r.reason, r.alert, r.started, r.finished FROM runs r JOIN flows f ON f.id = r.flow";
+
+fn run_of(row: &Row<'_>) -> Result<Run, store::Error> {
+    Ok(Run {
+        id: row.get("id")?,
+        workspace: row.get("workspace")?,
+        flow: row.get("flow")?,
+        flow_name: row.get("flow_name")?,
+        version: row.get("version")?,
+        integration: row.get("integration")?,
+        signal: row.get("signal")?,
+        ordinal: u32::try_from(row.get::<i64>("ordinal")?).unwrap_or_default(),
+        state: RunState::read(&row.get::<String>("state")?),
+        reason: row.get("reason")?,
+        alert: row.get("alert")?,
+        started: row.get("started")?,
+        finished: row.get("finished")?,
+    })
+}
+
+/// A page of runs, newest first: ids of one clock sort by time.
+pub(crate) fn runs(
+    tx: &mut Tx<'_>,
+    workspace: WorkspaceId,
+    filter: &RunFilter,
+    page: &PageRequest,
+) -> Result<Page<Run>, Error> {
+    let mut sql = format!("{RUN} WHERE r.workspace = $1");
+    let mut values: Vec<Value<'_>> = vec![workspace.into()];
+    let mut also = |condition: &str, value: Value<'static>| {
+        values.push(value);
+        sql.push_str(&format!(" AND {condition} ${}", values.len()));
+    };
+    if let Some(flow) = filter.flow {
+        also("r.flow =", flow.into());
+    }
+    if let Some(signal) = filter.signal {
+        also("r.signal =", signal.into());
+    }
+    if let Some(integration) = filter.integration {
+        also("r.integration =", integration.into());
+    }
+    if let Some(state) = filter.state {
+        also("r.state =", state.as_str().into());
+    }
+    if let Some(after) = &page.after {
+        also("r.id <", after.0.clone().into());
+    }
+    // Runs of one signal in the order of its events.
+    let order = if filter.signal.is_some() { "r.ordinal, r.id" } else { "r.id DESC" };
+    sql.push_str(&format!(" ORDER BY {order} LIMIT {}", page.limit() + 1));
+    let rows = tx.query(&sql, &values, run_of)?;
+    Ok(Page::from_overread(rows, page, |run| run.id.to_string()))
+}
+
+/// One run.
+pub(crate) fn run(tx: &mut Tx<'_>, workspace: WorkspaceId, id: RunId) -> Result<Option<Run>, Error> {
+    Ok(tx.query_opt(&format!("{RUN} WHERE r.workspace = $1 AND r.id = $2"), &params![workspace, id], run_of)?)
+}
+
+/// A step as stored, its record still sealed.
+pub(crate) fn steps(tx: &mut Tx<'_>, workspace: WorkspaceId, id: RunId) -> Result<Vec<(StepRecord, String)>, Error> {
+    let sql = "SELECT number, step, kind, state, record, next, at FROM run_steps
+        WHERE run = $1 AND workspace = $2 ORDER BY number";
+    Ok(tx.query(sql, &params![id, workspace], |row| {
+        let record = StepRecord {
+            number: u32::try_from(row.get::<i64>("number")?).unwrap_or_default(),
+            step: row.get("step")?,
+            kind: row.get("kind")?,
+            state: StepState::read(&row.get::<String>("state")?),
+            record: Vec::new(),
+            next: row.get("next")?,
+            at: row.get("at")?,
+        };
+        Ok((record, row.get("record")?))
+    })?)
+}
+
+/// What is needed to carry a run on.
+pub(crate) struct Waiting {
+    pub run: RunId,
+    pub workspace: WorkspaceId,
+    pub flow: FlowId,
+    pub version: i64,
+    pub integration: Option<base::IntegrationId>,
+    pub signal: Option<base::SignalId>,
+    pub segment: i64,
+    pub steps: i64,
+    pub step: Option<String>,
+    pub data: String,
+}
+
+/// A run that has steps to go; `None` when it is over or gone.
+pub(crate) fn waiting(tx: &mut Tx<'_>, workspace: WorkspaceId, id: RunId) -> Result<Option<Waiting>, Error> {
+    let sql = "SELECT flow, version, integration, signal, segment, steps, step, data FROM runs
+        WHERE id = $1 AND workspace = $2 AND state = 'running'";
+    Ok(tx.query_opt(sql, &params![id, workspace], |row| {
+        Ok(Waiting {
+            run: id,
+            workspace,
+            flow: row.get("flow")?,
+            version: row.get("version")?,
+            integration: row.get("integration")?,
+            signal: row.get("signal")?,
+            segment: row.get("segment")?,
+            steps: row.get("steps")?,
+            step: row.get("step")?,
+            data: row.get("data")?,
+        })
+    })?)
+}
+
+/// A run's sealed data and when it started.
+pub(crate) fn data(tx: &mut Tx<'_>, workspace: WorkspaceId, id: RunId) -> Result<Option<String>, Error> {
+    Ok(tx.query_opt("SELECT data FROM runs WHERE id = $1 AND workspace = $2", &params![id, workspace], |row| {
+        row.get("data")
+    })?)
+}
+
+/// Where a run stands after a segment.
+pub(crate) struct Standing<'a> {
+    pub state: RunState,
+    pub step: Option<String>,
+    pub steps: i64,
+    pub reason: Option<String>,
+    pub alert: Option<String>,
+    pub data: &'a str,
+    pub at: Timestamp,
+}
+
+impl Standing<'_> {
+    fn finished(&self) -> Option<Timestamp> {
+        (self.state != RunState::Running).then_some(self.at)
+    }
+}
+
+/// Writes a new run with its first segment.
+pub(crate) fn insert(
+    tx: &mut Tx<'_>,
+    run: RunId,
+    start: &crate::types::Start,
+    version: i64,
+    standing: &Standing<'_>,
+) -> Result<(), Error> {
+    tx.execute(
+        "INSERT INTO runs (id, workspace, flow, version, integration, signal, ordinal, state, segment, step, steps,
+             reason, alert, data, started, finished)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11, $12, $13, $14, $15)",
+        &params![
+            run,
+            start.workspace,
+            start.flow,
+            version,
+            start.integration,
+            start.signal,
+            start.ordinal,
+            standing.state.as_str(),
+            standing.step.clone(),
+            standing.steps,
+            standing.reason.clone(),
+            standing.alert.clone(),
+            standing.data,
+            standing.at,
+            standing.finished()
+        ],
+    )?;
+    Ok(())
+}
+
+/// Writes a further segment, unless somebody else did.
+pub(crate) fn carry_on(tx: &mut Tx<'_>, waiting: &Waiting, standing: &Standing<'_>) -> Result<(), Error> {
+    let changed = tx.execute(
+        "UPDATE runs SET state = $3, segment = segment + 1, step = $4, steps = $5, reason = $6,
+             alert = COALESCE($7, alert), data = $8, finished = $9
+         WHERE id = $1 AND segment = $2 AND state = 'running'",
+        &params![
+            waiting.run,
+            waiting.segment,
+            standing.state.as_str(),
+            standing.step.clone(),
+            standing.steps,
+            standing.reason.clone(),
+            standing.alert.clone(),
+            standing.data,
+            standing.finished()
+        ],
+    )?;
+    if changed == 1 { Ok(()) } else { Err(Error::Overtaken) }
+}

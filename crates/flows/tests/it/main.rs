@@ -1,0 +1,5 @@
+//! Flows from their YAML to their effects, on both databases.
+
+mod crash;
+mod running;
+mod world;
