@@ -152,7 +152,7 @@ mod tests {
     fn each_rule_names_its_field() {
         let mut wrong = group(&[("ada@example.com", 0), ("ADA@example.com", DELAY_MAX + 1)]);
         wrong.repeat = Repeat { times: 101, interval_seconds: 5 };
-        wrong.fallback = Some("Database".into());
+        wrong.fallback = Some("a\nb".into());
         wrong.name = "a\nb".into();
         let fields: Vec<_> = wrong.breaches().into_iter().map(|breach| breach.field).collect();
         assert_eq!(

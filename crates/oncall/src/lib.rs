@@ -10,9 +10,13 @@ mod definition;
 mod devices;
 mod error;
 mod groups;
+mod hooks;
 mod people;
 mod plan;
 mod words;
+
+#[cfg(test)]
+mod tests;
 
 pub use definition::{Breach, Definition, Member, Repeat};
 pub use devices::{Device, DeviceKind, Handset, NewDevice};

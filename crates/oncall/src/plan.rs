@@ -263,12 +263,13 @@ mod tests {
                     Step::Page { who, .. } => paged.push(who.id),
                     Step::Skip { login, reason, .. } => {
                         let person = people.iter().find(|person| person.login.eq_ignore_ascii_case(login));
-                        prop_assert!(match reason {
+                        let is_true = match reason {
                             SkipReason::UnknownUser => person.is_none(),
                             SkipReason::Disabled => person.is_some_and(|person| !person.enabled),
                             SkipReason::NoDevice => person.is_some_and(|person| person.devices.is_empty()),
                             SkipReason::Twice => person.is_some_and(|person| paged.contains(&person.who.id)),
-                        });
+                        };
+                        prop_assert!(is_true, "{:?}", reason);
                     }
                 }
             }
