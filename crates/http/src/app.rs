@@ -227,6 +227,7 @@ impl Inner {
                 let failure = Failure {
                     status: refusal.status(),
                     problem: refusal.problem().clone(),
+                    errors: refusal.all().to_vec(),
                     request: id,
                     at: self.gate.context.now(),
                     door,

@@ -1,12 +1,15 @@
-//! The session cookie: the only cookie there is (ASVS 3.3.1 to 3.3.4).
+//! The session's cookie and the known device's: all the cookies there are (ASVS 3.3.1 to 3.3.4).
 
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use base::{ExposeSecret, SecretString};
 
-/// Its name; the prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`.
+/// The session cookie's name; the prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`.
 pub const SESSION_COOKIE: &str = "__Host-sid";
+
+/// The cookie by which a browser is known: failures from strangers do not lock it out (ASVS 6.1.1).
+const DEVICE_COOKIE: &str = "__Host-device";
 
 const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 
@@ -19,6 +22,27 @@ pub fn start_session(mut response: Response, token: &SecretString) -> Response {
         response.headers_mut().append(SET_COOKIE, value);
     }
     response
+}
+
+/// Lets the browser be known for a year.
+#[must_use]
+pub fn remember_device(mut response: Response, device: &SecretString) -> Response {
+    let text = format!("{DEVICE_COOKIE}={}; {ATTRIBUTES}; Max-Age=31536000", device.expose_secret());
+    if let Ok(mut value) = HeaderValue::from_str(&text) {
+        value.set_sensitive(true);
+        response.headers_mut().append(SET_COOKIE, value);
+    }
+    response
+}
+
+/// What [`remember_device`] gave the browser.
+pub fn device(headers: &HeaderMap) -> Option<SecretString> {
+    only(headers, DEVICE_COOKIE, 512)
+}
+
+/// The session token that the browser shows, proven or not: it ends with a successful log-in.
+pub(crate) fn session_token(headers: &HeaderMap) -> Option<SecretString> {
+    only(headers, SESSION_COOKIE, 128)
 }
 
 /// Ends the browser's session and makes it forget what it had kept of us (ASVS 14.3.1).
@@ -36,15 +60,15 @@ pub fn end_session(mut response: Response) -> Response {
     response
 }
 
-/// The session token of a request. Two of them are none: a cookie that somebody planted beside ours must not win.
-pub(crate) fn session_token(headers: &HeaderMap) -> Option<SecretString> {
+/// The one cookie of that name. Two of them are none: a cookie that somebody planted beside ours must not win.
+fn only(headers: &HeaderMap, wanted: &str, longest: usize) -> Option<SecretString> {
     let mut found = None;
     for value in headers.get_all(COOKIE) {
         for pair in value.to_str().ok()?.split(';') {
             if let Some((name, token)) = pair.trim().split_once('=')
-                && name == SESSION_COOKIE
+                && name == wanted
             {
-                if found.is_some() || token.is_empty() || token.len() > 128 {
+                if found.is_some() || token.is_empty() || token.len() > longest {
                     return None;
                 }
                 found = Some(SecretString::from(token));

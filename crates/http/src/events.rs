@@ -4,6 +4,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::{Grants, Scope};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -11,12 +12,16 @@ use axum::response::{IntoResponse, Response};
 use base::{Problem, ProblemKind};
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::caller::{Caller, Credential};
 use crate::gate::Gate;
 use crate::refusal::{Answer, Refusal};
 use crate::routes::Rule;
+
+/// A right that was checked longer ago than this is checked again before anything is sent, so that an ended session
+/// or a lost right shows nothing new after a second (ASVS 7.4.1).
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What a stream is held to for as long as it is open: the same right that opened it. Got from the handler's guard.
 #[derive(Clone)]
@@ -88,9 +93,9 @@ pub fn events(watch: Watch, source: impl Stream<Item = Event> + Send + 'static) 
         return Err(Refusal::new(Problem::new(ProblemKind::Unavailable, "too-many-streams", detail)));
     };
     let limits = watch.gate.settings.limits;
-    let mut recheck = interval_at(tokio::time::Instant::now() + limits.recheck, limits.recheck);
+    let mut recheck = interval_at(Instant::now() + limits.recheck, limits.recheck);
     recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let live = Live { source: Box::pin(source), watch, recheck, _slot: slot };
+    let live = Live { source: Box::pin(source), watch, recheck, checked: Instant::now(), _slot: slot };
     let body = stream::unfold(live, Live::next).map(Ok::<_, std::convert::Infallible>);
     let mut response = Sse::new(body).keep_alive(KeepAlive::new().interval(limits.heartbeat)).into_response();
     response.extensions_mut().insert(Streaming);
@@ -105,19 +110,27 @@ struct Live {
     source: Pin<Box<dyn Stream<Item = Event> + Send>>,
     watch: Watch,
     recheck: Interval,
+    checked: Instant,
     _slot: OwnedSemaphorePermit,
 }
 
 impl Live {
     async fn next(mut self) -> Option<(Event, Self)> {
         loop {
-            tokio::select! {
+            let event = tokio::select! {
                 biased;
                 () = self.watch.gate.closing.cancelled() => return None,
-                _ = self.recheck.tick() => if !self.watch.still_holds().await {
+                _ = self.recheck.tick() => None,
+                event = self.source.next() => Some(event?),
+            };
+            if event.is_none() || self.checked.elapsed() >= FRESH {
+                if !self.watch.still_holds().await {
                     return None;
-                },
-                event = self.source.next() => return event.map(|event| (event, self)),
+                }
+                self.checked = Instant::now();
+            }
+            if let Some(event) = event {
+                return Some((event, self));
             }
         }
     }

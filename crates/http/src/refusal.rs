@@ -24,13 +24,14 @@ pub struct Refusal {
     status: StatusCode,
     cause: Option<Arc<dyn StdError + Send + Sync>>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    all: Vec<Problem>,
 }
 
 impl Refusal {
     /// A refusal with the status that belongs to the problem's kind.
     pub fn new(problem: Problem) -> Self {
         let status = status(problem.kind);
-        Self { problem: Box::new(problem), status, cause: None, headers: Vec::new() }
+        Self { problem: Box::new(problem), status, cause: None, headers: Vec::new(), all: Vec::new() }
     }
 
     /// A refusal with another status than its kind's usual one.
@@ -72,6 +73,13 @@ impl Refusal {
         self
     }
 
+    /// A refusal for several problems at once: the answer lists them all as `errors`.
+    #[must_use]
+    pub fn listing(mut self, all: Vec<Problem>) -> Self {
+        self.all = all;
+        self
+    }
+
     /// The same refusal with one more header.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -82,6 +90,10 @@ impl Refusal {
     /// What is wrong, in public words.
     pub fn problem(&self) -> &Problem {
         &self.problem
+    }
+
+    pub(crate) fn all(&self) -> &[Problem] {
+        &self.all
     }
 
     /// The status it will be answered with.
@@ -142,6 +154,8 @@ pub struct Failure {
     pub status: StatusCode,
     /// What is wrong and what to do.
     pub problem: Problem,
+    /// All that is wrong, when it is more than one thing.
+    pub errors: Vec<Problem>,
     /// The id under which the log knows the request.
     pub request: RequestId,
     /// When it failed.
@@ -183,6 +197,11 @@ impl Render for ProblemJson {
         body.insert("detail".into(), json!(problem.detail));
         if let Some(field) = &problem.field {
             body.insert("field".into(), json!(field));
+        }
+        if !failure.errors.is_empty() {
+            let errors =
+                failure.errors.iter().map(|one| json!({"code": one.code, "detail": one.detail, "field": one.field}));
+            body.insert("errors".into(), errors.collect());
         }
         body.insert("requestId".into(), json!(failure.request));
         let mut response = Response::new(Body::from(Value::Object(body).to_string()));

@@ -146,6 +146,10 @@ async fn live(guard: InWorkspace<cap::AlertsRead>) -> Answer {
     http::events(guard.watch(), events)
 }
 
+async fn quiet(guard: InWorkspace<cap::AlertsRead>) -> Answer {
+    http::events(guard.watch(), stream::pending())
+}
+
 async fn slow(_: Open) -> &'static str {
     tokio::time::sleep(Duration::from_millis(500)).await;
     "done"
@@ -169,6 +173,7 @@ pub fn routes() -> Routes {
         .get("/w/{workspace}/alerts", page)
         .post("/w/{workspace}/alerts/{alert}/acknowledge", act)
         .get("/w/{workspace}/live", live)
+        .get("/w/{workspace}/quiet", quiet)
         .get("/me", me)
         .post("/sign-out", sign_out)
         .public(Method::GET, "/sign-in", "people prove themselves here", sign_in)
