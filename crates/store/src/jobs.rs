@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::nodes::Owner;
-use crate::{Error, Row, Tx, Value, params};
+use crate::{Db, Error, Row, Tx, Value, params};
 
 /// A job is given up after this many of its handler's failures.
 pub(crate) const TRIES: u32 = 5;
@@ -406,12 +406,17 @@ impl Tx<'_> {
     pub fn discard_dead_job(&mut self, id: i64) -> Result<bool, Error> {
         Ok(self.execute("DELETE FROM dead_jobs WHERE id = $1", &params![id])? == 1)
     }
+}
 
+impl Db {
     /// How many jobs of each kind wait or are under way, for the health page.
-    pub fn job_counts(&mut self) -> Result<Vec<(String, u64)>, Error> {
-        self.query("SELECT kind, COUNT(*) AS jobs FROM jobs GROUP BY kind ORDER BY kind", &[], |row| {
-            Ok((row.get("kind")?, row.get("jobs")?))
+    pub async fn job_counts(&self) -> Result<Vec<(String, u64)>, Error> {
+        self.read(|tx| {
+            tx.query("SELECT kind, COUNT(*) AS jobs FROM jobs GROUP BY kind ORDER BY kind", &[], |row| {
+                Ok((row.get("kind")?, row.get("jobs")?))
+            })
         })
+        .await
     }
 }
 

@@ -130,10 +130,10 @@ mod tests {
     #[test]
     fn a_database_url_is_a_file_or_a_server_and_never_prints_its_password() {
         assert!(
-            matches!("sqlite:/var/lib/x.db".parse(), Ok(DatabaseUrl::Sqlite(path)) if path == PathBuf::from("/var/lib/x.db"))
+            matches!("sqlite:/var/lib/x.db".parse(), Ok(DatabaseUrl::Sqlite(path)) if path.to_str() == Some("/var/lib/x.db"))
         );
         assert!(
-            matches!("sqlite://data/x.db".parse(), Ok(DatabaseUrl::Sqlite(path)) if path == PathBuf::from("data/x.db"))
+            matches!("sqlite://data/x.db".parse(), Ok(DatabaseUrl::Sqlite(path)) if path.to_str() == Some("data/x.db"))
         );
         let url: DatabaseUrl = "postgres://ada:hunter2@db/x".parse().unwrap();
         assert_eq!(format!("{url:?}"), "postgres://…");

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use base::{Clock, Context, ManualClock, SystemClock, Timestamp};
+use base::{Clock, Context, ExposeSecret, ManualClock, SystemClock, Timestamp};
 use store::{DatabaseUrl, Db, Dialect, Migrations, Options};
 use tokio_postgres::{Client, NoTls};
 
@@ -27,12 +27,26 @@ impl Fresh {
         &self.url
     }
 
+    /// The same as text, for a process of its own.
+    pub fn text(&self) -> String {
+        match &self.url {
+            DatabaseUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
+            DatabaseUrl::Postgres(url) => url.expose_secret().to_owned(),
+        }
+    }
+
     /// Opens it under the usual node name with the machine's clock.
+    ///
+    /// # Panics
+    /// When it does not open.
     pub async fn open(&self) -> Db {
         self.open_as("main", context()).await
     }
 
     /// Opens it under a node name with a context.
+    ///
+    /// # Panics
+    /// When it does not open.
     pub async fn open_as(&self, node: &str, context: Context) -> Db {
         let options = Options::new(self.url.clone()).node(node);
         Db::open(options, context).await.expect("a fresh database opens")

@@ -1,5 +1,4 @@
 //! Transactions on both databases: what is kept, what is undone, who is told when.
-#![allow(clippy::unwrap_used, reason = "a test tells what went wrong by panicking")]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,0 +1,11 @@
+//! The store on both databases, as other rooms use it.
+#![allow(clippy::unwrap_used, reason = "a test tells what went wrong by panicking")]
+
+mod durability;
+mod events;
+mod jobs;
+mod leases;
+mod schema;
+mod tls;
+mod transactions;
+mod workers;
