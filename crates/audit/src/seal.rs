@@ -14,6 +14,9 @@ const BATCH: u32 = 500;
 /// How long an entry waits at most, when the announcement of its commit got lost.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long news are gathered, so that a flood of entries costs few commits.
+const GATHER: Duration = Duration::from_millis(250);
+
 /// The end of the chain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Head {
@@ -96,7 +99,7 @@ impl Sealer {
             };
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = news => {}
+                () = news => drop(shutdown.run_until_cancelled(tokio::time::sleep(GATHER)).await),
                 () = tokio::time::sleep(PATIENCE) => {}
             }
         }

@@ -74,7 +74,10 @@ async fn verdict(db: &Db) -> Verdict {
 
 async fn broken(db: &Db) -> (Option<i64>, Tampering) {
     match verdict(db).await {
-        Verdict::Broken(found) => (found.seq, found.what),
+        Verdict::Broken(found) => {
+            assert!(!found.to_string().contains('\n'), "one clear line: {found}");
+            (found.seq, found.what)
+        }
         intact @ Verdict::Intact { .. } => panic!("{intact:?}"),
     }
 }

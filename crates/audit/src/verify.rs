@@ -2,6 +2,7 @@
 //! first one that is not as it was.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use access::{Authority, cap};
 use base::AuditId;
@@ -57,6 +58,39 @@ pub struct Break {
     pub what: Tampering,
     /// The same in words.
     pub detail: String,
+}
+
+impl fmt::Display for Verdict {
+    /// One clear line, for `audit verify`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Intact { entries, unsealed, erased, head } => {
+                write!(f, "the audit log is intact: {entries} entries sealed, {unsealed} waiting")?;
+                if *erased > 0 {
+                    write!(f, ", personal values erased from {erased}")?;
+                }
+                head.map_or(Ok(()), |head| write!(f, "; it ends at {} with {}", head.seq, hex(&head.hash)))
+            }
+            Self::Broken(found) => write!(f, "the audit log is BROKEN: {found}"),
+        }
+    }
+}
+
+impl fmt::Display for Break {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.what {
+            Tampering::Altered => "altered",
+            Tampering::Removed => "removed",
+            Tampering::Reordered => "reordered",
+            Tampering::Added => "added",
+        };
+        match (self.seq, self.id) {
+            (Some(seq), Some(id)) => write!(f, "entry {seq} ({id}) was {what}: {}", self.detail),
+            (Some(seq), None) => write!(f, "entry {seq} was {what}: {}", self.detail),
+            (None, Some(id)) => write!(f, "the unsealed entry {id} was {what}: {}", self.detail),
+            (None, None) => write!(f, "an unsealed entry was {what}: {}", self.detail),
+        }
+    }
 }
 
 /// Verifies everything within one snapshot. For a long log prefer [`verify_all`].

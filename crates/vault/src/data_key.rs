@@ -33,6 +33,8 @@ struct Inner {
     id: i64,
     workspace: Option<WorkspaceId>,
     key: aead::Key,
+    /// The parts of the additional data that are the same for every field: `v1|<workspace>|` and `|<key id>`.
+    place: (String, String),
     /// Seals left of what was reserved in the store; below zero the vault reserves more or rotates.
     budget: AtomicI64,
 }
@@ -42,7 +44,9 @@ const VERSION: &str = "v1";
 impl DataKey {
     pub(crate) fn new(id: i64, workspace: Option<WorkspaceId>, key: &[u8; 32]) -> Result<Self, Error> {
         let key = aead::Key::new(key)?;
-        Ok(Self(Arc::new(Inner { id, workspace, key, budget: AtomicI64::new(0) })))
+        let tenant = workspace.map_or_else(|| "-".to_owned(), |workspace| workspace.to_string());
+        let place = (format!("{VERSION}|{tenant}|"), format!("|{id}"));
+        Ok(Self(Arc::new(Inner { id, workspace, key, place, budget: AtomicI64::new(0) })))
     }
 
     /// The key's id in the ring, which every value it seals names.
@@ -90,13 +94,8 @@ impl DataKey {
     /// are fixed, so no two places give the same text.
     fn place(&self, aad: &Aad<'_>) -> String {
         debug_assert!(!aad.table.contains('|') && !aad.column.contains('|'));
-        let mut out = String::with_capacity(64 + aad.table.len() + aad.column.len() + aad.row.len());
-        let _ = match self.0.workspace {
-            Some(workspace) => write!(out, "{VERSION}|{workspace}|"),
-            None => write!(out, "{VERSION}|-|"),
-        };
-        let _ = write!(out, "{}|{}|{}|{}", aad.table, aad.column, aad.row, self.0.id);
-        out
+        let (before, after) = &self.0.place;
+        [before, aad.table, "|", aad.column, "|", aad.row, after].concat()
     }
 
     pub(crate) fn has_budget(&self) -> bool {

@@ -70,11 +70,16 @@ impl Vault {
     pub async fn unlock(db: Db, keys: KeyFile) -> Result<Self, Error> {
         let wrapper = Arc::new(Wrapper::new(&keys)?);
         let opener = Arc::clone(&wrapper);
-        let tokens = db
-            .write(move |tx| ring::ensure(tx, &opener, None, TOKENS, 0).map(|found| found.key))
-            .await
-            .map_err(|error| if matches!(error, Error::Sealed) { Error::WrongKey } else { error })?;
-        Ok(Self(Arc::new(Inner { db, wrapper, tokens: HmacKey::new(&*tokens), cache: Arc::default() })))
+        // Looked for first, so that a database open for looking only can be unlocked as well.
+        let found = db.read(move |tx| ring::find(tx, &opener, None, TOKENS, 0)).await;
+        let found = if let Some(found) = found.map_err(wrong_key)? {
+            found
+        } else {
+            let maker = Arc::clone(&wrapper);
+            db.write(move |tx| ring::ensure(tx, &maker, None, TOKENS, 0)).await.map_err(wrong_key)?
+        };
+        let tokens = HmacKey::new(&*found.key);
+        Ok(Self(Arc::new(Inner { db, wrapper, tokens, cache: Arc::default() })))
     }
 
     /// The key that seals data of `workspace` (or of the organisation) for `purpose` at `at`. Makes one when
@@ -202,6 +207,11 @@ impl Vault {
             }
         }
     }
+}
+
+/// What does not open at the door is not altered: it is another database's.
+fn wrong_key(error: Error) -> Error {
+    if matches!(error, Error::Sealed) { Error::WrongKey } else { error }
 }
 
 impl std::fmt::Debug for Vault {

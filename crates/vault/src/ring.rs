@@ -83,6 +83,18 @@ impl Row {
     }
 }
 
+/// The newest key of a place, if there is one.
+pub(crate) fn find(
+    tx: &mut Tx<'_>,
+    wrapper: &Wrapper,
+    workspace: Option<WorkspaceId>,
+    purpose: &str,
+    period: i64,
+) -> Result<Option<Found>, Error> {
+    let row = newest(tx, &workspace_text(workspace), purpose, period)?;
+    row.map(|row| row.found(wrapper)).transpose()
+}
+
 /// The newest key of a place; makes the first when there is none.
 pub(crate) fn ensure(
     tx: &mut Tx<'_>,
@@ -91,10 +103,9 @@ pub(crate) fn ensure(
     purpose: &str,
     period: i64,
 ) -> Result<Found, Error> {
-    let owner = workspace_text(workspace);
-    match newest(tx, &owner, purpose, period)? {
-        Some(row) => row.found(wrapper),
-        None => make(tx, wrapper, &owner, purpose, period, 1),
+    match find(tx, wrapper, workspace, purpose, period)? {
+        Some(found) => Ok(found),
+        None => make(tx, wrapper, &workspace_text(workspace), purpose, period, 1),
     }
 }
 
