@@ -98,6 +98,8 @@ pub(crate) enum Happening {
         parts: u32,
         carrier: Option<String>,
         digits: u32,
+        /// Whether its sender can be answered.
+        answerable: bool,
     },
     /// Messaging would not take it.
     NotPaged {

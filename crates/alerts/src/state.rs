@@ -42,6 +42,8 @@ pub(crate) enum Refusal {
     NothingToUndo,
     /// There is, but it is too long ago.
     TooLateToUndo,
+    /// A newer alert with the same key lives, so this one cannot be opened again.
+    Replaced { number: i64 },
 }
 
 impl Life {

@@ -19,6 +19,8 @@ pub(crate) enum Why {
     Ended,
     /// The step was due, and the person could not be found any more.
     Gone,
+    /// The person has just passed the alert on.
+    PassedOn,
     /// Messaging or the carrier said no.
     Refused(String),
 }
@@ -30,6 +32,7 @@ impl Why {
             Self::Plan(reason) => format!("{person} was not paged: {}.", reason.words()),
             Self::Ended => format!("{person} was not paged: the alert ended before."),
             Self::Gone => format!("{person} was not paged: the phone was removed in the meantime."),
+            Self::PassedOn => format!("{person} was not paged again: {person} has just passed it on."),
             Self::Refused(why) => format!("The page did not reach {person}: {why}."),
         }
     }

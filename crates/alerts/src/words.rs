@@ -64,14 +64,17 @@ pub(crate) fn line(happening: &Happening, at: base::Timestamp) -> Line {
                 sentence(reason.words()),
                 "The next person takes this place in time, since no answer can come from here.".to_owned(),
             ]),
-        H::Paged { person, step, round, cause, due, phone, parts, carrier, digits, .. } => {
+        H::Paged { person, step, round, cause, due, phone, parts, carrier, digits, answerable, .. } => {
+            let answers = if *answerable {
+                format!("Answers start at {digits}.")
+            } else {
+                "Its sender is a name, which phones cannot answer: give the route a number.".to_owned()
+            };
             let line = Line::new(Knot::Done, format!("{} is paged by SMS.", person.name)).detail(format!(
-                "Step {step}{}, {phone}, {}{}. Answers are {digits}, {} and {}.",
+                "Step {step}{}, {phone}, {}{}. {answers}",
                 if *round > 1 { format!(" of round {round}") } else { String::new() },
                 plural(*parts, "part"),
                 carrier.as_ref().map_or_else(String::new, |carrier| format!(" over {carrier}")),
-                digits + 1,
-                digits + 2,
             ));
             line.because(cause_words(cause, *due, at))
         }
@@ -296,6 +299,7 @@ mod tests {
                     parts: 1,
                     carrier: Some("simulated".into()),
                     digits: 1,
+                    answerable: true,
                 },
                 NOW,
             )

@@ -168,3 +168,129 @@ fn check(slot: &Slot, candidate: &Candidate, way: &Way, now: Timestamp) -> Resul
         (_, Some(_)) => Err(Unbound::CodeWrong),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base::NotificationId;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::answer::parse;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_792_717_927_214_000);
+
+    fn way() -> Way {
+        Way::new("carrier-a", "+447700900199")
+    }
+
+    fn slot(label: &str, first_digit: u32, code: Option<&str>) -> Slot {
+        Slot {
+            id: Uuid::from_u128(u128::from(first_digit)),
+            workspace: Uuid::from_u128(1).into(),
+            subject: Uuid::from_u128(100 + u128::from(first_digit)),
+            label: label.into(),
+            notification: NotificationId::from(Uuid::from_u128(200 + u128::from(first_digit))),
+            first_digit,
+            code: code.map(str::to_owned),
+            ways: vec![way()],
+            paged: NOW,
+            closed: None,
+        }
+    }
+
+    /// Three pages on one phone: a critical one, one of a lower priority, and a critical one of another workspace.
+    fn three() -> Vec<Slot> {
+        let mut other = slot("A-7", 7, Some("M4P"));
+        other.workspace = Uuid::from_u128(2).into();
+        vec![slot("A-1042", 1, Some("K7Q")), slot("A-1043", 4, None), other]
+    }
+
+    fn seen(text: &str, slots: &[Slot], way: &Way, now: Timestamp) -> String {
+        let Some(candidate) = parse(text) else { return "nothing".into() };
+        match bind(&candidate, slots, way, now) {
+            Ok(Bound { slot, action }) => format!("{} {action}", slot.label),
+            Err(why) => why.as_str().to_owned(),
+        }
+    }
+
+    /// E-20: several alerts open on one phone, over all workspaces, and each text finds its own or none.
+    #[test]
+    fn e_20_each_text_finds_its_page_or_none() {
+        for (text, meaning) in [
+            ("1 K7Q", "A-1042 acknowledge"),
+            ("2k7q", "A-1042 pass on"),
+            ("3 K7Q", "A-1042 resolve"),
+            ("1", "code_missing"),
+            ("1 M4P", "code_wrong"),
+            ("1 KKK", "code_wrong"),
+            ("4", "A-1043 acknowledge"),
+            ("5", "A-1043 pass on"),
+            ("6", "A-1043 resolve"),
+            ("4 K7Q", "code_wrong"),
+            ("7 M4P", "A-7 acknowledge"),
+            ("10", "no_such_digit"),
+            ("ack", "ambiguous"),
+            ("ack K7Q", "A-1042 acknowledge"),
+            ("pass on M4P", "A-7 pass on"),
+            ("ack C33", "code_wrong"),
+            ("ack 4", "A-1043 acknowledge"),
+            ("resolve a-1043", "A-1043 resolve"),
+            ("ack A-1042", "code_missing"),
+            ("ack A-1042 K7Q", "A-1042 acknowledge"),
+            ("ack A-9", "no_such_label"),
+            ("undo K7Q", "A-1042 undo"),
+            ("undo 4", "A-1043 undo"),
+        ] {
+            assert_eq!(seen(text, &three(), &way(), NOW), meaning, "{text}");
+        }
+    }
+
+    /// E-20: a reply counts only over the carrier and to the sender that carried the page.
+    #[test]
+    fn e_20_another_carrier_or_sender_binds_nothing() {
+        for other in [Way::new("carrier-b", "447700900199"), Way::new("carrier-a", "447700900198")] {
+            for text in ["1 K7Q", "1 KKK", "4", "ack K7Q", "undo 4"] {
+                assert_eq!(seen(text, &three(), &other, NOW), "other_way", "{text}");
+            }
+        }
+        let resent = Slot { ways: vec![way(), Way::new("carrier-b", "447700900199")], ..slot("A-1", 1, None) };
+        assert_eq!(seen("1", &[resent], &Way::new("carrier-b", "+447700900199"), NOW), "A-1 acknowledge");
+    }
+
+    /// E-20: an old page is not answered any more, and a closed one binds only to be told that it is late.
+    #[test]
+    fn e_20_old_and_closed_pages() {
+        let later = |hours| NOW.plus(Duration::from_hours(hours));
+        assert_eq!(seen("4", &three(), &way(), later(36)), "A-1043 acknowledge");
+        assert_eq!(seen("4", &three(), &way(), later(37)), "too_old");
+        assert_eq!(seen("ack K7Q", &three(), &way(), later(37)), "nothing_open");
+        let closed = [Slot { closed: Some(NOW), ..slot("A-1", 1, None) }, slot("A-2", 4, None)];
+        assert_eq!(seen("1", &closed, &way(), NOW), "A-1 acknowledge", "bound, so that the alert can say it is over");
+        assert_eq!(seen("ack", &closed, &way(), NOW), "A-2 acknowledge", "words alone mean the page that waits");
+        assert_eq!(seen("undo", &closed[..1], &way(), NOW), "A-1 undo", "resolving closed it");
+        assert_eq!(seen("ack", &closed[..1], &way(), NOW), "nothing_open");
+        assert_eq!(seen("1", &[], &way(), NOW), "nothing_open");
+    }
+
+    #[test]
+    fn the_same_label_in_two_workspaces_is_ambiguous() {
+        let mut other = slot("A-1", 4, None);
+        other.workspace = Uuid::from_u128(2).into();
+        assert_eq!(seen("ack A-1", &[slot("A-1", 1, None), other], &way(), NOW), "ambiguous");
+    }
+
+    proptest::proptest! {
+        /// E-20: whatever a stranger types, a critical page is never answered without its own code over its own way.
+        #[test]
+        fn e_20_no_text_without_the_code_answers_a_critical_page(text in "\\PC{0,20}", digits in "[0-9]{1,2} ?[A-Za-z0-9]{0,3}", over in 0_u8..2) {
+            for text in [text, digits] {
+                let way = if over == 0 { way() } else { Way::new("carrier-b", "447700900199") };
+                let slots = three();
+                if let Some(candidate) = parse(&text) && let Ok(bound) = bind(&candidate, &slots, &way, NOW) {
+                    proptest::prop_assert!(over == 0);
+                    proptest::prop_assert_eq!(bound.slot.code.clone(), candidate.code);
+                }
+            }
+        }
+    }
+}
