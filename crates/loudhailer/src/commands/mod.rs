@@ -1,0 +1,13 @@
+//! One function a command: read the arguments, call a room or a server, print.
+
+mod machine;
+mod remote;
+mod resource;
+mod secrets;
+mod simulate;
+
+pub use machine::{audit_verify, check, migrate, setup_link};
+pub use remote::{send, signal};
+pub use resource::{apply, export, history, restore_version};
+pub use secrets::FromHere;
+pub use simulate::simulator;

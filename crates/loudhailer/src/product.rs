@@ -1,0 +1,142 @@
+//! The rooms put together: opened once, then run until shutdown. The one place that knows them all.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use base::{Context, SystemClock};
+use carriers::Carriers;
+use flows::Flows;
+use identity::Identity;
+use messaging::Messaging;
+use oncall::OnCall;
+use resources::{Kind, Registry, Resources};
+use sandbox::{Sandbox, WorkerCommand};
+use signals::Signals;
+use store::{Db, Migrations, Options, Worker};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use vault::{KeyFile, Vault};
+
+use crate::error::Result;
+
+/// Tables, ground floor first.
+pub const MIGRATIONS: &[Migrations] = &[
+    vault::MIGRATIONS,
+    access::MIGRATIONS,
+    audit::MIGRATIONS,
+    resources::MIGRATIONS,
+    identity::MIGRATIONS,
+    messaging::MIGRATIONS,
+    carriers::MIGRATIONS,
+    oncall::MIGRATIONS,
+    channels::MIGRATIONS,
+    alerts::MIGRATIONS,
+    flows::MIGRATIONS,
+    signals::MIGRATIONS,
+];
+
+/// Every room, ready to work.
+#[derive(Clone)]
+pub struct Product {
+    pub db: Db,
+    pub vault: Vault,
+    pub resources: Resources,
+    pub identity: Identity,
+    pub oncall: OnCall,
+    pub messaging: Messaging,
+    pub carriers: Carriers,
+    pub alerts: alerts::Alerts,
+    pub sandbox: Sandbox,
+    pub flows: Flows,
+    pub signals: Signals,
+    pub refusals: audit::Refusals,
+    writer: Arc<std::sync::Mutex<Option<audit::RefusalWriter>>>,
+}
+
+/// The machine's clock and the operating system's randomness.
+pub fn context() -> Context {
+    Context::new(Arc::new(SystemClock), Arc::new(crypto::OsChance))
+}
+
+/// Opens the database alone, with its tables up to date.
+pub async fn database(options: Options, context: Context) -> Result<Db> {
+    let db = Db::open(options, context).await?;
+    db.migrate(MIGRATIONS).await?;
+    Ok(db)
+}
+
+impl Product {
+    /// Opens database and vault and builds every room over them. Nothing runs yet.
+    pub async fn open(options: Options, keys: &Path) -> Result<Self> {
+        let keys = KeyFile::load(keys)?;
+        let db = database(options, context()).await?;
+        let vault = Vault::unlock(db.clone(), keys).await?;
+        let oncall = OnCall::new(vault.clone());
+        let resources = Resources::new(db.clone(), Registry::new(kinds(&vault, &oncall))?, vault.clone());
+        let identity = Identity::new(db.clone(), vault.clone(), resources.clone(), identity::Options::default())?;
+        let messaging = Messaging::new(db.clone(), vault.clone());
+        let carriers = Carriers::new(db.clone(), vault.clone(), messaging.clone());
+        let sms = channels::Sms::new(messaging.clone(), vault.clone());
+        let alerts = alerts::Alerts::new(
+            db.clone(),
+            vault.clone(),
+            oncall.clone(),
+            sms,
+            messaging.clone(),
+            alerts::Settings::default(),
+        );
+        let sandbox = Sandbox::new(WorkerCommand::own_binary()?);
+        let flows = Flows::new(db.clone(), vault.clone(), sandbox.clone(), alerts.clone());
+        let signals = Signals::new(db.clone(), vault.clone(), identity.clone(), flows.clone(), sandbox.clone());
+        let (refusals, writer) = audit::Refusals::new(db.clone());
+        db.write(|tx| -> std::result::Result<(), access::Error> {
+            access::ensure_organisation(tx, "Loudhailer")?;
+            Ok(())
+        })
+        .await?;
+        let writer = Arc::new(std::sync::Mutex::new(Some(writer)));
+        Ok(Self {
+            db, vault, resources, identity, oncall, messaging, carriers, alerts, sandbox, flows, signals, refusals, writer,
+        })
+    }
+
+    /// Starts everything that works by itself. Ends after `stop`, when the tracker is waited for.
+    pub async fn run(&self, tasks: &TaskTracker, stop: &CancellationToken) -> Result<()> {
+        let worker = Worker::new(self.db.clone());
+        let worker = self.signals.work(worker);
+        let worker = self.flows.work(worker);
+        let worker = self.alerts.work(worker);
+        self.messaging.start(stop.clone()).await?;
+        let carriers = self.carriers.clone();
+        let stopping = stop.clone();
+        tasks.spawn(async move { carriers.run(stopping).await });
+        tasks.spawn(audit::Sealer::new(self.db.clone()).run(stop.clone()));
+        if let Some(writer) = self.writer.lock().ok().and_then(|mut writer| writer.take()) {
+            tasks.spawn(writer.run(stop.clone()));
+        }
+        let running = worker.spawn(stop.clone());
+        tasks.spawn(async move { drop(running.await) });
+        let (identity, stopping) = (self.identity.clone(), stop.clone());
+        tasks.spawn(async move {
+            while tokio::time::timeout(std::time::Duration::from_mins(10), stopping.cancelled()).await.is_err() {
+                if let Err(error) = identity.sweep().await {
+                    tracing::warn!(%error, "what ran out could not be removed");
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+fn kinds(vault: &Vault, oncall: &OnCall) -> Vec<Box<dyn Kind>> {
+    let mut kinds: Vec<Box<dyn Kind>> = vec![
+        resources::typed(identity::UsersKind::new(Arc::new(oncall.clone()))),
+        resources::typed(identity::ApiKeysKind),
+        resources::typed(carriers::CarriersKind::new(vault.clone())),
+        resources::typed(messaging::RoutesKind),
+        resources::typed(oncall::GroupsKind),
+    ];
+    kinds.extend(flows::kinds());
+    kinds.extend(signals::kinds());
+    kinds
+}
