@@ -304,6 +304,28 @@ testdb::both_databases! {
         assert!(matches!(refused, Err(Error::Denied(_))), "not with a right in one workspace");
     }
 
+    async fn writers_side_by_side_leave_no_gap_while_the_sealer_runs(db: Db) {
+        let shutdown = CancellationToken::new();
+        let sealer = tokio::spawn(Sealer::new(db.clone()).run(shutdown.clone()));
+        let writers: Vec<_> = (0..8)
+            .map(|_| {
+                let db = db.clone();
+                tokio::spawn(async move {
+                    for _ in 0..10 {
+                        fill(&db, 2).await;
+                    }
+                })
+            })
+            .collect();
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        shutdown.cancel();
+        sealer.await.unwrap();
+        let found = verdict(&db).await;
+        assert!(matches!(found, Verdict::Intact { entries: 160, unsealed: 0, .. }), "{found:?}");
+    }
+
     async fn two_sealers_never_fork_the_chain(db: Db) {
         fill(&db, 1_200).await;
         let run = || {

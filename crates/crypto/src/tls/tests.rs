@@ -178,6 +178,14 @@ fn names_that_are_no_names_are_refused_with_a_remedy() {
 }
 
 #[test]
+fn the_machines_authorities_are_found_or_the_remedy_is_named() {
+    match client_config(&Roots::System, &[]) {
+        Ok(config) => assert_eq!(config.alpn_protocols, Vec::<Vec<u8>>::new()),
+        Err(error) => assert!(error.to_string().contains("ca-certificates"), "{error}"),
+    }
+}
+
+#[test]
 fn no_key_shows_in_debug() {
     let issued = issue(&["localhost"]);
     assert_eq!(format!("{issued:?}"), "SelfSigned(…)");
