@@ -38,9 +38,27 @@ pub enum Error {
     /// A cursor that we did not make.
     #[error("the cursor is not one of ours")]
     Cursor,
+    /// What a carrier brought could not be stored; it should bring it again.
+    #[error("it could not be stored")]
+    Unwritten,
+    /// A message is not in a state for that.
+    #[error("the message is {0}, so there is nothing to decide")]
+    NothingToDecide(crate::State),
     /// We are stopping.
     #[error("messaging is shutting down")]
     Stopped,
+    /// The database failed.
+    #[error("the database failed")]
+    Store(#[from] store::Error),
+    /// Keys failed.
+    #[error("the key ring failed")]
+    Vault(#[from] vault::Error),
+    /// The audit log failed, and without it nothing is changed.
+    #[error("the audit log failed")]
+    Audit(#[from] audit::Error),
+    /// A workspace cannot be read.
+    #[error("the workspace could not be read")]
+    Access(#[from] access::Error),
     /// A stored row cannot be read.
     #[error("a stored message cannot be read: {0}")]
     Corrupt(&'static str),
@@ -72,8 +90,15 @@ impl Explain for Error {
             Self::Cursor => {
                 Problem::new(Invalid, "cursor-invalid", "The cursor is not one of ours; start from the first page.").at("cursor")
             }
+            Self::Unwritten => Problem::new(Unavailable, "not-stored", "It could not be stored; send it again in a moment.")
+                .retry_after(Duration::from_secs(2)),
+            Self::NothingToDecide(_) => Problem::new(ProblemKind::Conflict, "nothing-to-decide", text),
             Self::Stopped => Problem::new(Unavailable, "stopping", "This server is shutting down; try again in a moment.")
                 .retry_after(Duration::from_secs(5)),
+            Self::Store(cause) => cause.problem(),
+            Self::Vault(cause) => cause.problem(),
+            Self::Audit(cause) => cause.problem(),
+            Self::Access(cause) => cause.problem(),
             Self::Corrupt(_) => Problem { kind: Internal, ..Problem::internal() },
         }
     }

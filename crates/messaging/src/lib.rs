@@ -1,27 +1,76 @@
 //! The life of a message: accepted (on disk before anyone is answered), routed, claimed, handed to a carrier,
 //! receipted; and messages that come in from handsets.
 //!
-//! [`Messaging`](crate) is the handle. Carriers implement [`Carrier`] and hand in what their peer brings through
-//! [`Deliveries`]. Changes of messages with an [`Origin`] are published as [`CHANGED`], inbound messages as
-//! [`INBOUND`]. This room does not know SMPP, HTTP or who listens.
+//! [`Messaging`] is the handle. Carriers implement [`Carrier`], are attached with [`Messaging::attach`], and hand in
+//! what their peer brings through [`Deliveries`]. Changes of messages with an [`Origin`] are published as [`CHANGED`],
+//! inbound messages as [`INBOUND`]. This room does not know SMPP, HTTP or who listens.
+//!
+//! # The way of a message
+//! `intake` checks, routes, seals and stores it, in a commit shared with whatever else queued meanwhile; what its
+//! carrier has room for is claimed in that insert and goes to the `dispatch` task of the carrier's `lane`. The rest
+//! waits in the table until `claim` fetches it in batches, so memory stays flat. `conclude` decides what each answer
+//! or silence of the carrier means, and `settle` alone writes it, together with the receipts. `reroute` leads what waits
+//! for a carrier that is down to another one, and `recover` decides about what a process that is gone had claimed.
+//!
+//! # What a transition may be
+//! [`State::after`] is the table; everything that writes a state goes through it.
 
 mod carrier;
+mod claim;
+mod conclude;
+mod decide_unknown;
+mod dispatch;
+mod engine;
 mod error;
+mod history;
+mod inbound;
+mod intake;
+mod job;
+mod lane;
+mod messaging;
 mod model;
+mod numbers;
+mod outstanding;
+mod owners;
+mod pace;
+mod probe;
+mod reads;
+mod rebuild;
+mod recover;
+mod reroute;
+mod routes;
+mod settle;
+mod settle_store;
 mod state;
+
+#[cfg(test)]
+mod tests;
 
 pub use carrier::{
     Carrier, Deliveries, Inbound, LinkState, OnUnknownOutcome, Receipt, Submission, SubmitError, Submitted,
 };
 pub use error::Error;
+pub use lane::LaneStatus;
+pub use messaging::Messaging;
 pub use model::{
     Accepted, Changed, Content, Details, Filter, InboundArrived, InboundMessage, InboundSummary, Minute, New, Note,
     Origin, OriginRef, PartDetails, ReceiptDetails, Step, Summary,
 };
+pub use routes::{CostBody, RouteBody, RoutesKind};
 pub use routing::{Class, Sender};
-pub use state::{Event, Refusal, State, aggregate};
+pub use state::{Event, Refusal, State, UnknownState, aggregate};
 
 /// The event that a message with an origin changed its state; its body is [`Changed`].
 pub const CHANGED: &str = "message.changed";
 /// The event that a message came in; its body is [`InboundArrived`].
 pub const INBOUND: &str = "message.inbound";
+/// The topic of live updates about messages; the id is the message's, or `*` when many changed.
+pub const TOPIC: &str = "message";
+/// The topic of live updates about messages from handsets.
+pub const INBOUND_TOPIC: &str = "inbound";
+
+/// The tables of this room.
+pub const MIGRATIONS: store::Migrations = store::Migrations {
+    room: "messaging",
+    steps: &[store::Migration { version: 1, name: "messages", sql: include_str!("../migrations/001_messages.sql") }],
+};

@@ -8,6 +8,7 @@
 
 mod coding;
 mod gsm;
+mod network;
 mod number;
 mod receipt;
 mod segment;
@@ -15,6 +16,7 @@ mod udh;
 
 pub use coding::{Coding, ShortMessage, decode, encode};
 pub use gsm::{characters_forcing_ucs2, is_gsm};
+pub use network::network_error;
 pub use number::{Number, NumberError, Region};
 pub use receipt::{ReceiptDate, ReceiptState, ReceiptText};
 pub use segment::{Choice, Encoding, MAX_PARTS, Part, SegmentError, Segmented, count, segment};

@@ -1,0 +1,239 @@
+//! What the tasks of this room share: the database, the keys, the lanes, the routes, and caches that can be rebuilt.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use access::Environment;
+use arc_swap::ArcSwap;
+use base::{Context, Timestamp, WorkspaceId};
+use routing::{Class, Decision, Query, Refused, Route, Sender};
+use sms::Number;
+use store::{Db, Tx, params};
+use tokio::sync::{Notify, mpsc};
+use vault::Vault;
+
+use crate::Error;
+use crate::job::{Job, Outcome};
+use crate::lane::Lane;
+use crate::numbers::Numbers;
+use crate::outstanding::RefHasher;
+use crate::settle::Settle;
+
+/// How long the environment of a workspace is remembered.
+const ENVIRONMENT_FOR: Duration = Duration::from_secs(5);
+/// Conversations remembered for finding the workspace of a reply; the table knows the older ones.
+const CONVERSATIONS: usize = 100_000;
+
+pub(crate) type Lanes = BTreeMap<String, Arc<Lane>>;
+
+/// The shared part.
+pub(crate) struct Engine {
+    pub(crate) db: Db,
+    pub(crate) vault: Vault,
+    pub(crate) ctx: Context,
+    pub(crate) numbers: Numbers,
+    pub(crate) lanes: ArcSwap<Lanes>,
+    pub(crate) routes: ArcSwap<Vec<Route>>,
+    pub(crate) settler: mpsc::UnboundedSender<Settle>,
+    /// The rerouter shall look.
+    pub(crate) reroute: Notify,
+    pub(crate) minutes: Minutes,
+    pub(crate) strays: AtomicU64,
+    pub(crate) refs: RefHasher,
+    epoch: AtomicI64,
+    environments: Mutex<HashMap<WorkspaceId, (bool, Duration)>>,
+    conversations: Mutex<Conversations>,
+}
+
+impl Engine {
+    pub(crate) fn new(db: Db, vault: Vault, settler: mpsc::UnboundedSender<Settle>) -> Self {
+        Self {
+            ctx: db.context().clone(),
+            db,
+            vault,
+            numbers: Numbers::default(),
+            lanes: ArcSwap::default(),
+            routes: ArcSwap::default(),
+            settler,
+            reroute: Notify::new(),
+            minutes: Minutes::default(),
+            strays: AtomicU64::new(0),
+            refs: RefHasher::default(),
+            epoch: AtomicI64::new(0),
+            environments: Mutex::default(),
+            conversations: Mutex::default(),
+        }
+    }
+
+    /// The epoch under which this process claims.
+    pub(crate) fn epoch(&self) -> i64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_epoch(&self, epoch: i64) {
+        self.epoch.store(epoch, Ordering::Release);
+    }
+
+    /// The lane of `carrier`, when that is attached.
+    pub(crate) fn lane(&self, carrier: &str) -> Option<Arc<Lane>> {
+        self.lanes.load().get(carrier).cloned()
+    }
+
+    /// Hands an outcome to the settler. When that has stopped, the row stays claimed by this epoch, and the next start
+    /// finds it in doubt.
+    pub(crate) fn settle(&self, outcome: Outcome) {
+        if self.settler.send(Settle::Outcome(Box::new(outcome))).is_err() {
+            tracing::warn!("an outcome came after the settler stopped; its message is in doubt");
+        }
+    }
+
+    /// A wait of `around`, give or take a quarter, so that many do not come back at once.
+    pub(crate) fn jittered(&self, around: Duration) -> Duration {
+        let share = self.ctx.chance().below(512);
+        around * 3 / 4 + around * share / 1024
+    }
+
+    /// Decides where a message goes.
+    pub(crate) fn decide(&self, query: &Query<'_>) -> Result<Decision, Refused> {
+        let (lanes, routes, now) = (self.lanes.load(), self.routes.load(), self.ctx.monotonic());
+        routing::decide(query, routes.iter(), |name| lanes.get(name).map(|lane| lane.facts(now)))
+    }
+
+    /// Another carrier than `not` that takes the message now, if there is one. Asks the cache whether the workspace
+    /// is one for development, and trusts nothing when that does not know.
+    pub(crate) fn another(
+        &self,
+        workspace: WorkspaceId,
+        class: Class,
+        destination: &Number,
+        sender: &Sender,
+        not: &str,
+    ) -> Option<Decision> {
+        let query = Query {
+            workspace,
+            development: self.known_environment(workspace).unwrap_or(true),
+            destination: destination.digits(),
+            class,
+            sender: Some(sender),
+            avoid: &[not],
+        };
+        self.decide(&query).ok().filter(|decision| decision.carrier != not && !decision.waits)
+    }
+
+    /// Whether `workspace` is for development, when that was read lately.
+    pub(crate) fn fresh_environment(&self, workspace: WorkspaceId) -> Option<bool> {
+        let now = self.ctx.monotonic();
+        let environments = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
+        environments.get(&workspace).filter(|(_, at)| now.saturating_sub(*at) < ENVIRONMENT_FOR).map(|(is, _)| *is)
+    }
+
+    fn known_environment(&self, workspace: WorkspaceId) -> Option<bool> {
+        self.environments.lock().unwrap_or_else(PoisonError::into_inner).get(&workspace).map(|(is, _)| *is)
+    }
+
+    /// Whether `workspace` is for development. One that does not exist may do least.
+    pub(crate) fn is_development(&self, tx: &mut Tx<'_>, workspace: WorkspaceId) -> Result<bool, Error> {
+        if let Some(known) = self.fresh_environment(workspace) {
+            return Ok(known);
+        }
+        let found = access::workspace(tx, workspace)?;
+        let is = found.is_none_or(|found| found.environment == Environment::Development);
+        let mut environments = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
+        environments.insert(workspace, (is, self.ctx.monotonic()));
+        Ok(is)
+    }
+
+    /// Remembers whose message went from our address to that handset, for the reply.
+    pub(crate) fn remember_conversation(&self, carrier: &str, job: &Job) {
+        let key = self.refs.of(&[carrier, job.sender.as_str(), job.destination.digits()]);
+        self.conversations.lock().unwrap_or_else(PoisonError::into_inner).remember(key, job.workspace);
+    }
+
+    /// Whose message went last from `ours` to `handset`, as far as memory knows.
+    pub(crate) fn conversation(&self, carrier: &str, ours: &str, handset: &str) -> Option<WorkspaceId> {
+        let key = self.refs.of(&[carrier, ours, handset]);
+        self.conversations.lock().unwrap_or_else(PoisonError::into_inner).workspaces.get(&key).copied()
+    }
+}
+
+/// The latest conversations, by a keyed hash, in two generations so that forgetting is cheap.
+#[derive(Default)]
+struct Conversations {
+    workspaces: HashMap<u64, WorkspaceId>,
+    order: std::collections::VecDeque<u64>,
+}
+
+impl Conversations {
+    fn remember(&mut self, key: u64, workspace: WorkspaceId) {
+        if self.workspaces.insert(key, workspace).is_none() {
+            self.order.push_back(key);
+            if self.order.len() > CONVERSATIONS
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.workspaces.remove(&oldest);
+            }
+        }
+    }
+}
+
+/// How many a minute, gathered in memory and added to the table once a second, so that the hot path pays nothing.
+#[derive(Default)]
+pub(crate) struct Minutes {
+    shards: [Mutex<HashMap<(WorkspaceId, i64), [i64; 3]>>; 4],
+    hasher: RandomState,
+}
+
+/// What is counted.
+#[derive(Clone, Copy)]
+pub(crate) enum Counted {
+    Accepted = 0,
+    Delivered = 1,
+    Failed = 2,
+}
+
+impl Minutes {
+    pub(crate) fn add(&self, workspace: WorkspaceId, at: Timestamp, what: Counted, count: i64) {
+        let minute = at.as_micros().div_euclid(60_000_000);
+        let shard = usize::try_from(self.hasher.hash_one(workspace) % 4).unwrap_or(0);
+        let mut counts = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
+        counts.entry((workspace, minute)).or_default()[what as usize] += count;
+    }
+
+    /// What was gathered; the table has to be told of it.
+    pub(crate) fn take(&self) -> Vec<(WorkspaceId, i64, [i64; 3])> {
+        let taken = self.shards.iter().flat_map(|shard| std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner)));
+        taken.map(|((workspace, minute), counts)| (workspace, minute, counts)).collect()
+    }
+
+    /// Gives back what could not be written.
+    pub(crate) fn give_back(&self, counts: &[(WorkspaceId, i64, [i64; 3])]) {
+        for (workspace, minute, [accepted, delivered, failed]) in counts {
+            let at = Timestamp::from_micros(minute * 60_000_000);
+            self.add(*workspace, at, Counted::Accepted, *accepted);
+            self.add(*workspace, at, Counted::Delivered, *delivered);
+            self.add(*workspace, at, Counted::Failed, *failed);
+        }
+    }
+}
+
+/// Adds what was counted to the table.
+pub(crate) fn write_minutes(tx: &mut Tx<'_>, counts: &[(WorkspaceId, i64, [i64; 3])]) -> Result<(), store::Error> {
+    let mut rows: Vec<_> = counts
+        .iter()
+        .map(|(workspace, minute, [accepted, delivered, failed])| {
+            Vec::from(params![*workspace, *minute, *accepted, *delivered, *failed])
+        })
+        .collect();
+    // Two nodes lock the same rows in the same order.
+    rows.sort_by_key(|row| format!("{row:?}"));
+    tx.execute_many(
+        "INSERT INTO message_minutes (workspace, minute, accepted, delivered, failed) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (workspace, minute) DO UPDATE SET accepted = message_minutes.accepted + excluded.accepted,
+         delivered = message_minutes.delivered + excluded.delivered, failed = message_minutes.failed + excluded.failed",
+        &rows,
+    )?;
+    Ok(())
+}

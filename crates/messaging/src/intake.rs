@@ -1,0 +1,399 @@
+//! Taking messages: what is asked is checked, routed and sealed outside the writer, stored in one transaction with
+//! whatever else queued during the last commit, and answered after it. What its carrier has room for is claimed in that
+//! same insert and goes straight to the dispatcher.
+
+use std::sync::Arc;
+
+use access::{Actor, Permit, cap};
+use base::{MessageId, Timestamp, WorkspaceId};
+use routing::{Decision, Query};
+use sms::Encoding;
+use store::{Tx, Value, params};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use vault::{Aad, BlindIndex, DataKey, IndexKey, Purpose};
+
+use crate::engine::{Counted, Engine};
+use crate::job::{Job, Outcome, StoredOrigin};
+use crate::lane::Lane;
+use crate::model::{Accepted, New};
+use crate::numbers::segment;
+use crate::settle_store::Touched;
+use crate::{Error, State};
+
+/// Messages stored in one transaction at most.
+const BATCH: usize = 512;
+/// Messages that may wait for their transaction; beyond it callers are told to slow down.
+pub(crate) const QUEUE: usize = 8_192;
+/// Tries to learn what became of a commit whose answer was lost.
+const LOOK_UPS: u32 = 20;
+
+const MOST_CLIENT_REF: usize = 255;
+
+/// The keys of one workspace for now.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    pub(crate) data: DataKey,
+    pub(crate) index: IndexKey,
+    pub(crate) development: bool,
+}
+
+/// A message ready to be stored.
+pub(crate) struct Prepared {
+    id: MessageId,
+    umid: String,
+    workspace: WorkspaceId,
+    new: New,
+    decision: Decision,
+    encoding: Encoding,
+    parts: usize,
+    destination: String,
+    body: String,
+    blind: BlindIndex,
+    submitter: String,
+    created_at: Timestamp,
+    due_at: Timestamp,
+}
+
+/// A message on its way into the table, and who waits for it.
+pub(crate) struct Submit {
+    prepared: Prepared,
+    room: Option<OwnedSemaphorePermit>,
+    reply: oneshot::Sender<Result<Accepted, Error>>,
+}
+
+/// The keys that memory has at hand.
+pub(crate) fn cached_keys(engine: &Engine, workspace: WorkspaceId, now: Timestamp) -> Option<Keys> {
+    Some(Keys {
+        data: engine.vault.cached_key(Some(workspace), Purpose::Messages, now)?,
+        index: engine.vault.cached_index_key(Some(workspace), now)?,
+        development: engine.fresh_environment(workspace)?,
+    })
+}
+
+/// The keys, made where there are none yet.
+pub(crate) fn keys(engine: &Engine, tx: &mut Tx<'_>, workspace: WorkspaceId, now: Timestamp) -> Result<Keys, Error> {
+    Ok(Keys {
+        data: engine.vault.data_key(tx, Some(workspace), Purpose::Messages, now)?,
+        index: engine.vault.index_key(tx, Some(workspace), now)?,
+        development: engine.is_development(tx, workspace)?,
+    })
+}
+
+/// Checks, routes and seals.
+pub(crate) fn prepare(
+    engine: &Engine,
+    permit: &Permit<cap::MessagesSend>,
+    keys: &Keys,
+    new: New,
+    now: Timestamp,
+) -> Result<Prepared, Error> {
+    if new.text.is_empty() {
+        return Err(Error::EmptyText);
+    }
+    if new.client_ref.as_ref().is_some_and(|text| text.chars().count() > MOST_CLIENT_REF) {
+        return Err(Error::TooLong { field: "clientMessageId", most: MOST_CLIENT_REF });
+    }
+    let due_at = new.scheduled.unwrap_or(now).max(now);
+    if new.expires_at.is_some_and(|at| at <= due_at) {
+        return Err(Error::Expired);
+    }
+    let (encoding, parts) = sms::count(&new.text, new.encoding)?;
+    if parts > sms::MAX_PARTS {
+        return Err(sms::SegmentError::TooManyParts { parts }.into());
+    }
+    let workspace = permit.workspace();
+    let decision = engine.decide(&Query {
+        workspace,
+        development: keys.development,
+        destination: new.to.digits(),
+        class: new.class,
+        sender: new.sender.as_ref(),
+        avoid: &[],
+    })?;
+    let id: MessageId = engine.ctx.id();
+    let umid = id.to_string();
+    let seal = |column, plain: &str| {
+        keys.data.seal(engine.ctx.chance(), &Aad { table: "messages", column, row: &umid }, plain.as_bytes())
+    };
+    Ok(Prepared {
+        destination: seal("destination", new.to.digits()),
+        body: seal("body", &new.text),
+        blind: keys.index.index(new.to.digits()),
+        submitter: submitter(permit.actor()),
+        id,
+        umid,
+        workspace,
+        new,
+        decision,
+        encoding,
+        parts,
+        created_at: now,
+        due_at,
+    })
+}
+
+/// Who submits, as it is stored: no name, since that is personal.
+fn submitter(actor: &Actor) -> String {
+    format!("{}:{}", actor.principal.kind(), actor.principal.id())
+}
+
+impl Prepared {
+    /// A place in its lane, when it may go at once.
+    fn reserve(&self, engine: &Engine) -> Option<OwnedSemaphorePermit> {
+        if self.decision.waits || self.due_at > self.created_at {
+            return None;
+        }
+        engine.lane(&self.decision.carrier)?.reserve(self.new.class, engine.ctx.monotonic())
+    }
+
+    fn accepted(&self) -> Accepted {
+        Accepted {
+            id: self.id,
+            parts: self.parts,
+            encoding: self.encoding,
+            carrier: self.decision.carrier.clone(),
+            sender: self.decision.sender.clone(),
+        }
+    }
+
+    fn values(&self, row: i64, claimed_by: Option<i64>) -> Vec<Value<'_>> {
+        let state = if claimed_by.is_some() { State::Claimed } else { State::Queued };
+        let origin = self.new.origin.as_ref();
+        // In the row itself, so that a carrier that is down costs no second one for each message.
+        let routed = self.decision.unusual.then(|| self.decision.explanation());
+        Vec::from(params![
+            row,
+            &self.umid,
+            segment(row),
+            self.workspace,
+            state.code(),
+            self.new.class.code(),
+            i64::from(self.encoding == Encoding::Ucs2),
+            i64::try_from(self.parts).unwrap_or(i64::MAX),
+            self.created_at,
+            self.due_at,
+            self.new.expires_at,
+            claimed_by,
+            &self.decision.carrier,
+            self.decision.sender.as_str(),
+            routed,
+            &self.submitter,
+            self.new.client_ref.as_deref(),
+            origin.map(|origin| origin.kind),
+            origin.map(|origin| origin.id),
+            self.blind,
+            &self.destination,
+            &self.body
+        ])
+    }
+
+    fn job(self, row: i64, room: OwnedSemaphorePermit) -> Job {
+        Job {
+            row,
+            id: self.id,
+            workspace: self.workspace,
+            class: self.new.class,
+            origin: self.new.origin.map(|origin| StoredOrigin { kind: origin.kind.to_owned(), id: origin.id }),
+            sender: self.decision.sender,
+            destination: self.new.to,
+            text: self.new.text,
+            encoding: self.encoding,
+            parts: self.parts,
+            expires_at: self.new.expires_at,
+            attempts: 0,
+            sent: 0,
+            room,
+        }
+    }
+}
+
+const INSERT: &str = "INSERT INTO messages (id, umid, segment, workspace, state, class, encoding, parts, created_at, due_at, \
+     expires_at, claimed_by, carrier, sender, routed, submitter, client_ref, origin_kind, origin_id, blind, destination, body, \
+     attempts, throttled, unknown_outcomes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+     $17, $18, $19, $20, $21, $22, 0, 0, 0)";
+
+/// Stores one message in the caller's transaction and hands it over when that is on disk.
+pub(crate) fn accept(
+    engine: &Arc<Engine>,
+    tx: &mut Tx<'_>,
+    permit: &Permit<cap::MessagesSend>,
+    new: New,
+) -> Result<Accepted, Error> {
+    let now = engine.ctx.now();
+    let keys = keys(engine, tx, permit.workspace(), now)?;
+    let prepared = prepare(engine, permit, &keys, new, now)?;
+    let (accepted, room) = (prepared.accepted(), prepared.reserve(engine));
+    let row = engine.numbers.take(tx, 1)?[0];
+    let claimed_by = room.as_ref().map(|_| engine.epoch());
+    tx.execute(INSERT, &prepared.values(row, claimed_by))?;
+    let mut touched = Touched::default();
+    touched.message(prepared.workspace, Some(prepared.id));
+    touched.announce(tx);
+    let engine = Arc::clone(engine);
+    tx.after_commit(move || hand_over(&engine, prepared, row, room));
+    Ok(accepted)
+}
+
+/// After the commit: to the dispatcher, or a word to the claimer.
+fn hand_over(engine: &Engine, prepared: Prepared, row: i64, room: Option<OwnedSemaphorePermit>) {
+    engine.minutes.add(prepared.workspace, prepared.created_at, Counted::Accepted, 1);
+    let lane = engine.lane(&prepared.decision.carrier);
+    match (lane, room) {
+        (Some(lane), Some(room)) => {
+            let side = lane.side(prepared.new.class);
+            if let Err(job) = side.push(prepared.job(row, room)) {
+                // The lane stopped between the reservation and now: whoever follows it finds the message released.
+                release(engine, &lane, job);
+            }
+        }
+        (Some(lane), None) => {
+            lane.side(prepared.new.class).set_backlog(true);
+            lane.due_at(prepared.due_at);
+            lane.wake.notify_one();
+        }
+        // No lane any more: the rerouter finds it in the table.
+        (None, Some(_)) | (None, None) => engine.reroute.notify_one(),
+    }
+}
+
+fn release(engine: &Engine, lane: &Lane, job: Job) {
+    let now = engine.ctx.now();
+    let mut outcome = Outcome::new(job.key(), engine.epoch(), &lane.name, State::Queued, now);
+    outcome.due_at = Some(now);
+    outcome.room = Some(job.room);
+    engine.settle(outcome);
+}
+
+/// Puts a message into the queue of the intake and waits until it is on disk.
+pub(crate) async fn submit(
+    engine: &Arc<Engine>,
+    queue: &mpsc::Sender<Submit>,
+    permit: &Permit<cap::MessagesSend>,
+    new: New,
+) -> Result<Accepted, Error> {
+    let (now, workspace) = (engine.ctx.now(), permit.workspace());
+    let keys = match cached_keys(engine, workspace, now) {
+        Some(keys) => keys,
+        None => {
+            let engine = Arc::clone(engine);
+            let db = engine.db.clone();
+            db.write(move |tx| keys(&engine, tx, workspace, now)).await?
+        }
+    };
+    let prepared = prepare(engine, permit, &keys, new, now)?;
+    let room = prepared.reserve(engine);
+    let (reply, answer) = oneshot::channel();
+    queue.try_send(Submit { prepared, room, reply }).map_err(|refused| match refused {
+        mpsc::error::TrySendError::Full(_) => Error::Busy,
+        mpsc::error::TrySendError::Closed(_) => Error::Stopped,
+    })?;
+    answer.await.unwrap_or(Err(Error::Stopped))
+}
+
+/// The task: commits what queued during the last commit, until `stop`.
+pub(crate) async fn run(engine: Arc<Engine>, mut queue: mpsc::Receiver<Submit>, stop: CancellationToken) {
+    let mut taken = Vec::with_capacity(BATCH);
+    loop {
+        tokio::select! {
+            biased;
+            taken = queue.recv_many(&mut taken, BATCH) => if taken == 0 { return },
+            () = stop.cancelled() => {
+                queue.close();
+                while queue.recv_many(&mut taken, BATCH).await > 0 {
+                    store_batch(&engine, &mut taken).await;
+                }
+                return;
+            }
+        }
+        store_batch(&engine, &mut taken).await;
+    }
+}
+
+async fn store_batch(engine: &Arc<Engine>, taken: &mut Vec<Submit>) {
+    let (mut prepared, mut waiting) = (Vec::with_capacity(taken.len()), Vec::with_capacity(taken.len()));
+    for submit in taken.drain(..) {
+        let claimed_by = submit.room.as_ref().map(|_| engine.epoch());
+        prepared.push((submit.prepared, claimed_by));
+        waiting.push((submit.room, submit.reply));
+    }
+    let prepared = Arc::new(prepared);
+    let stored = {
+        let (engine, prepared) = (Arc::clone(engine), Arc::clone(&prepared));
+        let db = engine.db.clone();
+        db.write(move |tx| insert(tx, &engine, &prepared)).await
+    };
+    let rows = match stored {
+        Ok(rows) => rows.into_iter().map(Some).collect(),
+        Err(Error::Store(store::Error::CommitUnknown(cause))) => {
+            tracing::warn!(error = &*cause as &dyn std::error::Error, "the answer to a commit was lost; looking whether it is in");
+            look_up(engine, &prepared).await
+        }
+        Err(error) => {
+            tracing::warn!(messages = prepared.len(), error = &error as &dyn std::error::Error, "messages could not be stored and were refused");
+            for (_, reply) in waiting {
+                let _ = reply.send(Err(refusal(&error)));
+            }
+            return;
+        }
+    };
+    // The database's closure is gone by now, so this takes the messages out.
+    let Some(prepared) = Arc::into_inner(prepared) else {
+        tracing::error!("a finished transaction still holds its messages; they stay claimed until the next start");
+        return;
+    };
+    for (((prepared, _), row), (room, reply)) in prepared.into_iter().zip(rows).zip(waiting) {
+        let answer = match row {
+            Some(row) => {
+                let accepted = prepared.accepted();
+                hand_over(engine, prepared, row, room);
+                Ok(accepted)
+            }
+            None => Err(Error::Unwritten),
+        };
+        // A caller that went away is no error; its message stands.
+        let _ = reply.send(answer);
+    }
+}
+
+/// The same refusal for each of many callers.
+fn refusal(error: &Error) -> Error {
+    match error {
+        Error::Store(cause) => Error::Store(cause.clone()),
+        _ => Error::Unwritten,
+    }
+}
+
+fn insert(tx: &mut Tx<'_>, engine: &Engine, prepared: &[(Prepared, Option<i64>)]) -> Result<Vec<i64>, Error> {
+    let rows = engine.numbers.take(tx, prepared.len())?;
+    let values: Vec<_> =
+        prepared.iter().zip(&rows).map(|((prepared, claimed_by), row)| prepared.values(*row, *claimed_by)).collect();
+    tx.execute_many(INSERT, &values)?;
+    let mut touched = Touched::default();
+    for (prepared, _) in prepared {
+        touched.message(prepared.workspace, Some(prepared.id));
+    }
+    touched.announce(tx);
+    Ok(rows)
+}
+
+/// Which of a batch are in the table, after the answer to their commit was lost.
+async fn look_up(engine: &Arc<Engine>, prepared: &Arc<Vec<(Prepared, Option<i64>)>>) -> Vec<Option<i64>> {
+    for attempt in 0..LOOK_UPS {
+        let batch = Arc::clone(prepared);
+        let found = engine.db.read(move |tx| {
+            let find = |(prepared, _): &(Prepared, Option<i64>)| {
+                tx.query_opt("SELECT id FROM messages WHERE umid = $1", &params![&prepared.umid], |row| row.get::<i64>(0))
+            };
+            batch.iter().map(find).collect::<Result<Vec<_>, store::Error>>()
+        });
+        match found.await {
+            Ok(found) => return found,
+            Err(error) => {
+                tracing::warn!(attempt, error = &error as &dyn std::error::Error, "still looking for a lost commit");
+                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            }
+        }
+    }
+    vec![None; prepared.len()]
+}

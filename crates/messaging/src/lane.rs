@@ -1,0 +1,240 @@
+//! One carrier as messaging sees it: what it says of itself, the bounded room for claimed messages, and how it
+//! has been doing.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use routing::{CarrierFacts, Class};
+use serde::Serialize;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::carrier::{Carrier, LinkState, OnUnknownOutcome};
+use crate::job::Job;
+
+/// Alerts that may be claimed at once in one lane.
+const ALERT_ROOM: usize = 256;
+/// Other messages that may be claimed at once, whatever the window.
+const MOST_ROOM: usize = 4_096;
+/// Unanswered submits in a row after which a carrier counts as not answering.
+const SUSPECT_AFTER: u32 = 3;
+/// For how long it then counts so, unless it answers.
+const SUSPECT_FOR: Duration = Duration::from_secs(30);
+
+/// Room, queue and backlog of one sort of messages.
+pub(crate) struct Side {
+    room: Arc<Semaphore>,
+    size: usize,
+    jobs: mpsc::UnboundedSender<Job>,
+    /// Whether messages wait in the table: then a new one queues behind them.
+    backlog: AtomicBool,
+}
+
+impl Side {
+    fn new(size: usize) -> (Self, mpsc::UnboundedReceiver<Job>) {
+        let (jobs, queue) = mpsc::unbounded_channel();
+        // Until the first look into the table something may wait there.
+        (Self { room: Arc::new(Semaphore::new(size)), size, jobs, backlog: AtomicBool::new(true) }, queue)
+    }
+
+    /// Up to `most` places, in one permit to be split.
+    pub(crate) fn reserve(&self, most: usize) -> Option<OwnedSemaphorePermit> {
+        let free = self.room.available_permits().min(most);
+        let free = u32::try_from(free).ok().filter(|free| *free > 0)?;
+        Arc::clone(&self.room).try_acquire_many_owned(free).ok()
+    }
+
+    /// Hands a job to the dispatcher; gives it back when that has stopped.
+    pub(crate) fn push(&self, job: Job) -> Result<(), Job> {
+        self.jobs.send(job).map_err(|refused| refused.0)
+    }
+
+    pub(crate) fn has_backlog(&self) -> bool {
+        self.backlog.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_backlog(&self, waiting: bool) {
+        self.backlog.store(waiting, Ordering::Release);
+    }
+}
+
+/// The queues of a lane, for its dispatcher.
+pub(crate) struct Queues {
+    pub(crate) alerts: mpsc::UnboundedReceiver<Job>,
+    pub(crate) others: mpsc::UnboundedReceiver<Job>,
+}
+
+/// How a lane has been doing since it was attached.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) submitted: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) throttled: AtomicU64,
+    pub(crate) not_sent: AtomicU64,
+    pub(crate) unknown: AtomicU64,
+}
+
+/// One attached carrier.
+pub(crate) struct Lane {
+    pub(crate) name: Arc<str>,
+    pub(crate) carrier: Arc<dyn Carrier>,
+    pub(crate) simulated: bool,
+    pub(crate) window: usize,
+    pub(crate) policy: OnUnknownOutcome,
+    pub(crate) alerts: Side,
+    pub(crate) others: Side,
+    /// The claimer shall look into the table.
+    pub(crate) wake: Notify,
+    pub(crate) stop: CancellationToken,
+    pub(crate) in_flight: AtomicUsize,
+    pub(crate) counters: Counters,
+    unanswered: AtomicU32,
+    suspect_until: AtomicI64,
+    down: Mutex<Option<(Duration, String)>>,
+    next_due: AtomicI64,
+}
+
+/// A lane as people see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LaneStatus {
+    /// The carrier.
+    pub carrier: String,
+    /// Why it takes nothing, if so.
+    pub down: Option<String>,
+    /// Whether nothing leaves the machine by it.
+    pub simulated: bool,
+    /// Submits outstanding now.
+    pub in_flight: usize,
+    /// Submits that may be outstanding.
+    pub window: usize,
+    /// Claimed messages in memory.
+    pub claimed: usize,
+    /// Parts it took since it was attached.
+    pub submitted: u64,
+    /// Parts it refused.
+    pub refused: u64,
+    /// Times it asked to slow down.
+    pub throttled: u64,
+    /// Parts that could not be handed over.
+    pub not_sent: u64,
+    /// Submits that were cut off unanswered.
+    pub unknown: u64,
+}
+
+impl Lane {
+    pub(crate) fn new(carrier: Arc<dyn Carrier>, stop: CancellationToken) -> (Arc<Self>, Queues) {
+        let window = carrier.window().max(1);
+        // Claimed but not yet handed over is what a crash puts in doubt: keep it near to what the carrier takes soon.
+        let fast = carrier.rate().map_or(MOST_ROOM, |rate| usize::try_from(rate.get()).unwrap_or(MOST_ROOM).max(8));
+        let (alerts, alert_queue) = Side::new(ALERT_ROOM);
+        let (others, other_queue) = Side::new((window * 2).min(fast).clamp(8, MOST_ROOM));
+        let lane = Self {
+            name: carrier.name().into(),
+            simulated: carrier.is_simulated(),
+            window,
+            policy: carrier.on_unknown_outcome(),
+            alerts,
+            others,
+            wake: Notify::new(),
+            stop,
+            in_flight: AtomicUsize::new(0),
+            counters: Counters::default(),
+            unanswered: AtomicU32::new(0),
+            suspect_until: AtomicI64::new(0),
+            down: Mutex::default(),
+            next_due: AtomicI64::new(i64::MAX),
+            carrier,
+        };
+        (Arc::new(lane), Queues { alerts: alert_queue, others: other_queue })
+    }
+
+    /// The side that messages of `class` use.
+    pub(crate) const fn side(&self, class: Class) -> &Side {
+        match class {
+            Class::Alert => &self.alerts,
+            Class::Normal | Class::Bulk => &self.others,
+        }
+    }
+
+    /// A place for a new message of `class`, when it may be claimed in the insert that stores it: the carrier is up,
+    /// has room, and nothing waits before it.
+    pub(crate) fn reserve(&self, class: Class, now: Duration) -> Option<OwnedSemaphorePermit> {
+        let side = self.side(class);
+        if side.has_backlog() || self.stop.is_cancelled() || self.why_down(now).is_some() {
+            return None;
+        }
+        Arc::clone(&side.room).try_acquire_owned().ok()
+    }
+
+    /// Why the carrier takes nothing now.
+    pub(crate) fn why_down(&self, now: Duration) -> Option<String> {
+        if let LinkState::Down { reason } = &*self.carrier.link().borrow() {
+            return Some(reason.clone());
+        }
+        (self.suspect_until.load(Ordering::Acquire) > micros(now)).then(|| "it does not answer".to_owned())
+    }
+
+    /// For how long it has been down without a break, as this process saw it.
+    pub(crate) fn down_for(&self, now: Duration) -> Option<(Duration, String)> {
+        let reason = self.why_down(now);
+        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        *down = match (down.take(), reason) {
+            (_, None) => None,
+            (Some((since, _)), Some(reason)) => Some((since, reason)),
+            (None, Some(reason)) => Some((now, reason)),
+        };
+        down.as_ref().map(|(since, reason)| (now.saturating_sub(*since), reason.clone()))
+    }
+
+    /// What routing wants to know.
+    pub(crate) fn facts(&self, now: Duration) -> CarrierFacts {
+        CarrierFacts { simulated: self.simulated, down: self.why_down(now) }
+    }
+
+    /// The carrier answered something.
+    pub(crate) fn answered(&self) {
+        self.unanswered.store(0, Ordering::Release);
+        self.suspect_until.store(0, Ordering::Release);
+    }
+
+    /// A submit was cut off unanswered.
+    pub(crate) fn did_not_answer(&self, now: Duration) {
+        if self.unanswered.fetch_add(1, Ordering::AcqRel) + 1 >= SUSPECT_AFTER {
+            self.suspect_until.store(micros(now + SUSPECT_FOR), Ordering::Release);
+        }
+    }
+
+    /// Something will be due at `at` (wall time): the claimer should not sleep longer.
+    pub(crate) fn due_at(&self, at: base::Timestamp) {
+        self.next_due.fetch_min(at.as_micros(), Ordering::AcqRel);
+    }
+
+    /// When something is due that was announced, and forgets it.
+    pub(crate) fn take_due(&self) -> Option<base::Timestamp> {
+        let at = self.next_due.swap(i64::MAX, Ordering::AcqRel);
+        (at != i64::MAX).then(|| base::Timestamp::from_micros(at))
+    }
+
+    pub(crate) fn status(&self, now: Duration) -> LaneStatus {
+        let free = self.alerts.room.available_permits() + self.others.room.available_permits();
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        LaneStatus {
+            carrier: self.name.to_string(),
+            down: self.why_down(now),
+            simulated: self.simulated,
+            in_flight: self.in_flight.load(Ordering::Relaxed),
+            window: self.window,
+            claimed: (self.alerts.size + self.others.size).saturating_sub(free),
+            submitted: count(&self.counters.submitted),
+            refused: count(&self.counters.refused),
+            throttled: count(&self.counters.throttled),
+            not_sent: count(&self.counters.not_sent),
+            unknown: count(&self.counters.unknown),
+        }
+    }
+}
+
+fn micros(at: Duration) -> i64 {
+    i64::try_from(at.as_micros()).unwrap_or(i64::MAX)
+}

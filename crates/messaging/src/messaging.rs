@@ -1,0 +1,304 @@
+//! The handle.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use access::{Authority, Permit, cap};
+use async_trait::async_trait;
+use base::{InboundId, MessageId, Page, PageRequest, Timestamp};
+use store::{Db, Tx, params};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use vault::Vault;
+
+use crate::carrier::{Carrier, Deliveries, Inbound, Receipt};
+use crate::engine::{Engine, Lanes};
+use crate::intake::Submit;
+use crate::lane::{Lane, LaneStatus};
+use crate::model::{Accepted, Content, Details, Filter, InboundMessage, InboundSummary, Minute, New, Summary};
+use crate::routes::RoutesKind;
+use crate::settle::{Settle, Waiting};
+use crate::{
+    Error, State, claim, decide_unknown, dispatch, inbound, intake, owners, reads, rebuild, recover, reroute, routes, settle,
+};
+
+/// Routes that other nodes changed are read this often.
+const ROUTES: Duration = Duration::from_secs(5);
+/// Long inbound messages are looked after this often.
+const SWEEP: Duration = Duration::from_secs(10);
+/// Stray receipts younger than this are remembered at start.
+const STRAYS: Duration = Duration::from_secs(600);
+
+/// Messages out and in. Cheap to clone. Carriers hand in what their peer brings through [`Deliveries`].
+#[derive(Clone)]
+pub struct Messaging(Arc<Inner>);
+
+struct Inner {
+    engine: Arc<Engine>,
+    intake: mpsc::Sender<Submit>,
+    /// Ends intake, lanes and housekeeping.
+    stop: CancellationToken,
+    /// Ends the settler, which must outlive them.
+    settled: CancellationToken,
+    tasks: TaskTracker,
+    settler: TaskTracker,
+}
+
+impl Messaging {
+    /// Starts messaging on a migrated database. What a process that is gone had claimed is decided as each carrier is
+    /// attached (rule 3). Must run inside a tokio runtime; ends with [`Self::stop`].
+    pub async fn start(db: Db, vault: Vault, kind: &RoutesKind) -> Result<Self, Error> {
+        let (settler, items) = mpsc::unbounded_channel();
+        let engine = Arc::new(Engine::new(db.clone(), vault, settler));
+        kind.serve(&engine);
+        let (node, since) = (db.node().to_owned(), engine.ctx.now().minus(STRAYS));
+        let (epoch, known, strays) = db
+            .write(move |tx| {
+                let strays = tx.query(
+                    "SELECT carrier, carrier_ref FROM stray_receipts WHERE received_at >= $1",
+                    &params![since],
+                    |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)),
+                )?;
+                Ok::<_, Error>((owners::register(tx, &node)?, routes::load(tx)?, strays))
+            })
+            .await?;
+        engine.set_epoch(epoch);
+        engine.routes.store(Arc::new(known));
+        let (intake, queue) = mpsc::channel(intake::QUEUE);
+        let (stop, settled) = (CancellationToken::new(), CancellationToken::new());
+        let (tasks, settler) = (TaskTracker::new(), TaskTracker::new());
+        settler.spawn(settle::run(Arc::clone(&engine), items, strays, settled.clone()));
+        tasks.spawn(intake::run(Arc::clone(&engine), queue, stop.clone()));
+        tasks.spawn(owners::run(Arc::clone(&engine), stop.clone()));
+        tasks.spawn(reroute::run(Arc::clone(&engine), stop.clone()));
+        tasks.spawn(rebuild::run(Arc::clone(&engine), stop.clone()));
+        tasks.spawn(housekeeping(Arc::clone(&engine), stop.clone()));
+        Ok(Self(Arc::new(Inner { engine, intake, stop, settled, tasks, settler })))
+    }
+
+    /// Stops: what queued is stored, what is out is waited for (twelve seconds at most), what was not handed over goes
+    /// back into the table, and everything known is written.
+    pub async fn stop(&self) {
+        self.0.stop.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        self.0.settled.cancel();
+        self.0.settler.close();
+        self.0.settler.wait().await;
+        owners::leave(&self.0.engine).await;
+    }
+
+    /// Attaches a carrier under its name; one that was attached under that name before stops, and gives back what it
+    /// had not handed over.
+    pub fn attach(&self, carrier: Arc<dyn Carrier>) {
+        let engine = &self.0.engine;
+        let (lane, queues) = Lane::new(carrier, self.0.stop.child_token());
+        let name = lane.name.to_string();
+        let before = self.change_lanes(|lanes| lanes.insert(name.clone(), Arc::clone(&lane)));
+        if let Some(before) = before {
+            before.stop.cancel();
+        }
+        self.0.tasks.spawn(dispatch::run(Arc::clone(engine), Arc::clone(&lane), queues));
+        let engine = Arc::clone(engine);
+        self.0.tasks.spawn(async move {
+            match recover::recover(&engine, &lane.name, lane.policy).await {
+                Ok(0) => {}
+                Ok(messages) => tracing::warn!(carrier = %lane.name, messages, "messages had an unknown outcome and were decided by policy"),
+                // The rerouter tries again.
+                Err(error) => tracing::warn!(carrier = %lane.name, error = &error as &dyn std::error::Error, "messages in doubt could not be read yet"),
+            }
+            lane.wake.notify_one();
+            claim::run(engine, lane).await;
+        });
+    }
+
+    /// Detaches a carrier. What waits for it is led elsewhere, or stays until it is attached again.
+    pub fn detach(&self, name: &str) {
+        if let Some(lane) = self.change_lanes(|lanes| lanes.remove(name)) {
+            lane.stop.cancel();
+            self.0.engine.reroute.notify_one();
+        }
+    }
+
+    /// Attaching is rare and comes from one task; should two ever meet, the later map wins whole.
+    fn change_lanes<T>(&self, mut change: impl FnMut(&mut Lanes) -> T) -> T {
+        let mut lanes = Lanes::clone(&self.0.engine.lanes.load());
+        let result = change(&mut lanes);
+        self.0.engine.lanes.store(Arc::new(lanes));
+        result
+    }
+
+    /// Takes a message in the caller's transaction: it is accepted if and when that commits, and handed over then.
+    pub fn accept(&self, tx: &mut Tx<'_>, permit: &Permit<cap::MessagesSend>, new: New) -> Result<Accepted, Error> {
+        if self.0.stop.is_cancelled() {
+            return Err(Error::Stopped);
+        }
+        intake::accept(&self.0.engine, tx, permit, new)
+    }
+
+    /// Takes a message in a commit shared with whoever else asks at the moment. Returns when it is on disk (control
+    /// E-31); [`Error::Busy`] when more arrive than can be taken.
+    pub async fn submit(&self, permit: &Permit<cap::MessagesSend>, new: New) -> Result<Accepted, Error> {
+        intake::submit(&self.0.engine, &self.0.intake, permit, new).await
+    }
+
+    /// Messages of the permit's workspace, newest first, with masked numbers and without texts.
+    pub fn list(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::MessagesRead>,
+        filter: &Filter,
+        page: &PageRequest,
+    ) -> Result<Page<Summary>, Error> {
+        reads::list(tx, &self.0.engine, permit, filter, page)
+    }
+
+    /// One message with its parts, receipts, notes and readable history.
+    pub fn get(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::MessagesRead>,
+        id: MessageId,
+    ) -> Result<Option<Details>, Error> {
+        reads::get(tx, &self.0.engine, permit, id)
+    }
+
+    /// Number and text of a message, for those who may read content.
+    pub fn content(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::MessageContentRead>,
+        id: MessageId,
+    ) -> Result<Option<Content>, Error> {
+        reads::content(tx, &self.0.engine, permit, id)
+    }
+
+    /// The last hour minute by minute, the oldest first. Approximate after a crash; about a second behind.
+    pub fn last_hour(&self, tx: &mut Tx<'_>, permit: &Permit<cap::MessagesRead>) -> Result<Vec<Minute>, Error> {
+        reads::last_hour(tx, permit, self.now())
+    }
+
+    /// Messages from handsets, newest first: of the permit's workspace, or, for a permit of the organisation, those that
+    /// belong to no workspace.
+    pub fn inbound_list(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &impl Authority<cap::MessagesRead>,
+        page: &PageRequest,
+    ) -> Result<Page<InboundSummary>, Error> {
+        reads::inbound_list(tx, &self.0.engine, permit, page)
+    }
+
+    /// One message from a handset, opened. A permit of the organisation opens every one, also those of no workspace.
+    pub fn inbound(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &impl Authority<cap::MessageContentRead>,
+        id: InboundId,
+    ) -> Result<Option<InboundMessage>, Error> {
+        reads::inbound(tx, &self.0.engine, permit, id)
+    }
+
+    /// Decides about a message that is held because nobody knows whether it arrived: sends it again, or gives it up.
+    pub fn decide_unknown(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::MessagesSend>,
+        id: MessageId,
+        send_again: bool,
+    ) -> Result<State, Error> {
+        decide_unknown::decide_unknown(tx, &self.0.engine, permit, id, send_again)
+    }
+
+    /// Where a message of `class` to `to` would go now, with the record of the decision: the one that sending uses.
+    pub fn explain(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::MessagesRead>,
+        to: &sms::Number,
+        class: routing::Class,
+        sender: Option<&routing::Sender>,
+    ) -> Result<Result<routing::Decision, routing::Refused>, Error> {
+        let engine = &self.0.engine;
+        let development = engine.is_development(tx, permit.workspace())?;
+        Ok(engine.decide(&routing::Query {
+            workspace: permit.workspace(),
+            development,
+            destination: to.digits(),
+            class,
+            sender,
+            avoid: &[],
+        }))
+    }
+
+    /// How the attached carriers are doing.
+    pub fn lanes(&self, permit: &impl Authority<cap::CarriersRead>) -> Vec<LaneStatus> {
+        let _ = permit;
+        let now = self.0.engine.ctx.monotonic();
+        self.0.engine.lanes.load().values().map(|lane| lane.status(now)).collect()
+    }
+
+    /// Receipts that belonged to no message we know, since the start.
+    pub fn stray_receipts(&self) -> u64 {
+        self.0.engine.strays.load(Ordering::Relaxed)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.engine.ctx.now()
+    }
+}
+
+impl std::fmt::Debug for Messaging {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Messaging(…)")
+    }
+}
+
+#[async_trait]
+impl Deliveries for Messaging {
+    async fn on_receipt(&self, receipt: Receipt) -> Result<(), Error> {
+        let (ack, answer) = oneshot::channel();
+        let at = self.now();
+        let sent = self.0.engine.settler.send(Settle::Receipt(Waiting { receipt, at, ack }));
+        if sent.is_err() {
+            return Err(Error::Stopped);
+        }
+        answer.await.unwrap_or(Err(Error::Stopped))
+    }
+
+    async fn on_inbound(&self, inbound: Inbound) -> Result<(), Error> {
+        if self.0.stop.is_cancelled() {
+            return Err(Error::Stopped);
+        }
+        inbound::arrived(&self.0.engine, inbound).await
+    }
+}
+
+/// What is done now and then.
+async fn housekeeping(engine: Arc<Engine>, stop: CancellationToken) {
+    let (mut routes, mut sweep) = (tokio::time::interval(ROUTES), tokio::time::interval(SWEEP));
+    loop {
+        let done = tokio::select! {
+            () = stop.cancelled() => return,
+            _ = routes.tick() => reload_routes(&engine).await,
+            _ = sweep.tick() => inbound::sweep(&engine).await,
+        };
+        if let Err(error) = done {
+            tracing::warn!(error = &error as &dyn std::error::Error, "housekeeping of messages failed; it is tried again");
+        }
+    }
+}
+
+async fn reload_routes(engine: &Engine) -> Result<(), Error> {
+    let before = engine.routes.load_full();
+    let stored = engine.db.read(routes::load).await?;
+    // Only if nothing was applied here meanwhile: what was read may be older than that.
+    let current = engine.routes.load();
+    if *before != stored && Arc::ptr_eq(&before, &current) {
+        engine.routes.compare_and_swap(&before, Arc::new(stored));
+        engine.reroute.notify_one();
+    }
+    Ok(())
+}

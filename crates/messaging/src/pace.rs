@@ -1,0 +1,143 @@
+//! How fast a carrier is fed: its rate as a token bucket, and a window that shrinks when it says "slower" (fault
+//! F-14). Pure: the time comes in.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// Parts a second.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    rate: Option<f64>,
+    tokens: f64,
+    burst: f64,
+    at: Duration,
+}
+
+impl Pace {
+    pub(crate) fn new(rate: Option<NonZeroU32>, now: Duration) -> Self {
+        let rate = rate.map(|rate| f64::from(rate.get()));
+        // A tenth of a second of burst: a rate of 50 means five at once at most.
+        let burst = rate.map_or(0.0, |rate| (rate / 10.0).max(1.0));
+        Self { rate, tokens: burst, burst, at: now }
+    }
+
+    /// How long until the next part may go; zero for now.
+    pub(crate) fn wait(&mut self, now: Duration) -> Duration {
+        let Some(rate) = self.rate else { return Duration::ZERO };
+        self.tokens = (self.tokens + now.saturating_sub(self.at).as_secs_f64() * rate).min(self.burst);
+        self.at = now;
+        if self.tokens >= 1.0 { Duration::ZERO } else { Duration::from_secs_f64((1.0 - self.tokens) / rate) }
+    }
+
+    /// Counts `parts` that go now; a long message may borrow from the future.
+    pub(crate) fn spend(&mut self, parts: usize) {
+        if self.rate.is_some() {
+            self.tokens -= f64::from(u32::try_from(parts).unwrap_or(u32::MAX));
+        }
+    }
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The window as it is used: halved and paused on each refusal for speed, opened again by success.
+#[derive(Debug)]
+pub(crate) struct Congestion {
+    window: f64,
+    most: f64,
+    pause: Duration,
+    until: Duration,
+}
+
+impl Congestion {
+    pub(crate) fn new(window: usize) -> Self {
+        let most = f64::from(u32::try_from(window.max(1)).unwrap_or(u32::MAX));
+        Self { window: most, most, pause: FIRST_PAUSE, until: Duration::ZERO }
+    }
+
+    /// Submits that may be outstanding.
+    pub(crate) fn window(&self) -> usize {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and the carrier's window")]
+        {
+            self.window as usize
+        }
+    }
+
+    /// How long nothing may go.
+    pub(crate) fn wait(&self, now: Duration) -> Duration {
+        self.until.saturating_sub(now)
+    }
+
+    /// The carrier said "slower". The answers to what was already out count once.
+    pub(crate) fn throttled(&mut self, now: Duration) -> Duration {
+        if now >= self.until {
+            self.window = (self.window / 2.0).max(1.0);
+            self.until = now + self.pause;
+            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        }
+        self.wait(now)
+    }
+
+    /// The carrier took one.
+    pub(crate) fn succeeded(&mut self, now: Duration) {
+        self.window = (self.window + 1.0 / self.window).min(self.most);
+        if now >= self.until {
+            self.pause = FIRST_PAUSE;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_rate_is_kept_over_time() {
+        let mut pace = Pace::new(NonZeroU32::new(50), ms(0));
+        let (mut now, mut sent) = (ms(0), 0);
+        while now < ms(2_000) {
+            let wait = pace.wait(now);
+            if wait.is_zero() {
+                pace.spend(1);
+                sent += 1;
+            } else {
+                now += wait;
+            }
+        }
+        assert!((100..=106).contains(&sent), "{sent} in two seconds at 50 a second");
+        assert_eq!(Pace::new(None, ms(0)).wait(ms(0)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_long_message_borrows() {
+        let mut pace = Pace::new(NonZeroU32::new(10), ms(0));
+        pace.spend(10);
+        assert_eq!(pace.wait(ms(0)), ms(1_000));
+    }
+
+    /// F-14: the window halves once for a burst of refusals and opens again by success.
+    #[test]
+    fn f_14_the_window_adapts() {
+        let mut congestion = Congestion::new(100);
+        for _ in 0..50 {
+            congestion.throttled(ms(1_000));
+        }
+        assert_eq!((congestion.window(), congestion.wait(ms(1_000))), (50, ms(100)));
+        congestion.throttled(ms(1_100));
+        assert_eq!((congestion.window(), congestion.wait(ms(1_100))), (25, ms(200)));
+        for _ in 0..10_000 {
+            congestion.succeeded(ms(2_000));
+        }
+        assert_eq!(congestion.window(), 100);
+        assert_eq!(congestion.throttled(ms(3_000)), ms(100));
+        for _ in 0..200 {
+            congestion.throttled(ms(60_000) * 10);
+            congestion.until = Duration::ZERO;
+        }
+        assert_eq!(congestion.window(), 1);
+    }
+}

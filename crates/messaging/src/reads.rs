@@ -1,0 +1,409 @@
+//! What people may see of messages: lists, one message with its history, its content, charts.
+
+use access::{Authority, Permit, Scope, cap};
+use base::{Cursor, InboundId, MessageId, Page, PageRequest, Timestamp, mask_phone};
+use routing::Class;
+use store::{Row, Tx, Value, params};
+use uuid::Uuid;
+
+use crate::claim::encoding;
+use crate::engine::Engine;
+use crate::inbound::open;
+use crate::model::{
+    Content, Details, Filter, InboundMessage, InboundSummary, Minute, Note, OriginRef, PartDetails, ReceiptDetails, Summary,
+};
+use crate::numbers::segment;
+use crate::probe::newest_row;
+use crate::{Error, State, history};
+
+/// Rows looked at for one page when a filter drops most of them; the page then says where to go on.
+const SCANNED: i64 = 20_000;
+/// Segments searched for a number.
+const SEGMENTS: i64 = 20_000;
+
+const COLUMNS: &str = "id, umid, workspace, state, class, carrier, sender, destination, parts, encoding, created_at, due_at, \
+     expires_at, submitted_at, receipt_at, done_at, reason, routed, error, attempts, throttled, unknown_outcomes, origin_kind, \
+     origin_id, client_ref, submitter, carrier_ref, receipt";
+
+/// A row with what only this file shows.
+struct Read {
+    row: i64,
+    summary: Summary,
+    destination: String,
+    routed: Option<String>,
+    carrier_ref: Option<String>,
+    receipt: Option<ReceiptDetails>,
+}
+
+fn read(row: &Row<'_>) -> Result<Read, store::Error> {
+    let origin = row.get::<Option<String>>("origin_kind")?.zip(row.get::<Option<Uuid>>("origin_id")?);
+    let (stat, at) = (row.get::<Option<String>>("receipt")?, row.get::<Option<Timestamp>>("receipt_at")?);
+    let error: Option<String> = row.get("error")?;
+    let state = State::from_code(row.get("state")?)
+        .ok_or_else(|| store::Error::Decode { column: "state".to_owned(), expected: "a state" })?;
+    Ok(Read {
+        row: row.get("id")?,
+        destination: row.get("destination")?,
+        routed: row.get("routed")?,
+        carrier_ref: row.get("carrier_ref")?,
+        receipt: stat.zip(at).map(|(stat, at)| ReceiptDetails { stat, error: error.clone(), at }),
+        summary: Summary {
+            id: row.get("umid")?,
+            workspace: row.get("workspace")?,
+            state,
+            class: Class::from_code(row.get("class")?),
+            carrier: row.get("carrier")?,
+            sender: row.get("sender")?,
+            to: String::new(),
+            parts: row.get("parts")?,
+            encoding: encoding(row.get("encoding")?),
+            created_at: row.get("created_at")?,
+            due_at: row.get("due_at")?,
+            expires_at: row.get("expires_at")?,
+            submitted_at: row.get("submitted_at")?,
+            done_at: row.get("done_at")?,
+            reason: row.get("reason")?,
+            error,
+            attempts: row.get("attempts")?,
+            throttled: row.get("throttled")?,
+            unknown_outcomes: row.get("unknown_outcomes")?,
+            origin: origin.map(|(kind, id)| OriginRef { kind, id }),
+            client_ref: row.get("client_ref")?,
+            submitter: row.get("submitter")?,
+        },
+    })
+}
+
+impl Read {
+    /// Fills in the masked number. A number whose key is gone shows as gone; the rest of the row stays readable.
+    fn masked(mut self, tx: &mut Tx<'_>, engine: &Engine) -> Result<Self, Error> {
+        let id = self.summary.id.to_string();
+        self.summary.to = match open(tx, engine, Some(self.summary.workspace), "messages", "destination", &id, &self.destination) {
+            Ok(number) => mask_phone(&String::from_utf8_lossy(&number)),
+            Err(Error::Vault(vault::Error::Store(cause))) => return Err(cause.into()),
+            Err(_) => "gone".to_owned(),
+        };
+        Ok(self)
+    }
+}
+
+/// Messages of a workspace, newest first.
+pub(crate) fn list(
+    tx: &mut Tx<'_>,
+    engine: &Engine,
+    permit: &Permit<cap::MessagesRead>,
+    filter: &Filter,
+    page: &PageRequest,
+) -> Result<Page<Summary>, Error> {
+    let before = match &page.after {
+        Some(Cursor(text)) => text.parse::<i64>().map_err(|_| Error::Cursor)?,
+        None => i64::MAX,
+    };
+    let (rows, next) = match &filter.to {
+        Some(number) => {
+            let blinds: Vec<_> = engine
+                .vault
+                .index_keys(tx, Some(permit.workspace()))?
+                .into_iter()
+                .map(|(_, key)| key.index(number.digits()))
+                .collect();
+            by_number(tx, permit, filter, &blinds, before, page.limit())?
+        }
+        None => by_time(tx, permit, filter, before, page.limit())?,
+    };
+    let items = rows.into_iter().map(|row| Ok(row.masked(tx, engine)?.summary)).collect::<Result<Vec<_>, Error>>()?;
+    Ok(Page { items, next: next.map(|row| Cursor(row.to_string())) })
+}
+
+/// The conditions of a filter, and their values from `$from` on. States and classes are our own numbers and are written
+/// out.
+fn conditions<'a>(filter: &'a Filter, values: &mut Vec<Value<'a>>) -> String {
+    let mut sql = String::new();
+    let mut and = |text: &str, value: Option<Value<'a>>| {
+        sql.push_str(" AND ");
+        sql.push_str(text);
+        if let Some(value) = value {
+            values.push(value);
+            sql.push_str(&format!(" ${}", values.len()));
+        }
+    };
+    if !filter.states.is_empty() {
+        let codes: Vec<_> = filter.states.iter().map(|state| state.code().to_string()).collect();
+        and(&format!("state IN ({})", codes.join(", ")), None);
+    }
+    if let Some(class) = filter.class {
+        and(&format!("class = {}", class.code()), None);
+    }
+    if let Some(carrier) = &filter.carrier {
+        and("carrier =", Some(carrier.into()));
+    }
+    if let Some(origin) = &filter.origin {
+        and("origin_id =", Some(origin.id.into()));
+        and("origin_kind =", Some((&origin.kind).into()));
+    }
+    if let Some(since) = filter.since {
+        and("created_at >=", Some(since.into()));
+    }
+    if let Some(until) = filter.until {
+        and("created_at <", Some(until.into()));
+    }
+    sql
+}
+
+type Rows = (Vec<Read>, Option<i64>);
+
+fn by_time(
+    tx: &mut Tx<'_>,
+    permit: &Permit<cap::MessagesRead>,
+    filter: &Filter,
+    before: i64,
+    limit: u32,
+) -> Result<Rows, Error> {
+    let mut values = Vec::from(params![permit.workspace(), before, i64::from(limit) + 1]);
+    let conditions = conditions(filter, &mut values);
+    if filter.origin.is_some() || conditions.is_empty() {
+        let sql = format!("SELECT {COLUMNS} FROM messages WHERE workspace = $1 AND id < $2{conditions} ORDER BY id DESC LIMIT $3");
+        return Ok(cut(tx.query(&sql, &values, read)?, limit));
+    }
+    // A filter that drops most rows must not make one read long: it looks at a bounded stretch.
+    let window = format!("SELECT * FROM messages WHERE workspace = $1 AND id < $2 ORDER BY id DESC LIMIT {SCANNED}");
+    let sql = format!("SELECT {COLUMNS} FROM ({window}) AS stretch WHERE id > 0{conditions} ORDER BY id DESC LIMIT $3");
+    let (rows, next) = cut(tx.query(&sql, &values, read)?, limit);
+    if next.is_some() {
+        return Ok((rows, next));
+    }
+    let bounds = format!("SELECT COUNT(*), MIN(id) FROM (SELECT id FROM messages WHERE workspace = $1 AND id < $2 ORDER BY id DESC LIMIT {SCANNED}) AS stretch");
+    let (seen, lowest) = tx.query_one(&bounds, &params![permit.workspace(), before], |row| {
+        Ok((row.get::<i64>(0)?, row.get::<Option<i64>>(1)?))
+    })?;
+    Ok((rows, lowest.filter(|_| seen == SCANNED)))
+}
+
+fn by_number(
+    tx: &mut Tx<'_>,
+    permit: &Permit<cap::MessagesRead>,
+    filter: &Filter,
+    blinds: &[vault::BlindIndex],
+    before: i64,
+    limit: u32,
+) -> Result<Rows, Error> {
+    let newest = segment(newest_row(tx)?.min(before));
+    let mut values = Vec::from(params![newest, (newest - SEGMENTS).max(0), permit.workspace(), before, i64::from(limit) + 1]);
+    let conditions = conditions(filter, &mut values);
+    let mut rows = Vec::new();
+    for blind in blinds {
+        let mut values = values.clone();
+        values.push((*blind).into());
+        let sql = format!(
+            "WITH RECURSIVE s(n) AS (SELECT CAST($1 AS BIGINT) UNION ALL SELECT n - 1 FROM s WHERE n > $2)
+             SELECT {COLUMNS} FROM (SELECT m.* FROM s CROSS JOIN messages m WHERE m.segment = s.n AND m.blind = ${}) AS found
+             WHERE workspace = $3 AND id < $4{conditions} ORDER BY id DESC LIMIT $5",
+            values.len()
+        );
+        rows.extend(tx.query(&sql, &values, read)?);
+    }
+    rows.sort_by_key(|row| std::cmp::Reverse(row.row));
+    Ok(cut(rows, limit))
+}
+
+fn cut(mut rows: Vec<Read>, limit: u32) -> Rows {
+    let limit = limit as usize;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().map(|row| row.row).filter(|_| more);
+    (rows, next)
+}
+
+fn one(tx: &mut Tx<'_>, permit_workspace: base::WorkspaceId, id: MessageId) -> Result<Option<Read>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM messages WHERE umid = $1 AND workspace = $2");
+    Ok(tx.query_opt(&sql, &params![id, permit_workspace], read)?)
+}
+
+/// One message with everything but its content.
+pub(crate) fn get(
+    tx: &mut Tx<'_>,
+    engine: &Engine,
+    permit: &Permit<cap::MessagesRead>,
+    id: MessageId,
+) -> Result<Option<Details>, Error> {
+    let Some(found) = one(tx, permit.workspace(), id)? else { return Ok(None) };
+    let found = found.masked(tx, engine)?;
+    let notes = tx.query(
+        "SELECT at, kind, part, note FROM message_notes WHERE message = $1 ORDER BY id",
+        &params![found.row],
+        |row| Ok(Note { at: row.get("at")?, kind: row.get("kind")?, part: row.get("part")?, text: row.get("note")? }),
+    )?;
+    let summary = found.summary;
+    let parts = if summary.parts > 1 {
+        parts(tx, found.row)?
+    } else if summary.attempts > 0 || summary.unknown_outcomes > 0 {
+        vec![PartDetails {
+            part: 1,
+            state: summary.state,
+            carrier: summary.carrier.clone(),
+            carrier_ref: found.carrier_ref,
+            submitted_at: summary.submitted_at,
+            receipt: found.receipt,
+            unknown_outcome: summary.unknown_outcomes > 0,
+        }]
+    } else {
+        Vec::new()
+    };
+    let history = history::tell(&summary, found.routed.as_deref(), &parts, &notes);
+    Ok(Some(Details { summary, parts, notes, history }))
+}
+
+fn parts(tx: &mut Tx<'_>, row: i64) -> Result<Vec<PartDetails>, Error> {
+    let parts = tx.query(
+        "SELECT part, state, carrier, carrier_ref, submitted_at, receipt, receipt_at, error, unknown_outcome FROM message_parts
+         WHERE message = $1 ORDER BY part",
+        &params![row],
+        |row| {
+            let (stat, at) = (row.get::<Option<String>>("receipt")?, row.get::<Option<Timestamp>>("receipt_at")?);
+            let error = row.get("error")?;
+            let part = PartDetails {
+                part: row.get("part")?,
+                state: State::Queued,
+                carrier: row.get("carrier")?,
+                carrier_ref: row.get("carrier_ref")?,
+                submitted_at: row.get("submitted_at")?,
+                receipt: stat.zip(at).map(|(stat, at)| ReceiptDetails { stat, error, at }),
+                unknown_outcome: row.get("unknown_outcome")?,
+            };
+            Ok((part, row.get::<i64>("state")?))
+        },
+    )?;
+    let with_state = |(part, code)| Ok(PartDetails { state: State::from_code(code).ok_or(Error::Corrupt("state"))?, ..part });
+    parts.into_iter().map(with_state).collect()
+}
+
+/// Number and text of a message.
+pub(crate) fn content(
+    tx: &mut Tx<'_>,
+    engine: &Engine,
+    permit: &Permit<cap::MessageContentRead>,
+    id: MessageId,
+) -> Result<Option<Content>, Error> {
+    let sql = "SELECT destination, body FROM messages WHERE umid = $1 AND workspace = $2";
+    let found = tx.query_opt(sql, &params![id, permit.workspace()], |row| {
+        Ok((row.get::<String>(0)?, row.get::<String>(1)?))
+    })?;
+    let Some((destination, body)) = found else { return Ok(None) };
+    let (workspace, uid) = (Some(permit.workspace()), id.to_string());
+    let number = open(tx, engine, workspace, "messages", "destination", &uid, &destination)?;
+    let text = open(tx, engine, workspace, "messages", "body", &uid, &body)?;
+    let number = String::from_utf8(number).map_err(|_| Error::Corrupt("destination"))?;
+    Ok(Some(Content {
+        to: sms::Number::from_carrier(&number).map_err(|_| Error::Corrupt("destination"))?,
+        text: String::from_utf8(text).map_err(|_| Error::Corrupt("body"))?,
+    }))
+}
+
+/// The last hour, minute by minute, the oldest first, with zeros where nothing happened.
+pub(crate) fn last_hour(tx: &mut Tx<'_>, permit: &Permit<cap::MessagesRead>, now: Timestamp) -> Result<Vec<Minute>, Error> {
+    const MINUTE: i64 = 60_000_000;
+    let last = now.as_micros().div_euclid(MINUTE);
+    let first = last - 59;
+    let mut minutes: Vec<Minute> =
+        (first..=last).map(|minute| Minute { at: Timestamp::from_micros(minute * MINUTE), ..Minute::default() }).collect();
+    let counted = tx.query(
+        "SELECT minute, accepted, delivered, failed FROM message_minutes WHERE workspace = $1 AND minute >= $2 AND minute <= $3",
+        &params![permit.workspace(), first, last],
+        |row| Ok((row.get::<i64>(0)?, row.get::<u32>(1)?, row.get::<u32>(2)?, row.get::<u32>(3)?)),
+    )?;
+    for (minute, accepted, delivered, failed) in counted {
+        if let Some(place) = usize::try_from(minute - first).ok().and_then(|place| minutes.get_mut(place)) {
+            (place.accepted, place.delivered, place.failed) = (accepted, delivered, failed);
+        }
+    }
+    Ok(minutes)
+}
+
+struct ReadInbound {
+    row: i64,
+    summary: InboundSummary,
+    source: String,
+    body: String,
+}
+
+const INBOUND_COLUMNS: &str =
+    "id, uid, workspace, carrier, destination, parts, missing_parts, received_at, source, body";
+
+fn read_inbound(row: &Row<'_>) -> Result<ReadInbound, store::Error> {
+    Ok(ReadInbound {
+        row: row.get("id")?,
+        source: row.get("source")?,
+        body: row.get("body")?,
+        summary: InboundSummary {
+            id: row.get("uid")?,
+            workspace: row.get("workspace")?,
+            carrier: row.get("carrier")?,
+            from: String::new(),
+            to: row.get("destination")?,
+            parts: row.get("parts")?,
+            missing_parts: row.get("missing_parts")?,
+            at: row.get("received_at")?,
+        },
+    })
+}
+
+impl ReadInbound {
+    fn from(&self, tx: &mut Tx<'_>, engine: &Engine) -> Result<String, Error> {
+        let uid = self.summary.id.to_string();
+        let from = open(tx, engine, self.summary.workspace, "inbound_messages", "source", &uid, &self.source)?;
+        String::from_utf8(from).map_err(|_| Error::Corrupt("source"))
+    }
+}
+
+/// Messages from handsets, newest first: of the permit's workspace, or, for a permit of the organisation, those that
+/// belong to none.
+pub(crate) fn inbound_list(
+    tx: &mut Tx<'_>,
+    engine: &Engine,
+    permit: &impl Authority<cap::MessagesRead>,
+    page: &PageRequest,
+) -> Result<Page<InboundSummary>, Error> {
+    let before = match &page.after {
+        Some(Cursor(text)) => text.parse::<i64>().map_err(|_| Error::Cursor)?,
+        None => i64::MAX,
+    };
+    let mut values = Vec::from(params![before, i64::from(page.limit()) + 1]);
+    let whose = match permit.scope() {
+        Scope::Workspace(workspace) => {
+            values.push(workspace.into());
+            "workspace = $3"
+        }
+        Scope::Organisation => "workspace IS NULL",
+    };
+    let sql = format!("SELECT {INBOUND_COLUMNS} FROM inbound_messages WHERE {whose} AND id < $1 ORDER BY id DESC LIMIT $2");
+    let rows = tx.query(&sql, &values, read_inbound)?;
+    let page = Page::from_overread(rows, page, |row| row.row.to_string());
+    let mut items = Vec::with_capacity(page.items.len());
+    for row in page.items {
+        let from = row.from(tx, engine).map_or_else(|_| "gone".to_owned(), |from| mask_phone(&from));
+        items.push(InboundSummary { from, ..row.summary });
+    }
+    Ok(Page { items, next: page.next })
+}
+
+/// One message from a handset, opened. A permit of a workspace opens that workspace's, one of the organisation every one.
+pub(crate) fn inbound(
+    tx: &mut Tx<'_>,
+    engine: &Engine,
+    permit: &impl Authority<cap::MessageContentRead>,
+    id: InboundId,
+) -> Result<Option<InboundMessage>, Error> {
+    let sql = format!("SELECT {INBOUND_COLUMNS} FROM inbound_messages WHERE uid = $1");
+    let Some(found) = tx.query_opt(&sql, &params![id], read_inbound)? else { return Ok(None) };
+    if let Scope::Workspace(workspace) = permit.scope()
+        && found.summary.workspace != Some(workspace)
+    {
+        return Ok(None);
+    }
+    let from = found.from(tx, engine)?;
+    let uid = id.to_string();
+    let text = open(tx, engine, found.summary.workspace, "inbound_messages", "body", &uid, &found.body)?;
+    let text = String::from_utf8(text).map_err(|_| Error::Corrupt("body"))?;
+    Ok(Some(InboundMessage { summary: InboundSummary { from: mask_phone(&from), ..found.summary }, from, text }))
+}
+

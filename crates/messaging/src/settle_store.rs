@@ -1,0 +1,497 @@
+//! The SQL of outcomes and receipts.
+
+use base::{MessageId, Timestamp, WorkspaceId};
+use sms::ReceiptState;
+use store::{Tx, params};
+use uuid::Uuid;
+
+use crate::carrier::Receipt;
+use crate::engine::{Counted, Engine};
+use crate::job::{NewNote, Outcome, StoredOrigin};
+use crate::model::Changed;
+use crate::numbers::segment;
+use crate::outstanding::Outstanding;
+use crate::settle::Matched;
+use crate::state::{Event, aggregate};
+use crate::{CHANGED, Error, State};
+
+/// Receipts beyond the first that are told in a message's history; a carrier in a loop must not fill the table.
+const MOST_NOTES: i64 = 20;
+
+/// What a batch came to.
+#[derive(Default)]
+pub(crate) struct Applied {
+    /// For each careful receipt: whether nothing more is expected for its part.
+    pub(crate) ended: Vec<bool>,
+    counted: Vec<(WorkspaceId, Timestamp, bool)>,
+}
+
+impl Applied {
+    fn ended_as(&mut self, workspace: WorkspaceId, at: Timestamp, state: State) {
+        if state.is_terminal() {
+            self.counted.push((workspace, at, state == State::Delivered));
+        }
+    }
+
+    /// Adds the ends of messages to the charts; only after the commit.
+    pub(crate) fn count(&self, engine: &Engine) {
+        for (workspace, at, delivered) in &self.counted {
+            engine.minutes.add(*workspace, *at, if *delivered { Counted::Delivered } else { Counted::Failed }, 1);
+        }
+    }
+}
+
+/// What live pages are told: each message of a small batch, each workspace of a large one.
+#[derive(Default)]
+pub(crate) struct Touched {
+    messages: Vec<(WorkspaceId, Option<MessageId>)>,
+}
+
+/// Above this many, a page is told to look again rather than at what.
+const EACH: usize = 16;
+
+impl Touched {
+    pub(crate) fn message(&mut self, workspace: WorkspaceId, message: Option<MessageId>) {
+        self.messages.push((workspace, message));
+    }
+
+    pub(crate) fn announce(mut self, tx: &mut Tx<'_>) {
+        if self.messages.len() > EACH {
+            for (_, message) in &mut self.messages {
+                *message = None;
+            }
+        }
+        self.messages.sort_unstable();
+        self.messages.dedup();
+        for (workspace, message) in self.messages {
+            let id = message.map_or_else(|| "*".to_owned(), |message| message.to_string());
+            tx.touched(store::Changed { workspace: Some(workspace), topic: crate::TOPIC, id });
+        }
+    }
+}
+
+/// Writes outcomes; the usual ones in one prepared loop.
+pub(crate) fn outcomes(
+    tx: &mut Tx<'_>,
+    outcomes: &[Outcome],
+    applied: &mut Applied,
+    touched: &mut Touched,
+) -> Result<(), Error> {
+    let plain: Vec<_> = outcomes
+        .iter()
+        .filter(|outcome| outcome.is_plain_success())
+        .map(|outcome| {
+            touched.message(outcome.key.workspace, Some(outcome.key.id));
+            let carrier_ref = outcome.parts.first().and_then(|part| part.carrier_ref.as_deref());
+            Vec::from(params![outcome.key.row, carrier_ref, outcome.at, outcome.epoch])
+        })
+        .collect();
+    let written = tx.execute_many(
+        "UPDATE messages SET state = 2, carrier_ref = $2, submitted_at = $3, attempts = attempts + 1, claimed_by = NULL,
+         reason = NULL, error = NULL WHERE id = $1 AND claimed_by = $4",
+        &plain,
+    )?;
+    if written < plain.len() as u64 {
+        tracing::warn!(messages = plain.len() as u64 - written, "carriers took messages that another node had meanwhile put in doubt");
+    }
+    for outcome in outcomes.iter().filter(|outcome| !outcome.is_plain_success()) {
+        careful_outcome(tx, outcome, applied, touched)?;
+    }
+    Ok(())
+}
+
+fn careful_outcome(
+    tx: &mut Tx<'_>,
+    outcome: &Outcome,
+    applied: &mut Applied,
+    touched: &mut Touched,
+) -> Result<(), Error> {
+    let key = &outcome.key;
+    if key.parts > 1 {
+        for part in &outcome.parts {
+            tx.execute(
+                "INSERT INTO message_parts (message, part, segment, state, carrier, carrier_ref, submitted_at, error, unknown_outcome)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                 ON CONFLICT (message, part) DO UPDATE SET state = excluded.state, carrier = excluded.carrier,
+                 carrier_ref = COALESCE(excluded.carrier_ref, message_parts.carrier_ref),
+                 submitted_at = COALESCE(excluded.submitted_at, message_parts.submitted_at), error = excluded.error,
+                 unknown_outcome = message_parts.unknown_outcome OR excluded.unknown_outcome
+                 WHERE message_parts.receipt_at IS NULL",
+                &params![
+                    key.row,
+                    part_number(part.part),
+                    segment(key.row),
+                    part.state.code(),
+                    &outcome.carrier,
+                    part.carrier_ref.as_deref(),
+                    (part.state == State::Sent).then_some(part.at),
+                    part.error.as_deref(),
+                    part.state == State::Unknown
+                ],
+            )?;
+        }
+    }
+    // Receipts of the first parts may have come while the last was on its way.
+    let state = match outcome.state {
+        State::Sent if key.parts > 1 => aggregate(part_states(tx, key.row)?).unwrap_or(State::Sent).max(State::Sent),
+        state => state,
+    };
+    let single = outcome.parts.first().filter(|part| key.parts == 1 && part.state == State::Sent);
+    let submitted = outcome.parts.iter().filter(|part| part.state == State::Sent).map(|part| part.at).max();
+    let written = tx.execute(
+        "UPDATE messages SET state = $2, carrier = $3, due_at = COALESCE($4, due_at), reason = $5, error = $6,
+         attempts = attempts + $7, throttled = throttled + $8, unknown_outcomes = unknown_outcomes + $9,
+         submitted_at = COALESCE($10, submitted_at), carrier_ref = COALESCE($11, carrier_ref), done_at = $12, claimed_by = NULL
+         WHERE id = $1 AND claimed_by = $13",
+        &params![
+            key.row,
+            state.code(),
+            outcome.move_to.as_ref().unwrap_or(&outcome.carrier),
+            outcome.due_at,
+            outcome.reason.as_deref(),
+            outcome.error.as_deref(),
+            i64::from(outcome.attempts),
+            i64::from(outcome.throttled),
+            i64::from(outcome.unknown_outcomes),
+            submitted,
+            single.and_then(|part| part.carrier_ref.as_deref()),
+            state.is_terminal().then_some(outcome.at),
+            outcome.epoch
+        ],
+    )?;
+    if written == 0 {
+        let text = format!("{} answered after another node had taken the message over", outcome.carrier);
+        return note(tx, key.row, outcome.at, &NewNote { kind: "late_answer", part: None, text });
+    }
+    for new in &outcome.notes {
+        note(tx, key.row, outcome.at, new)?;
+    }
+    // Waiting again for a moment is not news; everything else is.
+    if state != State::Queued || outcome.unknown_outcomes > 0 || outcome.move_to.is_some() {
+        publish(tx, key.id, key.workspace, key.origin.as_ref(), state, None, outcome.reason.as_deref(), outcome.at)?;
+    }
+    applied.ended_as(key.workspace, outcome.at, state);
+    touched.message(key.workspace, Some(key.id));
+    Ok(())
+}
+
+fn part_number(part: usize) -> i64 {
+    i64::try_from(part).unwrap_or(i64::MAX)
+}
+
+fn part_states(tx: &mut Tx<'_>, row: i64) -> Result<Vec<State>, Error> {
+    let codes = tx.query("SELECT state FROM message_parts WHERE message = $1 ORDER BY part", &params![row], |row| {
+        row.get::<i64>(0)
+    })?;
+    codes.into_iter().map(state).collect()
+}
+
+fn state(code: i64) -> Result<State, Error> {
+    State::from_code(code).ok_or(Error::Corrupt("state"))
+}
+
+/// Final receipts of messages of one part that nobody above listens to: written without reading the rows.
+pub(crate) fn plain_receipts(
+    tx: &mut Tx<'_>,
+    receipts: &[Matched],
+    applied: &mut Applied,
+    touched: &mut Touched,
+) -> Result<(), Error> {
+    let rows: Vec<_> = receipts
+        .iter()
+        .map(|matched| {
+            // The table says so for a sent message; every final receipt ends it.
+            let state = State::Sent.after(Event::Receipt(matched.receipt.state)).unwrap_or(State::Sent);
+            Vec::from(params![
+                matched.to.row,
+                state.code(),
+                matched.receipt.state.stat(),
+                matched.at,
+                matched.receipt.error.as_deref(),
+                &*matched.receipt.carrier,
+                &matched.receipt.carrier_ref,
+                failure_sentence(&matched.receipt)
+            ])
+        })
+        .collect();
+    let written = tx.execute_many(
+        "UPDATE messages SET state = $2, receipt = $3, receipt_at = $4, done_at = $4, error = $5, reason = $8
+         WHERE id = $1 AND carrier = $6 AND carrier_ref = $7 AND receipt_at IS NULL",
+        &rows,
+    )?;
+    let complete = written == receipts.len() as u64;
+    for matched in receipts {
+        // Another node may have been first, or an entry of the map was wrong: then each is looked at.
+        if complete || has_receipt(tx, matched)? {
+            let Some(workspace) = matched.workspace else { continue };
+            let state = State::Sent.after(Event::Receipt(matched.receipt.state)).unwrap_or(State::Sent);
+            applied.ended_as(workspace, matched.at, state);
+            touched.message(workspace, None);
+        } else {
+            careful_receipt(tx, matched.to, &matched.receipt, matched.at, applied, touched)?;
+        }
+    }
+    Ok(())
+}
+
+fn has_receipt(tx: &mut Tx<'_>, matched: &Matched) -> Result<bool, Error> {
+    let found = tx.query_opt(
+        "SELECT 1 FROM messages WHERE id = $1 AND carrier_ref = $2 AND receipt_at = $3 AND receipt = $4",
+        &params![matched.to.row, &matched.receipt.carrier_ref, matched.at, matched.receipt.state.stat()],
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
+}
+
+fn failure_sentence(receipt: &Receipt) -> Option<String> {
+    if matches!(receipt.state, ReceiptState::Delivered | ReceiptState::Enroute | ReceiptState::Accepted | ReceiptState::Scheduled) {
+        return None;
+    }
+    let error = receipt.error.as_deref().filter(|error| error.trim_start_matches('0') != "");
+    let detail = error.map_or_else(String::new, |error| match sms::network_error(error) {
+        Some(meaning) => format!(", error {error}: {meaning}"),
+        None => format!(", error {error}"),
+    });
+    Some(format!("{} says {}{detail}", receipt.carrier, receipt.state.stat()))
+}
+
+/// What a careful receipt wants to know of its message.
+struct Row {
+    id: MessageId,
+    workspace: WorkspaceId,
+    state: State,
+    parts: i64,
+    carrier: String,
+    carrier_ref: Option<String>,
+    receipt: Option<String>,
+    origin: Option<StoredOrigin>,
+}
+
+fn row(tx: &mut Tx<'_>, row: i64) -> Result<Option<Row>, Error> {
+    let sql = format!(
+        "SELECT umid, workspace, state, parts, carrier, carrier_ref, receipt, origin_kind, origin_id
+         FROM messages WHERE id = $1{}",
+        tx.dialect().for_update()
+    );
+    let found = tx.query_opt(&sql, &params![row], |row| {
+        let (kind, id) = (row.get::<Option<String>>("origin_kind")?, row.get::<Option<Uuid>>("origin_id")?);
+        let found = Row {
+            id: row.get("umid")?,
+            workspace: row.get("workspace")?,
+            state: State::Queued,
+            parts: row.get("parts")?,
+            carrier: row.get("carrier")?,
+            carrier_ref: row.get("carrier_ref")?,
+            receipt: row.get("receipt")?,
+            origin: kind.zip(id).map(|(kind, id)| StoredOrigin { kind, id }),
+        };
+        Ok((found, row.get::<i64>("state")?))
+    })?;
+    found.map(|(found, code)| Ok(Row { state: state(code)?, ..found })).transpose()
+}
+
+/// A receipt whose row is read first: of a message with parts or an origin, a repeated, late or passing one. Whether
+/// nothing more is expected for its part.
+pub(crate) fn careful_receipt(
+    tx: &mut Tx<'_>,
+    to: Outstanding,
+    receipt: &Receipt,
+    at: Timestamp,
+    applied: &mut Applied,
+    touched: &mut Touched,
+) -> Result<bool, Error> {
+    let Some(message) = row(tx, to.row)? else {
+        keep_stray(tx, receipt, at)?;
+        return Ok(true);
+    };
+    touched.message(message.workspace, Some(message.id));
+    if message.parts > 1 { part_receipt(tx, to, &message, receipt, at, applied) } else { single_receipt(tx, to, &message, receipt, at, applied) }
+}
+
+fn single_receipt(
+    tx: &mut Tx<'_>,
+    to: Outstanding,
+    message: &Row,
+    receipt: &Receipt,
+    at: Timestamp,
+    applied: &mut Applied,
+) -> Result<bool, Error> {
+    if message.carrier != *receipt.carrier || message.carrier_ref.as_deref() != Some(&receipt.carrier_ref) {
+        keep_stray(tx, receipt, at)?;
+        return Ok(true);
+    }
+    let Ok(next) = message.state.after(Event::Receipt(receipt.state)) else {
+        again(tx, to.row, None, message.receipt.as_deref(), receipt, at)?;
+        return Ok(message.state.is_terminal());
+    };
+    let reason = failure_sentence(receipt);
+    tx.execute(
+        "UPDATE messages SET state = $2, receipt = $3, receipt_at = $4, error = $5, done_at = $6, reason = $7 WHERE id = $1",
+        &params![
+            to.row,
+            next.code(),
+            receipt.state.stat(),
+            at,
+            receipt.error.as_deref(),
+            next.is_terminal().then_some(at),
+            reason.as_deref()
+        ],
+    )?;
+    if next != message.state {
+        publish(tx, message.id, message.workspace, message.origin.as_ref(), next, None, reason.as_deref(), at)?;
+        applied.ended_as(message.workspace, at, next);
+    }
+    Ok(next.is_terminal())
+}
+
+fn part_receipt(
+    tx: &mut Tx<'_>,
+    to: Outstanding,
+    message: &Row,
+    receipt: &Receipt,
+    at: Timestamp,
+    applied: &mut Applied,
+) -> Result<bool, Error> {
+    let part = tx.query_opt(
+        "SELECT state, receipt FROM message_parts WHERE message = $1 AND part = $2 AND carrier = $3 AND carrier_ref = $4",
+        &params![to.row, i64::from(to.part), &*receipt.carrier, &receipt.carrier_ref],
+        |row| Ok((row.get::<i64>(0)?, row.get::<Option<String>>(1)?)),
+    )?;
+    let Some((code, before)) = part else {
+        keep_stray(tx, receipt, at)?;
+        return Ok(true);
+    };
+    let now = state(code)?;
+    let Ok(next) = now.after(Event::Receipt(receipt.state)) else {
+        again(tx, to.row, Some(usize::from(to.part)), before.as_deref(), receipt, at)?;
+        return Ok(now.is_terminal());
+    };
+    tx.execute(
+        "UPDATE message_parts SET state = $3, receipt = $4, receipt_at = $5, error = $6 WHERE message = $1 AND part = $2",
+        &params![to.row, i64::from(to.part), next.code(), receipt.state.stat(), at, receipt.error.as_deref()],
+    )?;
+    // While parts are still to be handed over, the message's state is the dispatcher's.
+    let known = part_states(tx, to.row)?;
+    let all = aggregate(known.iter().copied()).filter(|all| all.is_failure() || i64::try_from(known.len()) == Ok(message.parts));
+    if let Some(all) = all.filter(|all| matches!(message.state, State::Sent | State::Unknown) && *all > message.state) {
+        let reason = failure_sentence(receipt).map(|sentence| format!("part {}: {sentence}", to.part));
+        tx.execute(
+            "UPDATE messages SET state = $2, error = $3, done_at = $4, reason = $5 WHERE id = $1",
+            &params![to.row, all.code(), receipt.error.as_deref(), all.is_terminal().then_some(at), reason.as_deref()],
+        )?;
+        publish(
+            tx,
+            message.id,
+            message.workspace,
+            message.origin.as_ref(),
+            all,
+            Some(u32::from(to.part)),
+            reason.as_deref(),
+            at,
+        )?;
+        applied.ended_as(message.workspace, at, all);
+    }
+    Ok(next.is_terminal())
+}
+
+/// A receipt after the end, told in the history.
+fn again(
+    tx: &mut Tx<'_>,
+    row: i64,
+    part: Option<usize>,
+    before: Option<&str>,
+    receipt: &Receipt,
+    at: Timestamp,
+) -> Result<(), Error> {
+    let told = tx.query_one(
+        "SELECT COUNT(*) FROM message_notes WHERE message = $1 AND kind = 'receipt'",
+        &params![row],
+        |row| row.get::<i64>(0),
+    )?;
+    if told >= MOST_NOTES {
+        return Ok(());
+    }
+    let stat = receipt.state.stat();
+    let text = match before {
+        Some(before) if before == stat => format!("{} sent its receipt again: {stat}", receipt.carrier),
+        Some(before) => format!("{} said {stat} after {before}; the first one stands", receipt.carrier),
+        None => format!("{} said {stat} when the message was past that", receipt.carrier),
+    };
+    note(tx, row, at, &NewNote { kind: "receipt", part, text })
+}
+
+/// Keeps a receipt that belongs to nothing.
+pub(crate) fn keep_stray(tx: &mut Tx<'_>, receipt: &Receipt, at: Timestamp) -> Result<(), Error> {
+    let id = tx.next_number("messaging.strays")?;
+    tx.execute(
+        "INSERT INTO stray_receipts (id, carrier, carrier_ref, receipt, error, received_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        &params![id, &*receipt.carrier, &receipt.carrier_ref, receipt.state.stat(), receipt.error.as_deref(), at],
+    )?;
+    Ok(())
+}
+
+/// Takes up the receipts that came so long before their submit was answered that they were kept as strays.
+pub(crate) fn take_strays(
+    tx: &mut Tx<'_>,
+    carrier: &str,
+    carrier_ref: &str,
+    to: Outstanding,
+    applied: &mut Applied,
+    touched: &mut Touched,
+) -> Result<(), Error> {
+    let kept = tx.query(
+        "SELECT id, receipt, error, received_at FROM stray_receipts WHERE carrier = $1 AND carrier_ref = $2 ORDER BY id",
+        &params![carrier, carrier_ref],
+        |row| Ok((row.get::<i64>(0)?, row.get::<String>(1)?, row.get::<Option<String>>(2)?, row.get::<Timestamp>(3)?)),
+    )?;
+    for (id, stat, error, at) in kept {
+        let receipt = Receipt {
+            carrier: carrier.into(),
+            carrier_ref: carrier_ref.to_owned(),
+            state: ReceiptState::from_stat(&stat).unwrap_or(ReceiptState::Unknown),
+            error,
+            done_at: None,
+        };
+        tx.execute("DELETE FROM stray_receipts WHERE id = $1", &params![id])?;
+        careful_receipt(tx, to, &receipt, at, applied, touched)?;
+    }
+    Ok(())
+}
+
+/// Adds a sentence to a message's history.
+pub(crate) fn note(tx: &mut Tx<'_>, row: i64, at: Timestamp, new: &NewNote) -> Result<(), Error> {
+    let id = tx.next_number("messaging.notes")?;
+    tx.execute(
+        "INSERT INTO message_notes (id, message, at, kind, part, note) VALUES ($1, $2, $3, $4, $5, $6)",
+        &params![id, row, at, new.kind, new.part.map(part_number), &new.text],
+    )?;
+    Ok(())
+}
+
+/// Tells whoever listens, if something above caused the message.
+#[expect(clippy::too_many_arguments, reason = "the fields of one event, from rows of different shapes")]
+pub(crate) fn publish(
+    tx: &mut Tx<'_>,
+    message: MessageId,
+    workspace: WorkspaceId,
+    origin: Option<&StoredOrigin>,
+    state: State,
+    part: Option<u32>,
+    reason: Option<&str>,
+    at: Timestamp,
+) -> Result<(), Error> {
+    let Some(origin) = origin else { return Ok(()) };
+    let changed = Changed {
+        message,
+        workspace,
+        origin_kind: origin.kind.clone(),
+        origin_id: origin.id,
+        state,
+        part,
+        reason: reason.map(str::to_owned),
+        at,
+    };
+    let body = serde_json::to_value(&changed).map_err(|_| Error::Corrupt("event"))?;
+    tx.publish(CHANGED, &body)?;
+    Ok(())
+}
