@@ -65,14 +65,25 @@ pub(crate) fn another_administrator(tx: &mut Tx<'_>, besides: Option<UserId>) ->
     Ok(found.is_some())
 }
 
-/// The failures of an account from one device ('' for strangers).
+/// The failures of an account from one device ('' for strangers), with their row locked until the end of the
+/// transaction: of tries that come at once, each sees the one before.
 pub(crate) fn failures(tx: &mut Tx<'_>, id: UserId, device: &str) -> Result<Failures, store::Error> {
-    let found = tx.query_opt(
-        "SELECT failures, next_at FROM login_failures WHERE user_id = $1 AND device = $2",
+    tx.query_one(
+        "INSERT INTO login_failures (user_id, device, failures, next_at) VALUES ($1, $2, 0, 0) \
+         ON CONFLICT (user_id, device) DO UPDATE SET failures = login_failures.failures RETURNING failures, next_at",
         &params![id, device],
         |row| Ok(Failures { count: row.get("failures")?, next_at: row.get("next_at")? }),
+    )
+}
+
+/// Whether the password hash is still this one, with its row locked until the end of the transaction: a log-in and a
+/// change of the password cannot pass each other.
+pub(crate) fn still_has(tx: &mut Tx<'_>, id: UserId, hash: &str) -> Result<bool, store::Error> {
+    let rows = tx.execute(
+        "UPDATE credentials SET changed_at = changed_at WHERE user_id = $1 AND password_hash = $2",
+        &params![id, hash],
     )?;
-    Ok(found.unwrap_or(Failures::NONE))
+    Ok(rows == 1)
 }
 
 /// Stores the failures of an account from one device.

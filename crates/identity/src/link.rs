@@ -206,7 +206,9 @@ impl Identity {
         )?;
         let user = UserId::from(written.id.uuid());
         let account = account::by_id(tx, user)?.ok_or(Error::NoSuchUser)?;
-        self.let_in(tx, &account, phc, "setup_link.use", caller, AuthMethod::SetupLink)
+        let now = tx.now();
+        account::set_password_hash(tx, user, phc, now)?;
+        self.let_in(tx, &account, "setup_link.use", caller, AuthMethod::SetupLink)
     }
 
     /// Sets the password of an invited person, and logs them in. Their other sessions end.
@@ -227,9 +229,13 @@ impl Identity {
             .write(move |tx| {
                 let user = this.redeem(tx, INVITE, &secret)?.ok_or(Error::BadLink)?;
                 let account = account::by_id(tx, user)?.ok_or(Error::BadLink)?;
+                // The hash first: a log-in with the old one either committed before, and its session ends here, or
+                // finds the old hash gone.
+                let now = tx.now();
+                account::set_password_hash(tx, user, &phc, now)?;
                 this.end_all(tx, user)?;
                 account::forgive_all(tx, user)?;
-                this.let_in(tx, &account, &phc, "invite.use", &caller, AuthMethod::Password)
+                this.let_in(tx, &account, "invite.use", &caller, AuthMethod::Password)
             })
             .await
     }
@@ -238,13 +244,10 @@ impl Identity {
         &self,
         tx: &mut Tx<'_>,
         account: &Account,
-        phc: &str,
         action: &'static str,
         caller: &Caller,
         auth: AuthMethod,
     ) -> Result<LoggedIn, Error> {
-        let now = tx.now();
-        account::set_password_hash(tx, account.id, phc, now)?;
         let (token, session) = start(tx, account, caller)?;
         let device = device::mint(&self.0.vault, &tx.context().clone(), account.id);
         let mut actor = session.grants.actor().clone();

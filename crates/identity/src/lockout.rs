@@ -56,10 +56,11 @@ impl Failures {
 
 /// 1 second after the fifth failure, then double, up to 15 minutes.
 fn pause(failures: i64) -> Duration {
-    match u32::try_from(failures - FREE - 1) {
-        Ok(doublings) => Duration::from_secs(1 << doublings.min(20)).min(LONGEST),
-        Err(_) => Duration::ZERO,
+    if failures <= FREE {
+        return Duration::ZERO;
     }
+    let doublings = u32::try_from(failures - FREE - 1).unwrap_or(u32::MAX);
+    Duration::from_secs(1 << doublings.min(20)).min(LONGEST)
 }
 
 #[cfg(test)]

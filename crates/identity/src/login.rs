@@ -136,6 +136,7 @@ impl Identity {
             .db
             .write(move |tx| {
                 let mut failures = account::failures(tx, id, &place)?;
+                // The row is locked, so nothing is lost between reading and writing.
                 failures.count = (failures.count - 1).max(0);
                 failures.next_at = tx.now();
                 account::set_failures(tx, id, &place, failures)
@@ -154,9 +155,11 @@ impl Identity {
         caller: &Caller,
     ) -> Result<Result<LoggedIn, Error>, Error> {
         // Removed, or given another password, between the two writes: the old proof is worth nothing.
-        let current = account::password_hash(tx, found.id)?;
-        let unchanged = counted.open.as_ref().map(|(_, phc)| phc) == current.as_ref();
-        if account::by_id(tx, found.id)?.is_none() || !unchanged {
+        let unchanged = match &counted.open {
+            Some((_, phc)) => account::still_has(tx, found.id, phc)?,
+            None => false,
+        };
+        if !unchanged || account::by_id(tx, found.id)?.is_none() {
             return self.refuse(tx, counted, caller).map(Err);
         }
         if let Some(phc) = anew {

@@ -119,7 +119,8 @@ mod tests {
         ] {
             assert!(matches!(verdict(common), "common" | "weak"), "{common}: {}", verdict(common));
         }
-        assert_eq!(verdict("aaaaaaaaaaaaaaaa"), "weak");
+        assert_eq!(verdict("aaaaaaaaaaaaaaaa"), "common");
+        assert_eq!(verdict("house house house mouse"), "weak");
         assert_eq!(verdict("abcdefghijklmnop"), "common");
     }
 

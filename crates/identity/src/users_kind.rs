@@ -208,8 +208,10 @@ impl TypedKind for UsersKind {
     fn project(&self, tx: &mut Tx<'_>, change: &Projection<'_, UserBody>) -> Result<(), Error> {
         let (id, now): (UserId, Timestamp) = (change.id(), change.now);
         let Some(new) = change.new else {
-            account::end_everything(tx, id)?;
+            // The credentials first: a log-in that is under way either committed before, and its session ends here,
+            // or finds them gone.
             tx.execute("DELETE FROM credentials WHERE user_id = $1", &params![id])?;
+            account::end_everything(tx, id)?;
             account::forgive_all(tx, id)?;
             access::set_roles(tx, id, &[], now)?;
             tx.execute("UPDATE users SET removed_at = $2 WHERE id = $1", &params![id, now])?;

@@ -40,3 +40,10 @@ CREATE TABLE resource_references (
 );
 
 CREATE INDEX resource_references_to ON resource_references (to_id);
+
+-- One writer at a time over all nodes: whoever changes configuration counts here first, and the row stays locked until
+-- the commit. So nothing can be referred to and deleted at the same time.
+CREATE TABLE resource_writer (
+    only_row BIGINT NOT NULL PRIMARY KEY CHECK (only_row = 1),
+    changes BIGINT NOT NULL
+);

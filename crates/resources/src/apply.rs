@@ -80,6 +80,7 @@ impl Resources {
         document: &Document,
         options: &ApplyOptions,
     ) -> Result<Applied, Error> {
+        rows::lock(tx)?;
         let mut pending = Pending::default();
         let mut problems = Vec::new();
         let (planned, slugs) = self.planned(tx, document, &mut pending, &mut problems)?;

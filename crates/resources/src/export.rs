@@ -135,6 +135,7 @@ impl Resources {
     ) -> Result<Written, Error> {
         let kind = self.registry.require(kind)?;
         allow::<cap::ResourcesApply>(kind, permit, workspace)?;
+        rows::lock(tx)?;
         let now = rows::find(tx, kind.name(), workspace, key)?.ok_or(Error::NotFound)?;
         if !clearance.covers(guarded(kind, workspace, Some(now.id))) {
             return Err(Error::WrongClearance);

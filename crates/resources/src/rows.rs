@@ -37,6 +37,16 @@ fn stored(kind: &'static str, row: &Row<'_>) -> Result<Stored, store::Error> {
     })
 }
 
+/// Waits until nobody else changes configuration, on this node or another.
+pub(crate) fn lock(tx: &mut Tx<'_>) -> Result<(), store::Error> {
+    tx.execute(
+        "INSERT INTO resource_writer (only_row, changes) VALUES (1, 1) \
+         ON CONFLICT (only_row) DO UPDATE SET changes = resource_writer.changes + 1",
+        &[],
+    )?;
+    Ok(())
+}
+
 /// The live entry of that key.
 pub(crate) fn find(
     tx: &mut Tx<'_>,

@@ -55,6 +55,7 @@ impl Resources {
     pub fn put<C: Cap>(&self, tx: &mut Tx<'_>, permit: &impl Authority<C>, change: Change<'_>) -> Result<Written, Error> {
         let kind = self.registry.require(change.kind)?;
         allow(kind, permit, change.workspace)?;
+        rows::lock(tx)?;
         let prepared = self.prepare(tx, kind, change.workspace, &change.body, &Pending::default())?;
         clear(kind, change.workspace, prepared.old.as_ref().map(|old| old.id), change.clearance)?;
         let setting = Setting {
@@ -76,6 +77,7 @@ impl Resources {
     ) -> Result<Written, Error> {
         let kind = self.registry.require(removal.kind)?;
         allow(kind, permit, removal.workspace)?;
+        rows::lock(tx)?;
         let old = rows::find(tx, kind.name(), removal.workspace, removal.key)?.ok_or(Error::NotFound)?;
         clear(kind, removal.workspace, Some(old.id), removal.clearance)?;
         let setting = Setting {

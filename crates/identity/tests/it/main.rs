@@ -1,0 +1,9 @@
+//! Identity from outside, on both databases, with a clock that the tests move.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod house;
+mod keys;
+mod links;
+mod login;
+mod people;
+mod session;

@@ -1,0 +1,102 @@
+//! The kind `users`.
+
+use access::{Role, Scope};
+use store::Db;
+
+use crate::house::{self, PASSWORD, from, lines, log_in, open, secret};
+
+const PEOPLE: &str = "
+workspaces: [{slug: demo, environment: development}]
+users:
+  - name: Ada Sample
+    login: ada@example.com
+    roles: [{role: administrator}]
+  - name: Cem Sample
+    login: cem@example.com
+    roles: [{role: responder, workspace: demo}, {role: viewer}]
+    time_zone: Europe/Zurich
+    devices:
+      - {kind: sms, number: '+447700900117', order: 1}
+      - {kind: sms, number: '+447700900118', order: 2}
+";
+
+testdb::both_databases! {
+    migrations = [&access::MIGRATIONS, &vault::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &identity::MIGRATIONS, &house::TABLES];
+
+    async fn people_have_roles_and_devices_and_no_password(db: Db) {
+        let house = open(&db).await;
+        house.apply(PEOPLE).await.unwrap();
+        assert!(house.apply(PEOPLE).await.unwrap().changes.is_empty());
+        let cem = house.user("cem@example.com").await;
+        let resources = house.resources.clone();
+        let (roles, demo) = db
+            .read(move |tx| Ok::<_, resources::Error>((access::roles_of(tx, cem)?, resources.workspace(tx, "demo")?)))
+            .await
+            .unwrap();
+        assert_eq!(roles, [(Role::Responder, Scope::Workspace(demo.unwrap())), (Role::Viewer, Scope::Organisation)]);
+        assert_eq!(house.texts("SELECT number FROM device_rows ORDER BY number").await, ["+447700900117", "+447700900118"]);
+        assert_eq!(house.count("credentials").await, 0);
+        let audited = house.texts("SELECT COALESCE(changes, '') FROM audit_entries").await.join("\n");
+        for personal in ["Cem", "cem@example.com", "7700900117"] {
+            assert!(!audited.contains(personal), "{personal} in {audited}");
+        }
+        assert!(audited.contains("responder"), "roles are told: {audited}");
+    }
+
+    async fn what_is_no_person_is_refused_with_its_place(db: Db) {
+        let house = open(&db).await;
+        let error = house
+            .apply(
+                "users:\n  - {name: ' Ada', login: ada, time_zone: Mars/Olympus, roles: [{role: viewer}, {role: viewer}], \
+                 devices: [{kind: sms, number: '07700 900117'}]}\n",
+            )
+            .await
+            .unwrap_err();
+        assert_eq!(
+            lines(&error),
+            [
+                "users[0].name: a name has 1 to 120 characters, without spaces at its ends",
+                "users[0].login: an e-mail address such as ada@example.com is expected",
+                "users[0].time_zone: an IANA name such as Europe/Zurich or Etc/UTC is expected",
+                "users[0].roles[1]: the same role stands here twice; leave one out",
+                "users[0].devices[0].number: a number in international form is expected, such as +447700900117, without spaces and in quotes",
+            ]
+        );
+        let root = house.apply("users: [{name: Ada Sample, login: ada@example.com, roles: [{role: root}]}]\n").await.unwrap_err();
+        assert!(lines(&root)[0].contains("one of administrator, operator"), "{:?}", lines(&root));
+    }
+
+    /// E-16: a person who comes back under the same address is another person, without the old one's password.
+    async fn e_16_a_removed_person_never_comes_back_as_the_same(db: Db) {
+        let house = open(&db).await;
+        house.apply(PEOPLE).await.unwrap();
+        let link = house.invite("cem@example.com").await;
+        house.identity.accept_invite(link, secret(PASSWORD), &from("192.0.2.1")).await.unwrap();
+        let before = house.user("cem@example.com").await;
+        house.apply("users: [{name: Ada Sample, login: ada@example.com, roles: [{role: administrator}]}]\n").await.unwrap();
+        assert_eq!(house.count("device_rows").await, 0);
+        house.apply(PEOPLE).await.unwrap();
+        assert_ne!(house.user("cem@example.com").await, before);
+        assert!(house.identity.login(log_in("cem@example.com", PASSWORD), &from("192.0.2.1")).await.is_err());
+        assert_eq!(house.count("users").await, 3, "the old row stays, so that its id is taken");
+    }
+
+    /// X-09, E-17: nobody is left without an administrator who can log in.
+    async fn the_last_administrator_stays(db: Db) {
+        let house = open(&db).await;
+        house.set_up().await;
+        for (yaml, place) in [
+            ("users: []\n", "users ada@example.com"),
+            ("users: [{name: Ada Sample, login: ada@example.com, roles: [{role: viewer}]}]\n", "users[0].roles"),
+            (
+                "users: [{name: Cem Sample, login: cem@example.com, roles: [{role: administrator}]}]\n",
+                "users ada@example.com",
+            ),
+        ] {
+            let error = house.apply(yaml).await.unwrap_err();
+            assert_eq!(lines(&error), [format!("{place}: this is the last administrator who can log in; make another one first")]);
+        }
+        house.apply(PEOPLE).await.unwrap();
+        assert!(house.identity.login(log_in("ada@example.com", PASSWORD), &from("192.0.2.1")).await.is_ok());
+    }
+}
