@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Engine, Permit, cap};
+use access::{Engine, OrganisationPermit, Permit, cap};
 use base::{AlertId, NotificationId, WorkspaceId};
 use channels::PAGE_ORIGIN;
 use serde::Deserialize;
@@ -112,11 +112,12 @@ async fn receipt(inner: Arc<Inner>, job: Job) -> Result<(), JobError> {
     if changed.origin_kind != PAGE_ORIGIN {
         return Ok(());
     }
-    let permit = Permit::<cap::MessagesRead>::engine(Engine("alerts"), changed.workspace);
-    let Some(message) = inner.messaging.get(&permit, changed.message).await? else { return Ok(()) };
     let db = inner.db.clone();
     db.write(move |tx| {
-        inner.follow(tx, NotificationId::from(changed.origin_id), &message)?;
+        let permit = Permit::<cap::MessagesRead>::engine(Engine("alerts"), changed.workspace);
+        if let Some(message) = inner.messaging.get(tx, &permit, changed.message)? {
+            inner.follow(tx, NotificationId::from(changed.origin_id), &message)?;
+        }
         Ok::<_, Error>(job.finish(tx)?)
     })
     .await?;
@@ -126,10 +127,13 @@ async fn receipt(inner: Arc<Inner>, job: Job) -> Result<(), JobError> {
 /// A text came in: perhaps an answer.
 async fn reply(inner: Arc<Inner>, job: Job) -> Result<(), JobError> {
     let arrived: messaging::InboundArrived = job.parse()?;
-    let Some(message) = inner.messaging.inbound(arrived.inbound).await? else { return Ok(()) };
     let db = inner.db.clone();
     db.write(move |tx| {
-        inner.receive(tx, &arrived, &message)?;
+        // Of the organisation, because a reply may come from a phone that no workspace has written to.
+        let permit = OrganisationPermit::<cap::MessageContentRead>::engine(Engine("alerts"));
+        if let Some(message) = inner.messaging.inbound(tx, &permit, arrived.inbound)? {
+            inner.receive(tx, &arrived, &message)?;
+        }
         Ok::<_, Error>(job.finish(tx)?)
     })
     .await?;
