@@ -1,7 +1,7 @@
 //! The kind `carriers`: what people write about a carrier, checked, and its projection.
 
 use access::Capability;
-use base::{ExposeSecret as _, Problem, ProblemKind};
+use base::ExposeSecret as _;
 use resources::{Check, Class, Error, Field, KindScope, Projection, Shape, TypedKind};
 use store::{Changed, Tx, params};
 use vault::{Aad, Purpose, Vault};
@@ -56,13 +56,13 @@ impl TypedKind for CarriersKind {
 
     fn validate(&self, body: &Settings, check: &mut Check<'_, '_>) -> Result<(), Error> {
         for (field, remedy) in problems(body) {
-            check.problem(Problem::new(ProblemKind::Unprocessable, "carrier-invalid", remedy).at(field));
+            check.problem(field, "carrier-invalid", remedy);
         }
         if let Some(password) = check.secret("password") {
             let length = password.expose_secret().len();
             if !(1..=64).contains(&length) || password.expose_secret().contains('\0') {
                 let remedy = "a password is 1 to 64 octets (SMPP 3.4 allows 8) without NUL";
-                check.problem(Problem::new(ProblemKind::Unprocessable, "carrier-invalid", remedy).at("password"));
+                check.problem("password", "carrier-invalid", remedy);
             }
         }
         Ok(())

@@ -224,6 +224,9 @@ pub struct Simulator {
     /// A file with that account's password; LOUDHAILER_SIMULATOR_PASSWORD holds the password itself
     #[arg(long, value_name = "FILE", requires = "system_id")]
     pub password_file: Option<PathBuf>,
+    /// End when standard input ends: for whoever started it
+    #[arg(long, hide = true)]
+    pub with_parent: bool,
 }
 
 /// `loudhailer send`.

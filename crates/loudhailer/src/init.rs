@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use base::ExposeSecret as _;
+
 use crate::cli::Init;
 use crate::error::{Error, Result};
 
@@ -26,10 +28,10 @@ pub fn run(options: &Init, context: &base::Context) -> Result<()> {
     }
     vault::KeyFile::create(&keys, context)?;
     if let Some(host) = &options.self_signed {
-        let made = crypto::tls::SelfSigned::generate(&[host.as_str()], context)?;
-        write_private(&dir.join("ca.pem"), made.ca_pem().as_bytes(), 0o644)?;
-        write_private(&cert, made.chain_pem().as_bytes(), 0o644)?;
-        write_private(&key, made.key_pem().as_bytes(), 0o600)?;
+        let made = crypto::tls::SelfSigned::generate(&[host.clone()], context)?;
+        write_private(&dir.join("ca.pem"), made.ca_pem.as_bytes(), 0o644)?;
+        write_private(&cert, made.cert_pem.as_bytes(), 0o644)?;
+        write_private(&key, made.key_pem.expose_secret().as_bytes(), 0o600)?;
     }
     let host = options.self_signed.as_deref().unwrap_or("loudhailer.example.com");
     write_private(&config, commented(host).as_bytes(), 0o600)?;

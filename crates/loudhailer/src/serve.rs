@@ -56,7 +56,7 @@ pub async fn run(options: &Serve) -> Result<()> {
     let (cert, key) = (read(&config.tls.cert)?, read(&config.tls.key)?);
     let client_ca = config.tls.client_ca.as_deref().map(read).transpose()?;
     let (_resolver, tls) = web::tls(&cert, &key, client_ca.as_deref())?;
-    let extras = Extras { handsets: None, fingerprint: Some(crypto::tls::fingerprint(&cert)?) };
+    let extras = Extras { handsets: None, fingerprint: crypto::tls::fingerprint_pem(&cert).map(|fingerprint| fingerprint.to_string()) };
     let app = web::app(&product, settings, extras);
     let server = Server::bind(config.server.listen, tls, app)
         .await

@@ -6,8 +6,8 @@ mod resource;
 mod secrets;
 mod simulate;
 
-pub use machine::{audit_verify, check, migrate, setup_link};
+pub use machine::{audit_verify, check, migrate, operator, setup_link};
 pub use remote::{send, signal};
-pub use resource::{apply, export, history, restore_version};
+pub use resource::{apply, apply_here, export, history, restore_version, told};
 pub use secrets::FromHere;
 pub use simulate::simulator;

@@ -41,7 +41,16 @@ pub async fn simulator(options: &Simulator) -> Result<()> {
     let simulator = simulator::Simulator::bind(how, crate::product::context()).await?;
     println!("listening on {}", simulator.address());
     let running = tokio::spawn(simulator.run(stop.clone()));
-    asked_to_stop().await?;
+    if options.with_parent {
+        let mut input = tokio::io::stdin();
+        tokio::select! {
+            asked = asked_to_stop() => asked?,
+            // Nobody writes there: the end of it is the end of the parent.
+            _ = tokio::io::copy(&mut input, &mut tokio::io::sink()) => {}
+        }
+    } else {
+        asked_to_stop().await?;
+    }
     stop.cancel();
     running.await.map_err(|error| Error::told(error.to_string()))??;
     Ok(())
