@@ -15,6 +15,7 @@ use crate::Error;
 /// lose, throttle, reject. With [`seed`](Self::seed) set, the same submits in the same order meet the same fate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "a form of independent switches")]
 pub struct Behaviour {
     /// How long the answer to a submit takes.
     pub answer_delay_ms: u64,

@@ -105,6 +105,15 @@ impl Handle {
         self.closed().await
     }
 
+    /// Waits until everything sent before this call is written to the network, or the connection is over.
+    pub async fn flushed(&self) {
+        let (done, written) = oneshot::channel();
+        if self.queue.send(Outgoing::Flushed(done)).is_ok() {
+            // A connection that ends drops the other half, and then there is nothing left to wait for.
+            let _ = written.await;
+        }
+    }
+
     /// Cuts the connection at once, as a crash would.
     pub fn abort(&self) {
         self.abort.cancel();

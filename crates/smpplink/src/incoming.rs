@@ -93,6 +93,11 @@ impl Responder {
         self.via = None;
     }
 
+    /// The `command_id` of the request.
+    pub const fn command(&self) -> CommandId {
+        self.command
+    }
+
     /// The sequence number of the request.
     pub const fn sequence(&self) -> u32 {
         self.sequence

@@ -18,6 +18,8 @@ pub(crate) enum Outgoing {
     Request(BytesMut, Waiter),
     /// An answer, or a control PDU; its permit is given back once it is written.
     Answer(BytesMut, Option<OwnedSemaphorePermit>),
+    /// Tells the sender once everything before it is written.
+    Flushed(oneshot::Sender<()>),
     /// Nothing follows: says so to the peer's network layers, then to the sender.
     Shutdown(oneshot::Sender<()>),
 }

@@ -36,6 +36,12 @@ pub(crate) async fn run<W: AsyncWrite + Unpin>(
                     buffer.extend_from_slice(&bytes);
                     permits.extend(permit);
                 }
+                Outgoing::Flushed(done) => {
+                    if let Err(closed) = flush(&mut write, &mut buffer, &shared).await {
+                        return closed;
+                    }
+                    let _ = done.send(());
+                }
                 Outgoing::Shutdown(done) => {
                     if let Err(closed) = flush(&mut write, &mut buffer, &shared).await {
                         return closed;

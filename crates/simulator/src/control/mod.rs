@@ -5,9 +5,10 @@
 
 mod client;
 mod protocol;
+mod server;
 
 pub use client::{Control, Watch};
 pub use protocol::{
     Bind, Change, Counters, Direction, Handset, Part, PartReceipt, ReceiptNote, Text, TextEncoding, TextState,
 };
-pub(crate) use protocol::{Reply, Request};
+pub(crate) use server::Server;

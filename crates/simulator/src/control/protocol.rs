@@ -265,7 +265,8 @@ mod tests {
 
     #[test]
     fn requests_are_readable_lines() {
-        let line = serde_json::to_string(&Request::SetReach { number: "+447700900101".into(), in_reach: false }).unwrap();
+        let line =
+            serde_json::to_string(&Request::SetReach { number: "+447700900101".into(), in_reach: false }).unwrap();
         assert_eq!(line, r#"{"do":"set_reach","number":"+447700900101","in_reach":false}"#);
         assert!(serde_json::from_str::<Request>(r#"{"do":"explode"}"#).is_err());
     }
