@@ -98,7 +98,7 @@ impl Carriers {
         }
         for carrier in gone {
             if !stored.iter().any(|stored| stored.settings.name == carrier.settings().name) {
-                self.0.messaging.detach(&carrier.settings().name).await;
+                self.0.messaging.detach(&carrier.settings().name);
             }
             // In the background: a drain may take its time, and the others must not wait for it.
             tokio::spawn(async move { carrier.stop().await });
@@ -109,7 +109,7 @@ impl Carriers {
                 let deliveries = Arc::new(self.0.messaging.clone());
                 let context = self.0.db.context().clone();
                 let carrier = SmppCarrier::start(stored.settings, &stored.password, deliveries, context);
-                self.0.messaging.attach(Arc::clone(&carrier) as Arc<dyn messaging::Carrier>).await?;
+                self.0.messaging.attach(Arc::clone(&carrier) as Arc<dyn messaging::Carrier>);
                 if let Ok(mut running) = self.0.running.lock() {
                     running.insert(stored.id, Running { version: stored.version, carrier });
                 }

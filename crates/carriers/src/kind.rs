@@ -79,7 +79,7 @@ impl TypedKind for CarriersKind {
         let key = self.vault.data_key(tx, None, Purpose::Configuration, change.now)?;
         let aad = Aad { table: "carriers", column: "password", row: &id };
         let sealed = key.seal(tx.context().chance(), &aad, password.expose_secret().as_bytes());
-        let settings = serde_json::to_string(&Settings { password: None, ..new.clone() }).map_err(store::Error::from)?;
+        let settings = serde_json::to_string(&Settings { password: None, ..new.clone() }).map_err(|error| Error::Body(Box::new(error)))?;
         tx.execute(
             "INSERT INTO carriers (id, name, settings, password, version) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (id) DO UPDATE SET name = $2, settings = $3, password = $4, version = $5",

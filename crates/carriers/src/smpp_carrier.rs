@@ -242,7 +242,6 @@ impl Starting {
             addr_ton: Ton::UNKNOWN,
             addr_npi: Npi::UNKNOWN,
             address_range: Text::EMPTY,
-            tlvs: smpp::Tlvs::EMPTY,
         };
         let limits = Limits { window: self.settings.window as usize, ..Limits::default() };
         let session = Session {
