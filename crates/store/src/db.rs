@@ -73,7 +73,8 @@ impl Db {
     }
 
     /// Runs `f` in a transaction that may write. The answer comes after the commit, so `Ok` means on disk. `f` may
-    /// run more than once (only its last run counts) and must not block on anything but the database.
+    /// run more than once (only its last run counts) and must not block on anything but the database. A caller that
+    /// stops waiting does not undo it.
     pub async fn write<T, E>(&self, f: impl FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,

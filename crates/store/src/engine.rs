@@ -10,7 +10,7 @@ use base::Timestamp;
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, Sleep};
+use tokio::time::{Instant, MissedTickBehavior, Sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -54,11 +54,33 @@ pub(crate) struct Engine {
 struct State {
     kind: &'static str,
     lane: Lane,
-    lease: Option<Lease>,
+    lease: Option<Turn>,
     waiting: VecDeque<Job>,
     running: usize,
     /// The last look left something due behind.
     more: bool,
+}
+
+/// A lane's turn among the nodes.
+struct Turn {
+    lease: Lease,
+    /// When it was last asked for in vain.
+    refused: Option<Instant>,
+}
+
+impl Turn {
+    /// The lease, if this node has it. While another node has it, it is asked for once a poll, not at every wake.
+    async fn hold(&mut self) -> Option<Held> {
+        if self.refused.is_some_and(|refused| refused.elapsed() < POLL) {
+            return None;
+        }
+        let held = self.lease.hold().await.unwrap_or_else(|error| {
+            tracing::debug!(%error, "a lane's lease could not be looked at");
+            None
+        });
+        self.refused = held.is_none().then(Instant::now);
+        held
+    }
 }
 
 impl State {
@@ -104,7 +126,8 @@ impl Engine {
             .map(|(kind, lane)| State {
                 kind,
                 // On SQLite this process is the only one; there is nobody to take turns with.
-                lease: (lane.ordered && db.dialect() == Dialect::Postgres).then(|| db.lease(format!("lane.{kind}"))),
+                lease: (lane.ordered && db.dialect() == Dialect::Postgres)
+                    .then(|| Turn { lease: db.lease(format!("lane.{kind}")), refused: None }),
                 lane,
                 waiting: VecDeque::new(),
                 running: 0,
@@ -187,17 +210,13 @@ impl Engine {
     /// Prepares a look at the queue.
     async fn look(&mut self) -> Look {
         let mut wanted = Vec::new();
-        for state in self.lanes.iter().filter(|state| state.room() > 0) {
-            let held = match &state.lease {
+        for state in self.lanes.iter_mut().filter(|state| state.room() > 0) {
+            let held = match &mut state.lease {
                 None => None,
-                Some(lease) => match lease.hold().await {
-                    Ok(Some(held)) => Some(held),
+                Some(turn) => match turn.hold().await {
+                    Some(held) => Some(held),
                     // Another node has this lane.
-                    Ok(None) => continue,
-                    Err(error) => {
-                        tracing::debug!(%error, lane = state.kind, "the lane's lease could not be looked at");
-                        continue;
-                    }
+                    None => continue,
                 },
             };
             wanted.push(Wanted { kind: state.kind, room: state.room(), held });
@@ -248,9 +267,9 @@ impl Engine {
         if tokio::time::timeout(GRACE, all_done).await.is_err() {
             tracing::warn!("handlers were still running at the end of the shutdown; their jobs run again");
         }
-        for lease in self.lanes.iter().filter_map(|state| state.lease.as_ref()) {
+        for turn in self.lanes.iter().filter_map(|state| state.lease.as_ref()) {
             // Others take it over anyway; this only spares them the wait.
-            let _ = lease.release().await;
+            let _ = turn.lease.release().await;
         }
     }
 }

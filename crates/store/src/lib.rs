@@ -21,6 +21,7 @@
 //! ```
 
 mod db;
+mod dead;
 mod dialect;
 mod engine;
 mod error;
@@ -39,9 +40,10 @@ mod work;
 mod worker;
 
 pub use db::Db;
+pub use dead::DeadJob;
 pub use dialect::Dialect;
 pub use error::{Cause, Constraint, Error};
-pub use jobs::{DeadJob, Job, JobError, NewJob};
+pub use jobs::{Job, JobError, NewJob};
 pub use lease::{Held, Lease};
 pub use migrate::{MIGRATIONS, Migration, MigrationError, Migrations, Report};
 pub use options::{DatabaseUrl, Options};

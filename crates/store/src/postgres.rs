@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::SecretString;
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+};
 use futures_util::future::try_join_all;
 use tokio::runtime::Handle;
 use tokio_postgres::error::SqlState;
@@ -22,16 +24,20 @@ use crate::tx::{Driver, Failed, Tx};
 use crate::work::Work;
 use crate::{Constraint, Error, Row, Value};
 
+mod batch;
 mod connect;
 mod types;
 
+use batch::Insert;
 use types::Bound;
 pub(crate) use types::PostgresValue;
 
 /// Tries of one transaction when the database asks for another.
 const TRIES: u32 = 10;
-/// Statements that may be under way on one connection without an answer.
-const PIPELINE: usize = 512;
+/// Rows that may be under way on one connection without an answer.
+const PIPELINE: usize = 1024;
+/// Statements kept prepared on each connection.
+const PREPARED: usize = 1024;
 /// What each new connection is told: fail rather than wait without end, and no just-in-time compilation, which costs
 /// more than any of our statements.
 const GREETING: &str = "SET jit = off; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '60s'; \
@@ -75,9 +81,7 @@ impl Postgres {
         let (pool, shared, handle) = (self.pool.clone(), self.shared.clone(), Handle::current());
         let patience = if access == Access::Patient { Duration::MAX } else { self.patience };
         tokio::task::spawn_blocking(move || {
-            let mut session = Session { client, handle, patience, broken: Cell::new(false) };
-            session.serve(work, access, &pool, &shared);
-            session.give_back();
+            serve(Session::new(client, handle, patience), work, access, &pool, &shared);
         });
         Ok(())
     }
@@ -92,8 +96,17 @@ pub(crate) struct Session {
     client: Object,
     handle: Handle,
     patience: Duration,
-    /// The connection is lost, or has a statement whose answer nobody waits for any more.
-    broken: Cell<bool>,
+    health: Cell<Health>,
+}
+
+/// What is known of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Good,
+    /// The server ended it, or the network did.
+    Dead,
+    /// It has a statement whose answer nobody waits for any more.
+    Silent,
 }
 
 /// How one run of a transaction ended.
@@ -104,42 +117,51 @@ enum Ended {
     Again(Error),
 }
 
-impl Session {
-    /// Runs a transaction to its answer.
-    fn serve(&mut self, mut work: Box<dyn Work>, access: Access, pool: &Pool, shared: &Shared) {
-        let mut tries = 0;
-        let mut begun = self.begin(access);
-        if begun.is_err() && self.broken.get() {
-            // A pooled connection may have died while nobody looked; a fresh one tells whether the database has, too.
-            match self.handle.block_on(pool.get()) {
-                Ok(client) => {
-                    drop(Object::take(std::mem::replace(&mut self.client, client)));
-                    self.broken.set(false);
-                    begun = self.begin(access);
+/// Runs a transaction to its answer.
+fn serve(mut session: Session, mut work: Box<dyn Work>, access: Access, pool: &Pool, shared: &Shared) {
+    let mut begun = session.begin(access);
+    // Pooled connections may have died while nobody looked (a server that restarted leaves as many as there are); a
+    // fresh one tells whether the database has, too.
+    for _ in 0..=pool.status().max_size {
+        if begun.is_ok() || session.health.get() != Health::Dead {
+            break;
+        }
+        let (handle, patience) = (session.handle.clone(), session.patience);
+        session.give_back();
+        match handle.block_on(pool.get()) {
+            Ok(client) => session = Session::new(client, handle, patience),
+            Err(error) => return work.answer(Err(unreachable(error))),
+        }
+        begun = session.begin(access);
+    }
+    let mut tries = 0;
+    let result = loop {
+        if let Err(failed) = begun {
+            break Err(failed.error);
+        }
+        match session.run(&mut *work, access, shared) {
+            Ended::Decided(result) => break result,
+            Ended::Again(error) => {
+                tries += 1;
+                if tries == TRIES {
+                    break Err(error);
                 }
-                Err(error) => begun = Err(unreachable(error).into()),
+                // Two that collided must not collide again: wait a random part of a growing time.
+                let limit = 2_u32 << tries.min(8);
+                let pause = Duration::from_millis(u64::from(1 + shared.context.chance().below(limit)));
+                session.handle.block_on(tokio::time::sleep(pause));
             }
         }
-        let result = loop {
-            if let Err(failed) = begun {
-                break Err(failed.error);
-            }
-            match self.run(&mut *work, access, shared) {
-                Ended::Decided(result) => break result,
-                Ended::Again(error) => {
-                    tries += 1;
-                    if tries == TRIES {
-                        break Err(error);
-                    }
-                    // Two that collided must not collide again: wait a random part of a growing time.
-                    let limit = 2_u32 << tries.min(8);
-                    let pause = Duration::from_millis(u64::from(1 + shared.context.chance().below(limit)));
-                    self.handle.block_on(tokio::time::sleep(pause));
-                }
-            }
-            begun = self.begin(access);
-        };
-        work.answer(result);
+        begun = session.begin(access);
+    };
+    // The connection first: a caller's next transaction shall find it.
+    session.give_back();
+    work.answer(result);
+}
+
+impl Session {
+    const fn new(client: Object, handle: Handle, patience: Duration) -> Self {
+        Self { client, handle, patience, health: Cell::new(Health::Good) }
     }
 
     fn begin(&self, access: Access) -> Result<(), Failed> {
@@ -154,10 +176,10 @@ impl Session {
         let keep = work.run(&mut tx);
         let failure = tx.failure();
         if !keep || access == Access::Read {
-            if !self.broken.get() && self.script("ROLLBACK").is_err() {
-                self.broken.set(true);
+            if self.is_good() && self.script("ROLLBACK").is_err() {
+                self.health.set(Health::Dead);
             }
-            if failure.retry && !self.broken.get() {
+            if failure.retry && self.is_good() {
                 return Ended::Again(Error::Unavailable(cause("the database kept asking for another try")));
             }
             return Ended::Decided(Ok(()));
@@ -180,9 +202,17 @@ impl Session {
 
     /// Returns the connection to the pool, or drops it: then the server undoes what was not committed.
     fn give_back(self) {
-        if self.broken.get() {
+        // Statements that a program builds (lists of parameters) must not pile up prepared.
+        if self.client.statement_cache.size() > PREPARED {
+            self.client.statement_cache.clear();
+        }
+        if !self.is_good() {
             drop(Object::take(self.client));
         }
+    }
+
+    fn is_good(&self) -> bool {
+        self.health.get() == Health::Good
     }
 
     /// Waits for an answer, but not without end.
@@ -191,12 +221,12 @@ impl Session {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
                 if error.is_closed() || error.as_db_error().is_some_and(|error| ends_session(error.code())) {
-                    self.broken.set(true);
+                    self.health.set(Health::Dead);
                 }
                 Err(NoAnswer::Error(error))
             }
             Err(_) => {
-                self.broken.set(true);
+                self.health.set(Health::Silent);
                 Err(NoAnswer::Silence)
             }
         }
@@ -210,12 +240,27 @@ impl Session {
     }
 
     pub(crate) fn execute_many(&self, sql: &str, rows: &[Vec<Value<'_>>]) -> Result<u64, Failed> {
+        let width = rows.first().map_or(0, Vec::len);
+        let insert = Insert::read(sql, width).filter(|_| rows.iter().all(|row| row.len() == width));
         let mut changed = 0;
         for rows in rows.chunks(PIPELINE) {
             // Each chunk has the whole patience.
             changed += self.statement(async |client| {
-                let statement = client.prepare_cached(sql).await?;
-                let answers = rows.iter().map(|row| client.execute_raw(&statement, row.iter().map(Bound)));
+                let mut parts = Vec::new();
+                let mut rest = rows;
+                while !rest.is_empty() {
+                    let taken = insert.as_ref().map_or(1, |insert| insert.step(rest.len()));
+                    let (part, after) = rest.split_at(taken);
+                    let statement = match &insert {
+                        Some(insert) if taken > 1 => client.prepare_cached(&insert.text(taken)).await?,
+                        _ => client.prepare_cached(sql).await?,
+                    };
+                    parts.push((statement, part.iter().flatten().map(Bound).collect::<Vec<_>>()));
+                    rest = after;
+                }
+                // All are sent, in order, before the first answer is waited for.
+                let answers =
+                    parts.into_iter().map(async |(statement, bound)| client.execute_raw(&statement, bound).await);
                 Ok(try_join_all(answers).await?.into_iter().sum::<u64>())
             })?;
         }
@@ -333,6 +378,8 @@ fn safe_cause(error: tokio_postgres::Error) -> Cause {
 fn unreachable(error: PoolError) -> Error {
     match error {
         PoolError::Closed => Error::Closed,
+        // Every connection is busy: the database may be well.
+        PoolError::Timeout(TimeoutType::Wait) => Error::Overloaded,
         PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
             Error::Unavailable(safe_cause(error))
         }

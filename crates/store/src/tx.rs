@@ -190,6 +190,19 @@ impl<'a> Tx<'a> {
         )
     }
 
+    /// Takes turns with other transactions that lock the same name, until this one ends. For rules over rows that do
+    /// not exist yet, such as "one open alert per key": there is no row to lock `FOR UPDATE`.
+    pub fn lock(&mut self, name: &str) -> Result<(), Error> {
+        match self.dialect() {
+            // The only writer has its turn already.
+            Dialect::Sqlite => Ok(()),
+            Dialect::Postgres => {
+                let sql = "SELECT CAST(pg_advisory_xact_lock(hashtextextended($1, 0)) AS TEXT)";
+                self.query(sql, &crate::params![name], |_| Ok(())).map(drop)
+            }
+        }
+    }
+
     /// Which database this is.
     pub const fn dialect(&self) -> Dialect {
         match self.driver {

@@ -1,11 +1,16 @@
 //! A closure on its way to the database and its answer on the way back.
 
+use std::any::type_name;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::Error;
 use crate::tx::Tx;
+
+/// A transaction that takes longer is named in the log: others wait for it.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// One transaction to be run, possibly several times (a commit can ask for another try).
 pub(crate) trait Work: Send {
@@ -28,8 +33,18 @@ where
     E: From<Error> + Send,
 {
     fn run(&mut self, tx: &mut Tx<'_>) -> bool {
-        let result = catch_unwind(AssertUnwindSafe(|| (self.f)(tx)))
-            .unwrap_or_else(|panic| Err(E::from(Error::Panicked(panic_text(&*panic)))));
+        let context = tx.context().clone();
+        let began = context.monotonic();
+        let result = catch_unwind(AssertUnwindSafe(|| (self.f)(tx))).unwrap_or_else(|panic| {
+            let text = panic_text(&*panic);
+            tracing::error!(closure = type_name::<F>(), text, "a transaction panicked and was rolled back");
+            Err(E::from(Error::Panicked(text)))
+        });
+        let took = context.monotonic().saturating_sub(began);
+        if took >= SLOW {
+            // Its name says where it is written; its neighbours waited for it.
+            tracing::warn!(closure = type_name::<F>(), took_ms = took.as_millis(), "a transaction was slow");
+        }
         // An ignored failure must not pass as success: PostgreSQL would answer COMMIT with a silent rollback.
         let result = if tx.failure().aborted && result.is_ok() { Err(E::from(Error::Aborted)) } else { result };
         let keep = result.is_ok();

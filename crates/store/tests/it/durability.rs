@@ -9,7 +9,11 @@ use store::{Db, Error, Migration, Migrations, Options, params};
 
 const ROOM: Migrations = Migrations {
     room: "acks",
-    steps: &[Migration { version: 1, name: "acks", sql: "CREATE TABLE acks (id BIGINT PRIMARY KEY, at BIGINT NOT NULL);" }],
+    steps: &[Migration {
+        version: 1,
+        name: "acks",
+        sql: "CREATE TABLE acks (id BIGINT PRIMARY KEY, at BIGINT NOT NULL);",
+    }],
 };
 
 const CHILD: &str = "STORE_TEST_CHILD_DATABASE";
@@ -23,7 +27,10 @@ fn child() {
     runtime.block_on(async {
         let db = Db::open(Options::new(url.parse().unwrap()), testdb::context()).await.unwrap();
         db.migrate(&[ROOM]).await.unwrap();
-        let from: i64 = db.read(|tx| tx.query_one("SELECT COALESCE(MAX(id), 0) FROM acks", &[], |row| row.get::<i64>(0))).await.unwrap();
+        let from: i64 = db
+            .read(|tx| tx.query_one("SELECT COALESCE(MAX(id), 0) FROM acks", &[], |row| row.get::<i64>(0)))
+            .await
+            .unwrap();
         let mut tasks = tokio::task::JoinSet::new();
         for lane in 0..32 {
             let db = db.clone();
@@ -33,7 +40,9 @@ fn child() {
                     db.write(move |tx| {
                         let now: Timestamp = tx.now();
                         tx.execute("INSERT INTO acks (id, at) VALUES ($1, $2)", &params![id, now])
-                    }).await.unwrap();
+                    })
+                    .await
+                    .unwrap();
                     println!("ack {id}");
                 }
             });
@@ -121,5 +130,8 @@ async fn the_files_belong_to_their_owner_alone() {
 #[tokio::test]
 async fn a_file_that_cannot_be_is_refused_with_the_remedy() {
     let error = Db::open(Options::new("sqlite:/nowhere/x.db".parse().unwrap()), testdb::context()).await.unwrap_err();
-    assert!(error.to_string().contains("/nowhere/x.db") && error.to_string().contains("directory must exist"), "{error}");
+    assert!(
+        error.to_string().contains("/nowhere/x.db") && error.to_string().contains("directory must exist"),
+        "{error}"
+    );
 }

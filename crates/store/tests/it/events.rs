@@ -17,7 +17,10 @@ async fn rows(db: &Db) -> i64 {
     db.read(|tx| tx.query_one("SELECT COUNT(*) FROM jobs", &[], |row| row.get::<i64>(0))).await.unwrap()
 }
 
-fn note(log: &Log, who: &'static str) -> impl Fn(Job) -> std::future::Ready<Result<(), JobError>> + Send + Sync + 'static {
+fn note(
+    log: &Log,
+    who: &'static str,
+) -> impl Fn(Job) -> std::future::Ready<Result<(), JobError>> + Send + Sync + 'static {
     let log = log.clone();
     move |job| {
         log.lock().unwrap().push(format!("{who} {} {}", job.topic().unwrap(), job.payload()["number"]));

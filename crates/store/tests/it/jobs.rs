@@ -12,7 +12,9 @@ type Log = Arc<Mutex<Vec<String>>>;
 
 async fn enqueue(db: &Db, key: Option<&'static str>, what: &'static str, after: Duration) {
     let run_at = db.context().now().plus(after);
-    db.write(move |tx| tx.enqueue(NewJob { kind: "note", key, payload: &json!({ "what": what }), run_at })).await.unwrap();
+    db.write(move |tx| tx.enqueue(NewJob { kind: "note", key, payload: &json!({ "what": what }), run_at }))
+        .await
+        .unwrap();
 }
 
 /// A worker that notes what it runs, and then does as `then` says.
@@ -101,7 +103,7 @@ testdb::both_databases! {
             let db = inner.clone();
             async move {
                 db.write(move |tx| {
-                    let run_at = tx.now().plus(Duration::from_secs(60));
+                    let run_at = tx.now().plus(Duration::from_mins(1));
                     tx.enqueue(NewJob { kind: "note", key: job.key(), payload: job.payload(), run_at })?;
                     job.finish(tx)
                 }).await?;
@@ -111,7 +113,7 @@ testdb::both_databases! {
         for _ in 0..3 {
             assert_eq!(worker.drain().await.unwrap(), 1);
             assert_eq!(count(&db).await, 1);
-            clock.advance(Duration::from_secs(60));
+            clock.advance(Duration::from_mins(1));
         }
         assert_eq!(db.write(|tx| tx.cancel_jobs("note", "k")).await.unwrap(), 1);
         assert_eq!(worker.drain().await.unwrap(), 0);

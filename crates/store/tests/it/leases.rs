@@ -36,7 +36,9 @@ async fn abandoned(db: &Db, owner: &'static str, epoch: i64) {
 }
 
 async fn beat(db: &Db, name: &'static str) {
-    db.write(move |tx| tx.execute("UPDATE nodes SET counter = counter + 1 WHERE name = $1", &store::params![name])).await.unwrap();
+    db.write(move |tx| tx.execute("UPDATE nodes SET counter = counter + 1 WHERE name = $1", &store::params![name]))
+        .await
+        .unwrap();
 }
 
 fn worker(db: &Db) -> Worker {
@@ -152,7 +154,7 @@ testdb::both_databases! {
         let theirs = second.lease("audit.sealer");
         for _ in 0..3 {
             assert!(theirs.hold().await.unwrap().is_none());
-            clock.advance(Duration::from_secs(3_600));
+            clock.advance(Duration::from_hours(1));
             other_clock.set_wall(Timestamp::from_micros(0));
             beat(&second, "first").await;
             assert!(theirs.hold().await.unwrap().is_none());

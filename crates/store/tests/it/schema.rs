@@ -3,21 +3,25 @@
 use store::{Db, Error, Migration, MigrationError, Migrations};
 use testdb::Fresh;
 
-const FIRST: Migration = Migration { version: 1, name: "first", sql: "CREATE TABLE a (id BIGINT PRIMARY KEY, flag BOOLEAN NOT NULL);" };
+const FIRST: Migration =
+    Migration { version: 1, name: "first", sql: "CREATE TABLE a (id BIGINT PRIMARY KEY, flag BOOLEAN NOT NULL);" };
 const SECOND: Migration = Migration {
     version: 2,
     name: "second",
     sql: "ALTER TABLE a ADD COLUMN raw BYTEA; CREATE TABLE b (id BIGINT PRIMARY KEY REFERENCES a (id));",
 };
-const BROKEN: Migration = Migration { version: 2, name: "broken", sql: "CREATE TABLE c (id BIGINT PRIMARY KEY); SELECT nonsense;" };
+const BROKEN: Migration =
+    Migration { version: 2, name: "broken", sql: "CREATE TABLE c (id BIGINT PRIMARY KEY); SELECT nonsense;" };
 const CHANGED: Migration = Migration { version: 1, name: "first", sql: "CREATE TABLE a (id BIGINT PRIMARY KEY);" };
 
 const ONE: Migrations = Migrations { room: "room", steps: &[FIRST] };
 const TWO: Migrations = Migrations { room: "room", steps: &[FIRST, SECOND] };
 const WRONG: Migrations = Migrations { room: "room", steps: &[FIRST, BROKEN] };
 const EDITED: Migrations = Migrations { room: "room", steps: &[CHANGED, SECOND] };
-const LATER: Migrations =
-    Migrations { room: "later", steps: &[Migration { version: 1, name: "x", sql: "CREATE TABLE l (id BIGINT PRIMARY KEY REFERENCES b (id));" }] };
+const LATER: Migrations = Migrations {
+    room: "later",
+    steps: &[Migration { version: 1, name: "x", sql: "CREATE TABLE l (id BIGINT PRIMARY KEY REFERENCES b (id));" }],
+};
 
 async fn tables(db: &Db) -> Vec<String> {
     let sql = db.dialect().pick(

@@ -37,7 +37,11 @@ async fn a_server_on_the_network_is_reached_by_verified_tls_x_07_x_21() {
     };
     let db = Db::open(options("localhost", "?sslmode=require"), testdb::context()).await.unwrap();
     let encrypted = db
-        .read(|tx| tx.query_one("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[], |row| Ok((row.get::<bool>(0)?, row.get::<String>(1)?))))
+        .read(|tx| {
+            tx.query_one("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[], |row| {
+                Ok((row.get::<bool>(0)?, row.get::<String>(1)?))
+            })
+        })
         .await;
     assert_eq!(encrypted.unwrap(), (true, "TLSv1.3".to_owned()));
     db.close().await;

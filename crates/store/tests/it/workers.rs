@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 async fn enqueue(db: &Db, count: u32, after: Duration) {
     let run_at = db.context().now().plus(after);
     db.write(move |tx| {
-        (0..count).try_for_each(|number| tx.enqueue(NewJob { kind: "note", key: None, payload: &json!(number), run_at }))
+        (0..count)
+            .try_for_each(|number| tx.enqueue(NewJob { kind: "note", key: None, payload: &json!(number), run_at }))
     })
     .await
     .unwrap();
