@@ -76,7 +76,7 @@ impl TypedKind for CarriersKind {
             return Ok(());
         };
         let password = change.secret("password").ok_or(Error::NotFound)?;
-        let key = self.vault.data_key(tx, None, Purpose::Configuration, change.now)?;
+        let key = self.vault.data_key(tx, None, Purpose::Configuration, change.now).map_err(Error::kind)?;
         let aad = Aad { table: "carriers", column: "password", row: &id };
         let sealed = key.seal(tx.context().chance(), &aad, password.expose_secret().as_bytes());
         let settings = serde_json::to_string(&Settings { password: None, ..new.clone() }).map_err(|error| Error::Body(Box::new(error)))?;

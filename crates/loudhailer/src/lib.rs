@@ -1,0 +1,69 @@
+//! Loudhailer: critical alerting and SMS, self-hosted, in one binary.
+//!
+//! This crate is the command line, the configuration and the composition of the rooms. It holds no business logic: a command
+//! reads its arguments, calls a room, and prints. It is a library so that the tests can compose the product as the binary does.
+
+mod bench;
+mod cli;
+mod commands;
+mod config;
+mod demo;
+mod error;
+mod init;
+mod keeper;
+mod logging;
+pub mod product;
+mod serve;
+pub mod web;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Audit, Cli, Command};
+use error::Result;
+
+/// What the binary does, from its arguments to its exit code: 0 on success, 1 on failure, 2 on wrong usage.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The sandbox locks itself down before it reads anything; no thread, no runtime, no TLS may be there before.
+    if matches!(cli.command, Command::SandboxWorker) {
+        return sandbox::worker_main();
+    }
+    crypto::install_default_provider();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("loudhailer: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("loudhailer: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Demo(options) => demo::run(&options).await,
+        Command::Init(options) => init::run(&options, &product::context()),
+        Command::Serve(options) => serve::run(&options).await,
+        Command::Apply(options) => commands::apply(&options).await,
+        Command::Export(options) => commands::export(&options).await,
+        Command::History(options) => commands::history(&options).await,
+        Command::RestoreVersion(options) => commands::restore_version(&options).await,
+        Command::SetupLink(options) => commands::setup_link(&options).await,
+        Command::Simulator(options) => commands::simulator(&options).await,
+        Command::Send(options) => commands::send(&options).await,
+        Command::Signal(options) => commands::signal(&options).await,
+        Command::Migrate(options) => commands::migrate(&options).await,
+        Command::Check(options) => commands::check(&options).await,
+        Command::Audit(Audit::Verify(target)) => commands::audit_verify(&target).await,
+        Command::Bench(options) => bench::run(&options).await,
+        Command::SandboxWorker => Ok(()),
+    }
+}

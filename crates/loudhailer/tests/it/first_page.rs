@@ -1,0 +1,70 @@
+//! The first proof of the product: a real Alertmanager fires, a text reaches a handset, a finger taps 1 in a real browser, the alert
+//! is acknowledged with its whole chain; Alertmanager resolves it and the handset is told. On both databases (E-20, E-31, X-02).
+
+use testkit::{Alertmanager, Browser, Demo, eventually};
+
+use crate::{BINARY, postgres};
+
+mod sqlite {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn alertmanager_pages_a_handset_and_the_answer_comes_back() {
+        super::proof(None, "sqlite").await;
+    }
+}
+
+mod postgres {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn alertmanager_pages_a_handset_and_the_answer_comes_back() {
+        super::proof(super::postgres().await, "postgres").await;
+    }
+}
+
+async fn proof(database: Option<String>, name: &str) {
+    let demo = Demo::start(BINARY, database);
+    let browser = Browser::open(1440, 1400).await;
+    let console = demo.fact("console").to_owned();
+
+    // The first administrator, by the one-time link.
+    browser.goto(demo.fact("setup_url")).await;
+    browser.fill("#name", "Ada Sample").await;
+    browser.fill("#login", "ada@example.com").await;
+    browser.fill("#password", "a correct horse, standing still").await;
+    browser.fill("#again", "a correct horse, standing still").await;
+    browser.picture(&format!("{name}-setup")).await;
+    browser.click("form button.go").await;
+    browser.sees("h1", "All quiet").await;
+
+    // Alertmanager fires.
+    let alertmanager = Alertmanager::start(demo.fact("alertmanager_url"), demo.fact("ca_cert").as_ref()).await;
+    let labels = ["severity=error", "instance=db-1.example.com"];
+    alertmanager.fire("ReplicationLag", &labels, "Replication lag on db-1 is 42 s, limit 30 s");
+
+    // The handset shows the text, and a finger taps 1.
+    browser.goto(&format!("{console}/w/demo/handsets")).await;
+    browser.sees("#phone-447700900104", "Replication lag on db-1").await;
+    browser.picture(&format!("{name}-handset-paged")).await;
+    browser.click("#phone-447700900104 .key").await;
+    browser.sees("#phone-447700900104", "A-1").await;
+    browser.picture(&format!("{name}-handset-answered")).await;
+
+    // The alert is acknowledged, with the whole chain.
+    browser.goto(&format!("{console}/w/demo/alerts/A-1")).await;
+    browser.sees("#alert", "Cem Sample has it since").await;
+    let chain = browser.text("table.chain").await;
+    for knot in ["alertmanager", "page-on-call, v1", "Cem Sample", "1 of 1 sent", "Delivered", "acknowledge"] {
+        assert!(chain.contains(knot), "the chain has {knot}: {chain}");
+    }
+    browser.picture(&format!("{name}-alert-acknowledged")).await;
+
+    // Alertmanager says it is over: the open page follows, and the handset is told.
+    alertmanager.resolve("ReplicationLag", &labels);
+    browser.sees("#alert", "Resolved by").await;
+    browser.picture(&format!("{name}-alert-resolved")).await;
+    let carrier = demo.carrier();
+    eventually("the handset is told that it is over", || async {
+        let phone = carrier.handset("+447700900104").await.ok()?;
+        phone.texts.iter().any(|text| text.text.to_lowercase().contains("resolved")).then_some(())
+    })
+    .await;
+    browser.close().await;
+}
