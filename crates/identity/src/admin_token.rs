@@ -61,19 +61,19 @@ impl Identity {
             })
             .await
     }
+}
 
-    /// The grants of the person whose token has this hash.
-    pub(crate) fn admin_grants(&self, tx: &mut Tx<'_>, hash: &[u8; 32], caller: &Caller) -> Result<Option<Grants>, Error> {
-        let now = tx.now();
-        let found: Option<UserId> = tx.query_opt(
-            "SELECT user_id FROM admin_tokens WHERE token_hash = $1 AND expires_at > $2",
-            &params![hash.to_vec(), now],
-            |row| row.get("user_id"),
-        )?;
-        let Some(user) = found else { return Ok(None) };
-        let Some(account) = account::by_id(tx, user)? else { return Ok(None) };
-        let roles = access::roles_of(tx, user)?;
-        let actor = caller.actor(Principal::User { id: user, name: account.name }, AuthMethod::ApiKey);
-        Ok(Some(Grants::of_roles(actor, &roles)))
-    }
+/// The grants of the person whose token has this hash.
+pub(crate) fn grants_of(tx: &mut Tx<'_>, hash: &[u8; 32], caller: &Caller) -> Result<Option<Grants>, Error> {
+    let now = tx.now();
+    let found: Option<UserId> = tx.query_opt(
+        "SELECT user_id FROM admin_tokens WHERE token_hash = $1 AND expires_at > $2",
+        &params![hash.to_vec(), now],
+        |row| row.get("user_id"),
+    )?;
+    let Some(user) = found else { return Ok(None) };
+    let Some(account) = account::by_id(tx, user)? else { return Ok(None) };
+    let roles = access::roles_of(tx, user)?;
+    let actor = caller.actor(Principal::User { id: user, name: account.name }, AuthMethod::ApiKey);
+    Ok(Some(Grants::of_roles(actor, &roles)))
 }

@@ -9,7 +9,7 @@ use base::{ApiKeyId, ExposeSecret, SecretString, Timestamp, WorkspaceId};
 use store::{Tx, params};
 
 use crate::cidr::Cidr;
-use crate::{Caller, Error, Identity};
+use crate::{Caller, Error, Identity, admin_token};
 
 /// The last use is written down when the last one written is older than this.
 const WRITTEN: Duration = Duration::from_mins(1);
@@ -94,8 +94,8 @@ impl Identity {
         }
         let hash = self.0.vault.token_hash(text);
         if ours == Ok(crypto::token::Kind::Admin) {
-            let (this, caller) = (self.clone(), caller.clone());
-            return self.0.db.read(move |tx| this.admin_grants(tx, &hash, &caller)).await;
+            let caller = caller.clone();
+            return self.0.db.read(move |tx| admin_token::grants_of(tx, &hash, &caller)).await;
         }
         let context = self.0.db.context();
         let key = match self.0.keys.get(&hash, context.monotonic()) {

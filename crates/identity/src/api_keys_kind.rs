@@ -89,7 +89,11 @@ impl TypedKind for ApiKeysKind {
         let given = check.secret(TOKEN).map(|token| token.expose_secret().to_owned());
         if let Some(token) = given.filter(|token| crypto::token::check(token) != Ok(crypto::token::Kind::Key)) {
             if token.starts_with("loudhailer_") {
-                check.problem(TOKEN, "bad-token", "this looks like one of our tokens, but not like an unharmed API key");
+                check.problem(
+                    TOKEN,
+                    "bad-token",
+                    "this looks like one of our tokens, but not like an unharmed API key",
+                );
             } else if !(SHORTEST..=256).contains(&token.len()) || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
                 check.problem(TOKEN, "bad-token", "an imported token has 24 to 256 visible ASCII characters");
             }
@@ -106,11 +110,10 @@ impl TypedKind for ApiKeysKind {
         };
         let now = change.now;
         let life = Duration::from_hours(24) * new.expires_days;
-        let before: Option<(Timestamp, Timestamp)> = tx.query_opt(
-            "SELECT created_at, expires_at FROM api_keys WHERE id = $1",
-            &params![id],
-            |row| Ok((row.get("created_at")?, row.get("expires_at")?)),
-        )?;
+        let before: Option<(Timestamp, Timestamp)> =
+            tx.query_opt("SELECT created_at, expires_at FROM api_keys WHERE id = $1", &params![id], |row| {
+                Ok((row.get("created_at")?, row.get("expires_at")?))
+            })?;
         // A new token starts the clock anew; another number of days alone counts from when the token was set.
         let expires_at = match (before, change.old) {
             (Some((_, expires_at)), Some(old)) if !change.secret_changed(TOKEN) => {
@@ -134,44 +137,32 @@ impl TypedKind for ApiKeysKind {
             ],
         )?;
         if change.secret_changed(TOKEN) {
-            self.rotate(tx, change, id, Duration::from_hours(u64::from(new.rotation_hours)))?;
+            rotate(tx, change, id, Duration::from_hours(u64::from(new.rotation_hours)))?;
         }
         Ok(())
     }
 }
 
-impl ApiKeysKind {
-    /// Two tokens are valid in rotation: the new one, and the one before until it retires. An older one goes at once.
-    fn rotate(
-        self,
-        tx: &mut Tx<'_>,
-        change: &Projection<'_, ApiKeyBody>,
-        id: ApiKeyId,
-        overlap: Duration,
-    ) -> Result<(), Error> {
-        let Some(hash) = change.secret_hash(TOKEN) else { return Ok(()) };
-        let taken = tx.query_opt(
-            "SELECT api_key FROM api_key_tokens WHERE token_hash = $1 AND api_key <> $2",
-            &params![hash.to_vec(), id],
-            |row| row.get::<String>("api_key"),
-        )?;
-        if taken.is_some() {
-            return Err(Error::invalid(TOKEN, "token-taken", "another key has this token; every key needs its own"));
-        }
-        tx.execute(
-            "DELETE FROM api_key_tokens WHERE api_key = $1 AND (retires_at IS NOT NULL OR token_hash = $2)",
-            &params![id, hash.to_vec()],
-        )?;
-        tx.execute(
-            "UPDATE api_key_tokens SET retires_at = $2 WHERE api_key = $1",
-            &params![id, change.now.plus(overlap)],
-        )?;
-        let imported =
-            change.secret(TOKEN).is_none_or(|token| crypto::token::check(token.expose_secret()).is_err());
-        tx.execute(
-            "INSERT INTO api_key_tokens (token_hash, api_key, retires_at, imported) VALUES ($1, $2, $3, $4)",
-            &params![hash.to_vec(), id, None::<Timestamp>, imported],
-        )?;
-        Ok(())
+/// Two tokens are valid in rotation: the new one, and the one before until it retires. An older one goes at once.
+fn rotate(tx: &mut Tx<'_>, change: &Projection<'_, ApiKeyBody>, id: ApiKeyId, overlap: Duration) -> Result<(), Error> {
+    let Some(hash) = change.secret_hash(TOKEN) else { return Ok(()) };
+    let taken = tx.query_opt(
+        "SELECT api_key FROM api_key_tokens WHERE token_hash = $1 AND api_key <> $2",
+        &params![hash.to_vec(), id],
+        |row| row.get::<String>("api_key"),
+    )?;
+    if taken.is_some() {
+        return Err(Error::invalid(TOKEN, "token-taken", "another key has this token; every key needs its own"));
     }
+    tx.execute(
+        "DELETE FROM api_key_tokens WHERE api_key = $1 AND (retires_at IS NOT NULL OR token_hash = $2)",
+        &params![id, hash.to_vec()],
+    )?;
+    tx.execute("UPDATE api_key_tokens SET retires_at = $2 WHERE api_key = $1", &params![id, change.now.plus(overlap)])?;
+    let imported = change.secret(TOKEN).is_none_or(|token| crypto::token::check(token.expose_secret()).is_err());
+    tx.execute(
+        "INSERT INTO api_key_tokens (token_hash, api_key, retires_at, imported) VALUES ($1, $2, $3, $4)",
+        &params![hash.to_vec(), id, None::<Timestamp>, imported],
+    )?;
+    Ok(())
 }

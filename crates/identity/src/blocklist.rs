@@ -45,7 +45,9 @@ pub(crate) fn words(known: &[&str]) -> Vec<String> {
     let mut out: Vec<String> = PRODUCT.iter().map(|word| (*word).to_owned()).collect();
     for text in known {
         let text = text.to_lowercase();
-        out.extend(text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() >= 3).map(str::to_owned));
+        out.extend(
+            text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() >= 3).map(str::to_owned),
+        );
         out.push(text);
     }
     out.sort_by_key(|word| std::cmp::Reverse(word.len()));

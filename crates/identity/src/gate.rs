@@ -43,16 +43,15 @@ impl Gate {
         &self,
         work: impl FnOnce() -> Result<T, crypto::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let slot = match Arc::clone(&self.slots).try_acquire_owned() {
-            Ok(slot) => slot,
-            Err(_) => {
-                let before = self.waiting.fetch_add(1, Ordering::AcqRel);
-                let _waiting = Waiting(Arc::clone(&self.waiting));
-                if before >= QUEUE {
-                    return Err(Error::Busy);
-                }
-                Arc::clone(&self.slots).acquire_owned().await.map_err(|_| Error::Lost)?
+        let slot = if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+            slot
+        } else {
+            let before = self.waiting.fetch_add(1, Ordering::AcqRel);
+            let _waiting = Waiting(Arc::clone(&self.waiting));
+            if before >= QUEUE {
+                return Err(Error::Busy);
             }
+            Arc::clone(&self.slots).acquire_owned().await.map_err(|_| Error::Lost)?
         };
         let done = tokio::task::spawn_blocking(move || {
             // The slot is held until the work is done, even when nobody waits for it any more.

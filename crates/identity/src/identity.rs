@@ -14,7 +14,7 @@ use crate::cache::Cache;
 use crate::gate::Gate;
 use crate::password::Rules;
 use crate::throttle::Throttle;
-use crate::{Error, ApiKeyInfo, Session};
+use crate::{ApiKeyInfo, Error, Session};
 
 /// Settings of this room that are not resources.
 #[derive(Clone, Debug)]

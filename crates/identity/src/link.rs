@@ -127,7 +127,12 @@ impl Identity {
     }
 
     /// Whether a link would work, without using it: before the expensive hash, and for the page to say so early.
-    async fn works(&self, purpose: &'static str, secret: &SecretString, caller: &Caller) -> Result<Option<UserId>, Error> {
+    async fn works(
+        &self,
+        purpose: &'static str,
+        secret: &SecretString,
+        caller: &Caller,
+    ) -> Result<Option<UserId>, Error> {
         let context = self.0.db.context();
         if let Some(address) = caller.ip() {
             self.0
@@ -165,13 +170,7 @@ impl Identity {
         self.0.db.write(move |tx| this.make_administrator(tx, &form, &phc, &caller)).await
     }
 
-    fn make_administrator(
-        &self,
-        tx: &mut Tx<'_>,
-        form: &SetUp,
-        phc: &str,
-        caller: &Caller,
-    ) -> Result<LoggedIn, Error> {
+    fn make_administrator(&self, tx: &mut Tx<'_>, form: &SetUp, phc: &str, caller: &Caller) -> Result<LoggedIn, Error> {
         self.redeem(tx, SETUP, &form.secret)?;
         if account::by_login(tx, &form.login)?.is_some() {
             return Err(Error::Invalid(

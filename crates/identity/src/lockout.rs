@@ -10,7 +10,7 @@ pub(crate) const FREE: i64 = 4;
 /// Failures after which only a reset helps.
 pub(crate) const LOCKED: i64 = 100;
 /// The longest pause.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
+const LONGEST: Duration = Duration::from_mins(15);
 
 /// The count of one account and device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -100,15 +100,18 @@ impl Identity {
         inner
             .db
             .write(move |tx| match &counted.open {
-                Some((account, _)) if right => this.admit(tx, account, &counted, anew.as_deref(), old.as_ref(), &caller),
-                _ => this.refuse(tx, &counted, &caller).map(Err),
+                Some((account, _)) if right => {
+                    this.admit(tx, account, &counted, anew.as_deref(), old.as_ref(), &caller)
+                }
+                _ => refuse(tx, &counted, &caller).map(Err),
             })
             .await?
     }
 
     /// Counts a try against its account and device before the password is looked at.
     fn count(&self, tx: &mut Tx<'_>, login: &str, cookie: Option<&SecretString>) -> Result<Try, Error> {
-        let nobody = Try { open: None, known: None, device: None, reason: Some("unknown name"), failures: Failures::NONE };
+        let nobody =
+            Try { open: None, known: None, device: None, reason: Some("unknown name"), failures: Failures::NONE };
         let Some(found) = account::by_login(tx, login)? else { return Ok(nobody) };
         let known = Some(found.id);
         let Some(phc) = account::password_hash(tx, found.id)? else {
@@ -160,7 +163,7 @@ impl Identity {
             None => false,
         };
         if !unchanged || account::by_id(tx, found.id)?.is_none() {
-            return self.refuse(tx, counted, caller).map(Err);
+            return refuse(tx, counted, caller).map(Err);
         }
         if let Some(phc) = anew {
             let now = tx.now();
@@ -187,31 +190,31 @@ impl Identity {
         self.forget_after(tx);
         Ok(Ok(LoggedIn { token, session, device }))
     }
+}
 
-    /// Writes the refusal down and gives the one answer there is.
-    fn refuse(&self, tx: &mut Tx<'_>, counted: &Try, caller: &Caller) -> Result<Error, Error> {
-        let reason = counted.reason.unwrap_or("wrong password");
-        let target = counted.known.map(|id| id.to_string()).unwrap_or_default();
-        let count = counted.failures.count;
-        audit::record(
-            tx,
-            audit::Entry {
-                actor: &caller.actor(Principal::Anonymous, AuthMethod::Password),
-                workspace: None,
-                action: "session.start",
-                target: ("user", &target),
-                outcome: audit::Outcome::Failure,
-                reason: Some(reason),
-                changes: (count > 0).then(|| {
-                    serde_json::json!({
-                        "failures": count,
-                        "known_device": counted.device.is_some(),
-                        "pausing": count > FREE,
-                        "locked": count >= LOCKED,
-                    })
-                }),
-            },
-        )?;
-        Ok(Error::BadLogin)
-    }
+/// Writes the refusal down and gives the one answer there is.
+fn refuse(tx: &mut Tx<'_>, counted: &Try, caller: &Caller) -> Result<Error, Error> {
+    let reason = counted.reason.unwrap_or("wrong password");
+    let target = counted.known.map(|id| id.to_string()).unwrap_or_default();
+    let count = counted.failures.count;
+    audit::record(
+        tx,
+        audit::Entry {
+            actor: &caller.actor(Principal::Anonymous, AuthMethod::Password),
+            workspace: None,
+            action: "session.start",
+            target: ("user", &target),
+            outcome: audit::Outcome::Failure,
+            reason: Some(reason),
+            changes: (count > 0).then(|| {
+                serde_json::json!({
+                    "failures": count,
+                    "known_device": counted.device.is_some(),
+                    "pausing": count > FREE,
+                    "locked": count >= LOCKED,
+                })
+            }),
+        },
+    )?;
+    Ok(Error::BadLogin)
 }

@@ -44,14 +44,20 @@ impl Rules {
         if length < self.shortest {
             return refuse(
                 "password-too-short",
-                format!("A password has at least {} characters. A sentence of your own is easy to keep.", self.shortest),
+                format!(
+                    "A password has at least {} characters. A sentence of your own is easy to keep.",
+                    self.shortest
+                ),
             );
         }
         if length > LONGEST {
             return refuse("password-too-long", format!("A password has at most {LONGEST} characters."));
         }
         if text.chars().any(char::is_control) {
-            return refuse("password-control", "A password has no control characters such as tab or line break.".into());
+            return refuse(
+                "password-control",
+                "A password has no control characters such as tab or line break.".into(),
+            );
         }
         let words = blocklist::words(known);
         if blocklist::is_common(text) || blocklist::is_made_of(text, &words) {

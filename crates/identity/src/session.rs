@@ -136,14 +136,7 @@ pub(crate) fn start(tx: &mut Tx<'_>, account: &Account, caller: &Caller) -> Resu
     tx.execute(
         "INSERT INTO sessions (id, token_hash, user_id, data, created_at, last_seen_at, expires_at) \
          VALUES ($1, $2, $3, $4, $5, $5, $6)",
-        &params![
-            id,
-            crypto::sha256(&*token).to_vec(),
-            account.id,
-            seal(&token, id, &data, &context)?,
-            now,
-            expires_at
-        ],
+        &params![id, crypto::sha256(&*token).to_vec(), account.id, seal(&token, id, &data, &context)?, now, expires_at],
     )?;
     let all: Vec<SessionId> = tx.query(
         "SELECT id FROM sessions WHERE user_id = $1 ORDER BY created_at DESC, id DESC",
@@ -173,11 +166,9 @@ pub(crate) fn start(tx: &mut Tx<'_>, account: &Account, caller: &Caller) -> Resu
 pub(crate) fn end(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<(SessionId, UserId)>, Error> {
     let Some(token) = bytes(token) else { return Ok(None) };
     let hash = crypto::sha256(&*token).to_vec();
-    Ok(tx.query_opt(
-        "DELETE FROM sessions WHERE token_hash = $1 RETURNING id, user_id",
-        &params![hash],
-        |row| Ok((row.get("id")?, row.get("user_id")?)),
-    )?)
+    Ok(tx.query_opt("DELETE FROM sessions WHERE token_hash = $1 RETURNING id, user_id", &params![hash], |row| {
+        Ok((row.get("id")?, row.get("user_id")?))
+    })?)
 }
 
 fn find(tx: &mut Tx<'_>, token: &[u8; 32]) -> Result<Option<Session>, Error> {

@@ -172,7 +172,11 @@ impl TypedKind for UsersKind {
             check.problem("login", "bad-login", "an e-mail address such as ada@example.com is expected");
         }
         if jiff::tz::TimeZone::get(&body.time_zone).is_err() {
-            check.problem("time_zone", "no-such-time-zone", "an IANA name such as Europe/Zurich or Etc/UTC is expected");
+            check.problem(
+                "time_zone",
+                "no-such-time-zone",
+                "an IANA name such as Europe/Zurich or Etc/UTC is expected",
+            );
         }
         for (at, role) in body.roles.iter().enumerate() {
             if body.roles[..at].contains(role) {
@@ -221,14 +225,7 @@ impl TypedKind for UsersKind {
             "INSERT INTO users (id, name, login, login_folded, time_zone, created_at) VALUES ($1, $2, $3, $4, $5, $6) \
              ON CONFLICT (id) DO UPDATE SET name = excluded.name, login = excluded.login, \
              login_folded = excluded.login_folded, time_zone = excluded.time_zone",
-            &params![
-                id,
-                new.name.as_str(),
-                new.login.as_str(),
-                account::fold(&new.login),
-                new.time_zone.as_str(),
-                now
-            ],
+            &params![id, new.name.as_str(), new.login.as_str(), account::fold(&new.login), new.time_zone.as_str(), now],
         )?;
         let mut roles = Vec::with_capacity(new.roles.len());
         for one in &new.roles {
@@ -243,13 +240,8 @@ impl TypedKind for UsersKind {
         if change.old.is_some_and(|old| old.roles != new.roles) {
             account::end_everything(tx, id)?;
         }
-        let person = PersonSpec {
-            id,
-            name: &new.name,
-            login: &new.login,
-            time_zone: &new.time_zone,
-            devices: &new.devices,
-        };
+        let person =
+            PersonSpec { id, name: &new.name, login: &new.login, time_zone: &new.time_zone, devices: &new.devices };
         self.hooks.changed(tx, &person, now)
     }
 }
@@ -294,7 +286,16 @@ mod tests {
         for good in ["ada@example.com", "ada.sample+x@mail.example.com", "dinä@example.com"] {
             assert!(is_address(good), "{good}");
         }
-        for bad in ["", "ada", "ada@", "@example.com", "a b@example.com", "ada@example", "a@b@example.com", "<ada@example.com>"] {
+        for bad in [
+            "",
+            "ada",
+            "ada@",
+            "@example.com",
+            "a b@example.com",
+            "ada@example",
+            "a@b@example.com",
+            "<ada@example.com>",
+        ] {
             assert!(!is_address(bad), "{bad}");
         }
     }

@@ -20,7 +20,8 @@ use crate::own::WORKSPACES;
 use crate::prepare::{Pending, key_of};
 use crate::secret::{Draft, Given};
 use crate::shape::shape;
-use crate::writer::{Resources, Setting, allow, guarded};
+use crate::write::{Setting, remove, write};
+use crate::writer::{Resources, allow, guarded};
 use crate::{Error, fold, rows};
 
 /// Problems that an apply reports at most.
@@ -89,7 +90,6 @@ impl Resources {
             now: tx.now(),
             reason: options.reason.as_deref(),
             ground: &options.ground,
-            pending: &pending,
         };
         let going = self.going(tx, document, &planned, &slugs)?;
 
@@ -109,10 +109,10 @@ impl Resources {
 
         for one in &planned {
             let done = allow::<cap::ResourcesApply>(one.kind, permit, one.workspace)
-                .and_then(|()| self.prepare(tx, one.kind, one.workspace, &one.draft, setting.pending))
+                .and_then(|()| self.prepare(tx, one.kind, one.workspace, &one.draft, &pending))
                 .and_then(|prepared| {
                     let id = Some(prepared.id);
-                    let written = self.write(tx, one.kind, prepared, &setting)?;
+                    let written = write(tx, one.kind, prepared, &setting)?;
                     if written.outcome != Outcome::Unchanged {
                         refuse(&mut cleared, guarded(one.kind, one.workspace, id))?;
                     }
@@ -138,7 +138,7 @@ impl Resources {
             let place = guarded(kind, stored.workspace, Some(stored.id));
             let done = allow::<cap::ResourcesApply>(kind, permit, stored.workspace)
                 .and_then(|()| refuse(&mut cleared, place))
-                .and_then(|()| self.remove(tx, kind, stored, &setting));
+                .and_then(|()| remove(tx, kind, stored, &setting));
             match done {
                 Ok(written) => applied.note(kind.name(), slug.as_deref(), &key, written.outcome, written.difference),
                 Err(error) => {
@@ -172,13 +172,13 @@ impl Resources {
             for entry in &list.entries {
                 let workspace = match (kind.scope(), entry.workspace.as_deref()) {
                     (KindScope::Organisation, _) => None,
-                    (KindScope::Workspace, Some(slug)) => match slugs.id(slug) {
-                        Some(id) => Some(id),
-                        None => {
+                    (KindScope::Workspace, Some(slug)) => {
+                        let Some(id) = slugs.id(slug) else {
                             problems.push(unknown_workspace(entry, slug, &slugs));
                             continue;
-                        }
-                    },
+                        };
+                        Some(id)
+                    }
                     (KindScope::Workspace, None) => continue,
                 };
                 let shaped = shape(kind.fields(), &entry.body);
@@ -191,8 +191,12 @@ impl Resources {
                 };
                 if pending.get(kind.name(), workspace, &key).is_some() {
                     problems.push(
-                        Problem::new(ProblemKind::Invalid, "twice", "stands in the file twice (names differ by more than case)")
-                            .at(entry.path.clone()),
+                        Problem::new(
+                            ProblemKind::Invalid,
+                            "twice",
+                            "stands in the file twice (names differ by more than case)",
+                        )
+                        .at(entry.path.clone()),
                     );
                     continue;
                 }
@@ -397,4 +401,3 @@ impl fmt::Display for Applied {
         writeln!(f, "{created} created, {updated} updated, {deleted} deleted, {} unchanged", self.unchanged)
     }
 }
-

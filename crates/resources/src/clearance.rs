@@ -55,9 +55,8 @@ impl Clearance {
         actor: &Actor,
     ) -> Result<Self, Error> {
         let controlled = match workspace {
-            Some(id) => crate::own::control(tx, id)?.is_some_and(|(environment, controlled)| {
-                controlled && environment == Environment::Production
-            }),
+            Some(id) => crate::own::control(tx, id)?
+                .is_some_and(|(environment, controlled)| controlled && environment == Environment::Production),
             None => false,
         };
         match ground {

@@ -159,14 +159,7 @@ fn value_line(
 
 /// Lists are compared after what is equal at both ends is set aside, so that one element put in front does not
 /// show every other as changed.
-fn list(
-    field: &'static Field,
-    item: &'static Shape,
-    old: &[Json],
-    new: &[Json],
-    path: &str,
-    out: &mut Vec<Line>,
-) {
+fn list(field: &'static Field, item: &'static Shape, old: &[Json], new: &[Json], path: &str, out: &mut Vec<Line>) {
     let front = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let back = old[front..].iter().rev().zip(new[front..].iter().rev()).take_while(|(a, b)| a == b).count();
     let (before, after) = (&old[front..old.len() - back], &new[front..new.len() - back]);
@@ -179,13 +172,7 @@ fn list(
     }
 }
 
-fn line_of(
-    field: &'static Field,
-    shape: &'static Shape,
-    old: Option<&Json>,
-    new: Option<&Json>,
-    path: &str,
-) -> Line {
+fn line_of(field: &'static Field, shape: &'static Shape, old: Option<&Json>, new: Option<&Json>, path: &str) -> Line {
     let mut line = line(field, old, new, path);
     // A whole element of a list is as sensitive as its most sensitive field.
     if worst(shape) >= Class::Confidential {
@@ -216,13 +203,7 @@ fn line(field: &'static Field, old: Option<&Json>, new: Option<&Json>, path: &st
     };
     let hidden = field.class == Class::Restricted || matches!(field.shape, Shape::Secret { .. });
     let shown = |value: Option<&Json>| if hidden { None } else { value.map(show) };
-    Line {
-        op,
-        path: path.to_owned(),
-        sensitive: field.class >= Class::Confidential,
-        old: shown(old),
-        new: shown(new),
-    }
+    Line { op, path: path.to_owned(), sensitive: field.class >= Class::Confidential, old: shown(old), new: shown(new) }
 }
 
 fn show(value: &Json) -> String {

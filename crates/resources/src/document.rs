@@ -70,14 +70,11 @@ pub struct Document {
 impl Parsed {
     /// Reads a YAML file. All its problems are reported at once, each with its path.
     pub fn yaml(text: &str, registry: &Registry) -> Result<Self, Error> {
-        let lists = lists(&read::yaml(text)?, registry, &mut |value, problem| match marker(value) {
-            Some(("file", Json::String(path))) if !path.is_empty() => Some(Named::File(path.clone())),
-            Some(("env", Json::String(name))) if !name.is_empty() => Some(Named::Env(name.clone())),
-            Some(("unchanged", Json::Bool(true))) => Some(Named::Unchanged),
-            _ => {
-                problem("a secret is given as {file: PATH} or {env: NAME}, never as the value itself");
-                None
-            }
+        let lists = lists(&read::yaml(text)?, registry, &|value| match marker(value) {
+            Some(("file", Json::String(path))) if !path.is_empty() => Ok(Named::File(path.clone())),
+            Some(("env", Json::String(name))) if !name.is_empty() => Ok(Named::Env(name.clone())),
+            Some(("unchanged", Json::Bool(true))) => Ok(Named::Unchanged),
+            _ => Err("a secret is given as {file: PATH} or {env: NAME}, never as the value itself"),
         })?;
         Ok(Self { lists })
     }
@@ -123,6 +120,7 @@ impl Document {
                     let marked = match given {
                         Given::Value(value) => serde_json::json!({ "value": value.expose_secret() }),
                         Given::Unchanged => serde_json::json!({ "unchanged": true }),
+                        Given::Draw => serde_json::json!({ "draw": true }),
                     };
                     set(&mut body, path, marked);
                 }
@@ -138,21 +136,7 @@ impl Document {
 
     /// Reads what [`Self::to_wire`] wrote. `{file: …}` and `{env: …}` are refused: they belong to the other side.
     pub fn from_wire(bytes: &[u8], registry: &Registry) -> Result<Self, Error> {
-        let lists = lists(&read::json(bytes)?, registry, &mut |value, problem| match marker(value) {
-            Some(("value", Json::String(secret))) if !secret.is_empty() => {
-                Some(Given::Value(SecretString::from(secret.clone())))
-            }
-            Some(("unchanged", Json::Bool(true))) => Some(Given::Unchanged),
-            Some(("file" | "env", _)) => {
-                problem("files and variables are read where the file was written; send {\"value\": …} instead");
-                None
-            }
-            _ => {
-                problem("a secret is sent as {\"value\": …} or {\"unchanged\": true}, never as a plain text");
-                None
-            }
-        })?;
-        Ok(Self { lists })
+        Ok(Self { lists: lists(&read::json(bytes)?, registry, &sent)? })
     }
 
     /// How many entries it has.
@@ -167,32 +151,44 @@ impl Document {
 }
 
 impl Draft {
-    /// A draft from an entry as it comes over the wire (`workspace` apart): secrets are `{"value": …}` or
-    /// `{"unchanged": true}`. For the API's single-entry doors.
+    /// A draft from an entry as it comes over the wire (`workspace` apart): secrets are `{"value": …}`,
+    /// `{"unchanged": true}` or `{"draw": true}` for a newly drawn one. For the API's single-entry doors.
     pub fn from_wire(kind: &dyn Kind, mut body: Json) -> Result<Self, Error> {
         let mut draft = Self::default();
         let mut problems = Vec::new();
         for (path, _) in secret_fields(kind.fields()) {
             match take(&mut body, &path) {
                 None | Some(Json::Null) => {}
-                Some(value) => match marker(&value) {
-                    Some(("value", Json::String(secret))) if !secret.is_empty() => {
-                        draft = draft.secret(path, SecretString::from(secret.clone()));
+                Some(value) => match sent(&value) {
+                    Ok(given) => {
+                        draft.secrets.insert(path, given);
                     }
-                    Some(("unchanged", Json::Bool(true))) => draft = draft.unchanged(path),
-                    _ => problems.push(
-                        Problem::new(
-                            ProblemKind::Invalid,
-                            "secret-in-clear",
-                            "a secret is sent as {\"value\": …} or {\"unchanged\": true}, never as a plain text",
-                        )
-                        .at(path),
-                    ),
+                    Err(detail) => {
+                        problems.push(Problem::new(ProblemKind::Invalid, "secret-in-clear", detail).at(path));
+                    }
                 },
             }
         }
         draft.body = body;
         if problems.is_empty() { Ok(draft) } else { Err(Error::Invalid(problems)) }
+    }
+}
+
+/// How a secret field is read: what it says, or what is wrong with it.
+type ReadSecret<'a, S> = dyn Fn(&Json) -> Result<S, &'static str> + 'a;
+
+/// A secret as it comes over the wire.
+fn sent(value: &Json) -> Result<Given, &'static str> {
+    match marker(value) {
+        Some(("value", Json::String(secret))) if !secret.is_empty() => {
+            Ok(Given::Value(SecretString::from(secret.as_str())))
+        }
+        Some(("unchanged", Json::Bool(true))) => Ok(Given::Unchanged),
+        Some(("draw", Json::Bool(true))) => Ok(Given::Draw),
+        Some(("file" | "env", _)) => {
+            Err("files and variables are read where the file was written; send {\"value\": …} instead")
+        }
+        _ => Err("a secret is sent as {\"value\": …} or {\"unchanged\": true}, never as a plain text"),
     }
 }
 
@@ -204,16 +200,18 @@ fn marker(value: &Json) -> Option<(&str, &Json)> {
 }
 
 /// Splits a file into lists and entries, and checks every entry against its kind's fields.
-fn lists<S>(
-    top: &Json,
-    registry: &Registry,
-    secret: &mut dyn FnMut(&Json, &mut dyn FnMut(&'static str)) -> Option<S>,
-) -> Result<Vec<List<S>>, Error> {
+fn lists<S>(top: &Json, registry: &Registry, secret: &ReadSecret<'_, S>) -> Result<Vec<List<S>>, Error> {
     let empty = Map::new();
     let top = match top {
         Json::Object(map) => map,
         Json::Null => &empty,
-        _ => return Err(Error::invalid("", "not-resources", "a file of resources has lists such as groups: at its top")),
+        _ => {
+            return Err(Error::invalid(
+                "",
+                "not-resources",
+                "a file of resources has lists such as groups: at its top",
+            ));
+        }
     };
     let mut problems = Vec::new();
     let mut out: Vec<List<S>> = Vec::new();
@@ -236,8 +234,12 @@ fn lists<S>(
             Json::Null => &none,
             _ => {
                 problems.push(
-                    Problem::new(ProblemKind::Invalid, "wrong-type", "a list is expected here; start each entry with -")
-                        .at(name.clone()),
+                    Problem::new(
+                        ProblemKind::Invalid,
+                        "wrong-type",
+                        "a list is expected here; start each entry with -",
+                    )
+                    .at(name.clone()),
                 );
                 continue;
             }
@@ -255,7 +257,7 @@ fn entry<S>(
     kind: &dyn Kind,
     path: String,
     value: &Json,
-    secret: &mut dyn FnMut(&Json, &mut dyn FnMut(&'static str)) -> Option<S>,
+    secret: &ReadSecret<'_, S>,
     problems: &mut Vec<Problem>,
 ) -> Entry<S> {
     let mut body = value.clone();
@@ -269,13 +271,10 @@ fn entry<S>(
     let mut secrets = Vec::new();
     for (at, _) in secret_fields(kind.fields()) {
         if let Some(value) = take(&mut body, &at).filter(|value| !value.is_null()) {
-            let mut wrong = |detail: &'static str| {
-                problems.push(
-                    Problem::new(ProblemKind::Invalid, "secret-in-clear", detail).at(format!("{path}.{at}")),
-                );
-            };
-            if let Some(given) = secret(&value, &mut wrong) {
-                secrets.push((at, given));
+            match secret(&value) {
+                Ok(given) => secrets.push((at, given)),
+                Err(detail) => problems
+                    .push(Problem::new(ProblemKind::Invalid, "secret-in-clear", detail).at(format!("{path}.{at}"))),
             }
         }
     }

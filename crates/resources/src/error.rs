@@ -204,4 +204,3 @@ pub(crate) fn line(problem: &Problem) -> String {
         _ => problem.detail.clone().into_owned(),
     }
 }
-

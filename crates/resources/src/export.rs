@@ -11,7 +11,8 @@ use crate::kind::{Kind, KindScope};
 use crate::prepare::Pending;
 use crate::secret::Draft;
 use crate::shape::{at, secret_fields, set, take};
-use crate::writer::{Resources, Setting, allow, guarded, within};
+use crate::write::{Setting, write};
+use crate::writer::{Resources, allow, guarded, within};
 use crate::{Error, Json, rows};
 
 /// What an exported file says first.
@@ -47,7 +48,9 @@ impl Resources {
                     Scope::Workspace(here) => here == id,
                 }
         };
-        if filter.workspace.is_some_and(|only| !workspaces.iter().any(|one| one.id.uuid() == only.uuid() && reach(only)))
+        if filter
+            .workspace
+            .is_some_and(|only| !workspaces.iter().any(|one| one.id.uuid() == only.uuid() && reach(only)))
         {
             return Err(Error::OutOfScope);
         }
@@ -151,16 +154,10 @@ impl Resources {
         draft.body = body;
         let why = format!("restore of version {version}");
         let reason = reason.map_or_else(|| why.clone(), |reason| format!("{why}: {reason}"));
-        let pending = Pending::default();
-        let setting = Setting {
-            actor: permit.actor(),
-            now: tx.now(),
-            reason: Some(&reason),
-            ground: clearance.ground(),
-            pending: &pending,
-        };
-        let prepared = self.prepare(tx, kind, workspace, &draft, &pending)?;
-        self.write(tx, kind, prepared, &setting)
+        let setting =
+            Setting { actor: permit.actor(), now: tx.now(), reason: Some(&reason), ground: clearance.ground() };
+        let prepared = self.prepare(tx, kind, workspace, &draft, &Pending::default())?;
+        write(tx, kind, prepared, &setting)
     }
 
     /// Clears a change to `workspace` (`None`: the organisation) on `ground`; see [`Clearance::check`].

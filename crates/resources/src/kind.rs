@@ -41,6 +41,8 @@ pub trait Kind: Send + Sync {
     fn capability(&self) -> Capability;
     /// The natural key of a body whose shape is right.
     fn key(&self, body: &Json) -> Result<String, Error>;
+    /// Whether a body of this shape wants a drawn secret at `path`, for fields that we draw for.
+    fn draws(&self, body: &Json, path: &str) -> bool;
     /// Fills in defaults, so that a body that says them and one that does not are equal.
     fn normalise(&self, body: Json) -> Result<Json, Error>;
     /// What only this room knows about a body; problems go to [`Check::problem`].
@@ -66,6 +68,13 @@ pub trait TypedKind: Send + Sync + 'static {
 
     /// The natural key, unique (without regard to case) within kind and workspace.
     fn key(&self, body: &Self::Body) -> String;
+
+    /// Whether a body wants a drawn secret at `path` (fields of [`Shape::token`](crate::Shape::token)) when none is
+    /// given: an integration without a URL token needs none. The body has no secrets yet.
+    fn draws(&self, body: &Self::Body, path: &str) -> bool {
+        let _ = (body, path);
+        true
+    }
 
     /// What only this room knows about a body; problems go to [`Check::problem`].
     fn validate(&self, body: &Self::Body, check: &mut Check<'_, '_>) -> Result<(), Error> {
@@ -186,7 +195,7 @@ pub fn typed<T: TypedKind>(kind: T) -> Box<dyn Kind> {
 }
 
 fn read<B: DeserializeOwned>(body: &Json) -> Result<B, Error> {
-    B::deserialize(body).map_err(|error| Error::body(error))
+    B::deserialize(body).map_err(Error::body)
 }
 
 impl<T: TypedKind> Kind for Typed<T> {
@@ -210,9 +219,14 @@ impl<T: TypedKind> Kind for Typed<T> {
         Ok(self.0.key(&read(body)?))
     }
 
+    fn draws(&self, body: &Json, path: &str) -> bool {
+        // A body that cannot be read is refused further on, with its reason.
+        read(body).is_ok_and(|body| self.0.draws(&body, path))
+    }
+
     fn normalise(&self, body: Json) -> Result<Json, Error> {
         let typed: T::Body = read(&body)?;
-        serde_json::to_value(&typed).map_err(|error| Error::body(error))
+        serde_json::to_value(&typed).map_err(Error::body)
     }
 
     fn validate(&self, body: &Json, check: &mut Check<'_, '_>) -> Result<(), Error> {

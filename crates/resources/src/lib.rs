@@ -24,6 +24,7 @@ mod rows;
 mod secret;
 mod shape;
 
+mod write;
 mod writer;
 
 pub use change::{
@@ -39,7 +40,8 @@ pub use kind::{Kind, KindScope, Projection, TypedKind, typed};
 pub use own::{Settings, settings};
 pub use registry::{ClassedField, Registry, RegistryError};
 pub use secret::{Draft, Given, SecretSlot};
-pub use writer::{Resources, TOPIC};
+pub use write::TOPIC;
+pub use writer::Resources;
 
 /// A body: any JSON object.
 pub type Json = serde_json::Value;

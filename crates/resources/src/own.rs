@@ -65,7 +65,11 @@ impl TypedKind for Workspaces {
             check.problem("slug", "bad-slug", error.to_string());
         }
         if jiff::tz::TimeZone::get(&body.time_zone).is_err() {
-            check.problem("time_zone", "no-such-time-zone", "an IANA name such as Europe/Zurich or Etc/UTC is expected");
+            check.problem(
+                "time_zone",
+                "no-such-time-zone",
+                "an IANA name such as Europe/Zurich or Etc/UTC is expected",
+            );
         }
         Ok(())
     }

@@ -89,31 +89,25 @@ impl Resources {
                 Some(id) => Some(id),
                 None => rows::find(tx, target.name(), place, &reference.key)?.map(|stored| stored.id),
             };
-            match found {
-                Some(id) => out.references.push(Reference {
-                    kind: target.name(),
-                    key_folded: fold(&reference.key),
-                    id,
-                    path: reference.path,
-                }),
-                None => {
-                    let keys = rows::keys(tx, target.name(), place)?;
-                    let hint = match nearest(&reference.key, keys.iter().map(String::as_str)) {
-                        "" => format!("there are no {} yet; add it first", target.name()),
-                        near => format!("no such entry in {}; did you mean {near}?", target.name()),
-                    };
-                    out.problems
-                        .push(Problem::new(ProblemKind::Invalid, "no-such-reference", hint).at(reference.path));
-                }
-            }
+            let Some(id) = found else {
+                let keys = rows::keys(tx, target.name(), place)?;
+                let hint = match nearest(&reference.key, keys.iter().map(String::as_str)) {
+                    "" => format!("there are no {} yet; add it first", target.name()),
+                    near => format!("no such entry in {}; did you mean {near}?", target.name()),
+                };
+                out.problems.push(Problem::new(ProblemKind::Invalid, "no-such-reference", hint).at(reference.path));
+                continue;
+            };
+            let key_folded = fold(&reference.key);
+            out.references.push(Reference { kind: target.name(), key_folded, id, path: reference.path });
         }
         if out.problems.is_empty() {
             match kind.normalise(out.body.clone()) {
                 Ok(body) => out.body = tidy(kind.fields(), &body),
                 // The words of the type itself, such as a wrong role: they belong to the entry's author.
-                Err(Error::Body(cause)) => out.problems.push(
-                    Problem::new(ProblemKind::Invalid, "does-not-fit", format!("does not fit: {cause}")).at(""),
-                ),
+                Err(Error::Body(cause)) => out
+                    .problems
+                    .push(Problem::new(ProblemKind::Invalid, "does-not-fit", format!("does not fit: {cause}")).at("")),
                 Err(error) => return Err(error),
             }
         }
@@ -135,8 +129,8 @@ impl Resources {
             let problem = |code: &'static str, detail: &'static str| {
                 Problem::new(ProblemKind::Invalid, code, detail).at(path.clone())
             };
-            let parent_absent =
-                path.rsplit_once('.').is_some_and(|(parent, _)| at(&out.body, parent).is_none());
+            let parent_absent = path.rsplit_once('.').is_some_and(|(parent, _)| at(&out.body, parent).is_none());
+            let draw = draw.filter(|_| kind.draws(&out.body, &path));
             let (leaf, opened) = match (draft.secrets.get(&path), old_leaf, draw) {
                 (Some(Given::Value(value)), old, _) => {
                     let length = value.expose_secret().len();
@@ -146,11 +140,8 @@ impl Resources {
                     }
                     self.given(tx, out.workspace, out.id, &path, keep, value, old)?
                 }
-                (Some(Given::Unchanged), Some(leaf), _) => {
-                    let opened = self.open(tx, out.workspace, out.id, &path, &leaf)?;
-                    (leaf, opened)
-                }
-                (None, Some(leaf), Some(_)) => {
+                // A secret that we drew stays until another is given.
+                (Some(Given::Unchanged), Some(leaf), _) | (None, Some(leaf), Some(_)) => {
                     let opened = self.open(tx, out.workspace, out.id, &path, &leaf)?;
                     (leaf, opened)
                 }
@@ -161,13 +152,21 @@ impl Resources {
                     ));
                     continue;
                 }
-                (_, None, Some(token)) => {
-                    if parent_absent {
-                        continue;
-                    }
+                (Some(Given::Draw), _, None) => {
+                    out.problems.push(problem("not-drawn", "we draw nothing here; give {file: PATH} or {env: NAME}"));
+                    continue;
+                }
+                (None, None, Some(_)) if parent_absent => continue,
+                (Some(Given::Draw), old, Some(token)) | (_, old @ None, Some(token)) => {
                     let secret = crypto::token::mint(token, tx.context().chance());
-                    let made = self.given(tx, out.workspace, out.id, &path, keep, &secret, None)?;
-                    out.drawn.push(crate::writer::drawn(kind.name(), &out.key, path.clone(), secret));
+                    let made = self.given(tx, out.workspace, out.id, &path, keep, &secret, old)?;
+                    out.drawn.push(Drawn {
+                        kind: kind.name(),
+                        workspace: None,
+                        key: out.key.clone(),
+                        field: path.clone(),
+                        secret,
+                    });
                     made
                 }
                 (None, _, None) => {
@@ -207,9 +206,7 @@ impl Resources {
             Keep::Hashed => {
                 let hash = self.vault.token_hash(value.expose_secret());
                 opened.hash = Some(hash);
-                let same = old_opened
-                    .and_then(|old| old.hash)
-                    .is_some_and(|old| crypto::constant_time_eq(&old, &hash));
+                let same = old_opened.and_then(|old| old.hash).is_some_and(|old| crypto::constant_time_eq(&old, &hash));
                 opened.changed = !same;
                 match old {
                     Some(old) if same => old,

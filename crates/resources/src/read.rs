@@ -49,7 +49,11 @@ pub(crate) fn yaml(text: &str) -> Result<Json, Error> {
     let Strict(value) = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let place = error.location().map(|at| format!("line {}, column {}: ", at.line(), at.column()));
         let what = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
-        Error::invalid("", "bad-yaml", format!("The file is no YAML that is read here: {}{what}", place.unwrap_or_default()))
+        Error::invalid(
+            "",
+            "bad-yaml",
+            format!("The file is no YAML that is read here: {}{what}", place.unwrap_or_default()),
+        )
     })?;
     Ok(value)
 }
@@ -62,7 +66,11 @@ pub(crate) fn json(bytes: &[u8]) -> Result<Json, Error> {
     let Strict(value) = serde_json::from_slice(bytes).map_err(|error| {
         let at = format!("line {}, column {}", error.line(), error.column());
         // The error's own text may repeat what was sent.
-        Error::invalid("", "bad-json", format!("The body is no JSON that is read here (duplicate names are refused): {at}."))
+        Error::invalid(
+            "",
+            "bad-json",
+            format!("The body is no JSON that is read here (duplicate names are refused): {at}."),
+        )
     })?;
     if depth(&value) > MAX_DEPTH {
         return Err(Error::invalid("", "too-deep", format!("At most {MAX_DEPTH} levels are allowed.")));

@@ -166,7 +166,9 @@ fn references(fields: &'static [Field]) -> Vec<&'static str> {
         }
     }
     let mut out = Vec::new();
-    fields.iter().for_each(|field| of(&field.shape, &mut out));
+    for field in fields {
+        of(&field.shape, &mut out);
+    }
     out
 }
 

@@ -235,11 +235,7 @@ pub(crate) fn referrers(tx: &mut Tx<'_>, id: ResourceId) -> Result<Vec<String>, 
 }
 
 /// The keys of a kind, for the nearest neighbour of a reference that leads nowhere.
-pub(crate) fn keys(
-    tx: &mut Tx<'_>,
-    kind: &str,
-    workspace: Option<WorkspaceId>,
-) -> Result<Vec<String>, store::Error> {
+pub(crate) fn keys(tx: &mut Tx<'_>, kind: &str, workspace: Option<WorkspaceId>) -> Result<Vec<String>, store::Error> {
     tx.query(
         "SELECT name FROM resources WHERE kind = $1 AND workspace = $2 AND deleted_at IS NULL ORDER BY name_folded LIMIT 1000",
         &params![kind, place(workspace)],

@@ -27,6 +27,8 @@ pub enum Given {
     Value(SecretString),
     /// What is stored already.
     Unchanged,
+    /// A new one that we draw: how a drawn token is renewed. Only for fields that we draw for.
+    Draw,
 }
 
 /// A body on its way to the writer: plain fields as JSON, secrets apart, by path ("password", "tls.key").
@@ -53,6 +55,13 @@ impl Draft {
     #[must_use]
     pub fn unchanged(mut self, path: impl Into<String>) -> Self {
         self.secrets.insert(path.into(), Given::Unchanged);
+        self
+    }
+
+    /// The same draft, asking for a newly drawn secret in the field at `path`.
+    #[must_use]
+    pub fn draw(mut self, path: impl Into<String>) -> Self {
+        self.secrets.insert(path.into(), Given::Draw);
         self
     }
 

@@ -277,7 +277,11 @@ impl Shaped {
         match value {
             Json::String(_) => self.text(value, path).map_or(Json::Null, Json::String),
             Json::Array(values) => Json::Array(
-                values.iter().enumerate().map(|(i, value)| self.any(value, &format!("{path}[{i}]"), depth + 1)).collect(),
+                values
+                    .iter()
+                    .enumerate()
+                    .map(|(i, value)| self.any(value, &format!("{path}[{i}]"), depth + 1))
+                    .collect(),
             ),
             Json::Object(map) => {
                 let mut out = Map::new();
@@ -292,5 +296,76 @@ impl Shaped {
             }
             plain => plain.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::field::Class;
+
+    const FIELDS: &[Field] = &[
+        Field::new("a", Class::Internal, Shape::Text).required(),
+        Field::new("b", Class::Internal, Shape::List(&Shape::Integer(0, 9))),
+        Field::new("c", Class::Internal, Shape::Map(&Shape::Any)),
+        Field::new(
+            "d",
+            Class::Internal,
+            Shape::Object(&[
+                Field::new("e", Class::Internal, Shape::Reference("users")),
+                Field::new("f", Class::Internal, Shape::SECRET),
+            ]),
+        ),
+    ];
+
+    fn json() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            any::<i64>().prop_map(Json::from),
+            any::<f64>().prop_map(Json::from),
+            "\\PC{0,6}".prop_map(Json::from),
+            Just(Json::from("nul\0")),
+        ];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Json::from),
+                proptest::collection::btree_map("[a-g]", inner, 0..6)
+                    .prop_map(|map| Json::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Whatever comes in, the answer is problems or a body that passes again unchanged.
+        #[test]
+        fn any_input_is_refused_with_reasons_or_passes_twice(body in json()) {
+            let first = shape(FIELDS, &body);
+            if first.problems.is_empty() {
+                let second = shape(FIELDS, &first.body);
+                prop_assert!(second.problems.is_empty());
+                prop_assert_eq!(&second.body, &first.body);
+                prop_assert_eq!(&tidy(FIELDS, &first.body), &tidy(FIELDS, &second.body));
+            } else {
+                prop_assert!(first.problems.iter().all(|problem| problem.field.is_some()));
+            }
+        }
+    }
+
+    #[test]
+    fn paths_lead_into_objects() {
+        let mut body = Json::Null;
+        set(&mut body, "d.f", Json::from(1));
+        assert_eq!(at(&body, "d.f"), Some(&Json::from(1)));
+        assert_eq!(take(&mut body, "d.f"), Some(Json::from(1)));
+        assert_eq!((take(&mut body, "d.f"), take(&mut body, "x.y")), (None, None));
+    }
+
+    #[test]
+    fn texts_are_stored_composed() {
+        let shaped = shape(FIELDS, &serde_json::json!({ "a": "cafe\u{301}" }));
+        assert_eq!(shaped.body["a"], "caf\u{e9}");
     }
 }

@@ -3,22 +3,18 @@
 
 use std::sync::Arc;
 
-use access::{Actor, Authority, Cap, Capability, Scope, cap};
-use base::{ResourceId, Timestamp, WorkspaceId};
-use store::{Changed, Db, Tx};
+use access::{Authority, Cap, Capability, Scope, cap};
+use base::{ResourceId, WorkspaceId};
+use store::{Db, Tx};
 use vault::Vault;
 
-use crate::change::{Change, Drawn, Outcome, Removal, Stored, Written};
-use crate::check::Check;
-use crate::clearance::{Clearance, Ground};
-use crate::difference::Difference;
-use crate::kind::{Kind, KindScope, Projection, References};
-use crate::prepare::{Pending, Prepared};
-use crate::secret::{Draft, Secrets};
+use crate::change::{Change, Removal, Stored, Written};
+use crate::clearance::Clearance;
+use crate::kind::{Kind, KindScope};
+use crate::prepare::Pending;
+use crate::secret::Draft;
+use crate::write::{Setting, remove, write};
 use crate::{Error, Json, Registry, rows};
-
-/// The topic of the events that changes publish.
-pub const TOPIC: &str = "resource.changed";
 
 /// The resources of an installation. Cheap to clone.
 #[derive(Clone)]
@@ -28,15 +24,6 @@ pub struct Resources {
     pub(crate) vault: Vault,
     /// One apply at a time on this node: it is the longest transaction there is.
     pub(crate) applying: Arc<tokio::sync::Mutex<()>>,
-}
-
-/// What every change of one use-case shares.
-pub(crate) struct Setting<'a> {
-    pub actor: &'a Actor,
-    pub now: Timestamp,
-    pub reason: Option<&'a str>,
-    pub ground: &'a Ground,
-    pub pending: &'a Pending,
 }
 
 impl Resources {
@@ -52,20 +39,20 @@ impl Resources {
 
     /// Creates or changes one entry, in the caller's transaction. Which right does: the kind's own, or
     /// `ResourcesApply` held together with it.
-    pub fn put<C: Cap>(&self, tx: &mut Tx<'_>, permit: &impl Authority<C>, change: Change<'_>) -> Result<Written, Error> {
+    pub fn put<C: Cap>(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &impl Authority<C>,
+        change: Change<'_>,
+    ) -> Result<Written, Error> {
         let kind = self.registry.require(change.kind)?;
         allow(kind, permit, change.workspace)?;
         rows::lock(tx)?;
         let prepared = self.prepare(tx, kind, change.workspace, &change.body, &Pending::default())?;
         clear(kind, change.workspace, prepared.old.as_ref().map(|old| old.id), change.clearance)?;
-        let setting = Setting {
-            actor: permit.actor(),
-            now: tx.now(),
-            reason: change.reason,
-            ground: change.clearance.ground(),
-            pending: &Pending::default(),
-        };
-        self.write(tx, kind, prepared, &setting)
+        let setting =
+            Setting { actor: permit.actor(), now: tx.now(), reason: change.reason, ground: change.clearance.ground() };
+        write(tx, kind, prepared, &setting)
     }
 
     /// Deletes one entry, in the caller's transaction. Refused while others refer to it.
@@ -85,194 +72,8 @@ impl Resources {
             now: tx.now(),
             reason: removal.reason,
             ground: removal.clearance.ground(),
-            pending: &Pending::default(),
         };
-        self.remove(tx, kind, old, &setting)
-    }
-
-    /// Writes what was prepared: version, references, audit entry, event, projection.
-    pub(crate) fn write(
-        &self,
-        tx: &mut Tx<'_>,
-        kind: &dyn Kind,
-        prepared: Prepared,
-        setting: &Setting<'_>,
-    ) -> Result<Written, Error> {
-        let Prepared { id, workspace, key, body, old, secrets, references, drawn, problems } = prepared;
-        let mut check = Check {
-            tx,
-            resource: id,
-            workspace,
-            is_new: old.is_none(),
-            actor: setting.actor,
-            now: setting.now,
-            secrets: &secrets,
-            references: &references,
-            problems,
-        };
-        // A body with a wrong shape has no Rust type to validate.
-        if check.problems.is_empty() {
-            kind.validate(&body, &mut check)?;
-        }
-        if !check.problems.is_empty() {
-            return Err(Error::Invalid(check.problems));
-        }
-        let difference = Difference::between(kind.fields(), old.as_ref().map(|old| &old.body), Some(&body));
-        let outcome = match &old {
-            None => Outcome::Created,
-            Some(old) if old.body == body && old.key == key => {
-                return Ok(Written { id, version: old.version, outcome: Outcome::Unchanged, difference, drawn });
-            }
-            Some(_) => Outcome::Updated,
-        };
-        let version = old.as_ref().map_or(0, |old| old.version) + 1;
-        let created_at = old.as_ref().map_or(setting.now, |old| old.created_at);
-        let new =
-            Stored { id, kind: kind.name(), workspace, key, version, body, created_at, updated_at: setting.now };
-        match &old {
-            None => rows::insert(tx, &new)?,
-            Some(_) if rows::update(tx, &new)? => {}
-            Some(_) => return Err(Error::Conflict),
-        }
-        rows::set_references(tx, id, &references)?;
-        self.record(tx, kind, &new, outcome, &difference, setting)?;
-        kind.project(
-            tx,
-            &Projection {
-                resource: id,
-                workspace,
-                key: &new.key,
-                version,
-                old: old.as_ref().map(|old| &old.body),
-                new: Some(&new.body),
-                actor: setting.actor,
-                now: setting.now,
-                secrets: &secrets,
-                references: &references,
-            },
-        )?;
-        Ok(Written { id, version, outcome, difference, drawn })
-    }
-
-    /// Deletes an entry that nothing refers to.
-    pub(crate) fn remove(
-        &self,
-        tx: &mut Tx<'_>,
-        kind: &dyn Kind,
-        old: Stored,
-        setting: &Setting<'_>,
-    ) -> Result<Written, Error> {
-        let mut by = rows::referrers(tx, old.id)?;
-        if kind.name() == crate::own::WORKSPACES {
-            by.extend(rows::inhabitants(tx, WorkspaceId::from(old.id.uuid()))?);
-        }
-        if !by.is_empty() {
-            return Err(Error::Referenced { by });
-        }
-        let (secrets, references) = (Secrets::default(), References::default());
-        let mut check = Check {
-            tx,
-            resource: old.id,
-            workspace: old.workspace,
-            is_new: false,
-            actor: setting.actor,
-            now: setting.now,
-            secrets: &secrets,
-            references: &references,
-            problems: Vec::new(),
-        };
-        kind.validate_delete(&old.body, &mut check)?;
-        if !check.problems.is_empty() {
-            return Err(Error::Invalid(check.problems));
-        }
-        let gone = Stored { version: old.version + 1, updated_at: setting.now, ..old.clone() };
-        if !rows::delete(tx, gone.id, gone.version, setting.now)? {
-            return Err(Error::Conflict);
-        }
-        rows::set_references(tx, gone.id, &references)?;
-        let difference = Difference::default();
-        self.record(tx, kind, &gone, Outcome::Deleted, &difference, setting)?;
-        kind.project(
-            tx,
-            &Projection {
-                resource: gone.id,
-                workspace: gone.workspace,
-                key: &gone.key,
-                version: gone.version,
-                old: Some(&old.body),
-                new: None,
-                actor: setting.actor,
-                now: setting.now,
-                secrets: &secrets,
-                references: &references,
-            },
-        )?;
-        Ok(Written { id: gone.id, version: gone.version, outcome: Outcome::Deleted, difference, drawn: Vec::new() })
-    }
-
-    /// The audit entry (no audit, no change), the history row, the event.
-    fn record(
-        &self,
-        tx: &mut Tx<'_>,
-        kind: &dyn Kind,
-        new: &Stored,
-        outcome: Outcome,
-        difference: &Difference,
-        setting: &Setting<'_>,
-    ) -> Result<(), Error> {
-        let action = match outcome {
-            Outcome::Created => "resource.create",
-            Outcome::Deleted => "resource.delete",
-            Outcome::Updated | Outcome::Unchanged => "resource.change",
-        };
-        let id = new.id.to_string();
-        let mut changes = serde_json::json!({
-            "kind": kind.name(),
-            "version": new.version,
-            "fields": difference.redacted(),
-        });
-        if let Ground::BreakGlass(reason) = setting.ground {
-            changes["break_glass"] = reason.as_str().into();
-        }
-        let entry = audit::Entry {
-            actor: setting.actor,
-            workspace: new.workspace,
-            action,
-            target: (kind.name(), &id),
-            outcome: audit::Outcome::Success,
-            reason: setting.reason,
-            changes: Some(changes),
-        };
-        let audit = match setting.ground {
-            Ground::Change(reference) => audit::record_with_ticket(tx, entry, reference.as_str())?,
-            Ground::None | Ground::BreakGlass(_) => audit::record(tx, entry)?,
-        };
-        rows::insert_version(
-            tx,
-            &rows::NewVersion {
-                resource: new.id,
-                version: new.version,
-                outcome,
-                body: &new.body,
-                difference,
-                actor: setting.actor.principal.name(),
-                at: setting.now,
-                reason: setting.reason,
-                audit,
-            },
-        )?;
-        tx.publish(
-            TOPIC,
-            &serde_json::json!({
-                "kind": kind.name(),
-                "id": new.id,
-                "workspace": new.workspace,
-                "version": new.version,
-                "outcome": outcome.name(),
-            }),
-        )?;
-        tx.touched(Changed { workspace: new.workspace, topic: "resource", id: format!("{}/{id}", kind.name()) });
-        Ok(())
+        remove(tx, kind, old, &setting)
     }
 
     /// The live entry of that key, for a caller who may read resources there.
@@ -364,9 +165,4 @@ fn clear(
     clearance: &Clearance,
 ) -> Result<(), Error> {
     if clearance.covers(guarded(kind, workspace, id)) { Ok(()) } else { Err(Error::WrongClearance) }
-}
-
-/// Drawn secrets of one entry, named for whoever asked.
-pub(crate) fn drawn(kind: &'static str, key: &str, field: String, secret: base::SecretString) -> Drawn {
-    Drawn { kind, workspace: None, key: key.to_owned(), field, secret }
 }

@@ -152,7 +152,13 @@ impl House {
 }
 
 pub fn form(secret: SecretString) -> SetUp {
-    SetUp { secret, name: "Ada Sample".into(), login: "ada@example.com".into(), password: self::secret(PASSWORD), time_zone: None }
+    SetUp {
+        secret,
+        name: "Ada Sample".into(),
+        login: "ada@example.com".into(),
+        password: self::secret(PASSWORD),
+        time_zone: None,
+    }
 }
 
 /// The problems of an error as lines.

@@ -13,7 +13,8 @@ use crate::house::{self, House, ONE, TWO, from, lines, open, secret, text};
 const WORKSPACE: &str = "workspaces: [{slug: demo, environment: development}]\n";
 
 async fn key(house: &House, fields: &str) -> Option<SecretString> {
-    let yaml = format!("{WORKSPACE}api_keys:\n  - {{workspace: demo, name: ci, scopes: ['messages:send'], {fields}}}\n");
+    let yaml =
+        format!("{WORKSPACE}api_keys:\n  - {{workspace: demo, name: ci, scopes: ['messages:send'], {fields}}}\n");
     house.apply(&yaml).await.unwrap().drawn.pop().map(|drawn| drawn.secret)
 }
 
@@ -88,6 +89,27 @@ testdb::both_databases! {
         assert!(opens(&house, &two, "192.0.2.1").await && !opens(&house, &one, "192.0.2.1").await);
         house.identity.sweep().await.unwrap();
         assert_eq!(house.count("api_key_tokens").await, 1);
+    }
+
+    /// a drawn token is renewed on request, in the console or by the API, and both work for a while.
+    async fn x_22_a_drawn_token_is_renewed(db: Db) {
+        let house = open(&db).await;
+        let first = key(&house, "").await.unwrap();
+        let resources = house.resources.clone();
+        let next = db
+            .write(move |tx| {
+                let demo = resources.workspace(tx, "demo")?.ok_or(Error::NotFound)?;
+                let permit = Grants::of_operator(house::operator()).permit::<cap::ApiKeysManage>(demo)?;
+                let clearance = resources.clear(tx, &permit, Some(demo), &Ground::None)?;
+                let body = Draft::new(serde_json::json!({ "name": "ci", "scopes": ["messages:send"] })).draw("token");
+                resources.put(tx, &permit, Change { kind: "api_keys", workspace: Some(demo), body, reason: None, clearance: &clearance })
+            })
+            .await
+            .unwrap()
+            .drawn
+            .remove(0)
+            .secret;
+        assert!(opens(&house, &first, "192.0.2.1").await && opens(&house, &next, "192.0.2.1").await);
     }
 
     /// Ended on all nodes within a second (7.4.1).

@@ -111,6 +111,38 @@ testdb::both_databases! {
         assert_eq!(done.changes.len(), 2, "{done}");
     }
 
+    /// Nothing is referred to and deleted at the same time, however many change configuration at once.
+    async fn changes_at_once_leave_no_reference_in_the_air(db: Db) {
+        let resources = open(&db).await;
+        apply(&resources, HOUSE).await.unwrap();
+        for round in 0..5 {
+            let person = format!("p{round}@example.com");
+            let people = |more: &str| format!("people:\n  - {{login: ada@example.com}}\n  - {{login: cem@example.com}}\n{more}");
+            apply(&resources, &people(&format!("  - {{login: {person}}}\n"))).await.unwrap();
+            let (one, other) = (resources.clone(), resources.clone());
+            let team = format!("teams: [{{workspace: ward, name: t{round}, members: [{{person: {person}}}]}}]\n");
+            let (removal, people) = (people(""), db.clone());
+            let (named, removed) = tokio::join!(
+                tokio::spawn(async move { apply(&one, &team).await }),
+                tokio::spawn(async move { apply(&other, &removal).await })
+            );
+            let outcome = (named.unwrap().is_ok(), removed.unwrap().is_ok());
+            let dangling = people
+                .read(|tx| {
+                    tx.query(
+                        "SELECT f.path FROM resource_references f JOIN resources r ON r.id = f.to_id WHERE r.deleted_at IS NOT NULL",
+                        &[],
+                        |row| row.get::<String>("path"),
+                    )
+                })
+                .await
+                .unwrap();
+            assert!(dangling.is_empty(), "{outcome:?}");
+            assert!(outcome.0 || outcome.1, "one of the two wins");
+            apply(&resources, "workspaces: [{slug: demo, environment: development}, {slug: ward, environment: production}]\nteams:\n  - {workspace: demo, name: everyone}\n").await.unwrap();
+        }
+    }
+
     async fn a_kind_may_refuse_that_an_entry_goes(db: Db) {
         let resources = open(&db).await;
         apply(&resources, &HOUSE.replace("quietly", "for ever")).await.unwrap();

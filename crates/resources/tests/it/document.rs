@@ -17,10 +17,7 @@ fn unknown_fields_and_kinds_name_their_nearest_neighbour() {
     assert_eq!(refused("team: []\n"), ["team: unknown kind of resource; did you mean teams?"]);
     assert_eq!(
         refused("teams:\n  - {workspace: demo, name: a, members: [{persn: x}]}\n"),
-        [
-            "teams[0].members[0].persn: unknown field; did you mean person?",
-            "teams[0].members[0].person: is missing",
-        ]
+        ["teams[0].members[0].persn: unknown field; did you mean person?", "teams[0].members[0].person: is missing",]
     );
 }
 
@@ -55,7 +52,8 @@ fn a_secret_is_named_and_never_written_down() {
     );
     assert!(!plain[0].contains("hunter2"));
     assert_eq!(refused("teams:\n  - {workspace: demo, name: a, token: {value: x}}\n").len(), 1);
-    let parsed = Parsed::yaml("teams:\n  - {workspace: demo, name: a, token: {file: /nowhere}}\n", &registry()).unwrap();
+    let parsed =
+        Parsed::yaml("teams:\n  - {workspace: demo, name: a, token: {file: /nowhere}}\n", &registry()).unwrap();
     let error = parsed.resolve(&SECRETS).unwrap_err();
     assert_eq!(lines(&error), ["teams[0].token: there is no such file"]);
 }
@@ -67,7 +65,15 @@ fn the_wire_marks_secrets_and_refuses_files_variables_and_plain_texts() {
     let wire = |secret: &str| format!("{{\"teams\":[{{\"workspace\":\"demo\",\"name\":\"a\",\"token\":{secret}}}]}}");
     assert!(Document::from_wire(wire("{\"value\":\"an-imported-token-0123456789\"}").as_bytes(), &registry).is_ok());
     assert!(Document::from_wire(wire("{\"unchanged\":true}").as_bytes(), &registry).is_ok());
-    for bad in ["\"plain\"", "{\"file\":\"/etc/passwd\"}", "{\"env\":\"HOME\"}", "{\"value\":\"\"}", "{\"value\":1}", "{\"unchanged\":false}", "{\"value\":\"a\",\"x\":1}"] {
+    for bad in [
+        "\"plain\"",
+        "{\"file\":\"/etc/passwd\"}",
+        "{\"env\":\"HOME\"}",
+        "{\"value\":\"\"}",
+        "{\"value\":1}",
+        "{\"unchanged\":false}",
+        "{\"value\":\"a\",\"x\":1}",
+    ] {
         let error = Document::from_wire(wire(bad).as_bytes(), &registry).unwrap_err();
         assert_eq!(lines(&error).len(), 1, "{bad}");
         assert!(lines(&error)[0].starts_with("teams[0].token: "), "{bad}");
@@ -98,10 +104,16 @@ fn bombs_do_not_go_off() {
     let long = format!("teams:\n  - {{workspace: demo, name: a, motto: {}}}\n", "x".repeat(1 << 20));
     assert!(refused(&long)[0].contains("1 MiB"));
     let registry = registry();
-    for bad in ["{\"teams\":[],\"teams\":[]}", "{", "[1]", "{\"teams\":[{\"workspace\":\"a\",\"name\":\"a\",\"name\":\"b\"}]}"] {
+    for bad in
+        ["{\"teams\":[],\"teams\":[]}", "{", "[1]", "{\"teams\":[{\"workspace\":\"a\",\"name\":\"a\",\"name\":\"b\"}]}"]
+    {
         assert!(Document::from_wire(bad.as_bytes(), &registry).is_err(), "{bad}");
     }
-    let deep = format!("{{\"teams\":[{{\"workspace\":\"a\",\"name\":\"a\",\"steps\":{}{}}}]}}", "[".repeat(60), "]".repeat(60));
+    let deep = format!(
+        "{{\"teams\":[{{\"workspace\":\"a\",\"name\":\"a\",\"steps\":{}{}}}]}}",
+        "[".repeat(60),
+        "]".repeat(60)
+    );
     assert!(Document::from_wire(deep.as_bytes(), &registry).is_err());
 }
 

@@ -149,6 +149,10 @@ impl TypedKind for Teams {
         Ok(())
     }
 
+    fn draws(&self, body: &TeamBody, _path: &str) -> bool {
+        body.motto != "no token"
+    }
+
     fn validate_delete(&self, body: &TeamBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
         if body.motto == "for ever" {
             check.problem("", "stays", "this team stays");
@@ -220,7 +224,8 @@ pub fn document(yaml: &str) -> Document {
     Document::from_wire(resolved.to_wire().as_bytes(), &registry).unwrap()
 }
 
-pub const SECRETS: Pocket = Pocket(&[("PASSWORD", "hush hush"), ("OTHER", "something else"), ("TOKEN", "an-imported-token-0123456789")]);
+pub const SECRETS: Pocket =
+    Pocket(&[("PASSWORD", "hush hush"), ("OTHER", "something else"), ("TOKEN", "an-imported-token-0123456789")]);
 
 pub async fn apply(resources: &Resources, yaml: &str) -> Result<Applied, Error> {
     resources.apply(&administrator(), document(yaml), ApplyOptions::default()).await

@@ -12,7 +12,11 @@ async fn put(db: &Db, resources: &Resources, body: Draft) -> Result<resources::W
         let demo = resources.workspace(tx, "demo")?;
         let permit = administrator();
         let clearance = Clearance::check(tx, demo, &Ground::None, permit.actor())?;
-        resources.put(tx, &permit, Change { kind: "teams", workspace: demo, body: body.clone(), reason: None, clearance: &clearance })
+        resources.put(
+            tx,
+            &permit,
+            Change { kind: "teams", workspace: demo, body: body.clone(), reason: None, clearance: &clearance },
+        )
     })
     .await
 }
@@ -85,6 +89,24 @@ testdb::both_databases! {
         assert_eq!(put(&db, &resources, good).await.unwrap().version, 1, "the same secrets make no new version");
     }
 
+    /// a drawn token is renewed by asking for a new one; a kind says whether it wants one at all.
+    async fn x_22_a_drawn_token_is_drawn_anew_on_request(db: Db) {
+        let resources = open(&db).await;
+        apply(&resources, "workspaces: [{slug: demo, environment: development}]\n").await.unwrap();
+        let body = serde_json::json!({ "name": "a" });
+        let first = put(&db, &resources, Draft::new(body.clone())).await.unwrap();
+        let next = put(&db, &resources, Draft::new(body.clone()).draw("token")).await.unwrap();
+        assert_eq!((first.drawn.len(), next.drawn.len(), next.version), (1, 1, 2));
+        assert_ne!(first.drawn[0].secret.expose_secret(), next.drawn[0].secret.expose_secret());
+        assert_eq!(next.difference.to_string(), "~ token: (changed)");
+        let undrawable = put(&db, &resources, Draft::new(body).draw("link.password")).await.unwrap_err();
+        assert!(lines(&undrawable)[0].contains("we draw nothing here"));
+        let none = put(&db, &resources, Draft::new(serde_json::json!({ "name": "b", "motto": "no token" }))).await.unwrap();
+        assert!(none.drawn.is_empty());
+        let gone = put(&db, &resources, Draft::new(serde_json::json!({ "name": "a", "motto": "no token" }))).await.unwrap();
+        assert!(gone.difference.to_string().contains("- token: (removed)"), "{}", gone.difference);
+    }
+
     /// A sealed cell copied to another resource does not open.
     async fn a_copied_cell_does_not_open(db: Db) {
         let resources = open(&db).await;
@@ -142,5 +164,7 @@ fn mistakes_in_a_kind_are_found_at_start() {
     assert_eq!(wrong!("x", &[TEXT, TEXT]), "field a is listed twice");
     assert!(wrong!("x", &[Field::new("workspace", Class::Internal, Shape::Text)]).contains("adds the field workspace"));
     assert!(wrong!("x", &[Field::new("a", Class::Internal, Shape::List(&Shape::SECRET))]).contains("no stable path"));
-    assert!(wrong!("x", &[Field::new("a", Class::Internal, Shape::Reference("nowhere"))]).contains("unknown kind nowhere"));
+    assert!(
+        wrong!("x", &[Field::new("a", Class::Internal, Shape::Reference("nowhere"))]).contains("unknown kind nowhere")
+    );
 }
