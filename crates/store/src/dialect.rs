@@ -143,6 +143,26 @@ mod tests {
         check("SELECT $x, 5 $ 1", "SELECT $x, 5 $ 1");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_text_nothing_is_lost_and_nothing_quoted_is_touched(sql in "[a$1'\"/*;\n -]{0,40}") {
+            let (mut joined, mut quoted) = (String::new(), Vec::new());
+            for piece in Pieces::new(&sql) {
+                match piece {
+                    Piece::Code(text) => joined.push_str(text),
+                    Piece::Verbatim(text) => { joined.push_str(text); quoted.push(text.to_owned()); }
+                }
+            }
+            assert_eq!(joined, sql);
+            let translated = sqlite_placeholders(&sql);
+            assert_eq!(translated.len(), sql.len());
+            let still: Vec<String> = Pieces::new(&translated)
+                .filter_map(|piece| match piece { Piece::Verbatim(text) => Some(text.to_owned()), Piece::Code(_) => None })
+                .collect();
+            assert_eq!(still, quoted);
+        }
+    }
+
     #[test]
     fn no_text_is_lost_when_it_is_cut() {
         for sql in ["", "'", "--", "a'b'c\"d\"--e\nf/*g*/h", "/*", "''''"] {

@@ -72,6 +72,9 @@ pub enum Error {
     /// The store was closed.
     #[error("the database was closed")]
     Closed,
+    /// A text holds the character NUL, which PostgreSQL cannot keep and SQLite therefore must not.
+    #[error("a text holds the character NUL")]
+    NulInText,
     /// An option or the database's URL is wrong.
     #[error("{0}")]
     Options(String),
@@ -134,6 +137,11 @@ impl Explain for Error {
                 "Another process uses this database. Stop that one, or give this one its own database.",
             ),
             Self::Migration(error) => error.problem(),
+            Self::NulInText => Problem::new(
+                ProblemKind::Invalid,
+                "nul-in-text",
+                "A text holds the character NUL (U+0000), which cannot be stored. Remove it.",
+            ),
             Self::Options(text) => Problem::new(ProblemKind::Invalid, "database-options", text.clone()),
             _ => Problem::internal(),
         }

@@ -72,8 +72,23 @@ impl Postgres {
             .map_err(|error| Error::Options(error.to_string()))?;
         let postgres = Self { pool, shared: shared.clone(), patience: options.patience };
         // A wrong address or password shows at start, not at the first signal.
-        drop(postgres.pool.get().await.map_err(unreachable)?);
+        postgres.greet().await?;
         Ok(postgres)
+    }
+
+    /// Makes sure that the server is one that we know how to work with.
+    async fn greet(&self) -> Result<(), Error> {
+        let client = self.pool.get().await.map_err(unreachable)?;
+        let sql = "SELECT CAST(current_setting('server_version_num') AS BIGINT), current_setting('server_encoding')";
+        let row = client.query_one(sql, &[]).await.map_err(|error| NoAnswer::Error(error).into_failed().error)?;
+        let (version, encoding): (i64, String) = (row.get(0), row.get(1));
+        if version < 150_000 {
+            return Err(Error::Options(format!("PostgreSQL 15 or newer is needed, this one is {}", version / 10_000)));
+        }
+        if encoding != "UTF8" {
+            return Err(Error::Options(format!("the database must be encoded in UTF8, this one is in {encoding}")));
+        }
+        Ok(())
     }
 
     pub(crate) async fn submit(&self, work: Box<dyn Work>, access: Access) -> Result<(), Error> {

@@ -82,18 +82,21 @@ impl<'a> Tx<'a> {
 
     /// Runs a statement; how many rows it touched.
     pub fn execute(&mut self, sql: &str, params: &[Value<'_>]) -> Result<u64, Error> {
+        storable(params)?;
         self.statement(|driver| match driver {
             Driver::Sqlite(statements) => statements.execute(sql, params),
             Driver::Postgres(session) => session.execute(sql, params),
         })
     }
 
-    /// Runs one statement for each row of parameters: a prepared loop on SQLite, pipelined on PostgreSQL; how many
-    /// rows it touched. The statements take effect in order.
+    /// Runs one statement for each row of parameters; how many rows it touched. A prepared loop on SQLite. On
+    /// PostgreSQL a plain `INSERT … VALUES ($1, …)` (no quoted text in it, at most `ON CONFLICT … DO NOTHING` behind it)
+    /// becomes statements of many rows, and everything else is pipelined; either way rows take effect in order.
     pub fn execute_many(&mut self, sql: &str, rows: &[Vec<Value<'_>>]) -> Result<u64, Error> {
         if rows.is_empty() {
             return Ok(0);
         }
+        rows.iter().try_for_each(|row| storable(row))?;
         self.statement(|driver| match driver {
             Driver::Sqlite(statements) => statements.execute_many(sql, rows),
             Driver::Postgres(session) => session.execute_many(sql, rows),
@@ -107,6 +110,7 @@ impl<'a> Tx<'a> {
         params: &[Value<'_>],
         mut map: impl FnMut(&Row<'_>) -> Result<T, Error>,
     ) -> Result<Vec<T>, Error> {
+        storable(params)?;
         let mut out = Vec::new();
         // The statement runs to its end before a wrong row is reported, so that both databases did the same work.
         let mut wrong = None;
@@ -247,6 +251,12 @@ impl<'a> Tx<'a> {
             failed.error
         })
     }
+}
+
+/// Refuses what only one of the databases can keep.
+fn storable(params: &[Value<'_>]) -> Result<(), Error> {
+    let nul = params.iter().any(|value| matches!(value, Value::Text(text) if text.as_bytes().contains(&0)));
+    if nul { Err(Error::NulInText) } else { Ok(()) }
 }
 
 /// A failed statement.

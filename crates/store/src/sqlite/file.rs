@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ToSql};
 
 use super::PREPARED;
@@ -84,6 +85,15 @@ fn common(connection: &Connection) -> Result<(), Error> {
     connection.pragma_update(None, "foreign_keys", true).map_err(refused)?;
     connection.pragma_update(None, "temp_store", "MEMORY").map_err(refused)?;
     connection.pragma_update(None, "trusted_schema", false).map_err(refused)?;
+    // As PostgreSQL has it: LIKE minds the case, and a text in double quotes is a name.
+    connection.pragma_update(None, "case_sensitive_like", true).map_err(refused)?;
+    for (setting, on) in [
+        (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+    ] {
+        connection.set_db_config(setting, on).map_err(refused)?;
+    }
     connection.set_prepared_statement_cache_capacity(PREPARED);
     Ok(())
 }

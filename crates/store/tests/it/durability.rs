@@ -106,6 +106,9 @@ async fn a_second_server_on_the_same_file_is_refused() {
     drop(db);
     let third = Db::open(Options::new(fresh.url().clone()), testdb::context()).await.unwrap();
     third.close().await;
+    // Looking works beside nobody, too.
+    let looking = Db::open(Options::new(fresh.url().clone()).shared(), testdb::context()).await.unwrap();
+    assert_eq!(looking.job_counts().await.unwrap(), []);
 }
 
 /// Nobody but its owner can read the database, nor its journal.

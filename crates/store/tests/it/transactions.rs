@@ -241,6 +241,27 @@ testdb::both_databases! {
         assert_eq!(ids(&db).await, Vec::<i64>::new());
     }
 
+    async fn both_databases_mean_the_same_by_a_statement(db: Db) {
+        add(&db, 1).await.unwrap();
+        let count = async |sql: &'static str| {
+            db.read(move |tx| tx.query_one(sql, &[], |row| row.get::<i64>(0))).await
+        };
+        // LIKE minds the case, double quotes are names, division of whole numbers is whole, NULL is not equal to NULL.
+        assert_eq!(count("SELECT COUNT(*) FROM notes WHERE text LIKE 'X%'").await.unwrap(), 0);
+        assert_eq!(count("SELECT COUNT(*) FROM notes WHERE text LIKE 'x%'").await.unwrap(), 1);
+        assert!(count("SELECT COUNT(*) FROM notes WHERE text = \"nothing\"").await.is_err());
+        assert_eq!(count("SELECT 7 / 2").await.unwrap(), 3);
+        assert_eq!(count("SELECT COUNT(*) FROM notes WHERE raw = NULL").await.unwrap(), 0);
+        assert_eq!(count("SELECT COUNT(*) FROM notes WHERE NOT done AND done = FALSE").await.unwrap(), 1);
+        assert_eq!(count("SELECT COUNT(*) FROM notes WHERE share IS NOT DISTINCT FROM NULL").await.unwrap(), 1);
+        // A character that PostgreSQL cannot keep is refused in words on both, and the transaction goes on.
+        db.write(|tx| {
+            let refused = tx.execute("UPDATE notes SET text = $1", &params!["a\0b"]);
+            assert!(matches!(refused, Err(Error::NulInText)));
+            tx.execute("UPDATE notes SET raw = $1", &params![vec![0_u8]])
+        }).await.unwrap();
+    }
+
     async fn a_closed_store_says_so(db: Db) {
         add(&db, 1).await.unwrap();
         db.close().await;
