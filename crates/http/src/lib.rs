@@ -49,7 +49,7 @@ pub use headers::download;
 pub use keeper::{Keeper, LiveSession, Source};
 pub use origin::UrlError;
 pub use probes::Ready;
-pub use read::{Form, Json, PageQuery, Path, Query, parse_json};
+pub use read::{Form, Json, PageQuery, Path, Query, form_pairs, parse_json};
 pub use refusal::{Answer, Failure, ProblemJson, Refusal, Render, status};
 pub use routes::{ContentType, Door, Guarded, RouteInfo, Routes, Rule, Unguarded};
 pub use server::Server;

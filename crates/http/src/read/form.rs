@@ -37,6 +37,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// The names and values of a query string or form, decoded, in order.
+pub fn form_pairs(text: &str) -> impl Iterator<Item = (String, String)> {
+    form_urlencoded::parse(text.as_bytes()).map(|(name, value)| (name.into_owned(), value.into_owned()))
+}
+
 fn read<T: DeserializeOwned>(bytes: &[u8], code: &'static str) -> Result<T, Refusal> {
     let pairs = form_urlencoded::parse(bytes).filter(|(name, _)| name != CSRF_FIELD);
     values::read(pairs.map(|(name, value)| (name.into_owned(), value.into_owned()))).map_err(|error| {

@@ -6,7 +6,7 @@ mod page;
 mod path;
 mod values;
 
-pub use form::{Form, Query};
+pub use form::{Form, Query, form_pairs};
 pub use json::{Json, parse_json};
 pub use page::PageQuery;
 pub use path::Path;

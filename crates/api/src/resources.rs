@@ -1,0 +1,299 @@
+//! Configuration as a file: plan, apply, export, history, restore.
+
+use std::sync::Arc;
+
+use ::resources::{
+    Applied, ApplyOptions, ChangeReference, Difference, Document, Drawn, EntryChange, Error, Filter, Ground, Outcome,
+    Parsed, SecretSource, SourceError, VersionEntry,
+};
+use access::{OrganisationPermit, cap};
+use base::{AuditId, Explain, ExposeSecret, Problem, ProblemKind, ResourceId, SecretString, WorkspaceId};
+use http::{
+    Answer, ContentType, HeaderMap, InOrganisation, Json, Path, Query, Raw, Refusal, Response, Routes, State, download,
+    header,
+};
+use serde::{Deserialize, Serialize};
+use store::Tx;
+
+use crate::body::{List, refused};
+use crate::time::At;
+use crate::{Api, IMPORT_LIMIT};
+
+pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
+    const FILES: &[ContentType] = &[ContentType::Json, ContentType::Yaml];
+    routes
+        .post("/api/v1/resources/plan", plan)
+        .limit(IMPORT_LIMIT)
+        .accepts(FILES)
+        .post("/api/v1/resources/apply", apply)
+        .limit(IMPORT_LIMIT)
+        .accepts(FILES)
+        .get("/api/v1/resources/export", export)
+        .get("/api/v1/resources/{kind}/{name}/history", history)
+        .post("/api/v1/resources/{kind}/{name}/restore", restore)
+}
+
+/// All problems of a file at once, each with its path.
+pub(crate) fn explained(error: Error) -> Refusal {
+    let all = error.problems();
+    let refusal = refused(error.problem(), all);
+    if refusal.problem().kind == ProblemKind::Internal { refusal.because(error) } else { refusal }
+}
+
+/// What an apply did or would do.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AppliedView {
+    dry_run: bool,
+    unchanged: usize,
+    changes: Vec<ChangeView>,
+    /// Secrets that we drew, shown here and never again.
+    drawn: Vec<DrawnView>,
+}
+
+#[derive(Serialize)]
+struct ChangeView {
+    kind: &'static str,
+    workspace: Option<String>,
+    key: String,
+    outcome: Outcome,
+    difference: Difference,
+}
+
+#[derive(Serialize)]
+struct DrawnView {
+    kind: &'static str,
+    workspace: Option<String>,
+    key: String,
+    field: String,
+    secret: String,
+}
+
+impl From<Applied> for AppliedView {
+    fn from(applied: Applied) -> Self {
+        let change = |EntryChange { kind, workspace, key, outcome, difference }| ChangeView {
+            kind,
+            workspace,
+            key,
+            outcome,
+            difference,
+        };
+        let drawn = |Drawn { kind, workspace, key, field, secret }: Drawn| DrawnView {
+            kind,
+            workspace,
+            key,
+            field,
+            secret: secret.expose_secret().to_owned(),
+        };
+        Self {
+            dry_run: applied.dry_run,
+            unchanged: applied.unchanged,
+            changes: applied.changes.into_iter().map(change).collect(),
+            drawn: applied.drawn.into_iter().map(drawn).collect(),
+        }
+    }
+}
+
+/// What a change stands on: `?reason=…&change=CHG-1042`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Standing {
+    reason: Option<String>,
+    change: Option<String>,
+}
+
+impl Standing {
+    fn ground(change: Option<&str>) -> Result<Ground, Error> {
+        change.map_or(Ok(Ground::None), |text| ChangeReference::new(text).map(Ground::Change))
+    }
+
+    fn options(self) -> Answer<ApplyOptions> {
+        let ground = Self::ground(self.change.as_deref()).map_err(explained)?;
+        Ok(ApplyOptions { reason: self.reason, ground })
+    }
+}
+
+/// A file's secrets are on the machine on which it was written, which is not this one.
+struct Elsewhere;
+
+impl SecretSource for Elsewhere {
+    fn file(&self, _: &str) -> Result<SecretString, SourceError> {
+        Err(SourceError(String::from(
+            "files are read where the file was written: apply it with 'loudhailer apply', or post JSON with {\"value\": …}",
+        )))
+    }
+
+    fn env(&self, name: &str) -> Result<SecretString, SourceError> {
+        self.file(name)
+    }
+}
+
+/// The file, from YAML as people write it or from JSON as `loudhailer apply` sends it.
+fn document(api: &Api, headers: &HeaderMap, bytes: &[u8]) -> Answer<Document> {
+    let registry = api.resources.registry();
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !ContentType::Yaml.matches(content_type) {
+        return Document::from_wire(bytes, registry).map_err(explained);
+    }
+    let text = str::from_utf8(bytes).map_err(|_| {
+        Refusal::new(Problem::new(ProblemKind::Invalid, "not-utf-8", "The file is not UTF-8. Save it as UTF-8."))
+    })?;
+    Parsed::yaml(text, registry).and_then(|parsed| parsed.resolve(&Elsewhere)).map_err(explained)
+}
+
+async fn plan(
+    guard: InOrganisation<cap::ResourcesApply>,
+    State(api): State<Api>,
+    Query(standing): Query<Standing>,
+    headers: HeaderMap,
+    Raw(body): Raw,
+) -> Answer<Json<AppliedView>> {
+    let document = document(&api, &headers, &body)?;
+    let applied = api.resources.plan(guard.permit(), document, standing.options()?).await;
+    Ok(Json(applied.map_err(explained)?.into()))
+}
+
+async fn apply(
+    guard: InOrganisation<cap::ResourcesApply>,
+    State(api): State<Api>,
+    Query(standing): Query<Standing>,
+    headers: HeaderMap,
+    Raw(body): Raw,
+) -> Answer<Json<AppliedView>> {
+    let document = document(&api, &headers, &body)?;
+    let applied = api.resources.apply(guard.permit(), document, standing.options()?).await;
+    Ok(Json(applied.map_err(explained)?.into()))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exported {
+    #[serde(default)]
+    kind: Vec<String>,
+    workspace: Option<String>,
+}
+
+/// The workspace of a slug in a query, which must be there when it is named.
+fn workspace(api: &Api, tx: &mut Tx<'_>, slug: Option<&str>) -> Result<Option<WorkspaceId>, Error> {
+    slug.map(|slug| api.resources.workspace(tx, slug)?.ok_or(Error::NotFound)).transpose()
+}
+
+async fn export(
+    guard: InOrganisation<cap::ResourcesRead>,
+    State(api): State<Api>,
+    Query(wanted): Query<Exported>,
+) -> Answer<Response> {
+    let (inner, permit, wanted) = (api.clone(), guard.into_permit(), Arc::new(wanted));
+    // A write: an export leaves its entry in the audit log.
+    let exported = api.db.write(move |tx| {
+        let workspace = workspace(&inner, tx, wanted.workspace.as_deref())?;
+        let filter = Filter { kinds: wanted.kind.clone(), workspace };
+        inner.resources.export(tx, &permit, &filter)
+    });
+    let text = exported.await.map_err(explained)?;
+    Ok(download("loudhailer.yaml", "application/yaml; charset=utf-8", text))
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Named {
+    kind: String,
+    name: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    workspace: Option<String>,
+}
+
+/// One version of a history.
+#[derive(Debug, Serialize)]
+struct VersionView {
+    resource: ResourceId,
+    version: i64,
+    outcome: Outcome,
+    difference: Difference,
+    actor: String,
+    at: At,
+    reason: Option<String>,
+    audit: AuditId,
+}
+
+impl From<VersionEntry> for VersionView {
+    fn from(entry: VersionEntry) -> Self {
+        Self {
+            resource: entry.resource,
+            version: entry.version,
+            outcome: entry.outcome,
+            difference: entry.difference,
+            actor: entry.actor,
+            at: At(entry.at),
+            reason: entry.reason,
+            audit: entry.audit,
+        }
+    }
+}
+
+async fn history(
+    guard: InOrganisation<cap::ResourcesRead>,
+    State(api): State<Api>,
+    Path(named): Path<Named>,
+    Query(place): Query<Place>,
+) -> Answer<Json<List<VersionView>>> {
+    let (inner, permit) = (api.clone(), guard.into_permit());
+    let entries = api.db.read(move |tx| {
+        let workspace = workspace(&inner, tx, place.workspace.as_deref())?;
+        inner.resources.history(tx, &permit, &named.kind, workspace, &named.name)
+    });
+    let entries = entries.await.map_err(explained)?;
+    Ok(Json(List::whole(entries.into_iter().map(VersionView::from).collect())))
+}
+
+/// Which version to make the newest one.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Restore {
+    version: i64,
+    #[serde(default)]
+    workspace: Option<String>,
+    #[serde(default)]
+    reason: Option<String>,
+    #[serde(default)]
+    change: Option<String>,
+}
+
+/// What became of it.
+#[derive(Debug, Serialize)]
+struct RestoredView {
+    id: ResourceId,
+    version: i64,
+    outcome: Outcome,
+    difference: Difference,
+}
+
+async fn restore(
+    guard: InOrganisation<cap::ResourcesApply>,
+    State(api): State<Api>,
+    Path(named): Path<Named>,
+    Json(wanted): Json<Restore>,
+) -> Answer<Json<RestoredView>> {
+    let (inner, permit) = (api.clone(), guard.into_permit());
+    let written = api.db.write(move |tx| restore_in(&inner, tx, &permit, &named, &wanted));
+    let written = written.await.map_err(explained)?;
+    let (id, version, outcome, difference) = (written.id, written.version, written.outcome, written.difference);
+    Ok(Json(RestoredView { id, version, outcome, difference }))
+}
+
+fn restore_in(
+    api: &Api,
+    tx: &mut Tx<'_>,
+    permit: &OrganisationPermit<cap::ResourcesApply>,
+    named: &Named,
+    wanted: &Restore,
+) -> Result<::resources::Written, Error> {
+    let workspace = workspace(api, tx, wanted.workspace.as_deref())?;
+    let ground = Standing::ground(wanted.change.as_deref())?;
+    let clearance = api.resources.clear(tx, permit, workspace, &ground)?;
+    let (kind, key, reason) = (&named.kind, &named.name, wanted.reason.as_deref());
+    api.resources.restore_version(tx, permit, kind, workspace, key, wanted.version, reason, &clearance)
+}

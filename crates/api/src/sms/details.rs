@@ -1,0 +1,105 @@
+//! One message in that API's fields. The number's end and the text are masked, as that API does by default.
+
+use ::messaging::{Details, State};
+use base::MessageId;
+use serde::Serialize;
+
+use crate::time::At;
+
+/// One message.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DetailsView {
+    umid: MessageId,
+    sub_account_id: String,
+    direction: &'static str,
+    country: Option<String>,
+    status: StatusView,
+    msisdn: String,
+    source: String,
+    body: &'static str,
+    encoding: &'static str,
+    created_at: At,
+    sms_count: u32,
+    client_message_id: Option<String>,
+    client_batch_id: Option<String>,
+    batch_id: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusView {
+    state: &'static str,
+    detail: Option<&'static str>,
+    error_code: Option<u32>,
+    error_message: Option<String>,
+    timestamp: At,
+}
+
+impl DetailsView {
+    pub(super) fn of(details: Details, workspace: String) -> Self {
+        let message = details.summary;
+        let (state, detail) = words(message.state);
+        let timestamp = message.done_at.or(message.submitted_at).unwrap_or(message.created_at);
+        let status = StatusView {
+            state,
+            detail,
+            error_code: message.error.as_deref().and_then(|code| code.parse().ok()),
+            error_message: message.reason,
+            timestamp: At(timestamp),
+        };
+        Self {
+            umid: message.id,
+            sub_account_id: workspace,
+            direction: "outbound",
+            country: None,
+            status,
+            msisdn: masked(&message.to),
+            source: message.sender,
+            body: "**MASKED**",
+            encoding: message.encoding.label(),
+            created_at: At(message.created_at),
+            sms_count: message.parts,
+            client_message_id: message.client_ref,
+            client_batch_id: None,
+            batch_id: None,
+        }
+    }
+}
+
+/// That API's words for where a message stands.
+const fn words(state: State) -> (&'static str, Option<&'static str>) {
+    match state {
+        State::Queued | State::Claimed => ("queued", None),
+        State::Sent => ("sent", Some("delivered_to_operator")),
+        State::Unknown => ("unknown", None),
+        State::Delivered => ("delivered", Some("delivered_to_recipient")),
+        State::Undelivered | State::Expired => ("undelivered", Some("undelivered_to_recipient")),
+        State::Rejected => ("undelivered", Some("rejected_by_operator")),
+        State::Failed => ("failed", None),
+    }
+}
+
+/// `4477xxxxxxxx` of `+44 77•• ••• 117`: what is hidden stays so, and the last four digits are `x` as in that API.
+fn masked(shown: &str) -> String {
+    let digits: Vec<char> = shown.chars().filter(|mark| mark.is_ascii_digit() || *mark == '•').collect();
+    let last = digits.len().saturating_sub(4);
+    digits.iter().enumerate().map(|(at, mark)| if at < last && mark.is_ascii_digit() { *mark } else { 'x' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mask_never_shows_more_than_it_was_given() {
+        assert_eq!(masked(&base::mask_phone("+447700900117")), "4477xxxxxxxx");
+        assert_eq!(masked("•••"), "xxx");
+    }
+
+    #[test]
+    fn every_state_has_a_word_of_that_api() {
+        let known = ["unknown", "queued", "failed", "sent", "delivered", "undelivered", "read", "ok", "error"];
+        assert!(State::ALL.into_iter().all(|state| known.contains(&words(state).0)));
+    }
+}

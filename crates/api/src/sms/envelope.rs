@@ -1,0 +1,81 @@
+//! Failures in that API's words: `{"code": int, "message": str, "errorId": uuid, "timestamp": ISO 8601}`.
+
+use base::{Problem, ProblemKind};
+use http::{Failure, IntoResponse, Json, Render, Response};
+use serde::Serialize;
+
+/// Shows failures of the compatible doors; see [`http::Builder::render`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Envelope;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    code: u16,
+    message: &'a str,
+    error_id: String,
+    timestamp: String,
+}
+
+impl Render for Envelope {
+    fn render(&self, failure: &Failure) -> Response {
+        let body = Body {
+            code: code(&failure.problem),
+            message: &failure.problem.detail,
+            error_id: failure.request.to_string(),
+            timestamp: failure.at.rfc3339(),
+        };
+        Json(body).into_response()
+    }
+}
+
+/// That API's number for a problem: by the field that is wrong, else by its kind.
+fn code(problem: &Problem) -> u16 {
+    const INVALID: u16 = 1000;
+    match problem.kind {
+        ProblemKind::Unauthenticated => 1200,
+        ProblemKind::Forbidden => 1201,
+        ProblemKind::NotFound if problem.code == "workspace-not-found" => 1001,
+        ProblemKind::NotFound => 1300,
+        ProblemKind::TooMany => 429,
+        ProblemKind::Unavailable | ProblemKind::Internal => 2000,
+        ProblemKind::Conflict | ProblemKind::TooLarge | ProblemKind::UnsupportedMedia => INVALID,
+        ProblemKind::Invalid | ProblemKind::Unprocessable => match problem.field.as_deref() {
+            Some("destination" | "to") => 1002,
+            Some("encoding") => 1003,
+            Some("text") if problem.code == "text-not-gsm7" => 1003,
+            Some("text") => 1004,
+            Some("source" | "sender") => 1005,
+            Some("expiry") => 1006,
+            Some("clientMessageId" | "umid") => 1008,
+            Some("country") => 1009,
+            Some("scheduled") => 1011,
+            Some("clientIp") => 1012,
+            _ => INVALID,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_number() {
+        let of = |kind, field: Option<&str>| {
+            let mut problem = Problem::new(kind, "x", "x");
+            problem.field = field.map(str::to_owned);
+            code(&problem)
+        };
+        assert_eq!(of(ProblemKind::Invalid, None), 1000);
+        assert_eq!(of(ProblemKind::Invalid, Some("destination")), 1002);
+        assert_eq!(of(ProblemKind::Invalid, Some("inner.text")), 1000);
+        assert_eq!(of(ProblemKind::Unprocessable, Some("sender")), 1005);
+        assert_eq!(of(ProblemKind::Unauthenticated, None), 1200);
+        assert_eq!(of(ProblemKind::Forbidden, None), 1201);
+        assert_eq!(of(ProblemKind::NotFound, None), 1300);
+        assert_eq!(code(&Problem::new(ProblemKind::NotFound, "workspace-not-found", "x")), 1001);
+        assert_eq!(of(ProblemKind::TooMany, None), 429);
+        assert_eq!(of(ProblemKind::Internal, None), 2000);
+    }
+}

@@ -1,0 +1,81 @@
+//! The SMS API in the shape of 8x8's: `/api/v1/subaccounts/{workspace}/messages`. The workspace's name is the sub-account.
+//!
+//! Unknown fields are ignored, as that API's clients expect; which they were is said in the answer's header
+//! `X-Ignored-Fields`. Every failure has the envelope `{code, message, errorId, timestamp}`. What the sender got wrong is a 400;
+//! what we decide against (no route, too late) is a 200 with the status `REJECTED`, as its clients must expect.
+
+mod details;
+mod envelope;
+mod send;
+
+use ::messaging::Error;
+use access::cap;
+use base::{MessageId, Problem, ProblemKind};
+use http::{
+    Answer, HeaderValue, InWorkspace, IntoResponse, Json, Path, Raw, Refusal, Response, Routes, State,
+    header::HeaderName, parse_json,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::Api;
+use details::DetailsView;
+pub use envelope::Envelope;
+use send::{Order, SentView};
+
+const IGNORED: HeaderName = HeaderName::from_static("x-ignored-fields");
+
+pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
+    routes
+        .post("/api/v1/subaccounts/{workspace}/messages", send)
+        .get("/api/v1/subaccounts/{workspace}/messages/{umid}", get)
+}
+
+async fn send(guard: InWorkspace<cap::MessagesSend>, State(api): State<Api>, Raw(body): Raw) -> Answer<Response> {
+    let fields: Map<String, Value> = parse_json(&body).map_err(Refusal::new)?;
+    let order = Order::read(fields, api.db.context().now()).map_err(Refusal::new)?;
+    let answer = match api.messaging.submit(guard.permit(), order.message.clone()).await {
+        Ok(accepted) => SentView::queued(&order, &accepted),
+        // Our decision, not the sender's mistake.
+        Err(error @ (Error::Refused(_) | Error::Expired)) => {
+            SentView::rejected(&order, api.db.context().id::<MessageId>(), &error)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut response = Json(answer).into_response();
+    if let Some(ignored) = order.ignored_header() {
+        response.headers_mut().insert(IGNORED, ignored);
+    }
+    Ok(response)
+}
+
+#[derive(Debug, Deserialize)]
+struct Named {
+    umid: String,
+}
+
+async fn get(
+    guard: InWorkspace<cap::MessagesRead>,
+    State(api): State<Api>,
+    Path(named): Path<Named>,
+) -> Answer<Json<DetailsView>> {
+    let id: MessageId = named.umid.parse().map_err(|_| {
+        Refusal::new(Problem::new(
+            ProblemKind::Invalid,
+            "invalid-umid",
+            "The umid is not a UUID. Send the one of the answer.",
+        ))
+    })?;
+    let (messaging, workspace, permit) = (api.messaging.clone(), guard.name().to_owned(), guard.into_permit());
+    let details = api.db.read(move |tx| messaging.get(tx, &permit, id)).await?;
+    Ok(Json(DetailsView::of(details.ok_or(Error::NotFound)?, workspace)))
+}
+
+/// A list of field names as a header, when there are any that a header can hold.
+fn names_header(names: &[String]) -> Option<HeaderValue> {
+    let plain = |name: &&String| {
+        name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+    };
+    let list: Vec<&str> = names.iter().filter(plain).take(20).map(String::as_str).collect();
+    if list.is_empty() { None } else { HeaderValue::from_str(&list.join(", ")).ok() }
+}
