@@ -123,9 +123,18 @@ impl Carriers {
         self.0
             .db
             .read(move |tx| {
-                let rows = tx.query("SELECT id, settings, password, version FROM carriers ORDER BY name", &params![], |row| {
-                    Ok((row.get::<String>("id")?, row.get::<String>("settings")?, row.get::<String>("password")?, row.get::<i64>("version")?))
-                })?;
+                let rows = tx.query(
+                    "SELECT id, settings, password, version FROM carriers ORDER BY name",
+                    &params![],
+                    |row| {
+                        Ok((
+                            row.get::<String>("id")?,
+                            row.get::<String>("settings")?,
+                            row.get::<String>("password")?,
+                            row.get::<i64>("version")?,
+                        ))
+                    },
+                )?;
                 rows.into_iter()
                     .map(|(id, settings, sealed, version)| {
                         let aad = Aad { table: "carriers", column: "password", row: &id };

@@ -11,13 +11,18 @@ use crate::settings::Settings;
 
 /// The kind. Passwords are sealed by the vault.
 pub struct CarriersKind {
-    vault: Vault,
+    vault: Option<Vault>,
 }
 
 impl CarriersKind {
     /// The kind over `vault`.
     pub const fn new(vault: Vault) -> Self {
-        Self { vault }
+        Self { vault: Some(vault) }
+    }
+
+    /// The kind for reading files on a machine without a database; it stores nothing.
+    pub const fn for_reading() -> Self {
+        Self { vault: None }
     }
 }
 
@@ -25,7 +30,8 @@ const FIELDS: &[Field] = &[
     Field::new("name", Class::Internal, Shape::Text).required().about("its name, which routes use"),
     Field::new("kind", Class::Internal, Shape::Choice(&["smpp"])).about("how it is reached"),
     Field::new("address", Class::Internal, Shape::Text).required().about("host:port"),
-    Field::new("tls", Class::Internal, Shape::Boolean).about("whether the connection is encrypted; true unless said otherwise"),
+    Field::new("tls", Class::Internal, Shape::Boolean)
+        .about("whether the connection is encrypted; true unless said otherwise"),
     Field::new("tls_ca", Class::Internal, Shape::Text).about("authority to believe: PEM, or a path on the server"),
     Field::new("tls_name", Class::Internal, Shape::Text).about("name in the certificate, when it is not the host"),
     Field::new("allow_plaintext", Class::Internal, Shape::Boolean).about("allows clear text, together with tls: false"),
@@ -39,8 +45,12 @@ const FIELDS: &[Field] = &[
     Field::new("on_unknown_outcome", Class::Internal, Shape::Choice(&["resend", "hold"]))
         .about("what happens to a message whose submit was cut off unanswered"),
     Field::new("simulated", Class::Internal, Shape::Boolean).about("nothing leaves the machine by it"),
-    Field::new("message_ids", Class::Internal, Shape::Choice(&["auto", "same", "hex_then_decimal", "decimal_then_hex"]))
-        .about("how message ids are written in answers and in receipts"),
+    Field::new(
+        "message_ids",
+        Class::Internal,
+        Shape::Choice(&["auto", "same", "hex_then_decimal", "decimal_then_hex"]),
+    )
+    .about("how message ids are written in answers and in receipts"),
 ];
 
 impl TypedKind for CarriersKind {
@@ -60,8 +70,8 @@ impl TypedKind for CarriersKind {
         }
         if let Some(password) = check.secret("password") {
             let length = password.expose_secret().len();
-            if !(1..=64).contains(&length) || password.expose_secret().contains('\0') {
-                let remedy = "a password is 1 to 64 octets (SMPP 3.4 allows 8) without NUL";
+            if !(1..=8).contains(&length) || password.expose_secret().contains('\0') {
+                let remedy = "a password is 1 to 8 octets without NUL, as SMPP 3.4 allows";
                 check.problem("password", "carrier-invalid", remedy);
             }
         }
@@ -76,10 +86,12 @@ impl TypedKind for CarriersKind {
             return Ok(());
         };
         let password = change.secret("password").ok_or(Error::NotFound)?;
-        let key = self.vault.data_key(tx, None, Purpose::Configuration, change.now).map_err(Error::kind)?;
+        let vault = self.vault.as_ref().ok_or(Error::NotFound)?;
+        let key = vault.data_key(tx, None, Purpose::Configuration, change.now).map_err(Error::kind)?;
         let aad = Aad { table: "carriers", column: "password", row: &id };
         let sealed = key.seal(tx.context().chance(), &aad, password.expose_secret().as_bytes());
-        let settings = serde_json::to_string(&Settings { password: None, ..new.clone() }).map_err(|error| Error::Body(Box::new(error)))?;
+        let settings = serde_json::to_string(&Settings { password: None, ..new.clone() })
+            .map_err(|error| Error::Body(Box::new(error)))?;
         tx.execute(
             "INSERT INTO carriers (id, name, settings, password, version) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (id) DO UPDATE SET name = $2, settings = $3, password = $4, version = $5",
@@ -108,7 +120,10 @@ fn problems(body: &Settings) -> Vec<(&'static str, &'static str)> {
         found.push(("system_type", "a system_type is at most 12 characters"));
     }
     if !body.tls && !body.allow_plaintext {
-        found.push(("tls", "without TLS texts and password travel in clear; say allow_plaintext: true if that is meant"));
+        found.push((
+            "tls",
+            "without TLS texts and password travel in clear; say allow_plaintext: true if that is meant",
+        ));
     }
     if body.tls && rustls_pki_types::ServerName::try_from(body.server_name().to_owned()).is_err() {
         found.push(("tls_name", "this is no host name that a certificate can carry"));

@@ -21,7 +21,7 @@ pub use kind::CarriersKind;
 pub use reference::MessageIds;
 pub use settings::{BindAs, Settings};
 pub use smpp_carrier::SmppCarrier;
-pub use status::CarrierStatus;
+pub use status::{CarrierStatus, SessionStatus};
 
 /// The tables of this room.
 pub const MIGRATIONS: store::Migrations = store::Migrations {

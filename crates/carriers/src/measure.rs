@@ -1,33 +1,63 @@
-//! How long a carrier takes to answer: a histogram without locks, in steps of a quarter of a power of two.
+//! How long a carrier takes to answer and how much it takes: counters without locks.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-const STEPS: usize = 4 * 28;
+/// Steps of a quarter of a power of two, up to half an hour.
+const STEPS: usize = 4 * 31;
+/// Answer times are kept for one to two of these.
+const SPAN: Duration = Duration::from_mins(5);
+/// Seconds over which a rate is counted.
+const SECONDS: u64 = 10;
 
-/// Answer times since the start.
+/// Answer times of the last five to ten minutes: two histograms, of which the older is cleared when its turn comes again.
 #[derive(Debug)]
-pub struct AnswerTimes([AtomicU64; STEPS]);
+pub struct AnswerTimes {
+    halves: [Half; 2],
+}
+
+#[derive(Debug)]
+struct Half {
+    /// Which span it counts, plus one; zero before the first.
+    span: AtomicU64,
+    steps: [AtomicU64; STEPS],
+}
 
 impl Default for AnswerTimes {
     fn default() -> Self {
-        Self([const { AtomicU64::new(0) }; STEPS])
+        Self { halves: [const { Half { span: AtomicU64::new(0), steps: [const { AtomicU64::new(0) }; STEPS] } }; 2] }
     }
 }
 
 impl AnswerTimes {
-    /// Counts one answer.
-    pub fn note(&self, took: Duration) {
+    /// Counts one answer that came at `now` (monotonic).
+    pub fn note(&self, now: Duration, took: Duration) {
+        let span = now.as_secs() / SPAN.as_secs() + 1;
+        let half = &self.halves[usize::from(span % 2 == 1)];
+        if half.span.swap(span, Ordering::Relaxed) != span {
+            // Answers that are counted while this runs may be lost: these are figures for people.
+            for step in &half.steps {
+                step.store(0, Ordering::Relaxed);
+            }
+        }
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
         let power = 63 - micros.leading_zeros();
         let quarter = if power >= 2 { (micros >> (power - 2)) & 3 } else { 0 };
         let step = (power as usize * 4 + usize::try_from(quarter).unwrap_or(0)).min(STEPS - 1);
-        self.0[step].fetch_add(1, Ordering::Relaxed);
+        half.steps[step].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The time that `percent` of the answers stayed below, to a fifth; `None` before the first answer.
-    pub fn percentile(&self, percent: u64) -> Option<Duration> {
-        let counts: Vec<u64> = self.0.iter().map(|step| step.load(Ordering::Relaxed)).collect();
+    /// The time that `percent` of the recent answers stayed below, to a fifth; `None` when there was none.
+    pub fn percentile(&self, now: Duration, percent: u64) -> Option<Duration> {
+        let span = now.as_secs() / SPAN.as_secs() + 1;
+        let recent = |half: &&Half| {
+            let counted = half.span.load(Ordering::Relaxed);
+            counted != 0 && counted + 1 >= span
+        };
+        let count = |step: usize| -> u64 {
+            self.halves.iter().filter(recent).map(|half| half.steps[step].load(Ordering::Relaxed)).sum()
+        };
+        let counts: Vec<u64> = (0..STEPS).map(count).collect();
         let total: u64 = counts.iter().sum();
         if total == 0 {
             return None;
@@ -46,22 +76,71 @@ impl AnswerTimes {
     }
 }
 
+/// How many a second, over the last ten seconds.
+#[derive(Debug, Default)]
+pub struct Speed {
+    /// Each holds a second of monotonic time in its upper half and a count in its lower.
+    seconds: [AtomicU64; SECONDS as usize + 1],
+}
+
+impl Speed {
+    /// Counts one at `now` (monotonic).
+    pub fn note(&self, now: Duration) {
+        let second = now.as_secs() & 0xFFFF_FFFF;
+        let slot = &self.seconds[usize::try_from(second % (SECONDS + 1)).unwrap_or(0)];
+        let count = |held: u64| Some(if held >> 32 == second { held + 1 } else { second << 32 | 1 });
+        // The closure always has a new value.
+        let _ = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
+    }
+
+    /// How many a second, over the ten whole seconds before `now`; less since the start when that is sooner.
+    pub fn per_second(&self, now: Duration) -> u64 {
+        let now = now.as_secs() & 0xFFFF_FFFF;
+        let whole = |held: &u64| (held >> 32) < now && (held >> 32) + SECONDS >= now;
+        let held = self.seconds.iter().map(|slot| slot.load(Ordering::Relaxed));
+        held.filter(whole).map(|held| held & 0xFFFF_FFFF).sum::<u64>() / SECONDS
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn percentiles_are_right_to_a_fifth() {
-        let times = AnswerTimes::default();
-        assert_eq!(times.percentile(50), None);
+        let (times, now) = (AnswerTimes::default(), Duration::ZERO);
+        assert_eq!(times.percentile(now, 50), None);
         for millis in 1..=100 {
-            times.note(Duration::from_millis(millis));
+            times.note(now, Duration::from_millis(millis));
         }
         let near = |percent, expected: f64| {
-            let found = times.percentile(percent).unwrap().as_secs_f64() * 1000.0;
+            let found = times.percentile(now, percent).unwrap().as_secs_f64() * 1000.0;
             assert!((found / expected - 1.0).abs() < 0.25, "p{percent} is {found} ms, about {expected} ms expected");
         };
         near(50, 50.0);
         near(99, 99.0);
+    }
+
+    #[test]
+    fn what_is_older_than_ten_minutes_counts_no_more() {
+        let times = AnswerTimes::default();
+        times.note(Duration::ZERO, Duration::from_secs(8));
+        assert!(times.percentile(SPAN, 50).is_some());
+        assert_eq!(times.percentile(2 * SPAN, 50), None);
+        times.note(2 * SPAN, Duration::from_millis(1));
+        assert!(times.percentile(2 * SPAN, 99).unwrap() < Duration::from_millis(2), "the old half was cleared");
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_last_ten_whole_seconds() {
+        let speed = Speed::default();
+        for second in 100..110 {
+            for _ in 0..40 {
+                speed.note(Duration::from_secs(second));
+            }
+        }
+        assert_eq!(speed.per_second(Duration::from_secs(110)), 40);
+        assert_eq!(speed.per_second(Duration::from_secs(115)), 20);
+        assert_eq!(speed.per_second(Duration::from_secs(200)), 0);
     }
 }

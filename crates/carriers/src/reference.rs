@@ -25,9 +25,17 @@ pub enum MessageIds {
 #[derive(Debug)]
 pub struct References {
     ids: MessageIds,
-    /// Whether receipts were seen to bring the answer's own text: then nothing has to be remembered.
-    same: AtomicBool,
-    recent: Mutex<Recent>,
+    learning: Mutex<Learning>,
+    /// Whether `learning` has come to an end: then nothing has to be remembered.
+    learned: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Learning {
+    recent: Recent,
+    /// What the latest receipts that fit only one way agreed on, and how many did.
+    way: MessageIds,
+    agreed: u32,
 }
 
 #[derive(Debug, Default)]
@@ -38,56 +46,76 @@ struct Recent {
 
 /// Ids remembered while the carrier's way is not known.
 const REMEMBERED: usize = 20_000;
+/// Receipts that must agree before their way counts as the carrier's.
+const ENOUGH: u32 = 5;
 
 impl References {
     /// For a carrier that writes its ids as `ids` says.
     pub fn new(ids: MessageIds) -> Self {
-        Self { ids, same: AtomicBool::new(ids == MessageIds::Same), recent: Mutex::default() }
+        Self { ids, learning: Mutex::default(), learned: AtomicBool::new(ids != MessageIds::Auto) }
     }
 
-    /// The id of an answer to a submit, as it is stored.
+    /// The id of an answer to a submit, as it is stored: always the answer's own, so that what was stored stays
+    /// right when the carrier's way is learned, or said, later.
     pub fn of_answer(&self, text: &str) -> String {
         let plain = plain(text);
-        match self.ids {
-            MessageIds::Same => plain,
-            MessageIds::HexThenDecimal => from_hex(&plain).unwrap_or(plain),
-            MessageIds::DecimalThenHex => from_decimal(&plain).unwrap_or(plain),
-            MessageIds::Auto => {
-                if !self.same.load(Ordering::Relaxed)
-                    && let Ok(mut recent) = self.recent.lock()
-                {
-                    recent.remember(plain.clone());
-                }
-                plain
-            }
+        if !self.learned.load(Ordering::Relaxed)
+            && let Ok(mut learning) = self.learning.lock()
+        {
+            learning.recent.remember(plain.clone());
         }
+        plain
     }
 
     /// The id of a receipt, as [`Self::of_answer`] stored it.
     pub fn of_receipt(&self, text: &str) -> String {
         let plain = plain(text);
         match self.ids {
-            MessageIds::Same => plain,
-            MessageIds::HexThenDecimal => from_decimal(&plain).unwrap_or(plain),
-            MessageIds::DecimalThenHex => from_hex(&plain).unwrap_or(plain),
             MessageIds::Auto => self.guess(plain),
+            way => as_answered(way, &plain).unwrap_or(plain),
         }
     }
 
+    /// Until the carrier's way is known, an id counts as written in the one way in which it names a message that was
+    /// sent; a few receipts that fit only one way, one after the other, settle it. Digits alone can fit several:
+    /// then what was learned so far decides, and they teach nothing.
     fn guess(&self, plain: String) -> String {
-        if self.same.load(Ordering::Relaxed) {
-            return plain;
+        let Ok(mut learning) = self.learning.lock() else { return plain };
+        if self.learned.load(Ordering::Relaxed) {
+            return as_answered(learning.way, &plain).unwrap_or(plain);
         }
-        let Ok(recent) = self.recent.lock() else { return plain };
-        // A text of digits alone can be both: only one that hexadecimal could not be read from proves "the same".
-        if recent.known.contains(&plain) {
-            if from_decimal(&plain).is_none() {
-                self.same.store(true, Ordering::Relaxed);
+        const WAYS: [MessageIds; 3] = [MessageIds::Same, MessageIds::HexThenDecimal, MessageIds::DecimalThenHex];
+        let mut fitting: Vec<(MessageIds, String)> = WAYS
+            .into_iter()
+            .filter_map(|way| as_answered(way, &plain).map(|id| (way, id)))
+            .filter(|(_, id)| learning.recent.known.contains(id))
+            .collect();
+        // A single digit is written the same in every way.
+        fitting.dedup_by(|one, other| one.1 == other.1 && one.0 != learning.way);
+        if let [(way, id)] = fitting.as_slice() {
+            let telling = WAYS.iter().filter(|other| as_answered(**other, &plain).as_deref() == Some(id)).count() == 1;
+            if telling {
+                learning.agreed = if learning.way == *way { learning.agreed + 1 } else { 1 };
+                learning.way = *way;
+                if learning.agreed >= ENOUGH {
+                    tracing::info!(message_ids = ?way, "how this carrier writes message ids is known; setting message_ids saves finding out again");
+                    learning.recent = Recent::default();
+                    self.learned.store(true, Ordering::Relaxed);
+                }
             }
-            return plain;
         }
-        let written_otherwise = [as_hex(&plain), from_hex(&plain)];
-        written_otherwise.into_iter().flatten().find(|other| recent.known.contains(other)).unwrap_or(plain)
+        let learned = learning.way;
+        let place = fitting.iter().position(|(way, _)| *way == learned).unwrap_or(0);
+        fitting.into_iter().nth(place).map_or(plain, |(_, id)| id)
+    }
+}
+
+/// The id of an answer that a receipt with `plain` is about, if the carrier writes ids in this way.
+fn as_answered(way: MessageIds, plain: &str) -> Option<String> {
+    match way {
+        MessageIds::Auto | MessageIds::Same => Some(plain.to_owned()),
+        MessageIds::HexThenDecimal => plain.parse::<u128>().ok().map(|number| format!("{number:x}")),
+        MessageIds::DecimalThenHex => u128::from_str_radix(plain, 16).ok().map(|number| number.to_string()),
     }
 }
 
@@ -110,21 +138,6 @@ fn plain(text: &str) -> String {
     let bare = lower.strip_prefix("0x").unwrap_or(&lower);
     let trimmed = bare.trim_start_matches('0');
     if trimmed.is_empty() && !bare.is_empty() { "0".to_owned() } else { trimmed.to_owned() }
-}
-
-/// The decimal digits of a hexadecimal number.
-fn from_hex(plain: &str) -> Option<String> {
-    u128::from_str_radix(plain, 16).ok().map(|number| number.to_string())
-}
-
-/// The same digits, if it is a decimal number.
-fn from_decimal(plain: &str) -> Option<String> {
-    plain.parse::<u128>().ok().map(|number| number.to_string())
-}
-
-/// The hexadecimal digits of a decimal number.
-fn as_hex(plain: &str) -> Option<String> {
-    plain.parse::<u128>().ok().map(|number| format!("{number:x}"))
 }
 
 #[cfg(test)]
@@ -154,10 +167,30 @@ mod tests {
     #[test]
     fn nothing_is_remembered_once_the_carriers_way_is_known() {
         let references = References::new(MessageIds::Auto);
-        references.of_answer("ab12");
-        assert_eq!(references.of_receipt("AB12"), "ab12");
+        for id in 0..u128::from(ENOUGH) {
+            let id = 0xAB00_0000_0000 + id;
+            let stored = references.of_answer(&format!("{id:x}"));
+            assert_eq!(references.of_receipt(&id.to_string()), stored);
+        }
         references.of_answer("cd34");
-        assert_eq!(references.recent.lock().unwrap().known.len(), 1);
+        assert_eq!(references.learning.lock().unwrap().recent.known.len(), 0);
+        // From here on no memory is needed, not even of what was sent before a restart.
+        assert_eq!(references.of_receipt("43981"), "abcd");
+    }
+
+    /// Numbers in sequence fit several ways at once; once the way is known, none goes to the wrong message.
+    #[test]
+    fn numbers_that_fit_several_ways_go_by_what_was_learned() {
+        let references = References::new(MessageIds::Auto);
+        for id in 0x1A_u32..0x40 {
+            references.of_answer(&format!("{id:x}"));
+        }
+        // 0x3a to 0x3f: their decimal forms 58 to 63 name nothing else that was sent.
+        for id in 0x3A_u32..0x3F {
+            assert_eq!(references.of_receipt(&id.to_string()), format!("{id:x}"));
+        }
+        // 0x20 is 32 in decimal, and "32" was sent as well.
+        assert_eq!(references.of_receipt("32"), "20");
     }
 
     #[test]
@@ -166,6 +199,6 @@ mod tests {
         for id in 0..REMEMBERED + 100 {
             references.of_answer(&id.to_string());
         }
-        assert_eq!(references.recent.lock().unwrap().known.len(), REMEMBERED);
+        assert_eq!(references.learning.lock().unwrap().recent.known.len(), REMEMBERED);
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::reference::References;
+use crate::status::SessionStatus;
 use crate::translate::{self, Brought};
 
 /// The first wait before connecting again; doubled each time, with full jitter.
@@ -22,23 +23,28 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const TOGETHER: usize = 100;
 
 /// Where a session stands; shared with the carrier that submits through it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Place {
+    mode: BindMode,
+    window: usize,
     now: Mutex<Standing>,
+    last_error: Mutex<Option<String>>,
 }
 
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 enum Standing {
-    #[default]
     Starting,
     Bound(Handle),
-    Waiting {
-        reason: String,
-        until: Duration,
-    },
+    Waiting { reason: String, until: Duration },
+    Off,
 }
 
 impl Place {
+    /// The place of a session that has not connected yet.
+    pub const fn new(mode: BindMode, window: usize) -> Self {
+        Self { mode, window, now: Mutex::new(Standing::Starting), last_error: Mutex::new(None) }
+    }
+
     fn set(&self, standing: Standing) {
         if let Ok(mut now) = self.now.lock() {
             *now = standing;
@@ -46,7 +52,15 @@ impl Place {
     }
 
     fn get(&self) -> Standing {
-        self.now.lock().map(|now| now.clone()).unwrap_or_default()
+        self.now.lock().map_or(Standing::Off, |now| now.clone())
+    }
+
+    /// It is not bound because of `reason`, and is tried again at `until` (monotonic).
+    pub fn waits(&self, reason: String, until: Duration) {
+        if let Ok(mut last) = self.last_error.lock() {
+            *last = Some(reason.clone());
+        }
+        self.set(Standing::Waiting { reason, until });
     }
 
     /// The handle, while the session is bound.
@@ -57,12 +71,24 @@ impl Place {
         }
     }
 
-    /// Why it is not bound, and in how long it is tried again.
-    pub fn trouble(&self, monotonic: Duration) -> Option<(String, Duration)> {
-        match self.get() {
-            Standing::Waiting { reason, until } => Some((reason, until.saturating_sub(monotonic))),
-            Standing::Starting => Some(("connecting".to_owned(), Duration::ZERO)),
-            Standing::Bound(_) => None,
+    /// How it is doing.
+    pub fn status(&self, monotonic: Duration) -> SessionStatus {
+        let bound = self.bound();
+        let (words, retry_in) = match self.get() {
+            Standing::Bound(_) if bound.is_some() => ("bound".to_owned(), None),
+            // Closed a moment ago; the session's task has not noticed yet.
+            Standing::Bound(_) | Standing::Starting => ("connecting".to_owned(), None),
+            Standing::Waiting { reason, until } => (reason, Some(until.saturating_sub(monotonic))),
+            Standing::Off => ("switched off".to_owned(), None),
+        };
+        SessionStatus {
+            mode: self.mode,
+            bound: bound.is_some(),
+            words,
+            last_error: self.last_error.lock().map_or(None, |last| last.clone()),
+            retry_in,
+            in_flight: bound.map_or(0, |handle| handle.in_flight()),
+            window: self.window,
         }
     }
 }
@@ -113,14 +139,14 @@ impl Session {
             failures = if lasted > Duration::from_mins(1) { 0 } else { failures.saturating_add(1) };
             let wait = wait(failures, self.context.chance().below(1_000));
             tracing::warn!(carrier = &*self.carrier, %reason, wait_ms = wait.as_millis(), "carrier not bound");
-            self.place.set(Standing::Waiting { reason, until: self.context.monotonic() + wait });
+            self.place.waits(reason, self.context.monotonic() + wait);
             self.told();
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = stop.cancelled() => break,
             }
         }
-        self.place.set(Standing::Waiting { reason: "switched off".into(), until: Duration::ZERO });
+        self.place.set(Standing::Off);
         self.told();
     }
 
@@ -191,10 +217,12 @@ pub fn link_state(places: &[Arc<Place>], monotonic: Duration) -> LinkState {
     if places.iter().any(|place| place.bound().is_some_and(|handle| handle.mode().transmits())) {
         return LinkState::Up;
     }
-    let trouble = places.iter().find_map(|place| place.trouble(monotonic));
-    let reason = match trouble {
-        Some((reason, left)) if left > Duration::ZERO => format!("{reason}; next try in {} s", left.as_secs() + 1),
-        Some((reason, _)) => reason,
+    let sessions: Vec<SessionStatus> = places.iter().map(|place| place.status(monotonic)).collect();
+    let reason = match sessions.iter().find(|session| session.mode.transmits() && !session.bound) {
+        Some(SessionStatus { words, retry_in: Some(left), .. }) => {
+            format!("{words}; next try in {} s", left.as_secs() + 1)
+        }
+        Some(SessionStatus { words, .. }) => words.clone(),
         None => "not bound for sending".to_owned(),
     };
     LinkState::Down { reason }

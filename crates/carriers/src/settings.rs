@@ -40,7 +40,7 @@ pub struct Settings {
     pub allow_plaintext: bool,
     /// Our account there.
     pub system_id: String,
-    /// Its password, 1 to 8 characters in SMPP 3.4; longer ones are allowed for carriers that take them.
+    /// Its password, 1 to 8 octets as SMPP 3.4 allows.
     pub password: Option<SecretSlot>,
     /// `system_type` of the bind; mostly empty.
     pub system_type: String,

@@ -12,24 +12,29 @@ use crypto::tls::Roots;
 use messaging::{Carrier, Deliveries, LinkState, OnUnknownOutcome, Submission, SubmitError, Submitted};
 use rustls_pki_types::ServerName;
 use smpp::{Bind, BindMode, Npi, Password, Pdu, Text, Ton};
-use smpplink::{Handle, Limits, NoAnswer, Target, Tls};
+use smpplink::{Handle, Limits, NoAnswer, NotSent, Slot, Target, Tls};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::measure::AnswerTimes;
+use crate::measure::{AnswerTimes, Speed};
 use crate::reference::References;
 use crate::session::{Place, Session, link_state};
 use crate::settings::{BindAs, Settings};
-use crate::status::CarrierStatus;
+use crate::status::{CarrierStatus, SessionStatus};
 use crate::translate::{is_permanent, submit_sm};
+
+/// A file that could not be read is tried again after this.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// A running carrier. Stops when [`SmppCarrier::stop`] is called.
 pub struct SmppCarrier {
     settings: Settings,
     places: Vec<Arc<Place>>,
     references: Arc<References>,
+    limits: Limits,
     times: AnswerTimes,
+    speed: Speed,
     submits: AtomicU64,
     link: watch::Receiver<LinkState>,
     context: Context,
@@ -46,23 +51,30 @@ impl fmt::Debug for SmppCarrier {
 impl SmppCarrier {
     /// Starts the sessions that `settings` ask for. Connecting goes on in the background; a carrier that cannot be reached is
     /// there all the same and says why.
-    pub fn start(settings: Settings, password: &SecretString, deliveries: Arc<dyn Deliveries>, context: Context) -> Arc<Self> {
+    pub fn start(
+        settings: Settings,
+        password: &SecretString,
+        deliveries: Arc<dyn Deliveries>,
+        context: Context,
+    ) -> Arc<Self> {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (moved, mut moves) = watch::channel(0_u64);
         let references = Arc::new(References::new(settings.message_ids));
         let name: Arc<str> = Arc::from(settings.name.as_str());
+        let limits = Limits { window: settings.window as usize, ..Limits::default() };
         let mut places = Vec::new();
         let modes: &[BindMode] = match settings.bind {
             BindAs::Transceiver => &[BindMode::Transceiver],
             BindAs::TransmitterReceiver => &[BindMode::Transmitter, BindMode::Receiver],
         };
         for mode in (0..settings.sessions.max(1)).flat_map(|_| modes) {
-            let place = Arc::new(Place::default());
+            let place = Arc::new(Place::new(*mode, limits.window));
             places.push(Arc::clone(&place));
             let session = Starting {
                 settings: settings.clone(),
                 password: password.clone(),
                 mode: *mode,
+                limits,
                 name: Arc::clone(&name),
                 references: Arc::clone(&references),
                 deliveries: Arc::clone(&deliveries),
@@ -93,7 +105,9 @@ impl SmppCarrier {
             settings,
             places,
             references,
+            limits,
             times: AnswerTimes::default(),
+            speed: Speed::default(),
             submits: AtomicU64::new(0),
             link,
             context,
@@ -115,40 +129,56 @@ impl SmppCarrier {
 
     /// How it is doing.
     pub fn status(&self) -> CarrierStatus {
-        let handles: Vec<Handle> = self.places.iter().filter_map(|place| place.bound()).collect();
-        let sessions = self.places.len();
-        let trouble = self.places.iter().find_map(|place| place.trouble(self.context.monotonic()));
+        let now = self.context.monotonic();
+        let each: Vec<SessionStatus> = self.places.iter().map(|place| place.status(now)).collect();
+        let bound = each.iter().filter(|session| session.bound).count();
+        let sessions = each.len();
+        let trouble = each.iter().find(|session| !session.bound);
         let words = match trouble {
-            Some((reason, left)) if left > Duration::ZERO => {
-                format!("{} of {sessions} sessions: {reason}, next try in {} s", handles.len(), left.as_secs() + 1)
+            Some(SessionStatus { last_error, retry_in: Some(left), .. }) => {
+                let reason = last_error.as_deref().unwrap_or("not bound");
+                format!("{bound} of {sessions} sessions: {reason}, retry in {} s", left.as_secs() + 1)
             }
-            Some((reason, _)) => format!("{} of {sessions} sessions: {reason}", handles.len()),
-            None => format!("{} of {sessions} sessions", handles.len()),
+            Some(SessionStatus { words, .. }) => format!("{bound} of {sessions} sessions: {words}"),
+            None => format!("{bound} of {sessions} sessions"),
         };
-        let sending = || handles.iter().filter(|handle| handle.mode().transmits());
+        let last_error = each.iter().find_map(|session| session.last_error.clone());
+        let window_used = each.iter().filter(|session| session.mode.transmits()).map(|session| session.in_flight).sum();
         CarrierStatus {
             name: self.settings.name.clone(),
             address: self.settings.address.clone(),
             tls: self.settings.tls,
             simulated: self.settings.simulated,
             sessions,
-            sessions_bound: handles.len(),
+            sessions_bound: bound,
             window: self.window(),
-            window_used: sending().map(Handle::in_flight).sum(),
+            window_used,
             submits: self.submits.load(Ordering::Relaxed),
-            p50: self.times.percentile(50),
-            p99: self.times.percentile(99),
+            submits_per_second: self.speed.per_second(now),
+            p50: self.times.percentile(now, 50),
+            p99: self.times.percentile(now, 99),
             words,
+            last_error,
+            each,
         }
     }
 
-    /// The bound session with the most room.
-    fn roomiest(&self) -> Option<Handle> {
-        self.places
-            .iter()
-            .filter_map(|place| place.bound())
-            .filter(|handle| handle.mode().transmits())
-            .min_by_key(Handle::in_flight)
+    /// A place in the window of the bound session with the most room. Fails with the reason when there is none within the
+    /// response timer.
+    async fn slot(&self) -> Result<Slot, String> {
+        let mut bound: Vec<Handle> = self.places.iter().filter_map(|place| place.bound()).collect();
+        bound.retain(|handle| handle.mode().transmits());
+        bound.sort_by_key(Handle::in_flight);
+        if let Some(slot) = bound.iter().find_map(Handle::try_reserve) {
+            return Ok(slot);
+        }
+        // Messaging keeps to the window, so waiting is rare: a session has just gone, or its places are not free yet.
+        let roomiest = bound.first().ok_or("no session is bound")?;
+        match tokio::time::timeout(self.limits.response, roomiest.reserve()).await {
+            Ok(Ok(slot)) => Ok(slot),
+            Ok(Err(gone)) => Err(gone.to_string()),
+            Err(_) => Err("every place in the window is taken".to_owned()),
+        }
     }
 }
 
@@ -179,17 +209,24 @@ impl Carrier for SmppCarrier {
     }
 
     async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
-        let Some(handle) = self.roomiest() else {
-            return Err(SubmitError::NotSent { reason: "no session is bound".into() });
-        };
-        self.submits.fetch_add(1, Ordering::Relaxed);
+        let slot = self.slot().await.map_err(|reason| SubmitError::NotSent { reason })?;
         let pdu = submit_sm(&submission, self.context.now());
-        let response = match handle.request(pdu).await {
+        let answer = match slot.send(pdu) {
+            Ok(pending) => pending.await,
+            // Sending it elsewhere or later would fail in the same way.
+            Err(NoAnswer::NotSent(NotSent::Invalid(error))) => {
+                return Err(SubmitError::Rejected { status: format!("cannot be written: {error}"), permanent: true });
+            }
+            Err(error) => Err(error),
+        };
+        let response = match answer {
             Ok(response) => response,
             Err(NoAnswer::NotSent(why)) => return Err(SubmitError::NotSent { reason: why.to_string() }),
             Err(NoAnswer::Unknown(why)) => return Err(SubmitError::Unknown { reason: why.to_string() }),
         };
-        self.times.note(response.after);
+        self.submits.fetch_add(1, Ordering::Relaxed);
+        self.speed.note(self.context.monotonic());
+        self.times.note(self.context.monotonic(), response.after);
         if response.status.is_throttling() {
             return Err(SubmitError::Throttled);
         }
@@ -210,6 +247,7 @@ impl Carrier for SmppCarrier {
 /// again until it is there.
 struct Starting {
     settings: Settings,
+    limits: Limits,
     password: SecretString,
     mode: BindMode,
     name: Arc<str>,
@@ -227,8 +265,10 @@ impl Starting {
                 Ok(target) => break target,
                 Err(reason) => {
                     tracing::warn!(carrier = &*self.name, reason, "carrier cannot be connected");
+                    self.place.waits(reason, self.context.monotonic() + AGAIN);
+                    self.moved.send_modify(|count| *count += 1);
                     tokio::select! {
-                        () = tokio::time::sleep(Duration::from_secs(10)) => {}
+                        () = tokio::time::sleep(AGAIN) => {}
                         () = stop.cancelled() => return,
                     }
                 }
@@ -243,13 +283,12 @@ impl Starting {
             addr_npi: Npi::UNKNOWN,
             address_range: Text::EMPTY,
         };
-        let limits = Limits { window: self.settings.window as usize, ..Limits::default() };
         let session = Session {
             carrier: self.name,
             target,
             mode: self.mode,
             bind,
-            limits,
+            limits: self.limits,
             references: self.references,
             deliveries: self.deliveries,
             place: self.place,

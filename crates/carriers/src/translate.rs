@@ -7,7 +7,9 @@ use base::Timestamp;
 use bytes::Bytes;
 use messaging::{Inbound, Receipt, Submission};
 use routing::Sender;
-use smpp::{Address, DataCoding, DataSm, DeliverSm, EsmClass, Message, RegisteredDelivery, Status, SubmitSm, Tag, Text, Tlvs};
+use smpp::{
+    Address, DataCoding, DataSm, DeliverSm, EsmClass, Message, RegisteredDelivery, Status, SubmitSm, Tag, Text, Tlvs,
+};
 use sms::{Coding, Concat, ReceiptState, ReceiptText, ShortMessage};
 
 use crate::reference::References;
@@ -49,12 +51,38 @@ fn source(sender: &Sender) -> Address {
     }
 }
 
-/// Whether a refusal is for ever: trying the same again, here, would be refused again. Anything that a person or the carrier may
-/// mend within minutes counts as passing, so that nothing is given up for a fault of the link.
-pub fn is_permanent(status: Status) -> bool {
-    !matches!(
+/// Whether a refusal is for ever: the message itself is at fault, and trying the same again would be refused again. Anything
+/// else, a carrier's own codes included, may be mended within minutes by a person or the carrier, so nothing is given up
+/// for it at once.
+pub const fn is_permanent(status: Status) -> bool {
+    matches!(
         status,
-        Status::RSYSERR | Status::RTHROTTLED | Status::RMSGQFUL | Status::RSUBMITFAIL | Status::RX_T_APPN | Status::RINVBNDSTS
+        Status::RINVMSGLEN
+            | Status::RINVCMDLEN
+            | Status::RINVPRTFLG
+            | Status::RINVREGDLVFLG
+            | Status::RINVSRCADR
+            | Status::RINVDSTADR
+            | Status::RINVSERTYP
+            | Status::RINVESMCLASS
+            | Status::RINVSRCTON
+            | Status::RINVSRCNPI
+            | Status::RINVDSTTON
+            | Status::RINVDSTNPI
+            | Status::RINVSCHED
+            | Status::RINVEXPIRY
+            | Status::RX_P_APPN
+            | Status::RX_R_APPN
+            | Status::RINVOPTPARSTREAM
+            | Status::ROPTPARNOTALLWD
+            | Status::RINVPARLEN
+            | Status::RMISSINGOPTPARAM
+            | Status::RINVOPTPARAMVAL
+            | Status::RDELIVERYFAILURE
+            | Status::RPROHIBITED
+            | Status::RINVDCS
+            | Status::RINVSRCADDRSUBUNIT
+            | Status::RINVDSTADDRSUBUNIT
     )
 }
 
@@ -94,7 +122,8 @@ fn read(
     destination: &Address,
 ) -> Brought {
     if esm_class.is_receipt() || tlvs.receipted_message_id().is_some() {
-        return receipt(carrier, references, data_coding, octets, tlvs).map_or(Brought::Nothing("a receipt without an id"), Brought::Receipt);
+        return receipt(carrier, references, data_coding, octets, tlvs)
+            .map_or(Brought::Nothing("a receipt without an id"), Brought::Receipt);
     }
     let mut message = ShortMessage::parse(data_coding.0, esm_class.has_udh(), octets);
     // Parts may also be told by TLVs (sar_*) instead of a header; from here on they are one thing.
@@ -106,11 +135,22 @@ fn read(
     if from.is_empty() {
         return Brought::Nothing("a text without a sender");
     }
-    Brought::Inbound(Inbound { carrier: Arc::clone(carrier), from, to: destination.text.to_str().into_owned(), message })
+    Brought::Inbound(Inbound {
+        carrier: Arc::clone(carrier),
+        from,
+        to: destination.text.to_str().into_owned(),
+        message,
+    })
 }
 
 /// The TLVs are preferred; the text fills in what they leave out.
-fn receipt(carrier: &Arc<str>, references: &References, data_coding: DataCoding, octets: &[u8], tlvs: &Tlvs) -> Option<Receipt> {
+fn receipt(
+    carrier: &Arc<str>,
+    references: &References,
+    data_coding: DataCoding,
+    octets: &[u8],
+    tlvs: &Tlvs,
+) -> Option<Receipt> {
     let text = sms::decode(Coding::from_data_coding(data_coding.0), octets);
     let parsed = ReceiptText::parse(&text);
     let id = match tlvs.receipted_message_id().filter(|id| !id.is_empty()) {
@@ -123,7 +163,9 @@ fn receipt(carrier: &Arc<str>, references: &References, data_coding: DataCoding,
         (None, None) => ReceiptState::Unknown,
     };
     let network = tlvs.network_error_code().map(|(_, code)| format!("{code:03}"));
-    let error = network.or_else(|| parsed.as_ref().and_then(|parsed| parsed.error.clone())).filter(|error| error.bytes().any(|octet| octet != b'0'));
+    let error = network
+        .or_else(|| parsed.as_ref().and_then(|parsed| parsed.error.clone()))
+        .filter(|error| error.bytes().any(|octet| octet != b'0'));
     Some(Receipt { carrier: Arc::clone(carrier), carrier_ref: references.of_receipt(&id), state, error, done_at: None })
 }
 
@@ -173,9 +215,15 @@ mod tests {
 
     #[test]
     fn a_receipt_is_read_from_tlvs_or_text() {
-        let text = "id:5f2a91 sub:001 dlvrd:001 submit date:2610230312 done date:2610230312 stat:DELIVRD err:000 text:x";
-        let Brought::Receipt(receipt) = brought(&delivered(text, EsmClass::RECEIPT, Tlvs::EMPTY)) else { panic!("no receipt") };
-        assert_eq!((receipt.carrier_ref.as_str(), receipt.state, receipt.error), ("5f2a91", ReceiptState::Delivered, None));
+        let text =
+            "id:5f2a91 sub:001 dlvrd:001 submit date:2610230312 done date:2610230312 stat:DELIVRD err:000 text:x";
+        let Brought::Receipt(receipt) = brought(&delivered(text, EsmClass::RECEIPT, Tlvs::EMPTY)) else {
+            panic!("no receipt")
+        };
+        assert_eq!(
+            (receipt.carrier_ref.as_str(), receipt.state, receipt.error),
+            ("5f2a91", ReceiptState::Delivered, None)
+        );
         let tlvs = Tlvs::EMPTY.with(Tag::RECEIPTED_MESSAGE_ID, b"AB12\0").with(Tag::MESSAGE_STATE, [5]);
         let Brought::Receipt(receipt) = brought(&delivered("", EsmClass::RECEIPT, tlvs)) else { panic!("no receipt") };
         assert_eq!((receipt.carrier_ref.as_str(), receipt.state), ("ab12", ReceiptState::Undeliverable));
@@ -183,8 +231,13 @@ mod tests {
 
     #[test]
     fn a_text_of_a_handset_is_inbound() {
-        let Brought::Inbound(inbound) = brought(&delivered("1", EsmClass::DEFAULT, Tlvs::EMPTY)) else { panic!("no text") };
-        assert_eq!((inbound.from.as_str(), inbound.to.as_str(), inbound.message.text().as_str()), ("447700900117", "447700900000", "1"));
+        let Brought::Inbound(inbound) = brought(&delivered("1", EsmClass::DEFAULT, Tlvs::EMPTY)) else {
+            panic!("no text")
+        };
+        assert_eq!(
+            (inbound.from.as_str(), inbound.to.as_str(), inbound.message.text().as_str()),
+            ("447700900117", "447700900000", "1")
+        );
     }
 
     #[test]
@@ -194,8 +247,19 @@ mod tests {
 
     #[test]
     fn only_what_would_fail_again_is_permanent() {
-        assert!(is_permanent(Status::RINVDSTADR));
-        for passing in [Status::RSYSERR, Status::RTHROTTLED, Status::RMSGQFUL, Status::RSUBMITFAIL] {
+        for lasting in [Status::RINVDSTADR, Status::RINVSRCADR, Status::RINVMSGLEN, Status::RX_P_APPN, Status::RINVDCS]
+        {
+            assert!(is_permanent(lasting), "{lasting}");
+        }
+        let passing = [
+            Status::RSYSERR,
+            Status::RTHROTTLED,
+            Status::RMSGQFUL,
+            Status::RSUBMITFAIL,
+            Status::RINVBNDSTS,
+            Status(0x411),
+        ];
+        for passing in passing {
             assert!(!is_permanent(passing), "{passing}");
         }
     }
