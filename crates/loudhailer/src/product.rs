@@ -7,7 +7,7 @@ use base::{Context, SystemClock};
 use carriers::Carriers;
 use flows::Flows;
 use identity::Identity;
-use messaging::Messaging;
+use messaging::{Messaging, RoutesKind};
 use oncall::OnCall;
 use resources::{Kind, Registry, Resources};
 use sandbox::{Sandbox, WorkerCommand};
@@ -72,9 +72,12 @@ impl Product {
         let db = database(options, context()).await?;
         let vault = Vault::unlock(db.clone(), keys).await?;
         let oncall = OnCall::new(vault.clone());
-        let resources = Resources::new(db.clone(), Registry::new(kinds(&vault, &oncall))?, vault.clone());
+        let routes = RoutesKind::new();
+        let users = identity::UsersKind::new(Arc::new(oncall.clone()));
+        let registry = Registry::new(kinds(users, carriers::CarriersKind::new(vault.clone()), routes.clone()))?;
+        let resources = Resources::new(db.clone(), registry, vault.clone());
         let identity = Identity::new(db.clone(), vault.clone(), resources.clone(), identity::Options::default())?;
-        let messaging = Messaging::new(db.clone(), vault.clone());
+        let messaging = Messaging::start(db.clone(), vault.clone(), &routes).await?;
         let carriers = Carriers::new(db.clone(), vault.clone(), messaging.clone());
         let sms = channels::Sms::new(messaging.clone(), vault.clone());
         let alerts = alerts::Alerts::new(
@@ -100,13 +103,18 @@ impl Product {
         })
     }
 
+    /// Lets messaging settle what it knows, and closes the database.
+    pub async fn close(&self) {
+        self.messaging.stop().await;
+        self.db.close().await;
+    }
+
     /// Starts everything that works by itself. Ends after `stop`, when the tracker is waited for.
     pub async fn run(&self, tasks: &TaskTracker, stop: &CancellationToken) -> Result<()> {
         let worker = Worker::new(self.db.clone());
         let worker = self.signals.work(worker);
         let worker = self.flows.work(worker);
         let worker = self.alerts.work(worker);
-        self.messaging.start(stop.clone()).await?;
         let carriers = self.carriers.clone();
         let stopping = stop.clone();
         tasks.spawn(async move { carriers.run(stopping).await });
@@ -128,12 +136,18 @@ impl Product {
     }
 }
 
-fn kinds(vault: &Vault, oncall: &OnCall) -> Vec<Box<dyn Kind>> {
+/// The kinds without anything behind them: for reading a file on a machine that has no database.
+pub fn reading_registry() -> Result<Registry> {
+    let nobody = Arc::new(identity::NoHooks);
+    Ok(Registry::new(kinds(identity::UsersKind::new(nobody), carriers::CarriersKind::for_reading(), RoutesKind::default()))?)
+}
+
+fn kinds(users: identity::UsersKind, carriers: carriers::CarriersKind, routes: RoutesKind) -> Vec<Box<dyn Kind>> {
     let mut kinds: Vec<Box<dyn Kind>> = vec![
-        resources::typed(identity::UsersKind::new(Arc::new(oncall.clone()))),
+        resources::typed(users),
         resources::typed(identity::ApiKeysKind),
-        resources::typed(carriers::CarriersKind::new(vault.clone())),
-        resources::typed(messaging::RoutesKind),
+        resources::typed(carriers),
+        resources::typed(routes),
         resources::typed(oncall::GroupsKind),
     ];
     kinds.extend(flows::kinds());

@@ -104,5 +104,5 @@ pub async fn wind_down(product: &Product, tasks: &TaskTracker, stop: &Cancellati
     if tokio::time::timeout(LAST_ORDERS, tasks.wait()).await.is_err() {
         tracing::warn!("something did not end in time; nothing accepted is lost, the next start goes on with it");
     }
-    product.db.close().await;
+    product.close().await;
 }

@@ -49,7 +49,7 @@ pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
         public_url,
         fingerprint: extras.fingerprint,
     });
-    let api = api::Api::new(api::Parts {
+    let api = api::Api {
         db: product.db.clone(),
         identity: product.identity.clone(),
         resources: product.resources.clone(),
@@ -58,12 +58,12 @@ pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
         messaging: product.messaging.clone(),
         flows: product.flows.clone(),
         signals: product.signals.clone(),
-    });
+    };
     App::builder(settings, Arc::new(keeper), product.db.context().clone())
         .routes(console.routes())
-        .routes(api.routes())
+        .routes(api::routes(api))
         .render(Door::Console, ErrorPages)
-        .render(Door::Compatible, api::CompatibleErrors)
+        .render(Door::Compatible, api::Envelope)
         .ready(DatabaseAnswers(product.db.clone()))
         .build()
 }

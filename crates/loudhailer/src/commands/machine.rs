@@ -32,7 +32,7 @@ pub async fn setup_link(options: &Local) -> Result<()> {
     let product = Product::open(database_options(&config)?, &config.keys.file).await?;
     let (identity, grants) = (product.identity.clone(), operator());
     let link = product.db.write(move |tx| identity.setup_link(tx, grants.actor())).await?;
-    product.db.close().await;
+    product.close().await;
     println!("{}/setup#{}", config.public_url(), base::ExposeSecret::expose_secret(&link.secret));
     eprintln!("Good for one use until {}.", link.expires_at);
     Ok(())
@@ -85,8 +85,12 @@ pub async fn audit_verify(target: &Target) -> Result<()> {
             let client = remote::client(target.ca.as_deref(), remote::token(target.token_file.as_deref())?)?;
             let url = format!("{}/api/v1/audit/verify", url.trim_end_matches('/'));
             let answer = remote::accepted(client.send(HttpMethod::POST, &url, Some(&serde_json::json!({}))).await?)?;
-            let words = answer["verdict"].as_str().unwrap_or("no verdict").to_owned();
-            if answer["intact"] == true { words } else { return Err(Error::told(words)) }
+            if answer["verdict"] != "intact" {
+                let text = |name: &str| answer[name].as_str().unwrap_or("unknown");
+                return Err(Error::told(format!("broken at entry {} ({}): {}", answer["seq"], text("what"), text("detail"))));
+            }
+            let head = answer["head"]["hash"].as_str().unwrap_or("none");
+            format!("intact: {} entries sealed, {} waiting, head {head}", answer["entries"], answer["unsealed"])
         }
     };
     println!("{verdict}");

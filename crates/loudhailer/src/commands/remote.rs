@@ -34,7 +34,7 @@ pub fn accepted(answer: Answer) -> Result<Json> {
     let body = answer.json();
     let said = ["detail", "message", "title"].iter().find_map(|name| body[name].as_str());
     let field = body["field"].as_str().map(|field| format!("{field}: ")).unwrap_or_default();
-    let problems: Vec<String> = body["problems"]
+    let problems: Vec<String> = body["errors"]
         .as_array()
         .into_iter()
         .flatten()

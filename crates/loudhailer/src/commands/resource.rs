@@ -2,7 +2,7 @@
 
 use access::{Grants, OrganisationPermit, cap};
 use outbound::{HttpMethod, OperatorClient};
-use resources::{ApplyOptions, Document, Filter, Ground, Parsed, Registry, Resources};
+use resources::{ApplyOptions, Difference, Document, Filter, Ground, Parsed, Registry, Resources};
 use serde_json::Value as Json;
 
 use crate::cli::{Apply, Export, History, RestoreVersion, Target};
@@ -61,11 +61,16 @@ pub async fn apply(options: &Apply) -> Result<()> {
             let ground = options.break_glass.clone().map_or(Ground::None, Ground::BreakGlass);
             let how = ApplyOptions { reason: options.reason.clone(), ground };
             let applied = apply_here(&product.resources, &grants, document, how, options.dry_run).await?;
-            product.db.close().await;
             print!("{applied}");
             for drawn in &applied.drawn {
-                print_drawn(drawn.kind, drawn.workspace.as_deref(), &drawn.key, base::ExposeSecret::expose_secret(&drawn.secret));
+                let secret = base::ExposeSecret::expose_secret(&drawn.secret);
+                print_drawn(drawn.kind, drawn.workspace.as_deref(), &drawn.key, secret);
+                if drawn.kind == "integrations" {
+                    let id = integration(&product, &grants, drawn.workspace.as_deref(), &drawn.key).await?;
+                    println!("    POST /signals/{id}?token={secret}");
+                }
             }
+            product.close().await;
         }
         Place::There(client, url) => {
             let document = document(&text, &product::reading_registry()?)?;
@@ -76,7 +81,7 @@ pub async fn apply(options: &Apply) -> Result<()> {
                 url = format!("{url}?reason={}", encode(reason));
             }
             let answer = remote::accepted(client.send(HttpMethod::POST, &url, Some(&body)).await?)?;
-            print!("{}", answer["text"].as_str().unwrap_or_default());
+            print_applied(&answer, options.dry_run);
             for drawn in answer["drawn"].as_array().into_iter().flatten() {
                 let text = |name: &str| drawn[name].as_str().unwrap_or_default();
                 print_drawn(text("kind"), drawn["workspace"].as_str(), text("key"), text("secret"));
@@ -84,6 +89,17 @@ pub async fn apply(options: &Apply) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The id of an integration: the last part of its URL.
+async fn integration(product: &Product, grants: &Grants, workspace: Option<&str>, name: &str) -> Result<String> {
+    let (slug, name) = (workspace.unwrap_or_default().to_owned(), name.to_owned());
+    let permit: OrganisationPermit<cap::IntegrationsRead> = grants.permit_organisation()?;
+    let found = product.db.read(move |tx| access::workspace_by_slug(tx, &slug)).await?;
+    let workspace = found.ok_or_else(|| Error::told("the workspace is gone"))?;
+    let all = product.signals.integrations(&permit.in_workspace(workspace.id)).await?;
+    let found = all.into_iter().find(|integration| integration.name == name);
+    Ok(found.map(|integration| integration.id.to_string()).unwrap_or_default())
 }
 
 /// Applies on this machine.
@@ -98,6 +114,35 @@ pub async fn apply_here(
     let done =
         if dry_run { resources.plan(&permit, document, how).await } else { resources.apply(&permit, document, how).await };
     done.map_err(told)
+}
+
+/// A server's answer to `apply`, as [`resources::Applied`] prints itself.
+fn print_applied(answer: &Json, dry_run: bool) {
+    let changes = answer["changes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if changes.is_empty() {
+        println!("nothing to change ({} as they should be)", answer["unchanged"]);
+        return;
+    }
+    for change in changes {
+        let text = |name: &str| change[name].as_str().unwrap_or_default();
+        let sign = match text("outcome") {
+            "created" => '+',
+            "deleted" => '-',
+            _ => '~',
+        };
+        let name = change["workspace"].as_str().map(|slug| format!("{slug}/")).unwrap_or_default();
+        let would = if dry_run { "would be " } else { "" };
+        println!("{sign} {} {name}{} {would}{}", text("kind"), text("key"), text("outcome"));
+        print_difference(&change["difference"]);
+    }
+    println!("{} changed, {} unchanged", changes.len(), answer["unchanged"]);
+}
+
+fn print_difference(json: &Json) {
+    let difference: Difference = serde_json::from_value(json.clone()).unwrap_or_default();
+    for line in &difference.0 {
+        println!("    {line}");
+    }
 }
 
 fn print_drawn(kind: &str, workspace: Option<&str>, key: &str, secret: &str) {
@@ -122,7 +167,7 @@ pub async fn export(options: &Export) -> Result<()> {
                 })
                 .await
                 .map_err(told)?;
-            product.db.close().await;
+            product.close().await;
             print!("{text}");
         }
         Place::There(client, url) => {
@@ -162,7 +207,7 @@ pub async fn history(options: &History) -> Result<()> {
                 })
                 .await
                 .map_err(told)?;
-            product.db.close().await;
+            product.close().await;
             for version in found {
                 println!("version {} {} by {} at {}", version.version, version.outcome.name(), version.actor, version.at);
                 if let Some(reason) = &version.reason {
@@ -174,10 +219,17 @@ pub async fn history(options: &History) -> Result<()> {
             }
         }
         Place::There(client, url) => {
-            let url = format!("{url}/{}/{}/history", encode(&options.kind), encode(&options.name));
+            let (workspace, name) = split(&options.name);
+            let query = workspace.map(|slug| format!("?workspace={}", encode(slug))).unwrap_or_default();
+            let url = format!("{url}/{}/{}/history{query}", encode(&options.kind), encode(name));
             let answer = remote::accepted(client.send(HttpMethod::GET, &url, None).await?)?;
-            for version in answer["versions"].as_array().into_iter().flatten() {
-                print!("{}", version["text"].as_str().unwrap_or_default());
+            for version in answer["items"].as_array().into_iter().flatten() {
+                let text = |name: &str| version[name].as_str().unwrap_or_default();
+                println!("version {} {} by {} at {}", version["version"], text("outcome"), text("actor"), text("at"));
+                if let Some(reason) = version["reason"].as_str() {
+                    println!("    because {reason}");
+                }
+                print_difference(&version["difference"]);
             }
         }
     }
@@ -204,12 +256,13 @@ pub async fn restore_version(options: &RestoreVersion) -> Result<()> {
                 })
                 .await
                 .map_err(told)?;
-            product.db.close().await;
+            product.close().await;
             println!("{} {}: version {} is as version {} was", options.kind, options.name, written.version, options.version);
         }
         Place::There(client, url) => {
-            let url = format!("{url}/{}/{}/restore", encode(&options.kind), encode(&options.name));
-            let body = serde_json::json!({ "version": options.version, "reason": options.reason });
+            let (workspace, name) = split(&options.name);
+            let url = format!("{url}/{}/{}/restore", encode(&options.kind), encode(name));
+            let body = serde_json::json!({ "version": options.version, "reason": options.reason, "workspace": workspace });
             let answer = remote::accepted(client.send(HttpMethod::POST, &url, Some(&body)).await?)?;
             println!("{} {}: version {} is as version {} was", options.kind, options.name, answer["version"], options.version);
         }
