@@ -38,6 +38,11 @@ pub struct LoggedIn {
     pub device: SecretString,
 }
 
+/// Whose row is written when there is no account to count against: an id that nobody has.
+fn nobody() -> UserId {
+    UserId::from(uuid::Uuid::nil())
+}
+
 /// What the counting write found.
 #[derive(Clone)]
 struct Try {
@@ -108,14 +113,19 @@ impl Identity {
             .await?
     }
 
-    /// Counts a try against its account and device before the password is looked at.
+    /// Counts a try against its account and device before the password is looked at. What is refused anyway writes as
+    /// much: the time of a commit would tell names apart, too.
     fn count(&self, tx: &mut Tx<'_>, login: &str, cookie: Option<&SecretString>) -> Result<Try, Error> {
-        let nobody =
+        let refused =
             Try { open: None, known: None, device: None, reason: Some("unknown name"), failures: Failures::NONE };
-        let Some(found) = account::by_login(tx, login)? else { return Ok(nobody) };
+        let Some(found) = account::by_login(tx, login)? else {
+            account::set_failures(tx, nobody(), "", Failures::NONE)?;
+            return Ok(refused);
+        };
         let known = Some(found.id);
         let Some(phc) = account::password_hash(tx, found.id)? else {
-            return Ok(Try { known, reason: Some("no password yet"), ..nobody });
+            account::set_failures(tx, nobody(), "", Failures::NONE)?;
+            return Ok(Try { known, reason: Some("no password yet"), ..refused });
         };
         let device = cookie.and_then(|cookie| device::check(&self.0.vault, found.id, cookie));
         let place = device.clone().unwrap_or_default();
@@ -127,8 +137,8 @@ impl Identity {
                 account::set_failures(tx, found.id, &place, failures)?;
                 Ok(Try { open: Some((found, phc)), known, device, reason: None, failures })
             }
-            Door::Paused => Ok(Try { known, device, reason: Some("paused after failures"), failures, ..nobody }),
-            Door::Locked => Ok(Try { known, device, reason: Some("locked after failures"), failures, ..nobody }),
+            Door::Paused => Ok(Try { known, device, reason: Some("paused after failures"), failures, ..refused }),
+            Door::Locked => Ok(Try { known, device, reason: Some("locked after failures"), failures, ..refused }),
         }
     }
 

@@ -216,7 +216,8 @@ impl Identity {
         let now = self.0.db.context().now();
         if now.since(session.seen_at) >= WRITTEN {
             let id = session.id;
-            self.0
+            let written = self
+                .0
                 .db
                 .write(move |tx| {
                     tx.execute(
@@ -224,9 +225,16 @@ impl Identity {
                         &params![id, now],
                     )
                 })
-                .await?;
-            // The next look-up reads the new time.
-            self.0.sessions.clear();
+                .await;
+            match written {
+                // The next look-up reads the new time.
+                Ok(_) => self.0.sessions.clear(),
+                // A disk that is full must not lock out those who could mend it: reading goes on.
+                Err(error) => {
+                    let error: store::Error = error;
+                    tracing::warn!(session.id = %id, %error, "the use of a session could not be written down");
+                }
+            }
         }
         Ok(Some(session.from(caller)))
     }

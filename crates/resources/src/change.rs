@@ -1,5 +1,7 @@
 //! What is asked of the writer, and what it answers.
 
+use std::fmt;
+
 use base::{AuditId, ResourceId, SecretString, Timestamp, WorkspaceId};
 use serde::Serialize;
 
@@ -24,7 +26,7 @@ pub struct Change<'a> {
 }
 
 /// One entry to delete.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Removal<'a> {
     /// The kind.
     pub kind: &'a str,
@@ -74,7 +76,7 @@ impl Outcome {
 }
 
 /// A secret that we drew. Shown once, to whoever asked for it, and kept as a hash.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Drawn {
     /// The kind.
     pub kind: &'static str,
@@ -104,7 +106,7 @@ pub struct Written {
 }
 
 /// A stored entry. Secrets are sealed or hashed leaves in it: use [`crate::Resources::redacted`] before showing it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Stored {
     /// The id.
     pub id: ResourceId,
@@ -161,7 +163,7 @@ impl Default for ApplyOptions {
 }
 
 /// One entry that an apply changed, or would change.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct EntryChange {
     /// The kind.
     pub kind: &'static str,
@@ -195,4 +197,39 @@ pub struct Filter {
     pub kinds: Vec<String>,
     /// This workspace and no kinds of the organisation; everything the permit reaches when absent.
     pub workspace: Option<WorkspaceId>,
+}
+
+// `Debug` ends up in logs, and names and bodies can be personal values: it tells which, and not what.
+
+impl fmt::Debug for Removal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Removal").field("kind", &self.kind).field("workspace", &self.workspace).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Drawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drawn").field("kind", &self.kind).field("field", &self.field).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stored")
+            .field("id", &self.id)
+            .field("kind", &self.kind)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for EntryChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntryChange")
+            .field("kind", &self.kind)
+            .field("workspace", &self.workspace)
+            .field("outcome", &self.outcome)
+            .field("difference", &self.difference)
+            .finish_non_exhaustive()
+    }
 }

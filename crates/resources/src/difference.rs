@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Json;
 use crate::field::{Class, Field, Shape};
-use crate::shape::join;
+use crate::shape::{join, printable};
 
 /// What happened to a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub enum Op {
 }
 
 /// One field that is different.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// What happened.
     pub op: Op,
@@ -60,19 +60,37 @@ impl Difference {
 
     /// The same for the audit log: values of confidential fields are left out (controls E-11, E-34).
     pub(crate) fn redacted(&self) -> Json {
-        let lines = self.0.iter().map(|line| {
-            let mut line = line.clone();
-            if line.sensitive {
-                (line.old, line.new) = (None, None);
-            }
-            line
-        });
-        serde_json::to_value(lines.collect::<Vec<_>>()).unwrap_or_default()
+        let mut hidden = self.clone();
+        hidden.hide();
+        serde_json::to_value(hidden).unwrap_or_default()
+    }
+
+    /// Leaves the values of confidential fields out.
+    pub(crate) fn hide(&mut self) {
+        self.0.iter_mut().for_each(Line::hide);
     }
 
     /// Whether nothing is different.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Line {
+    /// Without sensitive values: `Debug` ends up in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = self.clone();
+        line.hide();
+        write!(f, "{line}")
+    }
+}
+
+impl Line {
+    /// Leaves sensitive values out.
+    pub(crate) fn hide(&mut self) {
+        if self.sensitive {
+            (self.old, self.new) = (None, None);
+        }
     }
 }
 
@@ -139,22 +157,11 @@ fn value(
             for name in all {
                 let before = old.and_then(|value| value.get(&name));
                 let after = new.and_then(|value| value.get(&name));
-                value_line(field, item, before, after, &join(path, &name), out);
+                value(field, item, before, after, &join(path, &printable(&name)), out);
             }
         }
-        _ => out.push(line(field, old, new, path)),
+        _ => out.push(line(field, shape, old, new, path)),
     }
-}
-
-fn value_line(
-    field: &'static Field,
-    shape: &'static Shape,
-    old: Option<&Json>,
-    new: Option<&Json>,
-    path: &str,
-    out: &mut Vec<Line>,
-) {
-    value(field, shape, old, new, path, out);
 }
 
 /// Lists are compared after what is equal at both ends is set aside, so that one element put in front does not
@@ -167,21 +174,23 @@ fn list(field: &'static Field, item: &'static Shape, old: &[Json], new: &[Json],
         let here = format!("{path}[{}]", front + at);
         match (before.get(at), after.get(at)) {
             (Some(a), Some(b)) => value(field, item, Some(a), Some(b), &here, out),
-            (a, b) => out.push(line_of(field, item, a, b, &here)),
+            (a, b) => out.push(line(field, item, a, b, &here)),
         }
     }
 }
 
-fn line_of(field: &'static Field, shape: &'static Shape, old: Option<&Json>, new: Option<&Json>, path: &str) -> Line {
-    let mut line = line(field, old, new, path);
-    // A whole element of a list is as sensitive as its most sensitive field.
-    if worst(shape) >= Class::Confidential {
-        line.sensitive = true;
-    }
-    if worst(shape) == Class::Restricted {
-        (line.old, line.new) = (None, None);
-    }
-    line
+/// A whole value as one line. An element of a list is as sensitive as its most sensitive field.
+fn line(field: &'static Field, shape: &'static Shape, old: Option<&Json>, new: Option<&Json>, path: &str) -> Line {
+    let op = match (old, new) {
+        (None, _) => Op::Added,
+        (_, None) => Op::Removed,
+        _ => Op::Changed,
+    };
+    let class = field.class.max(worst(shape));
+    let named = |value: Option<&Json>| value.is_some_and(|value| names_a_person(shape, value));
+    let sensitive = class >= Class::Confidential || named(old) || named(new);
+    let shown = |value: Option<&Json>| if class == Class::Restricted { None } else { value.map(show) };
+    Line { op, path: path.to_owned(), sensitive, old: shown(old), new: shown(new) }
 }
 
 fn worst(shape: &'static Shape) -> Class {
@@ -195,15 +204,17 @@ fn worst(shape: &'static Shape) -> Class {
     }
 }
 
-fn line(field: &'static Field, old: Option<&Json>, new: Option<&Json>, path: &str) -> Line {
-    let op = match (old, new) {
-        (None, _) => Op::Added,
-        (_, None) => Op::Removed,
-        _ => Op::Changed,
-    };
-    let hidden = field.class == Class::Restricted || matches!(field.shape, Shape::Secret { .. });
-    let shown = |value: Option<&Json>| if hidden { None } else { value.map(show) };
-    Line { op, path: path.to_owned(), sensitive: field.class >= Class::Confidential, old: shown(old), new: shown(new) }
+/// Whether a value refers to somebody by an e-mail address: that is a personal value in whichever kind it stands.
+fn names_a_person(shape: &'static Shape, value: &Json) -> bool {
+    match (shape, value) {
+        (Shape::Reference(_), Json::String(key)) => key.contains('@'),
+        (Shape::List(item), Json::Array(values)) => values.iter().any(|value| names_a_person(item, value)),
+        (Shape::Map(item), Json::Object(map)) => map.values().any(|value| names_a_person(item, value)),
+        (Shape::Object(fields), Json::Object(map)) => {
+            fields.iter().any(|field| map.get(field.name).is_some_and(|value| names_a_person(&field.shape, value)))
+        }
+        _ => false,
+    }
 }
 
 fn show(value: &Json) -> String {

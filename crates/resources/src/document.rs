@@ -4,6 +4,8 @@
 //! A server never resolves `{file: …}` or `{env: …}`: they would name its own files and variables. And a plain
 //! text in a secret field is refused at every door.
 
+use std::fmt;
+
 use base::{ExposeSecret, Problem, ProblemKind, SecretString, nearest};
 use serde_json::Map;
 use zeroize::Zeroizing;
@@ -11,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::field::Field;
 use crate::kind::{Kind, KindScope};
 use crate::secret::{Draft, Given};
-use crate::shape::{secret_fields, set, shape, take};
+use crate::shape::{printable, secret_fields, set, shape, take};
 use crate::{Error, Json, Registry, read};
 
 /// Where a file's secrets come from: the machine on which the file was written.
@@ -43,7 +45,7 @@ pub(crate) struct List<S> {
 }
 
 /// One entry of a list.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Entry<S> {
     /// Where in the file: `groups[2]`.
     pub path: String,
@@ -53,6 +55,13 @@ pub(crate) struct Entry<S> {
     pub body: Json,
     /// The secrets by path.
     pub secrets: Vec<(String, S)>,
+}
+
+impl<S> fmt::Debug for Entry<S> {
+    /// Without the body: it may hold personal values.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// A file that was read; its secrets are only named.
@@ -217,14 +226,13 @@ fn lists<S>(top: &Json, registry: &Registry, secret: &ReadSecret<'_, S>) -> Resu
     let mut out: Vec<List<S>> = Vec::new();
     for (name, value) in top {
         let Some(kind) = registry.get(name) else {
-            let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
             problems.push(
                 Problem::new(
                     ProblemKind::Invalid,
                     "unknown-kind",
                     format!("unknown kind of resource; did you mean {}?", registry.nearest(name)),
                 )
-                .at(shown),
+                .at(printable(name)),
             );
             continue;
         };

@@ -1,5 +1,7 @@
 //! Reading configuration back: export as a file that can be applied again, history, and restoring a version.
 
+use std::fmt::Write as _;
+
 use access::{Authority, Scope, cap};
 use base::WorkspaceId;
 use serde_json::Map;
@@ -12,7 +14,7 @@ use crate::prepare::Pending;
 use crate::secret::Draft;
 use crate::shape::{at, secret_fields, set, take};
 use crate::write::{Setting, write};
-use crate::writer::{Resources, allow, guarded, within};
+use crate::writer::{Resources, allow, guarded, sees_all, within};
 use crate::{Error, Json, rows};
 
 /// What an exported file says first.
@@ -30,7 +32,8 @@ pub(crate) fn redacted(kind: &dyn Kind, body: &Json) -> Json {
 }
 
 impl Resources {
-    /// The resources as a file, the same text for the same state. Audited: an export is how configuration leaves.
+    /// The resources as a file, the same text for the same state. Audited, since an export is how configuration leaves
+    /// (so `tx` must be a writing one). Kinds whose confidential fields the caller may not read are left out.
     pub fn export(
         &self,
         tx: &mut Tx<'_>,
@@ -59,6 +62,14 @@ impl Resources {
         let mut count = 0_usize;
         for kind in self.registry.kinds() {
             if !filter.kinds.is_empty() && !filter.kinds.iter().any(|name| name == kind.name()) {
+                continue;
+            }
+            if !sees_all(kind, permit) {
+                let _ = write!(
+                    out,
+                    "\n# {} are left out: they have confidential fields that you may not read.\n",
+                    kind.name()
+                );
                 continue;
             }
             let mut entries = Vec::new();
@@ -107,7 +118,8 @@ impl Resources {
         Ok(out)
     }
 
-    /// The versions of every entry that has or had that name, newest first.
+    /// The versions of every entry that has or had that name, newest first; without the values of confidential fields
+    /// for those who may not write the kind.
     pub fn history(
         &self,
         tx: &mut Tx<'_>,
@@ -118,7 +130,12 @@ impl Resources {
     ) -> Result<Vec<VersionEntry>, Error> {
         let kind = self.registry.require(kind)?;
         within(kind, permit.scope(), workspace)?;
-        let found = rows::history(tx, kind.name(), workspace, key)?;
+        let mut found = rows::history(tx, kind.name(), workspace, key)?;
+        if !sees_all(kind, permit) {
+            for entry in &mut found {
+                entry.difference.hide();
+            }
+        }
         if found.is_empty() { Err(Error::NotFound) } else { Ok(found) }
     }
 

@@ -159,11 +159,11 @@ impl<'a, B> Projection<'a, B> {
 }
 
 /// What the references of a body resolved to.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct References(Vec<Reference>);
 
 /// One resolved reference.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Reference {
     pub kind: &'static str,
     pub key_folded: String,

@@ -13,7 +13,7 @@ use crate::change::{Drawn, Stored};
 use crate::field::{Keep, Shape};
 use crate::kind::{Kind, KindScope, Reference, References};
 use crate::secret::{Draft, Given, Opened, Secrets};
-use crate::shape::{at, secret_fields, set, shape, tidy};
+use crate::shape::{at, printable, secret_fields, set, shape, tidy};
 use crate::writer::Resources;
 use crate::{Error, Json, fold, rows};
 
@@ -35,7 +35,6 @@ impl Pending {
 }
 
 /// An entry that is ready to be validated by its kind and written.
-#[derive(Debug)]
 pub(crate) struct Prepared {
     pub id: ResourceId,
     pub workspace: Option<WorkspaceId>,
@@ -93,6 +92,10 @@ impl Resources {
                 let keys = rows::keys(tx, target.name(), place)?;
                 let hint = match nearest(&reference.key, keys.iter().map(String::as_str)) {
                     "" => format!("there are no {} yet; add it first", target.name()),
+                    // People's addresses are not for everyone who may write a group.
+                    near if near.contains('@') => {
+                        format!("no such entry in {}; did you mean {}?", target.name(), base::mask_email(near))
+                    }
                     near => format!("no such entry in {}; did you mean {near}?", target.name()),
                 };
                 out.problems.push(Problem::new(ProblemKind::Invalid, "no-such-reference", hint).at(reference.path));
@@ -105,9 +108,14 @@ impl Resources {
             match kind.normalise(out.body.clone()) {
                 Ok(body) => out.body = tidy(kind.fields(), &body),
                 // The words of the type itself, such as a wrong role: they belong to the entry's author.
-                Err(Error::Body(cause)) => out
-                    .problems
-                    .push(Problem::new(ProblemKind::Invalid, "does-not-fit", format!("does not fit: {cause}")).at("")),
+                Err(Error::Body(cause)) => out.problems.push(
+                    Problem::new(
+                        ProblemKind::Invalid,
+                        "does-not-fit",
+                        format!("does not fit: {}", printable(&cause.to_string())),
+                    )
+                    .at(""),
+                ),
                 Err(error) => return Err(error),
             }
         }

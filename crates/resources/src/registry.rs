@@ -156,6 +156,20 @@ fn check_shape(
     }
 }
 
+/// Whether a kind has confidential or restricted fields other than secrets, which are never shown anyway.
+pub(crate) fn has_confidential(fields: &'static [Field]) -> bool {
+    fn of(shape: &'static Shape) -> bool {
+        match shape {
+            Shape::List(item) | Shape::Map(item) => of(item),
+            Shape::Object(fields) => has_confidential(fields),
+            _ => false,
+        }
+    }
+    fields.iter().any(|field| {
+        !matches!(field.shape, Shape::Secret { .. }) && (field.class >= Class::Confidential || of(&field.shape))
+    })
+}
+
 fn references(fields: &'static [Field]) -> Vec<&'static str> {
     fn of(shape: &'static Shape, out: &mut Vec<&'static str>) {
         match shape {

@@ -32,10 +32,17 @@ pub enum Given {
 }
 
 /// A body on its way to the writer: plain fields as JSON, secrets apart, by path ("password", "tls.key").
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Draft {
     pub(crate) body: Json,
     pub(crate) secrets: BTreeMap<String, Given>,
+}
+
+impl fmt::Debug for Draft {
+    /// Without the body: it may hold personal values.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft").field("secrets", &self.secrets.len()).finish_non_exhaustive()
+    }
 }
 
 impl Draft {

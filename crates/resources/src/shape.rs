@@ -114,6 +114,11 @@ fn tidy_value(shape: &'static Shape, value: &Json) -> Json {
     }
 }
 
+/// A name or value that a user chose, as it may stand in a message: without control characters, which terminals obey.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(200).collect()
+}
+
 pub(crate) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
@@ -152,9 +157,11 @@ impl Shaped {
         for name in map.keys() {
             if !fields.iter().any(|field| field.name == name) {
                 let near = nearest(name, fields.iter().map(|field| field.name));
-                // A name that strangers chose is echoed short and without control characters.
-                let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-                self.problem(&join(path, &shown), "unknown-field", format!("unknown field; did you mean {near}?"));
+                self.problem(
+                    &join(path, &printable(name)),
+                    "unknown-field",
+                    format!("unknown field; did you mean {near}?"),
+                );
             }
         }
         let mut out = Map::new();
@@ -239,7 +246,7 @@ impl Shaped {
                 }
                 let mut out = Map::new();
                 for (name, value) in map {
-                    let here = join(path, name);
+                    let here = join(path, &printable(name));
                     if let Some(name) = self.text(&Json::String(name.clone()), &here) {
                         let checked = self.value(item, value, &here);
                         out.insert(name, checked);
@@ -286,7 +293,7 @@ impl Shaped {
             Json::Object(map) => {
                 let mut out = Map::new();
                 for (name, value) in map {
-                    let here = join(path, name);
+                    let here = join(path, &printable(name));
                     if let Some(name) = self.text(&Json::String(name.clone()), &here) {
                         let checked = self.any(value, &here, depth + 1);
                         out.insert(name, checked);

@@ -76,7 +76,8 @@ impl Resources {
         remove(tx, kind, old, &setting)
     }
 
-    /// The live entry of that key, for a caller who may read resources there.
+    /// The live entry of that key, for a caller who may read resources there; kinds with confidential fields want the
+    /// right to write them too.
     pub fn get(
         &self,
         tx: &mut Tx<'_>,
@@ -87,6 +88,9 @@ impl Resources {
     ) -> Result<Option<Stored>, Error> {
         let kind = self.registry.require(kind)?;
         within(kind, permit.scope(), workspace)?;
+        if !sees_all(kind, permit) {
+            permit.require(kind.capability())?;
+        }
         Ok(rows::find(tx, kind.name(), workspace, key)?)
     }
 
@@ -96,7 +100,7 @@ impl Resources {
         Ok(rows::by_id(tx, kind.name(), id)?)
     }
 
-    /// All live entries of a kind in a workspace (or of the organisation), by name.
+    /// All live entries of a kind in a workspace (or of the organisation), by name; as [`Self::get`].
     pub fn list(
         &self,
         tx: &mut Tx<'_>,
@@ -106,6 +110,9 @@ impl Resources {
     ) -> Result<Vec<Stored>, Error> {
         let kind = self.registry.require(kind)?;
         within(kind, permit.scope(), workspace)?;
+        if !sees_all(kind, permit) {
+            permit.require(kind.capability())?;
+        }
         Ok(rows::list(tx, kind.name(), workspace)?)
     }
 
@@ -138,6 +145,13 @@ pub(crate) fn allow<C: Cap>(
     }
     permit.require(kind.capability())?;
     within(kind, permit.scope(), workspace)
+}
+
+/// Whether the holder of a reading permit sees the confidential fields of a kind: those who may write it do, as does
+/// everybody where there are none (control E-11). Numbers and addresses of people are not for each who reads
+/// configuration.
+pub(crate) fn sees_all<C: Cap>(kind: &dyn Kind, permit: &impl Authority<C>) -> bool {
+    !crate::registry::has_confidential(kind.fields()) || permit.require(kind.capability()).is_ok()
 }
 
 /// Whether a right in `scope` reaches an entry of `kind` in `workspace`.

@@ -89,7 +89,7 @@ testdb::both_databases! {
                 "teams[1].workspace: no such workspace; did you mean demo?",
                 "teams[3]: stands in the file twice (names differ by more than case)",
                 "teams[0].motto: speak quietly",
-                "teams[2].members[0].person: no such entry in people; did you mean ada@example.com?",
+                "teams[2].members[0].person: no such entry in people; did you mean a•••@example.com?",
             ]
         );
         assert_eq!(count(&db, "resource_versions").await, 6, "and nothing was written");

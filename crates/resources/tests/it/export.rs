@@ -43,6 +43,29 @@ testdb::both_databases! {
         ));
     }
 
+    /// E-11, E-17: who reads configuration does not thereby read people's numbers.
+    async fn e_11_confidential_fields_are_for_those_who_may_write_them(db: Db) {
+        let resources = open(&db).await;
+        apply(&resources, HOUSE).await.unwrap();
+        apply(&resources, &HOUSE.replace("+447700900117", "+447700900118")).await.unwrap();
+        let (text, history, denied) = db
+            .write(move |tx| {
+                let permit = house::auditor();
+                let demo = resources.workspace(tx, "demo")?;
+                let text = resources.export(tx, &permit, &Filter::default())?;
+                let history = resources.history(tx, &permit, "teams", demo, "ops")?;
+                let denied = matches!(resources.get(tx, &permit, "teams", demo, "ops"), Err(Error::Denied(_)))
+                    && matches!(resources.list(tx, &permit, "people", None), Err(Error::Denied(_)));
+                Ok::<_, Error>((text, history, denied))
+            })
+            .await
+            .unwrap();
+        assert!(text.contains("slug: demo") && text.contains("# people are left out"), "{text}");
+        assert!(!text.contains("example.com") && !text.contains("7700900"), "{text}");
+        assert_eq!(history[0].difference.to_string(), "~ phone: (changed)");
+        assert!(denied);
+    }
+
     async fn an_export_of_one_workspace_has_that_workspace_alone(db: Db) {
         let resources = open(&db).await;
         apply(&resources, HOUSE).await.unwrap();

@@ -200,6 +200,10 @@ pub fn administrator() -> OrganisationPermit<cap::ResourcesApply> {
 }
 
 pub fn reader() -> OrganisationPermit<cap::ResourcesRead> {
+    Grants::of_roles(ada(), &[(Role::Administrator, Scope::Organisation)]).permit_organisation().unwrap()
+}
+
+pub fn auditor() -> OrganisationPermit<cap::ResourcesRead> {
     Grants::of_roles(ada(), &[(Role::Auditor, Scope::Organisation)]).permit_organisation().unwrap()
 }
 
