@@ -51,7 +51,10 @@ pub(crate) fn evaluate(env: &Environment<'_>, work: &Work) -> Answer {
         minijinja::value::ValueKind::Seq | minijinja::value::ValueKind::Iterable => {
             list.try_iter().map_err(|error| failure(&error))?.collect()
         }
-        minijinja::value::ValueKind::Undefined | minijinja::value::ValueKind::None => Vec::new(),
+        // Not an empty list: whoever wrote the mapping expected one, so its absence must not pass unnoticed.
+        minijinja::value::ValueKind::Undefined | minijinja::value::ValueKind::None => {
+            return Err(Failure::new(FailureKind::Evaluation, format!("there is no list `{}`", each.list)));
+        }
         _ => vec![list],
     };
     let mut rows = Vec::with_capacity(elements.len().min(ROW_LIMIT));

@@ -44,7 +44,7 @@ impl Piece {
 /// A list whose elements are the rows of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Each {
-    /// The expression that gives the list. Anything else but a list is one row.
+    /// The expression that gives the list. A single value is one row; where there is nothing, the task fails.
     pub list: String,
     /// The name under which a row's pieces see their element. They also see its place, from 0, as `index`.
     pub name: String,

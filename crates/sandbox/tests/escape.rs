@@ -63,7 +63,9 @@ async fn a_task_over_a_list_has_a_row_for_each_element() {
     assert_eq!(rows.rows[1], vec![Ok(json!(2)), Ok(json!("#1 of 3"))]);
     assert_eq!(rows.rows[2][0], Ok(Json::Null));
     let none = Task::new(json!({}), vec![Piece::new(Mode::Value, "x")]).each("payload", "item");
-    assert_eq!(sandbox.task(none, PATIENT).await.unwrap().rows.len(), 0);
+    assert!(matches!(sandbox.task(none, PATIENT).await, Err(Error::Template(_))));
+    let empty = Task::new(json!({"payload": []}), vec![Piece::new(Mode::Value, "x")]).each("payload", "item");
+    assert_eq!(sandbox.task(empty, PATIENT).await.unwrap().rows.len(), 0);
     let many = Task::new(json!({}), vec![Piece::new(Mode::Value, "{{ item }}")]).each("range(5000)", "item");
     let rows = sandbox.task(many, PATIENT).await.unwrap();
     assert_eq!((rows.rows.len(), rows.total), (sandbox::ROW_LIMIT, 5_000));

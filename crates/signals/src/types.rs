@@ -48,6 +48,25 @@ pub enum Door {
     Test,
 }
 
+impl Door {
+    /// The stored word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signals => "signals",
+            Self::Xmatters => "xmatters",
+            Self::Test => "test",
+        }
+    }
+
+    pub(crate) fn read(word: &str) -> Self {
+        match word {
+            "xmatters" => Self::Xmatters,
+            "test" => Self::Test,
+            _ => Self::Signals,
+        }
+    }
+}
+
 /// One inbound request, as a door hands it in.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -57,7 +76,7 @@ pub struct Request {
     pub credential: Credential,
     /// `Content-Type` as sent.
     pub content_type: Option<String>,
-    /// The body, whole.
+    /// The body, whole; a door may stop reading one byte after [`BODY_LIMIT`](crate::BODY_LIMIT).
     pub body: Vec<u8>,
     /// Where it came from.
     pub source: Option<SocketAddr>,
@@ -99,6 +118,15 @@ impl SignalState {
             Self::Handled => "handled",
             Self::Failed => "failed",
             Self::Refused => "refused",
+        }
+    }
+
+    pub(crate) fn read(word: &str) -> Self {
+        match word {
+            "accepted" => Self::Accepted,
+            "handled" => Self::Handled,
+            "failed" => Self::Failed,
+            _ => Self::Refused,
         }
     }
 }

@@ -1,0 +1,120 @@
+use super::*;
+
+async fn understand(mapping: &str, payload: Json) -> Understood {
+    let mapping = built_in(mapping).expect("comes with the product");
+    let sandbox = sandbox::Sandbox::in_this_process();
+    let outcome = sandbox.task(mapping.task(payload, "prometheus"), sandbox::DEADLINE).await;
+    mapping.understand(outcome, "prometheus")
+}
+
+#[test]
+fn what_comes_with_the_product_is_right() {
+    assert_eq!(built_in_names().collect::<Vec<_>>(), ["alertmanager", "generic"]);
+    for mapping in BUILT_IN.iter() {
+        assert_eq!(mapping.mistakes(), [], "{}", mapping.name);
+    }
+}
+
+/// The body that Alertmanager's documentation shows, with a firing and a resolved alert in one group.
+#[tokio::test]
+async fn alertmanager_groups_become_events() {
+    let payload = json!({
+        "version": "4", "groupKey": "{}:{alertname=\"DiskFull\"}", "truncatedAlerts": 0, "status": "firing", "receiver": "loudhailer",
+        "groupLabels": {"alertname": "DiskFull"}, "commonLabels": {"alertname": "DiskFull"}, "commonAnnotations": {},
+        "externalURL": "http://am.example:9093",
+        "alerts": [
+            {"status": "firing", "labels": {"alertname": "DiskFull", "severity": "page", "host": "db-1", "oncall": "storage"},
+             "annotations": {"summary": "Disk full on db-1", "description": "97 % used", "runbook_url": "https://example.com/r"},
+             "startsAt": "2026-10-23T01:12:00Z", "endsAt": "0001-01-01T00:00:00Z",
+             "generatorURL": "http://prom.example/graph", "fingerprint": "aaaa1111"},
+            {"status": "resolved", "labels": {"alertname": "DiskFull", "severity": "critical", "host": "db-2"}, "annotations": {},
+             "startsAt": "2026-10-23T01:00:00Z", "endsAt": "2026-10-23T01:12:00Z",
+             "generatorURL": "http://prom.example/graph", "fingerprint": "bbbb2222"},
+            {"status": "firing", "labels": {"alertname": "Odd", "severity": "weird"}, "annotations": {"summary": "Odd"}, "startsAt": "x", "endsAt": "x", "generatorURL": ""}
+        ]
+    });
+    let understood = understand("alertmanager", payload).await;
+    let [first, second, third] = understood.events.as_slice() else { panic!("{understood:?}") };
+    assert_eq!(
+        (first.key.as_deref(), first.status, first.priority.as_str()),
+        (Some("aaaa1111"), Status::Firing, "high")
+    );
+    assert_eq!(first.title, "Disk full on db-1");
+    assert_eq!(first.text, "97 % used\n\nalertname: DiskFull\nhost: db-1\noncall: storage\nseverity: page");
+    assert_eq!((first.group.as_deref(), first.link.as_deref()), (Some("storage"), Some("https://example.com/r")));
+    assert_eq!(first.fields["labels"]["host"], "db-1");
+    assert_eq!(
+        (second.key.as_deref(), second.status, second.priority.as_str()),
+        (Some("bbbb2222"), Status::Resolved, "critical")
+    );
+    assert_eq!((second.title.as_str(), second.link.as_deref()), ("DiskFull", Some("http://prom.example/graph")));
+    assert!(third.key.as_deref().unwrap().contains("Odd"), "labels stand in for a missing fingerprint: {third:?}");
+    assert_eq!((third.priority.as_str(), third.link.as_deref()), ("medium", Some("http://am.example:9093")));
+    assert_eq!(understood.notes, ["Event 3: Nobody knows its `priority`; it counts as medium."]);
+}
+
+#[tokio::test]
+async fn generic_takes_the_usual_names_of_any_json() {
+    let one = async |payload: Json| understand("generic", payload).await.events.remove(0);
+    let event = one(json!({"title": "Disk full", "severity": "CRITICAL", "id": 4711, "status": "OK", "text": "x", "url": "https://example.com"})).await;
+    assert_eq!(
+        (event.key.as_deref(), event.status, event.priority.as_str()),
+        (Some("4711"), Status::Resolved, "critical")
+    );
+    assert_eq!(
+        (event.title.as_str(), event.text.as_str(), event.link.as_deref()),
+        ("Disk full", "x", Some("https://example.com"))
+    );
+    assert_eq!(event.fields["severity"], "CRITICAL");
+    let event = one(json!({"message": {"a": 1}, "level": 2})).await;
+    assert_eq!((event.title.as_str(), event.priority.as_str(), event.key), (r#"{"a":1}"#, "high", None));
+    // Whatever comes, somebody hears of it.
+    for odd in
+        [json!({}), json!([]), json!([1, 2]), json!("text"), json!(7), json!(null), json!({"title": {}, "status": []})]
+    {
+        let event = one(odd.clone()).await;
+        assert_eq!(event.status, Status::Firing, "{odd}");
+        assert!(!event.title.is_empty(), "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_an_event_too() {
+    let understood = understand("alertmanager", json!(7)).await;
+    assert_eq!((understood.events.len(), understood.events[0].priority.as_str()), (1, "high"));
+    assert_eq!(understood.events[0].title, "Signal from prometheus could not be read");
+    assert!(understood.notes[0].contains("alertmanager"));
+    let none = understand("alertmanager", json!({"alerts": []})).await;
+    assert_eq!(none, Understood { events: vec![], notes: vec![] });
+    let mapping = built_in("generic").unwrap();
+    let given_up = mapping.understand(Err(sandbox::Error::TimedOut), "x");
+    assert_eq!(given_up.events.len(), 1);
+}
+
+#[test]
+fn mistakes_are_named() {
+    let mapping: Mapping = serde_saphyr::from_str(
+        "name: x\neach: payload..alerts\nevent: {title: \"{{ item.a | uper }}\"}\nwords: {resolvd: [gone]}\ndefault_priority: urgent",
+    )
+    .unwrap();
+    let paths: Vec<String> = mapping.mistakes().into_iter().map(|(path, _, _)| path).collect();
+    assert_eq!(paths, ["each", "event.title", "words.resolvd", "default_priority"]);
+}
+
+#[test]
+fn own_words_count() {
+    let mut mapping = built_in("generic").unwrap().clone();
+    mapping.words.insert("resolved".into(), vec!["Entwarnung".into()]);
+    assert_eq!(mapping.meaning(" ENTWARNUNG ", &STATES), Some("resolved"));
+    assert_eq!(mapping.meaning("firing", &STATES), Some("firing"));
+    assert_eq!(mapping.meaning("p1", &PRIORITIES), Some("critical"));
+    assert_eq!(mapping.meaning("?", &PRIORITIES), None);
+}
+
+#[test]
+fn a_long_key_is_hashed() {
+    assert_eq!(bounded("short"), "short");
+    let long = bounded(&"x".repeat(1_000));
+    assert!(long.starts_with("sha256:") && long.len() == 71);
+    assert_ne!(long, bounded(&"x".repeat(1_001)));
+}
