@@ -11,7 +11,9 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// What a claiming SELECT ends with, so that nodes claim past each other. SQLite has one writer anyway.
+    /// What a claiming SELECT ends with, so that nodes claim past each other. SQLite has one writer anyway. Put that
+    /// SELECT into `WITH due AS MATERIALIZED (…)`: elsewhere PostgreSQL may run it more than once for one statement,
+    /// and then it locks more rows than its `LIMIT`.
     pub const fn skip_locked(self) -> &'static str {
         self.pick("", " FOR UPDATE SKIP LOCKED")
     }

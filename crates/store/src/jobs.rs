@@ -211,8 +211,10 @@ pub(crate) fn claim(
     limit: usize,
 ) -> Result<Vec<Job>, Error> {
     let sql = format!(
-        "UPDATE jobs SET state = 1, unique_key = NULL, owner = $1, epoch = $2, fence = $3 WHERE id IN (
+        "WITH due AS MATERIALIZED (
            SELECT id FROM jobs WHERE kind = $4 AND state = 0 AND run_at <= $5 ORDER BY run_at, id LIMIT $6{})
+         UPDATE jobs SET state = 1, unique_key = NULL, owner = $1, epoch = $2, fence = $3
+         WHERE id IN (SELECT id FROM due)
          RETURNING id, topic, job_key, payload, attempts, created_at, run_at",
         tx.dialect().skip_locked(),
     );

@@ -61,7 +61,8 @@ impl fmt::Debug for DatabaseUrl {
 pub struct Options {
     /// Where it is.
     pub url: DatabaseUrl,
-    /// This node's name, unique in the cluster; leases are held in its name.
+    /// This node's name, unique in the cluster; leases are held in its name. The machine's name where several nodes
+    /// are possible, so that it only needs to be said for two nodes on one machine.
     pub node: String,
     /// Connections to PostgreSQL at most.
     pub connections: usize,
@@ -81,8 +82,11 @@ impl Options {
     /// The usual settings for the database at `url`.
     pub fn new(url: DatabaseUrl) -> Self {
         Self {
+            node: match url.dialect() {
+                Dialect::Sqlite => "main".to_owned(),
+                Dialect::Postgres => machine(),
+            },
             url,
-            node: "main".to_owned(),
             connections: 16,
             readers: 4,
             queue: 4096,
@@ -121,6 +125,13 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// The machine's name.
+fn machine() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String = name.trim().chars().take(100).collect();
+    if name.is_empty() { "main".to_owned() } else { name }
 }
 
 #[cfg(test)]

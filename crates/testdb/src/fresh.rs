@@ -87,7 +87,7 @@ pub fn sqlite_url() -> Fresh {
 /// # Panics
 /// When there is no cluster: tests on PostgreSQL fail, they never skip.
 pub async fn postgres_url() -> Fresh {
-    on_cluster(&[], |name| format!("CREATE DATABASE {name} TEMPLATE template0")).await
+    on_cluster(None).await
 }
 
 /// A fresh database with the schema of `rooms`. On PostgreSQL it is a copy of a template that the first test made.
@@ -101,10 +101,7 @@ pub async fn fresh(dialect: Dialect, rooms: &[Migrations]) -> Fresh {
             migrate(&fresh.url, rooms).await;
             fresh
         }
-        Dialect::Postgres => {
-            let template = template_name(rooms);
-            on_cluster(rooms, move |name| format!("CREATE DATABASE {name} TEMPLATE {template}")).await
-        }
+        Dialect::Postgres => on_cluster(Some(rooms)).await,
     }
 }
 
@@ -114,26 +111,27 @@ async fn migrate(url: &DatabaseUrl, rooms: &[Migrations]) {
     db.close().await;
 }
 
-async fn on_cluster(rooms: &[Migrations], create: impl FnOnce(&str) -> String) -> Fresh {
-    let cluster = cluster();
+/// A database on the cluster: empty, or with the schema of `rooms`.
+async fn on_cluster(rooms: Option<&[Migrations]>) -> Fresh {
+    let (cluster, name) = (cluster(), database_name());
     let client = connect(&cluster).await;
-    let statement = create(&database_name());
-    let name = statement.split(' ').nth(2).expect("the statement names the database").to_owned();
-    if statement.contains("lh_template_") {
-        make_template(&client, &cluster, rooms).await;
-    }
-    client.batch_execute(&statement).await.expect("a database can be created on the test cluster");
+    let template = match rooms {
+        None => "template0".to_owned(),
+        Some(rooms) => make_template(&client, &cluster, rooms).await,
+    };
+    let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
+    client.batch_execute(&create).await.expect("a database can be created on the test cluster");
     let url = with_database(&cluster, &name).parse().expect("a PostgreSQL URL");
     Fresh { url, _home: Box::new(Remove { cluster, name }) }
 }
 
-/// Migrates once for all tests with the same schema, whichever process comes first.
-async fn make_template(client: &Client, cluster: &str, rooms: &[Migrations]) {
+/// Migrates once for all tests with the same schema, whichever process comes first; the template's name.
+async fn make_template(client: &Client, cluster: &str, rooms: &[Migrations]) -> String {
     let name = template_name(rooms);
     let exists = format!("SELECT 1 FROM pg_database WHERE datname = '{name}'");
     let there = async || !client.query(&exists, &[]).await.expect("the cluster answers").is_empty();
     if there().await {
-        return;
+        return name;
     }
     client.batch_execute("SELECT pg_advisory_lock(20240717)").await.expect("the cluster answers");
     if !there().await {
@@ -153,6 +151,7 @@ async fn make_template(client: &Client, cluster: &str, rooms: &[Migrations]) {
         assert!(there().await, "the template database was not made");
     }
     client.batch_execute("SELECT pg_advisory_unlock(20240717)").await.expect("the cluster answers");
+    name
 }
 
 fn template_name(rooms: &[Migrations]) -> String {

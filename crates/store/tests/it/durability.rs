@@ -64,12 +64,16 @@ testdb::both_databases! {
                 .spawn()
                 .unwrap();
             let output = child.stdout.take().unwrap();
+            let (first, mut began) = tokio::sync::mpsc::unbounded_channel();
             let reader = std::thread::spawn(move || {
                 BufReader::new(output).lines().map_while(Result::ok)
                     .filter_map(|line| line.strip_prefix("ack ").and_then(|id| id.parse::<i64>().ok()))
+                    .inspect(|_| drop(first.send(())))
                     .collect::<Vec<_>>()
             });
-            tokio::time::sleep(Duration::from_millis(900 + 130 * round)).await;
+            // In the middle of its work, at another point of it each time.
+            began.recv().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(150 + 130 * round)).await;
             child.kill().unwrap();
             child.wait().unwrap();
             acked.extend(tokio::task::spawn_blocking(move || reader.join().unwrap()).await.unwrap());

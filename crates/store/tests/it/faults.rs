@@ -17,7 +17,7 @@ const ROOM: Migrations = Migrations {
 };
 
 /// Enough for a test: how long a silent server is waited for.
-const PATIENCE: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 async fn add(db: &Db, id: i64) -> Result<(), Error> {
     db.write(move |tx| tx.execute("INSERT INTO children (id) VALUES ($1)", &params![id]).map(drop)).await
@@ -102,9 +102,9 @@ testdb::both_databases! {
 
     async fn who_finds_no_place_is_told_to_come_back(fresh: Fresh) {
         let mut options = Options::new(fresh.url().clone());
-        (options.patience, options.connections, options.queue) = (Duration::from_millis(100), 1, 1);
+        (options.patience, options.connections, options.queue) = (Duration::from_millis(400), 1, 1);
         let db = Db::open(options, testdb::context()).await.unwrap();
-        let slow = hold_up(&db, Duration::from_millis(600));
+        let slow = hold_up(&db, Duration::from_millis(1_500));
         tokio::time::sleep(Duration::from_millis(50)).await;
         // On SQLite the queue takes one more; PostgreSQL's callers wait for the connection.
         let queued = (db.dialect() == Dialect::Sqlite).then(|| hold_up(&db, Duration::ZERO));
@@ -226,7 +226,7 @@ testdb::both_databases! {
             return;
         }
         db.write(|tx| {
-            tx.execute("CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1); RETURN NULL; END'", &[])?;
+            tx.execute("CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(3); RETURN NULL; END'", &[])?;
             tx.execute("CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON parents DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION dawdle()", &[])
         }).await.unwrap();
         let (impatient, _) = impatient(&fresh).await;
@@ -240,7 +240,7 @@ testdb::both_databases! {
         assert!(matches!(unknown, Err(Error::CommitUnknown(_))), "{unknown:?}");
         assert!(!told.load(std::sync::atomic::Ordering::SeqCst));
         // Looking it up settles it.
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        tokio::time::sleep(Duration::from_millis(3_500)).await;
         let there = impatient.read(|tx| tx.query_opt("SELECT id FROM parents", &[], |row| row.get::<i64>(0))).await.unwrap();
         assert!(there.is_none() || there == Some(1));
         impatient.close().await;

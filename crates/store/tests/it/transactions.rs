@@ -282,7 +282,7 @@ testdb::both_databases! {
                     let touch = "UPDATE notes SET text = text || $2 WHERE id = $1";
                     tx.execute(touch, &params![first, "+"])?;
                     if tx.dialect() == Dialect::Postgres {
-                        std::thread::sleep(std::time::Duration::from_millis(200));
+                        std::thread::sleep(std::time::Duration::from_millis(600));
                     }
                     tx.execute(touch, &params![second, "+"])
                 }).await

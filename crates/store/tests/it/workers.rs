@@ -43,7 +43,7 @@ testdb::both_databases! {
             let before = db.context().monotonic();
             enqueue(&db, 1, Duration::from_millis(wait)).await;
             let took = within(5, ran.recv()).await.unwrap().saturating_sub(before);
-            let (least, most) = (Duration::from_millis(wait), Duration::from_millis(wait + 250));
+            let (least, most) = (Duration::from_millis(wait), Duration::from_millis(wait + 700));
             assert!(took >= least && took < most, "due in {wait} ms, ran after {took:?}");
         }
         shutdown.cancel();
@@ -82,7 +82,8 @@ testdb::both_databases! {
             let db = inner.clone();
             async move {
                 db.write(move |tx| {
-                    tx.next_number("done")?;
+                    // A job done twice would break the key.
+                    tx.execute("INSERT INTO counters (name, value) VALUES ($1, 1)", &store::params![job.id().to_string()])?;
                     job.finish(tx)
                 }).await?;
                 Ok(())
@@ -92,7 +93,8 @@ testdb::both_databases! {
         let took = db.context().monotonic().saturating_sub(before);
         shutdown.cancel();
         within(5, running).await.unwrap();
-        assert_eq!(db.write(|tx| tx.next_number("done")).await.unwrap(), i64::from(jobs) + 1);
+        let done = db.read(|tx| tx.query_one("SELECT COUNT(*) FROM counters WHERE name <> 'node.epoch'", &[], |row| row.get::<u32>(0))).await;
+        assert_eq!(done.unwrap(), jobs);
         // A measurement, not an assertion: the machine may be busy.
         println!("{}: {:.0} jobs/s", db.dialect(), f64::from(jobs) / took.as_secs_f64());
     }
