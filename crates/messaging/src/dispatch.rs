@@ -28,6 +28,8 @@ const DRAIN: Duration = Duration::from_secs(12);
 /// Sleeps no longer than this while it waits for a rate or a pause.
 const TICK: Duration = Duration::from_millis(500);
 
+const WENT_DOWN: &str = "the carrier went down before it was handed over";
+
 /// How an attempt ended.
 pub(crate) enum End {
     /// The carrier has every part.
@@ -81,7 +83,8 @@ impl Dispatcher {
         loop {
             let now = self.engine.ctx.monotonic();
             let wait = self.pace.wait(now).max(self.congestion.wait(now));
-            let open = wait.is_zero() && link.borrow().is_up();
+            let down = !link.borrow().is_up();
+            let open = wait.is_zero() && !down;
             let window = self.congestion.window();
             // One place in eight, and one at least where there are two, is kept for alerts.
             let kept = (window / 8).max(usize::from(window > 1));
@@ -100,11 +103,11 @@ impl Dispatcher {
                         self.lane.answered();
                         self.lane.wake.notify_one();
                     } else {
-                        self.give_back("the carrier went down before it was handed over");
+                        self.give_back(WENT_DOWN);
                     }
                 }
-                Some(job) = self.queues.alerts.recv(), if alerts => self.start(job),
-                Some(job) = self.queues.others.recv(), if others => self.start(job),
+                Some(job) = self.queues.alerts.recv(), if alerts || down => self.take(job, down),
+                Some(job) = self.queues.others.recv(), if others || down => self.take(job, down),
                 () = tokio::time::sleep(wait.min(TICK)), if !wait.is_zero() => {}
             }
         }
@@ -118,6 +121,15 @@ impl Dispatcher {
         });
         if drained.await.is_err() {
             tracing::warn!(carrier = %lane.name, outstanding = lane.in_flight.load(Ordering::Relaxed), "submits are still unanswered and now in doubt");
+        }
+    }
+
+    /// Starts a job, or gives it back when it was claimed just before the carrier went down.
+    fn take(&mut self, job: Job, down: bool) {
+        if down {
+            self.release(job, WENT_DOWN);
+        } else {
+            self.start(job);
         }
     }
 
@@ -165,17 +177,19 @@ impl Dispatcher {
 
     /// Gives everything back that waits in memory.
     fn give_back(&mut self, reason: &str) {
-        let now = self.engine.ctx.now();
-        let waiting = std::iter::from_fn(|| self.queues.alerts.try_recv().or_else(|_| self.queues.others.try_recv()).ok());
-        let jobs: Vec<Job> = waiting.collect();
-        for job in jobs {
-            self.lane.side(job.class).set_backlog(true);
-            let mut outcome = Outcome::new(job.key(), self.engine.epoch(), &self.lane.name, State::Queued, now);
-            outcome.reason = Some(reason.to_owned());
-            outcome.due_at = Some(now);
-            outcome.room = Some(job.room);
-            self.engine.settle(outcome);
+        while let Ok(job) = self.queues.alerts.try_recv().or_else(|_| self.queues.others.try_recv()) {
+            self.release(job, reason);
         }
+    }
+
+    fn release(&self, job: Job, reason: &str) {
+        let now = self.engine.ctx.now();
+        self.lane.side(job.class).set_backlog(true);
+        let mut outcome = Outcome::new(job.key(), self.engine.epoch(), &self.lane.name, State::Queued, now);
+        outcome.reason = Some(reason.to_owned());
+        outcome.due_at = Some(now);
+        outcome.room = Some(job.room);
+        self.engine.settle(outcome);
     }
 }
 

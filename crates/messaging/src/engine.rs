@@ -9,7 +9,7 @@ use std::time::Duration;
 use access::Environment;
 use arc_swap::ArcSwap;
 use base::{Context, Timestamp, WorkspaceId};
-use routing::{Class, Decision, Query, Refused, Route, Sender};
+use routing::{CarrierFacts, Class, Decision, Query, Refused, Route, Sender};
 use sms::Number;
 use store::{Db, Tx, params};
 use tokio::sync::{Notify, mpsc};
@@ -27,6 +27,9 @@ const ENVIRONMENT_FOR: Duration = Duration::from_secs(5);
 /// Conversations remembered for finding the workspace of a reply; the table knows the older ones.
 const CONVERSATIONS: usize = 100_000;
 
+/// After the start, carriers have this long to be attached before what waits for them is led elsewhere.
+pub(crate) const START: Duration = Duration::from_secs(10);
+
 pub(crate) type Lanes = BTreeMap<String, Arc<Lane>>;
 
 /// The shared part.
@@ -43,6 +46,7 @@ pub(crate) struct Engine {
     pub(crate) minutes: Minutes,
     pub(crate) strays: AtomicU64,
     pub(crate) refs: RefHasher,
+    pub(crate) started: Duration,
     epoch: AtomicI64,
     environments: Mutex<HashMap<WorkspaceId, (bool, Duration)>>,
     conversations: Mutex<Conversations>,
@@ -51,6 +55,7 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(db: Db, vault: Vault, settler: mpsc::UnboundedSender<Settle>) -> Self {
         Self {
+            started: db.context().monotonic(),
             ctx: db.context().clone(),
             db,
             vault,
@@ -99,7 +104,13 @@ impl Engine {
     /// Decides where a message goes.
     pub(crate) fn decide(&self, query: &Query<'_>) -> Result<Decision, Refused> {
         let (lanes, routes, now) = (self.lanes.load(), self.routes.load(), self.ctx.monotonic());
-        routing::decide(query, routes.iter(), |name| lanes.get(name).map(|lane| lane.facts(now)))
+        // Just after the start a carrier that is not attached yet is waited for. Whether it is simulated is not known
+        // then, so a development workspace is refused rather than trusted (control E-12).
+        let coming = || CarrierFacts { simulated: false, down: Some("it is being started".to_owned()) };
+        let starting = now.saturating_sub(self.started) < START;
+        routing::decide(query, routes.iter(), |name| {
+            lanes.get(name).map(|lane| lane.facts(now)).or_else(|| starting.then(coming))
+        })
     }
 
     /// Another carrier than `not` that takes the message now, if there is one. Asks the cache whether the workspace

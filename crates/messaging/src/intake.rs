@@ -188,16 +188,17 @@ impl Prepared {
         ])
     }
 
-    fn job(self, row: i64, room: OwnedSemaphorePermit) -> Job {
+    /// Copies what the dispatcher needs: the database may hold its share of a batch a moment longer.
+    fn job(&self, row: i64, room: OwnedSemaphorePermit) -> Job {
         Job {
             row,
             id: self.id,
             workspace: self.workspace,
             class: self.new.class,
-            origin: self.new.origin.map(|origin| StoredOrigin { kind: origin.kind.to_owned(), id: origin.id }),
-            sender: self.decision.sender,
-            destination: self.new.to,
-            text: self.new.text,
+            origin: self.new.origin.as_ref().map(|origin| StoredOrigin { kind: origin.kind.to_owned(), id: origin.id }),
+            sender: self.decision.sender.clone(),
+            destination: self.new.to.clone(),
+            text: self.new.text.clone(),
             encoding: self.encoding,
             parts: self.parts,
             expires_at: self.new.expires_at,
@@ -231,12 +232,12 @@ pub(crate) fn accept(
     touched.message(prepared.workspace, Some(prepared.id));
     touched.announce(tx);
     let engine = Arc::clone(engine);
-    tx.after_commit(move || hand_over(&engine, prepared, row, room));
+    tx.after_commit(move || hand_over(&engine, &prepared, row, room));
     Ok(accepted)
 }
 
 /// After the commit: to the dispatcher, or a word to the claimer.
-fn hand_over(engine: &Engine, prepared: Prepared, row: i64, room: Option<OwnedSemaphorePermit>) {
+fn hand_over(engine: &Engine, prepared: &Prepared, row: i64, room: Option<OwnedSemaphorePermit>) {
     engine.minutes.add(prepared.workspace, prepared.created_at, Counted::Accepted, 1);
     let lane = engine.lane(&prepared.decision.carrier);
     match (lane, room) {
@@ -337,12 +338,7 @@ async fn store_batch(engine: &Arc<Engine>, taken: &mut Vec<Submit>) {
             return;
         }
     };
-    // The database's closure is gone by now, so this takes the messages out.
-    let Some(prepared) = Arc::into_inner(prepared) else {
-        tracing::error!("a finished transaction still holds its messages; they stay claimed until the next start");
-        return;
-    };
-    for (((prepared, _), row), (room, reply)) in prepared.into_iter().zip(rows).zip(waiting) {
+    for (((prepared, _), row), (room, reply)) in prepared.iter().zip(rows).zip(waiting) {
         let answer = match row {
             Some(row) => {
                 let accepted = prepared.accepted();

@@ -245,6 +245,11 @@ impl Messaging {
         self.0.engine.strays.load(Ordering::Relaxed)
     }
 
+    #[cfg(test)]
+    pub(crate) async fn sweep(&self) -> Result<(), Error> {
+        inbound::sweep(&self.0.engine).await
+    }
+
     fn now(&self) -> Timestamp {
         self.0.engine.ctx.now()
     }

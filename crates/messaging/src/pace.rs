@@ -38,7 +38,8 @@ impl Pace {
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Carriers count by the second, so longer says nothing more.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The window as it is used: halved and paused on each refusal for speed, opened again by success.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::carrier::OnUnknownOutcome;
 use crate::claim::{COLUMNS, Claimed, Opening, sender};
-use crate::engine::Engine;
+use crate::engine::{Engine, START};
 use crate::job::NewNote;
 use crate::recover::recover;
 use crate::settle_store::{Touched, note, publish};
@@ -24,8 +24,6 @@ const PASS: Duration = Duration::from_secs(2);
 /// Alerts leave a carrier that has been down this long; others give it a little longer to come back.
 const ALERT_PATIENCE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
-/// After the start, carriers have this long to be attached before what waits for them is led elsewhere.
-const START: Duration = Duration::from_secs(10);
 /// Looked at in one transaction, and in one pass for one carrier and class.
 const BATCH: i64 = 200;
 const BATCHES: usize = 25;
@@ -35,7 +33,6 @@ type Cursors = HashMap<(String, Class), (Timestamp, i64)>;
 
 /// Runs until `stop`.
 pub(crate) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
-    let started = engine.ctx.monotonic();
     let mut cursors = Cursors::new();
     loop {
         tokio::select! {
@@ -43,7 +40,7 @@ pub(crate) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
             () = engine.reroute.notified() => {}
             () = tokio::time::sleep(PASS) => {}
         }
-        let settled = engine.ctx.monotonic().saturating_sub(started) >= START;
+        let settled = engine.ctx.monotonic().saturating_sub(engine.started) >= START;
         if let Err(error) = pass(&engine, &mut cursors, settled).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "waiting messages could not be looked after");
         }

@@ -6,13 +6,14 @@
 //! the commit.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base::Timestamp;
 use store::Tx;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
@@ -61,7 +62,10 @@ pub(crate) struct Matched {
 /// What one transaction writes.
 #[derive(Default)]
 pub(crate) struct Batch {
-    pub(crate) outcomes: Vec<Outcome>,
+    /// Shared, because they are kept until they are written.
+    outcomes: Arc<Vec<Outcome>>,
+    /// Which of them.
+    range: Range<usize>,
     /// Final receipts of plain messages, each message once.
     pub(crate) plain: Vec<Matched>,
     /// All others.
@@ -74,8 +78,13 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// The outcomes to be written.
+    fn outcomes(&self) -> &[Outcome] {
+        self.outcomes.get(self.range.clone()).unwrap_or_default()
+    }
+
     fn is_empty(&self) -> bool {
-        self.outcomes.is_empty()
+        self.range.is_empty()
             && self.plain.is_empty()
             && self.careful.is_empty()
             && self.strays.is_empty()
@@ -136,13 +145,16 @@ impl Settler {
     /// Takes `items` and what has waited long enough, and writes it.
     async fn turn(&mut self, items: &mut Vec<Settle>, last: bool) {
         let now = self.engine.ctx.monotonic();
-        let (mut batch, mut acks) = (Batch::default(), Vec::new());
+        let (mut batch, mut acks, mut outcomes) = (Batch::default(), Vec::new(), Vec::new());
         // A second receipt of one message in one batch goes the careful way.
         let mut seen = HashSet::new();
         let mut ask = Vec::new();
         for item in items.drain(..) {
             match item {
-                Settle::Outcome(outcome) => self.outcome(*outcome, &mut batch, &mut seen, &mut acks),
+                Settle::Outcome(outcome) => {
+                    self.outcome(&outcome, &mut batch, &mut seen, &mut acks);
+                    outcomes.push(*outcome);
+                }
                 Settle::Receipt(waiting) => {
                     let key = self.key(&waiting.receipt);
                     match self.map.get(key) {
@@ -180,8 +192,12 @@ impl Settler {
             self.minutes_due = now + MINUTES;
             batch.minutes = self.engine.minutes.take();
         }
+        // Their places are given back when they are written, not before: so what waits for the disk stays bounded.
+        let rooms: Vec<_> = outcomes.iter_mut().map(|outcome| outcome.room.take()).collect();
+        batch.range = 0..outcomes.len();
+        batch.outcomes = Arc::new(outcomes);
         if !batch.is_empty() {
-            self.write(batch, acks, last).await;
+            self.write(batch, rooms, acks, last).await;
         }
     }
 
@@ -193,7 +209,7 @@ impl Settler {
         Outstanding { row: found.row, part: found.part, plain, workspace: self.map.number(found.workspace) }
     }
 
-    fn outcome(&mut self, mut outcome: Outcome, batch: &mut Batch, seen: &mut HashSet<u64>, acks: &mut Vec<Ack>) {
+    fn outcome(&mut self, outcome: &Outcome, batch: &mut Batch, seen: &mut HashSet<u64>, acks: &mut Vec<Ack>) {
         let plain = outcome.key.parts == 1 && outcome.key.origin.is_none();
         let workspace = self.map.number(outcome.key.workspace);
         for part in &outcome.parts {
@@ -208,8 +224,6 @@ impl Settler {
                 batch.found_strays.push((outcome.carrier.clone(), carrier_ref.clone(), to));
             }
         }
-        outcome.parts.sort_by_key(|part| part.part);
-        batch.outcomes.push(outcome);
     }
 
     fn placed(
@@ -255,8 +269,7 @@ impl Settler {
 
     /// Writes a batch. Outcomes are written sooner or later, whatever happens; receipts are answered with the error,
     /// so that their carrier brings them again.
-    async fn write(&mut self, mut batch: Batch, acks: Vec<Ack>, last: bool) {
-        let rooms: Vec<_> = batch.outcomes.iter_mut().map(|outcome| outcome.room.take()).collect();
+    async fn write(&mut self, batch: Batch, rooms: Rooms, acks: Vec<Ack>, last: bool) {
         let batch = Arc::new(batch);
         let error = match self.apply(&batch).await {
             Ok(applied) => {
@@ -276,36 +289,41 @@ impl Settler {
             let _ = ack.send(Err(Error::Unwritten));
         }
         self.engine.minutes.give_back(&batch.minutes);
-        let Some(batch) = Arc::into_inner(batch) else { return };
-        let mut waiting = batch.outcomes;
-        let mut tries = 0_u32;
-        while !waiting.is_empty() {
+        self.insist(&batch.outcomes, last).await;
+        drop(rooms);
+    }
+
+    /// Writes outcomes after a first try failed: together while the database is away, one by one when it is not, so that
+    /// one bad row does not hold up its neighbours.
+    async fn insist(&mut self, outcomes: &Arc<Vec<Outcome>>, last: bool) {
+        let (mut from, mut tries) = (0, 0_u32);
+        let mut size = outcomes.len();
+        while from < outcomes.len() {
             tokio::time::sleep(RETRY * 2_u32.pow(tries.min(4))).await;
-            tries += 1;
-            // One by one once it is not the database that fails: one bad row must not hold up its neighbours.
-            let size = if tries > 3 { 1 } else { waiting.len() };
-            let rest = waiting.split_off(size.min(waiting.len()));
-            let part = Arc::new(Batch { outcomes: waiting, ..Batch::default() });
-            waiting = rest;
-            match self.apply(&part).await {
+            let range = from..(from + size).min(outcomes.len());
+            let part = Arc::new(Batch { outcomes: Arc::clone(outcomes), range: range.clone(), ..Batch::default() });
+            let error = match self.apply(&part).await {
                 Ok(applied) => {
                     self.done(&part, &applied);
                     self.wake(&part);
+                    (from, tries) = (range.end, 0);
+                    continue;
                 }
-                Err(error) if (is_transient(&error) && !last) || size > 1 => {
-                    let Some(part) = Arc::into_inner(part) else { return };
-                    waiting.splice(0..0, part.outcomes);
-                    if last && tries > 10 {
-                        tracing::error!(messages = waiting.len(), "outcomes stay unwritten; their messages are in doubt");
-                        return;
-                    }
+                Err(error) => error,
+            };
+            tries += 1;
+            if is_transient(&error) {
+                if last && tries > 10 {
+                    tracing::error!(messages = outcomes.len() - from, "outcomes stay unwritten; their messages are in doubt");
+                    return;
                 }
-                Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "an outcome cannot be written; its message is in doubt");
-                }
+            } else if size > 1 {
+                size = 1;
+            } else {
+                tracing::error!(error = &error as &dyn std::error::Error, "an outcome cannot be written; its message is in doubt");
+                (from, tries) = (range.end, 0);
             }
         }
-        drop(rooms);
     }
 
     async fn apply(&self, batch: &Arc<Batch>) -> Result<Applied, Error> {
@@ -328,7 +346,7 @@ impl Settler {
     /// Tells the claimers that there is work or room.
     fn wake(&self, batch: &Batch) {
         let lanes = self.engine.lanes.load();
-        for outcome in &batch.outcomes {
+        for outcome in batch.outcomes() {
             let carrier = outcome.move_to.as_ref().unwrap_or(&outcome.carrier);
             let Some(lane) = lanes.get(carrier) else {
                 self.engine.reroute.notify_one();
@@ -346,6 +364,7 @@ impl Settler {
 }
 
 type Ack = oneshot::Sender<Result<(), Error>>;
+type Rooms = Vec<Option<OwnedSemaphorePermit>>;
 
 fn is_transient(error: &Error) -> bool {
     matches!(error, Error::Store(cause) if cause.is_transient())
@@ -355,7 +374,7 @@ fn is_transient(error: &Error) -> bool {
 fn apply(tx: &mut Tx<'_>, batch: &Batch) -> Result<Applied, Error> {
     let mut applied = Applied::default();
     let mut touched = Touched::default();
-    rows::outcomes(tx, &batch.outcomes, &mut applied, &mut touched)?;
+    rows::outcomes(tx, batch.outcomes(), &mut applied, &mut touched)?;
     rows::plain_receipts(tx, &batch.plain, &mut applied, &mut touched)?;
     for matched in &batch.careful {
         let ended = rows::careful_receipt(tx, matched.to, &matched.receipt, matched.at, &mut applied, &mut touched)?;

@@ -1,1 +1,7 @@
+//! Messaging on both databases, against a carrier in this process.
 
+mod faults;
+mod house;
+mod incoming;
+mod life;
+mod reading;

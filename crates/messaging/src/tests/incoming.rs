@@ -1,0 +1,153 @@
+//! Messages from handsets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Engine, OrganisationPermit, Permit, cap};
+use base::{ManualClock, PageRequest};
+use sms::{Concat, ShortMessage};
+use store::{Db, params};
+
+use super::house::{Fake, House, number, workspace_id};
+use crate::*;
+
+fn text(from: &str, text: &str) -> Inbound {
+    let octets = sms::encode(sms::Encoding::Gsm7, text).unwrap();
+    Inbound { carrier: "sim".into(), from: from.into(), to: "85432".into(), message: ShortMessage::parse(0, false, &octets) }
+}
+
+fn part(from: &str, text: &str, total: u8, sequence: u8) -> Inbound {
+    let concat = Concat { reference: 7, wide: false, total, sequence };
+    let octets = [concat.to_header(), sms::encode(sms::Encoding::Ucs2, text).unwrap()].concat();
+    Inbound { carrier: "sim".into(), from: from.into(), to: "85432".into(), message: ShortMessage::parse(8, true, &octets) }
+}
+
+/// Everything that came in, the oldest first: workspace, text, missing parts.
+async fn all(house: &House) -> Vec<(Option<u128>, String, u32)> {
+    let messaging = house.messaging.clone();
+    house
+        .db
+        .read(move |tx| {
+            let ids = tx.query("SELECT uid FROM inbound_messages ORDER BY id", &params![], |row| row.get(0))?;
+            let permit = OrganisationPermit::<cap::MessageContentRead>::engine(Engine("tests"));
+            let mut found = Vec::new();
+            for id in ids {
+                let message = messaging.inbound(tx, &permit, id)?.unwrap();
+                let workspace = message.summary.workspace.map(|id| id.uuid().as_u128());
+                found.push((workspace, message.text, message.summary.missing_parts));
+            }
+            Ok::<_, Error>(found)
+        })
+        .await
+        .unwrap()
+}
+
+testdb::both_databases! {
+    migrations = [&access::MIGRATIONS, &audit::MIGRATIONS, &vault::MIGRATIONS, &MIGRATIONS];
+
+    /// A reply belongs to the workspace whose message went last to that handset from that address by that carrier.
+    async fn a_reply_finds_its_workspace_from_memory_and_from_the_table(db: Db) {
+        let mut house = House::new(&db, &["sim"]).await;
+        house.attach(Fake::new("sim"));
+        let first = house.send(17, "from one").await;
+        house.until(first, State::Sent).await;
+        house.messaging.on_inbound(text("+447700900117", "1")).await.unwrap();
+        house.workspace = workspace_id(2);
+        let second = house.send(17, "from two").await;
+        house.until(second, State::Sent).await;
+        house.messaging.on_inbound(text("447700900117", "2")).await.unwrap();
+        house.messaging.on_inbound(text("447700900199", "who are you?")).await.unwrap();
+        house.messaging.on_inbound(Inbound { to: "99999".into(), ..text("447700900117", "elsewhere") }).await.unwrap();
+        house.messaging.stop().await;
+        house.messaging = Messaging::start(db.clone(), house.vault.clone(), &RoutesKind::new()).await.unwrap();
+        house.messaging.on_inbound(text("447700900117", "after a restart")).await.unwrap();
+        house.messaging.on_inbound(Inbound { carrier: "other".into(), ..text("447700900117", "by another way") }).await.unwrap();
+        let expected = [(Some(1), "1"), (Some(2), "2"), (None, "who are you?"), (None, "elsewhere"), (Some(2), "after a restart"), (None, "by another way")];
+        let found = all(&house).await;
+        assert_eq!(found.iter().map(|(workspace, text, _)| (*workspace, text.as_str())).collect::<Vec<_>>(), expected);
+
+        // E-17: a workspace sees its own, the organisation what is nobody's.
+        let messaging = house.messaging.clone();
+        db.read(move |tx| {
+            let page = PageRequest::default();
+            let own = messaging.inbound_list(tx, &Permit::<cap::MessagesRead>::engine(Engine("tests"), workspace_id(2)), &page)?;
+            assert_eq!(own.items.len(), 2);
+            assert_eq!(own.items[0].from, "+44 77•• ••• 117");
+            let nobodys = messaging.inbound_list(tx, &OrganisationPermit::<cap::MessagesRead>::engine(Engine("tests")), &page)?;
+            assert_eq!(nobodys.items.len(), 3);
+            let stranger = Permit::<cap::MessageContentRead>::engine(Engine("tests"), workspace_id(1));
+            assert!(messaging.inbound(tx, &stranger, own.items[0].id)?.is_none());
+            Ok::<_, Error>(())
+        }).await.unwrap();
+        house.messaging.stop().await;
+    }
+
+    async fn what_comes_in_is_told_and_sealed(db: Db) {
+        db.listen(INBOUND, "test.inbound");
+        let house = House::new(&db, &["sim"]).await;
+        house.messaging.on_inbound(text("447700900117", "Dina here")).await.unwrap();
+        let (source, body) = db.read(|tx| tx.query_one("SELECT source, body FROM inbound_messages", &params![], |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)))).await.unwrap();
+        assert!(source.starts_with("v1.") && body.starts_with("v1."));
+        assert_eq!(house.count("SELECT COUNT(*) FROM jobs WHERE kind = 'test.inbound'").await, 1);
+        house.messaging.stop().await;
+    }
+
+    async fn a_long_message_is_joined_in_any_order(db: Db) {
+        let house = House::new(&db, &["sim"]).await;
+        for (sequence, piece) in [(3, " three"), (1, "one "), (1, "one "), (2, "two 😀")] {
+            house.messaging.on_inbound(part("447700900117", piece, 3, sequence)).await.unwrap();
+        }
+        // Another handset with the same reference, and the same handset once more.
+        house.messaging.on_inbound(part("447700900118", "other", 2, 1)).await.unwrap();
+        for (sequence, piece) in [(1, "again "), (2, "and again")] {
+            house.messaging.on_inbound(part("447700900117", piece, 2, sequence)).await.unwrap();
+        }
+        assert_eq!(all(&house).await, [(None, "one two 😀 three".to_owned(), 0), (None, "again and again".to_owned(), 0)]);
+        assert_eq!(house.count("SELECT COUNT(*) FROM inbound_parts").await, 1);
+        house.messaging.stop().await;
+    }
+
+    async fn a_part_that_never_comes_does_not_keep_the_others(db: Db, clock: Arc<ManualClock>) {
+        let house = House::new(&db, &["sim"]).await;
+        house.messaging.on_inbound(part("447700900117", "one ", 3, 1)).await.unwrap();
+        house.messaging.on_inbound(part("447700900117", "three", 3, 3)).await.unwrap();
+        house.messaging.on_inbound(part("447700900118", "never", 2, 2)).await.unwrap();
+        clock.advance(Duration::from_secs(599));
+        house.messaging.sweep().await.unwrap();
+        assert!(all(&house).await.is_empty());
+        clock.advance(Duration::from_secs(2));
+        house.messaging.sweep().await.unwrap();
+        let mut found = all(&house).await;
+        found.sort();
+        assert_eq!(found, [(None, "[…]never".to_owned(), 1), (None, "one […]three".to_owned(), 1)]);
+        assert_eq!(house.count("SELECT COUNT(*) FROM inbound_parts").await, 0);
+    }
+
+    /// F-20: a long message that never ends, from many handsets, stays bounded and loses nothing.
+    async fn f_20_beginnings_without_end_are_bounded(db: Db) {
+        let house = House::new(&db, &["sim"]).await;
+        db.write(|tx| {
+            let rows: Vec<_> = (0..1_000_i64).map(|n| Vec::from(params![n.to_be_bytes()])).collect();
+            tx.execute_many(
+                "INSERT INTO inbound_parts (thread, sequence, total, coding, carrier, destination, received_at, uid, source, payload)
+                 VALUES ($1, 1, 2, 0, 'sim', '85432', 9000000000000000, 'x', '', '')",
+                &rows,
+            )
+        }).await.unwrap();
+        house.messaging.on_inbound(part("447700900117", "one", 2, 1)).await.unwrap();
+        house.messaging.on_inbound(part("447700900117", "two", 2, 2)).await.unwrap();
+        assert_eq!(house.count("SELECT COUNT(*) FROM inbound_parts").await, 1_002, "they wait alone and are swept");
+        house.messaging.stop().await;
+    }
+
+    async fn a_reply_to_a_message_by_number_finds_it(db: Db) {
+        let house = House::new(&db, &["sim"]).await;
+        house.attach(Fake::new("sim"));
+        let new = New { sender: Some("+447700900100".parse().unwrap()), ..New::text(number(17), "call me") };
+        let id = house.submit(new).await.unwrap().id;
+        house.until(id, State::Sent).await;
+        house.messaging.on_inbound(Inbound { to: "+447700900100".into(), ..text("447700900117", "yes") }).await.unwrap();
+        assert_eq!(all(&house).await, [(Some(1), "yes".to_owned(), 0)]);
+        house.messaging.stop().await;
+    }
+}
