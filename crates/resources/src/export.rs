@@ -14,7 +14,7 @@ use crate::prepare::Pending;
 use crate::secret::Draft;
 use crate::shape::{at, secret_fields, set, take};
 use crate::write::{Setting, write};
-use crate::writer::{Resources, allow, guarded, sees_all, within};
+use crate::writer::{Resources, allow, clear, sees_all, within};
 use crate::{Error, Json, rows};
 
 /// What an exported file says first.
@@ -157,9 +157,7 @@ impl Resources {
         allow::<cap::ResourcesApply>(kind, permit, workspace)?;
         rows::lock(tx)?;
         let now = rows::find(tx, kind.name(), workspace, key)?.ok_or(Error::NotFound)?;
-        if !clearance.covers(guarded(kind, workspace, Some(now.id))) {
-            return Err(Error::WrongClearance);
-        }
+        clear(tx, kind, workspace, Some(now.id), clearance, permit.actor())?;
         let mut body = rows::version_body(tx, now.id, version)?.ok_or(Error::NoSuchVersion)?;
         let mut draft = Draft::default();
         for (path, _) in secret_fields(kind.fields()) {

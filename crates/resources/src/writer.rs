@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use access::{Authority, Cap, Capability, Scope, cap};
+use access::{Actor, Authority, Cap, Capability, Scope, cap};
 use base::{ResourceId, WorkspaceId};
 use store::{Db, Tx};
 use vault::Vault;
@@ -49,7 +49,8 @@ impl Resources {
         allow(kind, permit, change.workspace)?;
         rows::lock(tx)?;
         let prepared = self.prepare(tx, kind, change.workspace, &change.body, &Pending::default())?;
-        clear(kind, change.workspace, prepared.old.as_ref().map(|old| old.id), change.clearance)?;
+        let id = prepared.old.as_ref().map(|old| old.id);
+        clear(tx, kind, change.workspace, id, change.clearance, permit.actor())?;
         let setting =
             Setting { actor: permit.actor(), now: tx.now(), reason: change.reason, ground: change.clearance.ground() };
         write(tx, kind, prepared, &setting)
@@ -66,7 +67,7 @@ impl Resources {
         allow(kind, permit, removal.workspace)?;
         rows::lock(tx)?;
         let old = rows::find(tx, kind.name(), removal.workspace, removal.key)?.ok_or(Error::NotFound)?;
-        clear(kind, removal.workspace, Some(old.id), removal.clearance)?;
+        clear(tx, kind, removal.workspace, Some(old.id), removal.clearance, permit.actor())?;
         let setting = Setting {
             actor: permit.actor(),
             now: tx.now(),
@@ -172,11 +173,22 @@ pub(crate) fn guarded(kind: &dyn Kind, workspace: Option<WorkspaceId>, id: Optio
     if kind.name() == crate::own::WORKSPACES { id.map(|id| WorkspaceId::from(id.uuid())) } else { workspace }
 }
 
-fn clear(
+/// Whether a clearance covers a change. One for the organisation covers a workspace's own entry when its ground would
+/// have cleared that workspace.
+pub(crate) fn clear(
+    tx: &mut Tx<'_>,
     kind: &dyn Kind,
     workspace: Option<WorkspaceId>,
     id: Option<ResourceId>,
     clearance: &Clearance,
+    actor: &Actor,
 ) -> Result<(), Error> {
-    if clearance.covers(guarded(kind, workspace, id)) { Ok(()) } else { Err(Error::WrongClearance) }
+    let place = guarded(kind, workspace, id);
+    if clearance.covers(place) {
+        Ok(())
+    } else if workspace.is_none() && clearance.covers(None) {
+        Clearance::check(tx, place, clearance.ground(), actor).map(|_| ())
+    } else {
+        Err(Error::WrongClearance)
+    }
 }

@@ -1,7 +1,7 @@
 //! Change control: a controlled production workspace is not changed without a change reference.
 
 use access::{Actor, Grants, cap};
-use resources::{ApplyOptions, ChangeReference, Error, Ground};
+use resources::{ApplyOptions, Change, ChangeReference, Draft, Error, Ground};
 use store::Db;
 
 use crate::house::{self, HOUSE, apply, apply_under, document, lines, open};
@@ -36,6 +36,34 @@ testdb::both_databases! {
         // Other workspaces are not held up.
         let elsewhere = "teams: [{workspace: demo, name: ops, motto: slowly}, {workspace: demo, name: everyone}]\n";
         apply(&resources, elsewhere).await.unwrap();
+    }
+
+    /// E-15: a workspace's own entry is under the same control, whoever asks how.
+    async fn e_15_the_control_cannot_be_lifted_by_hand(db: Db) {
+        let resources = open(&db).await;
+        apply(&resources, "workspaces: [{slug: ward, environment: production, name: Ward}]\n").await.unwrap();
+        let put = |controlled: bool, ground: Ground| {
+            let resources = resources.clone();
+            db.write(move |tx| {
+                let permit = house::administrator();
+                let clearance = resources.clear(tx, &permit, None, &ground)?;
+                let body = Draft::new(serde_json::json!({ "slug": "ward", "environment": "production", "controlled": controlled }));
+                resources.put(tx, &permit, Change { kind: "workspaces", workspace: None, body, reason: None, clearance: &clearance })
+            })
+        };
+        put(true, Ground::None).await.unwrap();
+        assert!(matches!(put(false, Ground::None).await, Err(Error::Controlled)));
+        put(false, change()).await.unwrap();
+        let this = resources.clone();
+        let restored = db
+            .write(move |tx| {
+                let permit = house::administrator();
+                let clearance = this.clear(tx, &permit, None, &Ground::None)?;
+                this.restore_version(tx, &permit, "workspaces", None, "ward", 1, None, &clearance)
+            })
+            .await
+            .unwrap();
+        assert!(restored.difference.to_string().contains("name"), "{}", restored.difference);
     }
 
     /// E-15: the glass is broken on the machine alone, and with a reason.
