@@ -68,7 +68,7 @@ testdb::both_databases! {
             let reader = std::thread::spawn(move || {
                 BufReader::new(output).lines().map_while(Result::ok)
                     .filter_map(|line| line.strip_prefix("ack ").and_then(|id| id.parse::<i64>().ok()))
-                    .inspect(|_| drop(first.send(())))
+                    .inspect(|_| { let _ = first.send(()); })
                     .collect::<Vec<_>>()
             });
             // In the middle of its work, at another point of it each time.
