@@ -97,7 +97,12 @@ impl Inner {
                 }
                 self.bound(tx, &sender, &slot, action, words)
             }
-            Verdict::Unbound { why, words, waiting } => self.unbound(tx, &sender, why, words, &waiting),
+            Verdict::Unbound { why, words, aimed, waiting } => {
+                if let (true, Some(slot)) = (why.is_suspicious(), &aimed) {
+                    self.note_mismatch(tx, &sender, why, words, slot)?;
+                }
+                self.unbound(tx, &sender, why, &waiting)
+            }
         }
     }
 
@@ -198,25 +203,15 @@ impl Inner {
         Ok(devices.into_iter().find(|device| device.handset.as_str() == sender.handset()))
     }
 
-    fn unbound(
-        &self,
-        tx: &mut Tx<'_>,
-        sender: &Sender<'_>,
-        why: Unbound,
-        words: Option<String>,
-        waiting: &[Slot],
-    ) -> Result<(), Error> {
+    fn unbound(&self, tx: &mut Tx<'_>, sender: &Sender<'_>, why: Unbound, waiting: &[Slot]) -> Result<(), Error> {
         let mut row = sender.row(ReplyOutcome::NotBound, why.as_str(), why.words().to_owned());
-        row.workspace = waiting.last().map(|slot| slot.workspace).or(row.workspace);
+        row.workspace = row.workspace.or_else(|| waiting.last().map(|slot| slot.workspace));
         let known = sender.owners.iter().find(|owner| owner.enabled).cloned();
         let Some(person) = known else {
             // A stranger learns nothing, not even that somebody reads here.
             row.reason = format!("{}; the phone is nobody’s here", row.reason);
             return replies::insert(tx, &row);
         };
-        if why.is_suspicious() {
-            self.note_mismatch(tx, sender, &person, why, words, waiting)?;
-        }
         let helps = replies::helps_since(tx, sender.handset(), sender.arrived.at.minus(HOUR))?;
         if helps < HELPS_AN_HOUR
             && let Some(workspace) = row.workspace
@@ -234,27 +229,30 @@ impl Inner {
     }
 
     /// A reply that nearly fitted is a detection: it stands in the timeline of what it was aimed at and in the audit log.
+    /// Only a phone that was paged gets here, and only so often: then its texts are merely listed.
     fn note_mismatch(
         &self,
         tx: &mut Tx<'_>,
         sender: &Sender<'_>,
-        person: &Person,
         why: Unbound,
         words: Option<String>,
-        waiting: &[Slot],
+        slot: &Slot,
     ) -> Result<(), Error> {
-        let wrong = replies::wrong_codes_since(tx, sender.handset(), sender.arrived.at.minus(HOUR))?;
-        let Some(slot) = waiting.last() else { return Ok(()) };
-        if wrong >= WRONG_CODES_AN_HOUR {
+        let since = sender.arrived.at.minus(HOUR);
+        if replies::mismatches_since(tx, sender.handset(), since)? >= WRONG_CODES_AN_HOUR {
             return Ok(());
         }
         let Some(mut alert) = rows::lock(tx, slot.workspace, slot.subject.into())? else { return Ok(()) };
+        let person = match sender.owners.as_slice() {
+            [one] => one.name.clone(),
+            _ => "Somebody".to_owned(),
+        };
         let typed = Typed {
             words: words.unwrap_or_default(),
             phone: sender.number.as_ref().map(Number::masked).unwrap_or_default(),
             inbound: sender.arrived.inbound,
         };
-        let happening = Happening::Refused { person: person.name.clone(), reply: typed, why: why.words().to_owned() };
+        let happening = Happening::Refused { person, reply: typed, why: why.words().to_owned() };
         self.record(tx, &mut alert, &happening)?;
         let actor = Actor::new(Principal::Anonymous, AuthMethod::None);
         self.audit(tx, &actor, &alert, "alert.answer", AuditOutcome::Denied, Some(why.words()), None)?;

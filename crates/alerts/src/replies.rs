@@ -85,6 +85,16 @@ pub(crate) fn wrong_codes_since(tx: &mut Tx<'_>, handset: &str, since: Timestamp
     )?)
 }
 
+/// How many texts that nearly fitted came from a phone since `since`.
+pub(crate) fn mismatches_since(tx: &mut Tx<'_>, handset: &str, since: Timestamp) -> Result<i64, Error> {
+    Ok(tx.query_one(
+        "SELECT COUNT(*) AS wrong FROM alert_replies
+         WHERE handset = $1 AND received_at > $2 AND reason_code IN ('code_wrong', 'other_way')",
+        &params![handset, since],
+        |row| row.get("wrong"),
+    )?)
+}
+
 /// A page of replies of a workspace, newest first.
 pub(crate) fn list(tx: &mut Tx<'_>, workspace: WorkspaceId, page: &PageRequest) -> Result<Page<Reply>, Error> {
     // The cursor is time and id, because many can come in one microsecond of a test and none may be lost.

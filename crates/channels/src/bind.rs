@@ -117,6 +117,16 @@ pub fn bind<'a>(candidate: &Candidate, slots: &'a [Slot], way: &Way, now: Timest
     }
 }
 
+/// The page that an answer is aimed at, whether or not it may be bound: for saying where somebody tried.
+pub(crate) fn aimed<'a>(candidate: &Candidate, slots: &'a [Slot]) -> Option<&'a Slot> {
+    let only = |mut found: Vec<&'a Slot>| if found.len() == 1 { found.pop() } else { None };
+    match &candidate.ask {
+        Ask::Digit(digit) | Ask::Word(_, Some(Pointer::Digit(digit))) => holder(slots, *digit),
+        Ask::Word(_, Some(Pointer::Label(label))) => only(slots.iter().filter(|slot| slot.label == *label).collect()),
+        Ask::Word(_, None) => only(slots.iter().filter(|slot| slot.closed.is_none()).collect()),
+    }
+}
+
 /// A word without digit or label: a code tells which page is meant, otherwise only one may wait. Undo looks at closed
 /// pages too, since resolving closes the page.
 fn by_word<'a>(

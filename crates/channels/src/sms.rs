@@ -13,7 +13,7 @@ use uuid::Uuid;
 use vault::Vault;
 
 use crate::answer::{Action, Ask, Candidate, Pointer, parse};
-use crate::bind::{Unbound, bind};
+use crate::bind::{Unbound, aimed, bind};
 use crate::slots::{self, NewSlot, Slot, Way};
 use crate::text::{Urgency, answer_line, fit, page_text};
 use crate::Error;
@@ -108,6 +108,8 @@ pub enum Verdict {
         why: Unbound,
         /// The answer as it was understood, if it reads as one.
         words: Option<String>,
+        /// The page it was aimed at, when that can be told.
+        aimed: Option<Slot>,
         /// Pages that wait on this phone, for a helpful text.
         waiting: Vec<Slot>,
     },
@@ -176,6 +178,7 @@ impl Sms {
         let slots = slots::of_handset(tx, &self.vault, &inbound.handset)?;
         let candidate = parse(&inbound.text);
         let words = candidate.as_ref().map(understood);
+        let aimed = candidate.as_ref().and_then(|candidate| aimed(candidate, &slots)).cloned();
         let way = Way::new(&inbound.carrier, &inbound.to);
         let bound = candidate.ok_or(Unbound::NotAnAnswer).and_then(|candidate| {
             bind(&candidate, &slots, &way, inbound.at).map(|bound| (bound.slot.clone(), bound.action))
@@ -185,6 +188,7 @@ impl Sms {
             (Err(why), words) => Verdict::Unbound {
                 why,
                 words,
+                aimed,
                 waiting: slots.into_iter().filter(|slot| slot.closed.is_none()).collect(),
             },
         })

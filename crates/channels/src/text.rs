@@ -83,7 +83,7 @@ fn parts(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use ::sms::{Encoding, segment};
+    use ::sms::Encoding;
 
     use super::*;
 
@@ -118,8 +118,7 @@ mod tests {
     #[test]
     fn a_long_title_is_cut_and_stays_gsm() {
         let text = page_text(&critical(), &"replication lag ".repeat(60), 1);
-        let segmented = segment(&text, Choice::Auto).unwrap();
-        assert_eq!((segmented.encoding, segmented.parts.len()), (Encoding::Gsm7, 2));
+        assert_eq!(count(&text, Choice::Auto), Ok((Encoding::Gsm7, 2)));
         assert!(text.ends_with("... Answer 1 K7Q = acknowledge, 2 K7Q = pass on."), "{text}");
         assert!(text.chars().count() > 300, "two parts are used: {}", text.chars().count());
     }
@@ -136,7 +135,8 @@ mod tests {
         fn the_answer_line_is_never_lost(title in "\\PC{0,600}", first in 1_u32..998, is_critical in proptest::bool::ANY) {
             let urgency = if is_critical { critical() } else { high() };
             let text = page_text(&urgency, &title, first);
-            proptest::prop_assert!(text.ends_with(&format!("Answer {}", answer_line(&urgency, first))));
+            let line = format!("Answer {}", answer_line(&urgency, first));
+            proptest::prop_assert!(text.ends_with(&line), "{}", text);
             proptest::prop_assert!(parts(&text) <= PARTS, "{}", text);
         }
     }

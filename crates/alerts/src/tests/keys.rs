@@ -138,7 +138,7 @@ testdb::both_databases! {
         house.texts().await;
         house.jump(3_600).await;
         assert_eq!(house.get(alert).await.state, State::Expired);
-        assert_eq!(house.headlines(alert).await[3], "Expired: nobody resolved it in 1 h.");
+        assert!(house.headlines(alert).await.contains(&"Expired: nobody resolved it in 1 h.".to_owned()));
         assert_eq!(house.texts().await, ["101: A-1 expired, nobody resolved it: Replication lag."]);
         assert!(!house.try_open(keyed(&house, "lag/db-1")).await.unwrap().joined);
         assert!(matches!(

@@ -317,6 +317,8 @@ impl House {
     }
 
     pub(super) async fn text_over(&self, carrier: &str, to: &str, from: &str, text: &str) -> InboundId {
+        // No two texts come in one instant, so that the log has an order.
+        self.clock.advance(Duration::from_millis(1));
         let inbound = self.db.context().id();
         self.again(inbound, carrier, to, from, text).await;
         inbound

@@ -170,9 +170,11 @@ testdb::both_databases! {
             "101: A-1 passed on to Cem Sample.",
         ]);
         house.text(CEM.1, "1").await;
-        let texts = house.texts().await;
-        assert_eq!(texts[0], "101: A-1 is Cem Sample's now: Trouble. You need not answer.");
-        assert_eq!(texts[1], "102: A-1 is yours: Trouble. Answer UNDO 1 within 5 min to give it back.");
+        assert_eq!(
+            house.texts().await,
+            ["102: A-1 is yours: Trouble. Answer UNDO 1 within 5 min to give it back."],
+            "Ada Sample has answered and is left in peace"
+        );
         house.clock.advance(std::time::Duration::from_mins(2));
         for late in ["1", "2", "3"] {
             house.text(ADA.1, late).await;
