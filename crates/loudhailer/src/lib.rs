@@ -5,12 +5,11 @@
 
 mod bench;
 mod cli;
-mod commands;
+pub mod commands;
 mod config;
 mod demo;
 mod error;
 mod init;
-mod keeper;
 mod logging;
 pub mod product;
 mod serve;

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use console::{Console, ErrorPages, Handsets, Parts};
 use crypto::tls::CertResolver;
-use http::{App, Door, Ready, Refusal, Settings};
+use http::{App, Door, Doorkeeper, Ready, Refusal, Settings};
 use store::Db;
 
 use crate::error::Result;
-use crate::keeper::Doorkeeper;
 use crate::product::Product;
 
 /// What the pages need besides the rooms.
@@ -34,7 +33,7 @@ impl Ready for DatabaseAnswers {
 /// All routes over `product`.
 pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
     let public_url = settings.public_url().to_owned();
-    let keeper = Doorkeeper::new(product.db.clone(), product.identity.clone(), product.refusals.clone());
+    let keeper = Doorkeeper::new(product.identity.clone(), product.db.clone(), product.refusals.clone());
     let console = Console::new(Parts {
         db: product.db.clone(),
         identity: product.identity.clone(),

@@ -2,7 +2,6 @@
 
 use base::SecretString;
 use simulator::{Account, Options, Scenario, Security};
-use tokio_util::sync::CancellationToken;
 
 use crate::cli::Simulator;
 use crate::config::Log;
@@ -37,10 +36,8 @@ pub async fn simulator(options: &Simulator) -> Result<()> {
         };
         how.account = Some(Account { system_id: system_id.clone(), password: SecretString::from(password) });
     }
-    let stop = CancellationToken::new();
-    let simulator = simulator::Simulator::bind(how, crate::product::context()).await?;
+    let simulator = simulator::Simulator::start(how, crate::product::context()).await?;
     println!("listening on {}", simulator.address());
-    let running = tokio::spawn(simulator.run(stop.clone()));
     if options.with_parent {
         let mut input = tokio::io::stdin();
         tokio::select! {
@@ -51,7 +48,6 @@ pub async fn simulator(options: &Simulator) -> Result<()> {
     } else {
         asked_to_stop().await?;
     }
-    stop.cancel();
-    running.await.map_err(|error| Error::told(error.to_string()))??;
+    simulator.stop().await;
     Ok(())
 }

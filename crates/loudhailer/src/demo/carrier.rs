@@ -18,14 +18,14 @@ pub struct Carrier {
 }
 
 /// The phones that are there from the start.
-const PHONES: &str = r#"{"behaviour":{"answer_delay_ms":5,"receipt_delay_ms":900,"receipt_spread_ms":600},"handsets":[
+pub const PHONES: &str = r#"{"behaviour":{"answer_delay_ms":5,"receipt_delay_ms":900,"receipt_spread_ms":600},"handsets":[
  {"number":"+447700900104","name":"Cem Sample"},{"number":"+447700900117","name":"Dina Sample"},{"number":"+447700900126","name":"Eli Sample"}]}"#;
 
 impl Carrier {
-    /// Starts it in `dir`, with the demo's certificate.
-    pub async fn start(dir: &Path, secrets: &Secrets) -> Result<Self> {
+    /// Starts it in `dir`, with the certificate there, behaving as `scenario` says (JSON).
+    pub async fn start(dir: &Path, secrets: &Secrets, scenario: &str) -> Result<Self> {
         let phones = dir.join("handsets.json");
-        tokio::fs::write(&phones, PHONES).await.map_err(|source| Error::file(&phones, source))?;
+        tokio::fs::write(&phones, scenario).await.map_err(|source| Error::file(&phones, source))?;
         let mut child = Command::new(std::env::current_exe()?)
             .args(["simulator", "--with-parent", "--listen", "127.0.0.1:0", "--system-id", "loudhailer", "--tls"])
             .arg(dir.join("server.pem"))

@@ -29,8 +29,8 @@ use crate::init::write_private;
 use crate::product::{self, Product};
 use crate::serve::{asked_to_stop, wind_down};
 use crate::web::{self, Extras};
-use carrier::Carrier;
-use secrets::Secrets;
+pub use carrier::Carrier;
+pub use secrets::Secrets;
 
 const SEED: &str = include_str!("seed.yaml");
 
@@ -59,7 +59,7 @@ pub async fn run(options: &Demo) -> Result<()> {
     let listen = listener.local_addr()?;
 
     say("Starting the simulated carrier …");
-    let carrier = Carrier::start(&dir, &secrets).await?;
+    let carrier = Carrier::start(&dir, &secrets, carrier::PHONES).await?;
     say("Opening the database …");
     let url = options.database.clone().unwrap_or_else(|| format!("sqlite:{}", dir.join("loudhailer.db").display()));
     let product = Product::open(Options::new(url.parse()?), &dir.join("keys")).await?;
@@ -93,7 +93,7 @@ fn prepare(dir: &Path) -> Result<std::path::PathBuf> {
 }
 
 /// A certificate for this machine's loopback names (and the exposed address), signed by an authority of its own.
-fn certificate(dir: &Path, listen: SocketAddr, context: &base::Context) -> Result<()> {
+pub fn certificate(dir: &Path, listen: SocketAddr, context: &base::Context) -> Result<()> {
     if dir.join("server.key").exists() {
         return Ok(());
     }
@@ -139,7 +139,7 @@ fn only_carriers(seed: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn settings(listen: SocketAddr) -> Result<http::Settings> {
+pub fn settings(listen: SocketAddr) -> Result<http::Settings> {
     let port = listen.port();
     let name = if listen.ip().is_loopback() || listen.ip().is_unspecified() { "localhost".to_owned() } else { listen.ip().to_string() };
     let told = |error: http::UrlError| Error::told(error.to_string());
@@ -201,7 +201,7 @@ fn extras(dir: &Path, facts: &Json, secrets: &Secrets) -> Result<Extras> {
 }
 
 /// Waits until the carrier is bound, so that "ready" means that a text can leave.
-async fn bound(product: &Product) -> Result<()> {
+pub async fn bound(product: &Product) -> Result<()> {
     for _ in 0..200 {
         if product.carriers.status().iter().any(|status| status.sessions_bound > 0) {
             return Ok(());

@@ -3,7 +3,7 @@
 
 use testkit::{Alertmanager, Browser, Demo, eventually};
 
-use crate::{BINARY, postgres};
+use crate::BINARY;
 
 mod sqlite {
     #[tokio::test(flavor = "multi_thread")]
@@ -15,7 +15,8 @@ mod sqlite {
 mod postgres {
     #[tokio::test(flavor = "multi_thread")]
     async fn alertmanager_pages_a_handset_and_the_answer_comes_back() {
-        super::proof(super::postgres().await, "postgres").await;
+        let database = crate::postgres().await;
+        super::proof(Some(database.text()), "postgres").await;
     }
 }
 

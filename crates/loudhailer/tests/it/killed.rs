@@ -34,7 +34,8 @@ mod sqlite {
 mod postgres {
     #[tokio::test(flavor = "multi_thread")]
     async fn every_signal_that_was_accepted_ends_as_a_text() {
-        super::proof(crate::postgres().await).await;
+        let database = crate::postgres().await;
+        super::proof(Some(database.text())).await;
     }
 }
 

@@ -8,7 +8,7 @@ mod matrix;
 /// The binary under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_loudhailer");
 
-/// A fresh database for a process of its own: none for the embedded one, which gets a directory.
-async fn postgres() -> Option<String> {
-    Some(testdb::postgres_url().await)
+/// A fresh database on the test cluster for a process of its own. Keep it until the process is gone.
+async fn postgres() -> testdb::Fresh {
+    testdb::postgres_url().await
 }

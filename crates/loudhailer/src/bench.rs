@@ -1,0 +1,250 @@
+//! `loudhailer bench`: this machine's baselines, with a private instance in a temporary directory and the simulated carrier beside
+//! it. Reports and asserts nothing; run it on a quiet machine, twice.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Engine, Permit, cap};
+use http::Server;
+use messaging::{Class, New};
+use outbound::{HttpMethod, OperatorClient};
+use resources::{ApplyOptions, Parsed};
+use serde_json::json;
+use sms::Number;
+use store::Options;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cli::Bench;
+use crate::commands;
+use crate::config::Log;
+use crate::demo::{Carrier, Secrets, certificate, settings};
+use crate::error::{Error, Result};
+use crate::product::{self, Product};
+use crate::serve::wind_down;
+use crate::web::{self, Extras};
+
+/// Signals under way at once.
+const SENDERS: usize = 32;
+/// Messages under way at once.
+const SUBMITTERS: usize = 2_000;
+/// People who are paged, so that no phone collects thousands of open alerts.
+const PEOPLE: usize = 100;
+
+/// Runs everything and prints the figures.
+pub async fn run(options: &Bench) -> Result<()> {
+    crate::logging::start(&Log { level: "error".into(), ..Log::default() });
+    if cfg!(debug_assertions) {
+        eprintln!("This is the quick build profile: build with --release for figures that mean something.");
+    }
+    let dir = std::env::temp_dir().join(format!("loudhailer-bench-{}", std::process::id()));
+    fs::create_dir_all(&dir).map_err(|source| Error::file(&dir, source))?;
+    let done = measure(options, &dir).await;
+    // What is left is only a temporary directory; a failure to remove it hides no figure.
+    let _ = fs::remove_dir_all(&dir);
+    done
+}
+
+async fn measure(options: &Bench, dir: &Path) -> Result<()> {
+    let context = product::context();
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let listen = listener.local_addr()?;
+    let secrets = Secrets::of(dir, &context)?;
+    certificate(dir, listen, &context)?;
+    vault::KeyFile::create(&dir.join("keys"), &context)?;
+    let carrier = Carrier::start(dir, &secrets, r#"{"behaviour":{"receipt_delay_ms":10}}"#).await?;
+    let url = options.database.clone().unwrap_or_else(|| format!("sqlite:{}", dir.join("bench.db").display()));
+    let product = Product::open(Options::new(url.parse()?), &dir.join("keys")).await?;
+    let document = Parsed::yaml(&seed(&carrier.address.to_string(), dir), product.resources.registry())
+        .and_then(|parsed| parsed.resolve(&secrets))
+        .map_err(commands::told)?;
+    commands::apply_here(&product.resources, &commands::operator(), document, ApplyOptions::default(), false).await?;
+    let read = |name: &str| fs::read_to_string(dir.join(name)).map_err(|source| Error::file(&dir.join(name), source));
+    let (_resolver, tls) = web::tls(&read("server.pem")?, &read("server.key")?, None)?;
+    let app = web::app(&product, settings(listen)?, Extras::default());
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    product.run(&tasks, &stop).await?;
+    tasks.spawn(Server::on(listener, tls, app).run(stop.clone()));
+    tasks.close();
+    crate::demo::bound(&product).await?;
+
+    let mut figures = serde_json::Map::new();
+    figures.insert("database".into(), json!(if url.starts_with("sqlite") { "sqlite" } else { "postgresql" }));
+    figures.insert("idle_rss_mb".into(), json!(rss_mb()));
+    signals(options, dir, &product, listen.port(), &secrets, &mut figures).await?;
+    messages(options, &product, &mut figures).await?;
+    figures.insert("rss_mb".into(), json!(rss_mb()));
+    wind_down(&product, &tasks, &stop).await;
+    carrier.stop().await;
+    report(options, &figures)
+}
+
+/// A hundred people with a group each; the signal names the group.
+fn seed(simulator: &str, dir: &Path) -> String {
+    use std::fmt::Write as _;
+    let mut text = include_str!("bench.yaml")
+        .replace("@SIMULATOR@", simulator)
+        .replace("@CA@", &dir.join("ca.pem").display().to_string());
+    text.push_str("users:\n");
+    for person in 0..PEOPLE {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "  - {{name: Person {person}, login: p{person}@example.com, devices: [{{kind: sms, number: '+4477009{person:05}', order: 1}}]}}"
+        );
+    }
+    text.push_str("groups:\n");
+    for person in 0..PEOPLE {
+        let _ = writeln!(
+            text,
+            "  - {{workspace: bench, name: g{person}, members: [{{user: p{person}@example.com, delay_seconds: 0}}], repeat: {{times: 0, interval_seconds: 86400}}}}"
+        );
+    }
+    text
+}
+
+/// Signals over HTTPS, each a page of its own; when its submit_sm reached the carrier is in the carrier's ledger.
+async fn signals(
+    options: &Bench,
+    dir: &Path,
+    product: &Product,
+    port: u16,
+    secrets: &Secrets,
+    figures: &mut serde_json::Map<String, serde_json::Value>,
+) -> Result<()> {
+    let workspace = product.db.read(|tx| access::workspace_by_slug(tx, "bench")).await?;
+    let workspace = workspace.ok_or_else(|| Error::told("the bench's workspace is missing"))?.id;
+    let integrations = product.signals.integrations(&Permit::engine(Engine("bench"), workspace)).await?;
+    let id = integrations.first().ok_or_else(|| Error::told("the bench's integration is missing"))?.id;
+    let url = Arc::new(format!("https://localhost:{port}/signals/{id}?token={}", secrets.generic_token));
+    let pem = fs::read_to_string(dir.join("ca.pem")).map_err(|source| Error::file(dir, source))?;
+    let clock = product.db.context().clone();
+    let (began, cpu) = (clock.monotonic(), cpu_seconds());
+    let mut tasks = tokio::task::JoinSet::new();
+    for sender in 0..SENDERS as u64 {
+        let client = OperatorClient::new(Some(&pem), None)?;
+        let (url, clock, count) = (Arc::clone(&url), clock.clone(), options.signals);
+        tasks.spawn(async move {
+            let mut sent = Vec::new();
+            for number in (sender..count).step_by(SENDERS) {
+                let name = format!("B-{number:06}");
+                let body = json!({ "key": name, "title": format!("Bench {name}"), "group": format!("g{}", number as usize % PEOPLE) });
+                let at = clock.now();
+                let answer = client.send(HttpMethod::POST, &url, Some(&body)).await;
+                if answer.is_ok_and(|answer| answer.status == 202) {
+                    sent.push((name, at));
+                }
+            }
+            sent
+        });
+    }
+    let mut sent = std::collections::HashMap::new();
+    while let Some(done) = tasks.join_next().await {
+        sent.extend(done.map_err(|error| Error::told(error.to_string()))?);
+    }
+    let took = clock.monotonic().saturating_sub(began).as_secs_f64();
+    let cpu = cpu_seconds() - cpu;
+    let mut latencies = wait_for_pages(dir, &sent).await?;
+    latencies.sort_unstable();
+    let at = |percent: usize| latencies.get(latencies.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default();
+    figures.insert("signals_accepted".into(), json!(sent.len()));
+    figures.insert("signals_per_second".into(), json!((sent.len() as f64 / took).round()));
+    figures.insert("signal_cpu_ms".into(), json!(round(cpu * 1_000.0 / sent.len().max(1) as f64)));
+    figures.insert("signal_to_submit_p50_ms".into(), json!(round(at(50) as f64 / 1_000.0)));
+    figures.insert("signal_to_submit_p99_ms".into(), json!(round(at(99) as f64 / 1_000.0)));
+    Ok(())
+}
+
+/// Microseconds from sending each signal to its submit_sm, once all are there.
+async fn wait_for_pages(dir: &Path, sent: &std::collections::HashMap<String, base::Timestamp>) -> Result<Vec<i64>> {
+    for _ in 0..600 {
+        let text = fs::read_to_string(dir.join("ledger.jsonl")).unwrap_or_default();
+        let found: Vec<i64> = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<simulator::ledger::Entry>(line).ok())
+            .filter_map(|entry| {
+                let name = entry.text.get(entry.text.find("B-")?..)?.get(..8)?;
+                Some(entry.time.as_micros() - sent.get(name)?.as_micros())
+            })
+            .collect();
+        if found.len() >= sent.len() {
+            return Ok(found);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    Err(Error::told("five minutes were not enough for the pages to reach the carrier"))
+}
+
+/// Messages from accept (on disk) to `submit_sm_resp`.
+async fn messages(options: &Bench, product: &Product, figures: &mut serde_json::Map<String, serde_json::Value>) -> Result<()> {
+    let workspace = product.db.read(|tx| access::workspace_by_slug(tx, "bench")).await?;
+    let workspace = workspace.ok_or_else(|| Error::told("the bench's workspace is missing"))?.id;
+    let permit: Arc<Permit<cap::MessagesSend>> = Arc::new(Permit::engine(Engine("bench"), workspace));
+    let submits = |product: &Product| product.carriers.status().iter().map(|status| status.submits).sum::<u64>();
+    let clock = product.db.context().clone();
+    let (before, began, cpu) = (submits(product), clock.monotonic(), cpu_seconds());
+    let room = Arc::new(Semaphore::new(SUBMITTERS));
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..options.messages {
+        let place = Arc::clone(&room).acquire_owned().await?;
+        let (messaging, permit) = (product.messaging.clone(), Arc::clone(&permit));
+        tasks.spawn(async move {
+            let _place = place;
+            let to = Number::parse(&format!("+4477000{:05}", number % 100_000), None).ok()?;
+            let new = New { class: Class::Normal, ..New::text(to, "Eighty characters of text are what an application sends on an ordinary day, about.") };
+            messaging.submit(&permit, new).await.ok()
+        });
+        while tasks.try_join_next().is_some() {}
+    }
+    while tasks.join_next().await.is_some() {}
+    let accepted = clock.monotonic().saturating_sub(began).as_secs_f64();
+    while submits(product) - before < options.messages {
+        if clock.monotonic().saturating_sub(began) > Duration::from_mins(10) {
+            return Err(Error::told("ten minutes were not enough for the messages"));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let took = clock.monotonic().saturating_sub(began).as_secs_f64();
+    let count = options.messages.max(1) as f64;
+    figures.insert("messages".into(), json!(options.messages));
+    figures.insert("messages_accepted_per_second".into(), json!((count / accepted).round()));
+    figures.insert("messages_submitted_per_second".into(), json!((count / took).round()));
+    figures.insert("message_cpu_us".into(), json!(round((cpu_seconds() - cpu) * 1e6 / count)));
+    Ok(())
+}
+
+fn report(options: &Bench, figures: &serde_json::Map<String, serde_json::Value>) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    if options.json {
+        writeln!(out, "{}", serde_json::Value::Object(figures.clone()))?;
+    } else {
+        for (name, value) in figures {
+            writeln!(out, "{:<34} {value}", name.replace('_', " "))?;
+        }
+    }
+    Ok(())
+}
+
+fn round(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// Resident memory of this process, in megabytes; zero where the system does not say.
+fn rss_mb() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) / 1_024
+}
+
+/// Processor time of this process so far, its simulated carrier left out.
+fn cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / 100.0
+}

@@ -1,0 +1,120 @@
+//! Rule 6 of the house: every route of the composed product, tried with every role, an API key and nobody, in their own workspace, in a
+//! foreign one and in one that does not exist (E-17, X-06, X-08, X-18). Routes are derived, so a new one is tried by itself.
+
+use std::path::Path;
+
+use access::{KeyScope, OrganisationPermit, Role, cap};
+use base::{ExposeSecret as _, SecretString, UserId};
+use http::matrix::{Credential, Places, Player, Rights};
+use identity::Caller;
+use loudhailer::commands;
+use loudhailer::product::{Product, context};
+use loudhailer::web::{self, Extras};
+use resources::{ApplyOptions, Parsed, SecretSource, SourceError};
+use store::Options;
+
+mod sqlite {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_route_refuses_whoever_may_not() {
+        let database = testdb::sqlite_url();
+        super::matrix(database.url().clone()).await;
+    }
+}
+
+mod postgres {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_route_refuses_whoever_may_not() {
+        let database = crate::postgres().await;
+        super::matrix(database.url().clone()).await;
+    }
+}
+
+struct Key(SecretString);
+
+impl SecretSource for Key {
+    fn file(&self, path: &str) -> Result<SecretString, SourceError> {
+        Err(SourceError(path.to_owned()))
+    }
+
+    fn env(&self, _: &str) -> Result<SecretString, SourceError> {
+        Ok(self.0.clone())
+    }
+}
+
+async fn matrix(url: store::DatabaseUrl) {
+    crypto::install_default_provider();
+    let dir = tempfile::tempdir().unwrap();
+    let keys = dir.path().join("keys");
+    vault::KeyFile::create(Path::new(&keys), &context()).unwrap();
+    let product = Product::open(Options::new(url), &keys).await.unwrap();
+    let token = crypto::token::mint(crypto::token::Kind::Key, context().chance());
+    seed(&product, &token).await;
+
+    let mut players = vec![Player { name: "nobody".into(), credential: Credential::None, rights: Rights::None }];
+    for role in Role::ALL {
+        for place in [Some("home"), None] {
+            players.push(person(&product, role, place).await);
+        }
+    }
+    let scopes: Vec<KeyScope> = SCOPES.iter().map(|scope| scope.parse().unwrap()).collect();
+    players.push(Player {
+        name: "an API key of home".into(),
+        credential: Credential::Key(token),
+        rights: Rights::Key { workspace: "home".into(), scopes: scopes.into_iter().map(KeyScope::capability).collect() },
+    });
+
+    let app = web::app(&product, http::Settings::new("https://localhost:8443").unwrap(), Extras::default());
+    let places = Places { existing: vec!["home".into(), "away".into()], missing: "nowhere".into() };
+    let report = http::matrix::run(&app, &players, &places).await;
+    println!("{} requests, {} of them passed, {} routes", report.tried, report.passed, app.routes().len());
+    assert!(report.findings.is_empty(), "{:#?}", report.findings);
+    assert!(report.tried > 1_000 && report.passed > 100, "the matrix was real");
+    product.close().await;
+}
+
+const SCOPES: [&str; 4] = ["messages:send", "messages:read", "signals:send", "alerts:read"];
+
+/// Two workspaces, and a person for each role in each scope.
+async fn seed(product: &Product, token: &SecretString) {
+    use std::fmt::Write as _;
+    let mut text = format!(
+        "workspaces:\n  - {{slug: home, environment: development}}\n  - {{slug: away, environment: production}}\n\
+         api_keys:\n  - {{workspace: home, name: key, scopes: {SCOPES:?}, token: {{env: TOKEN}}}}\nusers:\n"
+    );
+    for role in Role::ALL {
+        for (place, clause) in [("home", ", workspace: home"), ("everywhere", "")] {
+            let _ = writeln!(
+                text,
+                "  - {{name: A {role} of {place}, login: {role}.{place}@example.com, roles: [{{role: {role}{clause}}}]}}"
+            );
+        }
+    }
+    let parsed = Parsed::yaml(&text, product.resources.registry()).unwrap_or_else(|error| panic!("{:?}", error.problems()));
+    let document = parsed.resolve(&Key(token.clone())).unwrap();
+    let grants = commands::operator();
+    commands::apply_here(&product.resources, &grants, document, ApplyOptions::default(), false).await.unwrap();
+}
+
+/// A person with a session, invited as an administrator would.
+async fn person(product: &Product, role: Role, place: Option<&str>) -> Player {
+    let login = format!("{role}.{}@example.com", place.unwrap_or("everywhere"));
+    let permit: OrganisationPermit<cap::PeopleWrite> = commands::operator().permit_organisation().unwrap();
+    let read: OrganisationPermit<cap::ResourcesRead> = commands::operator().permit_organisation().unwrap();
+    let (identity, resources, key) = (product.identity.clone(), product.resources.clone(), login.clone());
+    let link = product
+        .db
+        .write(move |tx| {
+            let stored = resources.get(tx, &read, "users", None, &key)?.unwrap();
+            identity.invite_link(tx, &permit, UserId::from(stored.id.uuid()))
+        })
+        .await
+        .unwrap();
+    let password = SecretString::from("a correct horse, standing still".to_owned());
+    let logged_in = product.identity.accept_invite(link.secret, password, &Caller::default()).await.unwrap();
+    let csrf = SecretString::from(logged_in.session.csrf.expose_secret().to_owned());
+    Player {
+        name: login,
+        credential: Credential::Session { token: logged_in.token, csrf },
+        rights: Rights::Roles(vec![(role, place.map(str::to_owned))]),
+    }
+}
