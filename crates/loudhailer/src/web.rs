@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use console::{Console, ErrorPages, Handsets, Parts};
 use crypto::tls::CertResolver;
-use http::{App, Door, Doorkeeper, Ready, Refusal, Settings};
-use store::Db;
+use http::{App, Door, Doorkeeper, Settings};
 
 use crate::error::Result;
 use crate::product::Product;
@@ -18,16 +16,6 @@ pub struct Extras {
     pub handsets: Option<Handsets>,
     /// SHA-256 of the certificate.
     pub fingerprint: Option<String>,
-}
-
-/// Ready means: the database answers.
-struct DatabaseAnswers(Db);
-
-#[async_trait]
-impl Ready for DatabaseAnswers {
-    async fn ready(&self) -> std::result::Result<(), Refusal> {
-        Ok(self.0.read(|tx| tx.query_one("SELECT 1 AS one", &[], |row| row.get::<i64>("one")).map(drop)).await?)
-    }
 }
 
 /// All routes over `product`.
@@ -63,7 +51,7 @@ pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
         .routes(api::routes(api))
         .render(Door::Console, ErrorPages)
         .render(Door::Compatible, api::Envelope)
-        .ready(DatabaseAnswers(product.db.clone()))
+        .ready(product.db.clone())
         .build()
 }
 

@@ -25,7 +25,20 @@ fn every_command_has_help_with_an_example() {
         .take_while(|line| line.starts_with("  "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    for wanted in ["demo", "init", "serve", "apply", "export", "history", "setup-link", "simulator", "send", "signal", "migrate", "check"] {
+    for wanted in [
+        "demo",
+        "init",
+        "serve",
+        "apply",
+        "export",
+        "history",
+        "setup-link",
+        "simulator",
+        "send",
+        "signal",
+        "migrate",
+        "check",
+    ] {
         assert!(commands.contains(&wanted), "{wanted} is among {commands:?}");
     }
     for command in commands.iter().filter(|command| !["help", "audit"].contains(command)) {
@@ -94,7 +107,9 @@ fn a_resource_has_a_history_that_can_be_restored() {
     let config = path("loudhailer.toml");
     assert!(run(&["init", "--dir", &dir.path().display().to_string(), "--self-signed", "localhost"]).status.success());
     let apply = |name: &str, more: &[&str]| {
-        let text = format!("workspaces:\n  - {{slug: ward, environment: development, name: {name}, time_zone: Europe/London}}\n");
+        let text = format!(
+            "workspaces:\n  - {{slug: ward, environment: development, name: {name}, time_zone: Europe/London}}\n"
+        );
         std::fs::write(path("w.yaml"), text).unwrap();
         let file = path("w.yaml");
         let mut arguments = vec!["apply", "-f", file.as_str(), "--config", config.as_str()];

@@ -71,8 +71,17 @@ async fn proof(database: Option<String>) {
     let texts = wait_for_texts(&site, &accepted).await;
     let again = unknown_outcomes(&http, &site).await;
     let twice: Vec<_> = texts.iter().filter(|(_, count)| **count > 1).collect();
-    println!("{} accepted, {} texts, {} twice, {again} messages shown as unknown outcome", accepted.len(), texts.len(), twice.len());
-    assert!(twice.len() as u64 <= again, "{} texts went twice, but only {again} are shown as unknown outcome", twice.len());
+    println!(
+        "{} accepted, {} texts, {} twice, {again} messages shown as unknown outcome",
+        accepted.len(),
+        texts.len(),
+        twice.len()
+    );
+    assert!(
+        twice.len() as u64 <= again,
+        "{} texts went twice, but only {again} are shown as unknown outcome",
+        twice.len()
+    );
     let titles = alert_titles(&http, &site).await;
     let distinct: BTreeSet<&String> = titles.iter().collect();
     assert_eq!(titles.len(), distinct.len(), "no signal made two alerts");
@@ -104,7 +113,9 @@ impl Site {
         let (port, carrier_port) = (free_port(), free_port());
         let config = dir.join("loudhailer.toml");
         let mut text = std::fs::read_to_string(&config).unwrap();
-        text = text.replace("0.0.0.0:8443", &format!("127.0.0.1:{port}")).replace("localhost:8443", &format!("localhost:{port}"));
+        text = text
+            .replace("0.0.0.0:8443", &format!("127.0.0.1:{port}"))
+            .replace("localhost:8443", &format!("localhost:{port}"));
         if let Some(url) = database {
             text = text.replace("sqlite:loudhailer.db", url);
         }
@@ -114,7 +125,8 @@ impl Site {
         let again = run(&["apply", "-f", &path("resources.yaml"), "--config", &path("loudhailer.toml")]);
         assert!(again.starts_with("nothing to change"), "apply is idempotent: {again}");
         let drawn = |what: &str| {
-            let line = printed.lines().find(|line| line.starts_with(what)).unwrap_or_else(|| panic!("{what} in {printed}"));
+            let line =
+                printed.lines().find(|line| line.starts_with(what)).unwrap_or_else(|| panic!("{what} in {printed}"));
             line.split_whitespace().nth(2).unwrap().to_owned()
         };
         let (token, key) = (drawn("integrations work/load:"), drawn("api_keys work/reader:"));
@@ -198,7 +210,12 @@ async fn wait_for_texts(site: &Site, accepted: &BTreeSet<String>) -> std::collec
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    panic!("{} of {} accepted signals never became a text, such as {:?}", missing.len(), accepted.len(), &missing[..missing.len().min(5)])
+    panic!(
+        "{} of {} accepted signals never became a text, such as {:?}",
+        missing.len(),
+        accepted.len(),
+        &missing[..missing.len().min(5)]
+    )
 }
 
 fn name_in(text: &str) -> Option<String> {

@@ -60,7 +60,10 @@ async fn matrix(url: store::DatabaseUrl) {
     players.push(Player {
         name: "an API key of home".into(),
         credential: Credential::Key(token),
-        rights: Rights::Key { workspace: "home".into(), scopes: scopes.into_iter().map(KeyScope::capability).collect() },
+        rights: Rights::Key {
+            workspace: "home".into(),
+            scopes: scopes.into_iter().map(KeyScope::capability).collect(),
+        },
     });
 
     let app = web::app(&product, http::Settings::new("https://localhost:8443").unwrap(), Extras::default());
@@ -89,7 +92,8 @@ async fn seed(product: &Product, token: &SecretString) {
             );
         }
     }
-    let parsed = Parsed::yaml(&text, product.resources.registry()).unwrap_or_else(|error| panic!("{:?}", error.problems()));
+    let parsed =
+        Parsed::yaml(&text, product.resources.registry()).unwrap_or_else(|error| panic!("{:?}", error.problems()));
     let document = parsed.resolve(&Key(token.clone())).unwrap();
     let grants = commands::operator();
     commands::apply_here(&product.resources, &grants, document, ApplyOptions::default(), false).await.unwrap();
