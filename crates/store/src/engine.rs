@@ -113,7 +113,11 @@ struct Wanted {
 
 /// What it brought.
 struct Found {
+    /// The kinds that were asked about.
+    kinds: Vec<&'static str>,
     jobs: Vec<Job>,
+    /// The kinds whose room it filled.
+    filled: Vec<&'static str>,
     due: Vec<(&'static str, Timestamp)>,
 }
 
@@ -210,7 +214,12 @@ impl Engine {
     /// Prepares a look at the queue.
     async fn look(&mut self) -> Look {
         let mut wanted = Vec::new();
-        for state in self.lanes.iter_mut().filter(|state| state.room() > 0) {
+        for state in &mut self.lanes {
+            // A full lane is not asked about, so there may be more for it once it has room.
+            state.more = state.room() == 0;
+            if state.more {
+                continue;
+            }
             let held = match &mut state.lease {
                 None => None,
                 Some(turn) => match turn.hold().await {
@@ -234,9 +243,10 @@ impl Engine {
     fn take(&mut self, found: Found) -> Option<Pin<Box<Sleep>>> {
         let now = self.db.context().now();
         let mut next: Option<Timestamp> = None;
-        for state in &mut self.lanes {
+        for state in self.lanes.iter_mut().filter(|state| found.kinds.contains(&state.kind)) {
             let due = found.due.iter().find(|(kind, _)| *kind == state.kind).map(|(_, due)| *due);
-            state.more = due.is_some_and(|due| due <= now);
+            // What is due although there was room is another node's: it is locked while that one claims it.
+            state.more = found.filled.contains(&state.kind) && due.is_some_and(|due| due <= now);
             if let Some(due) = due.filter(|due| *due > now) {
                 next = Some(next.map_or(due, |next| next.min(due)));
             }
@@ -285,13 +295,19 @@ impl Look {
             }
             let mut due = jobs::next_due(tx, &self.kinds)?;
             let now = tx.now();
-            let mut claimed = Vec::new();
+            let (mut claimed, mut filled) = (Vec::new(), Vec::new());
             for wanted in &self.wanted {
                 if !due.iter().any(|(kind, due)| *kind == wanted.kind && *due <= now) {
                     continue;
                 }
                 match wanted.held.as_ref().map_or(Ok(()), |held| held.check(tx)) {
-                    Ok(()) => claimed.extend(jobs::claim(tx, &owner, self.fence, wanted.kind, wanted.room)?),
+                    Ok(()) => {
+                        let found = jobs::claim(tx, &owner, self.fence, wanted.kind, wanted.room)?;
+                        if found.len() == wanted.room {
+                            filled.push(wanted.kind);
+                        }
+                        claimed.extend(found);
+                    }
                     // The next look asks for the lease again.
                     Err(Error::LeaseLost) => {}
                     Err(error) => return Err(error),
@@ -300,7 +316,7 @@ impl Look {
             if !claimed.is_empty() {
                 due = jobs::next_due(tx, &self.kinds)?;
             }
-            Ok(Found { jobs: claimed, due })
+            Ok(Found { kinds: self.kinds.clone(), jobs: claimed, filled, due })
         })
         .await
         .map_err(|error| (error, Some(claim)))

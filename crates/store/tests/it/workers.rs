@@ -99,6 +99,28 @@ testdb::both_databases! {
         println!("{}: {:.0} jobs/s", db.dialect(), f64::from(jobs) / took.as_secs_f64());
     }
 
+    async fn a_busy_lane_goes_on_at_once_when_it_has_room_whatever_the_others_do(db: Db) {
+        enqueue(&db, 200, Duration::ZERO).await;
+        let shutdown = CancellationToken::new();
+        let running = Worker::new(db.clone())
+            .handle("note", 1, |_| async { tokio::time::sleep(Duration::from_millis(1)).await; Ok(()) })
+            .handle("other", 4, |_| async { Ok(()) })
+            .spawn(shutdown.clone());
+        let before = db.context().monotonic();
+        while db.job_counts().await.unwrap().iter().any(|(kind, _)| kind == "note") {
+            db.write(|tx| {
+                let run_at = tx.now();
+                tx.enqueue(NewJob { kind: "other", key: None, payload: &json!({}), run_at })
+            }).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+        // Waiting for the poll each time that it runs dry would take a dozen seconds.
+        let took = db.context().monotonic().saturating_sub(before);
+        assert!(took < Duration::from_secs(6), "{took:?}");
+        shutdown.cancel();
+        within(5, running).await.unwrap();
+    }
+
     async fn a_shutdown_lets_the_running_finish_and_puts_the_waiting_back(db: Db) {
         let (sender, mut began) = mpsc::unbounded_channel();
         let shutdown = CancellationToken::new();
