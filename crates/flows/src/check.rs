@@ -87,7 +87,6 @@ fn circle(steps: &[Step], place: usize, marks: &mut [Mark]) -> Option<Vec<usize>
 mod tests {
     use serde_json::json;
 
-    use super::*;
     use crate::document::{Definition, read};
 
     fn mistakes(steps: serde_json::Value) -> Vec<(String, &'static str, String)> {

@@ -221,7 +221,7 @@ struct Reader {
 struct Fields<'a> {
     place: usize,
     id: &'a str,
-    fields: &'a Map<String, Json>,
+    given: &'a Map<String, Json>,
 }
 
 impl Fields<'_> {
@@ -277,7 +277,7 @@ impl Reader {
             let detail = format!("Step `{id}` ({kind}) has no field `{field}`. Did you mean `{near}`?");
             self.mistake(format!("{here}.{field}"), "unknown-field", detail);
         }
-        let action = self.action(kind, &Fields { place, id: &id, fields })?;
+        let action = self.action(kind, &Fields { place, id: &id, given: fields })?;
         Ok(Step { id, action })
     }
 
@@ -333,7 +333,7 @@ impl Reader {
     /// Where the step goes on.
     fn next(&mut self, fields: &Fields<'_>, field: &str) -> Result<Next, Noted> {
         let id = fields.id;
-        let Some(target) = fields.fields.get(field).and_then(Json::as_str) else {
+        let Some(target) = fields.given.get(field).and_then(Json::as_str) else {
             let detail =
                 format!("Step `{id}` does not say where the run goes on. Write `{field}: STEP`, or `{field}: end`.");
             self.mistake(fields.path(field), "missing-end", detail);
@@ -353,28 +353,28 @@ impl Reader {
 
     /// A template: a text, or a number that is meant as one.
     fn template(&mut self, fields: &Fields<'_>, field: &str, required: bool) -> Result<Option<String>, Noted> {
-        let source = match fields.fields.get(field) {
+        let source = match fields.given.get(field) {
             None | Some(Json::Null) if required => {
                 let detail = format!("Step `{}` needs `{field}`.", fields.id);
                 self.mistake(fields.path(field), "missing-field", detail);
                 return Err(Noted);
             }
             None | Some(Json::Null) => return Ok(None),
-            Some(value) => match text_of(value) {
-                Some(text) => text,
-                None => {
+            Some(value) => {
+                let Some(text) = text_of(value) else {
                     let detail = format!("`{field}` of step `{}` must be a text.", fields.id);
                     self.mistake(fields.path(field), "not-a-text", detail);
                     return Err(Noted);
-                }
-            },
+                };
+                text
+            }
         };
         self.syntax(fields, field, sandbox::Syntax::Template, &source)?;
         Ok(Some(source))
     }
 
     fn expression(&mut self, fields: &Fields<'_>, field: &str) -> Result<String, Noted> {
-        let source = match fields.fields.get(field) {
+        let source = match fields.given.get(field) {
             Some(Json::String(source)) if !source.trim().is_empty() => source.trim().to_owned(),
             Some(Json::Bool(constant)) => constant.to_string(),
             _ => {
@@ -407,7 +407,7 @@ impl Reader {
     }
 
     fn flag(&mut self, fields: &Fields<'_>, field: &str) -> Result<bool, Noted> {
-        match fields.fields.get(field) {
+        match fields.given.get(field) {
             None | Some(Json::Null) => Ok(false),
             Some(Json::Bool(flag)) => Ok(*flag),
             Some(_) => {
@@ -419,7 +419,7 @@ impl Reader {
     }
 
     fn values(&mut self, fields: &Fields<'_>) -> Result<BTreeMap<String, String>, Noted> {
-        let given = match fields.fields.get("values") {
+        let given = match fields.given.get("values") {
             Some(Json::Object(values)) if !values.is_empty() => values,
             _ => {
                 let detail = format!(
@@ -452,7 +452,7 @@ impl Reader {
     /// What can be known about a field before it runs, because it holds no template.
     fn constants(&mut self, fields: &Fields<'_>) {
         let constant = |field: &str| {
-            fields.fields.get(field).and_then(text_of).filter(|text| !text.contains("{{") && !text.contains("{%"))
+            fields.given.get(field).and_then(text_of).filter(|text| !text.contains("{{") && !text.contains("{%"))
         };
         if constant("priority").is_some_and(|word| word.parse::<Priority>().is_err()) {
             let detail = format!("`priority` of step `{}` is critical, high, medium, low or info.", fields.id);

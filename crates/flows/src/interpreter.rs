@@ -27,7 +27,7 @@ pub(crate) struct Record {
     pub step: String,
     pub kind: &'static str,
     pub state: StepState,
-    pub record: Vec<String>,
+    pub said: Vec<String>,
     pub next: Option<String>,
 }
 
@@ -154,13 +154,13 @@ impl Progress {
         }
     }
 
-    fn record(&mut self, step: &Step, state: StepState, record: Vec<String>, next: Next) {
+    fn record(&mut self, step: &Step, state: StepState, said: Vec<String>, next: Next) {
         if state != StepState::Done {
-            let trouble = record.first().cloned().unwrap_or_default();
+            let trouble = said.first().cloned().unwrap_or_default();
             self.memory.troubles.push(format!("Step `{}`: {trouble}", step.id));
         }
         let next_name = self.name(next);
-        self.records.push(Record { step: step.id.clone(), kind: step.action.kind(), state, record, next: next_name });
+        self.records.push(Record { step: step.id.clone(), kind: step.action.kind(), state, said, next: next_name });
         self.at = next;
     }
 
@@ -322,14 +322,14 @@ impl Progress {
             // The record of the step that failed is there already; this is what came of it.
             let line = opened_words(*number, *joined, &page.group);
             if let Some(last) = self.records.last_mut() {
-                last.record.push(line);
+                last.said.push(line);
                 self.memory.steps.insert(last.step.clone(), alert_output(id, *number, *joined));
             }
             return;
         }
         let Some(step) = self.step() else {
             if let (Settled::Refused { why }, Some(last)) = (settled, self.records.last_mut()) {
-                last.record.push(why.clone());
+                last.said.push(why.clone());
             }
             return;
         };

@@ -78,7 +78,7 @@ pub(crate) fn runs(
     let mut values: Vec<Value<'_>> = vec![workspace.into()];
     let mut also = |condition: &str, value: Value<'static>| {
         values.push(value);
-        sql.push_str(&format!(" AND {condition} ${}", values.len()));
+        sql = format!("{sql} AND {condition} ${}", values.len());
     };
     if let Some(flow) = filter.flow {
         also("r.flow =", flow.into());
@@ -97,7 +97,7 @@ pub(crate) fn runs(
     }
     // Runs of one signal in the order of its events.
     let order = if filter.signal.is_some() { "r.ordinal, r.id" } else { "r.id DESC" };
-    sql.push_str(&format!(" ORDER BY {order} LIMIT {}", page.limit() + 1));
+    sql = format!("{sql} ORDER BY {order} LIMIT {}", page.limit() + 1);
     let rows = tx.query(&sql, &values, run_of)?;
     Ok(Page::from_overread(rows, page, |run| run.id.to_string()))
 }

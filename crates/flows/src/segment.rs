@@ -228,7 +228,7 @@ fn write_records(
     let run = cause.run.to_string();
     let mut rows: Vec<Vec<Value<'_>>> = Vec::with_capacity(progress.records.len());
     for (number, record) in (before + 1..).zip(&progress.records) {
-        let words = serde_json::to_vec(&record.record).map_err(|_| Error::Corrupt("step"))?;
+        let words = serde_json::to_vec(&record.said).map_err(|_| Error::Corrupt("step"))?;
         let row = step_row(&run, number);
         let sealed = key.seal(tx.context().chance(), &Aad { table: "run_steps", column: "record", row: &row }, &words);
         rows.push(vec![

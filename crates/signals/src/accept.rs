@@ -21,7 +21,7 @@ use crate::{BODY_LIMIT, TOPIC};
 /// The job that maps signals and starts their runs.
 pub(crate) const HANDLE_JOB: &str = "signals.handle";
 /// The last use of a token is written down when the last one written is older than this.
-const WRITTEN: Duration = Duration::from_secs(60);
+const WRITTEN: Duration = Duration::from_mins(1);
 /// What a machine secret's length may be; anything else is not looked at.
 const LENGTHS: std::ops::RangeInclusive<usize> = 16..=256;
 /// Characters of a sender's own description that are kept.
@@ -156,12 +156,11 @@ impl Signals {
             .0
             .db
             .write(move |tx| {
-                let sealed = match &sealed {
-                    Some(sealed) => sealed.clone(),
-                    None => {
-                        let key = vault.data_key(tx, Some(workspace), Purpose::Signals, received)?;
-                        seal(&key, tx.context(), id, &body)
-                    }
+                let sealed = if let Some(sealed) = &sealed {
+                    sealed.clone()
+                } else {
+                    let key = vault.data_key(tx, Some(workspace), Purpose::Signals, received)?;
+                    seal(&key, tx.context(), id, &body)
                 };
                 rows::insert(tx, std::slice::from_ref(&line))?;
                 rows::insert_payload(tx, id, workspace, &sealed)?;

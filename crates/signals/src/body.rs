@@ -118,7 +118,7 @@ fn path_text(path: &[Part]) -> String {
                 out.push('.');
                 out.push_str(name);
             }
-            Part::Place(place) => out.push_str(&format!("[{place}]")),
+            Part::Place(place) => out = format!("{out}[{place}]"),
         }
     }
     out.chars().filter(|c| !c.is_control()).take(PATH_LIMIT).collect()

@@ -320,10 +320,13 @@ impl Mapping {
         };
         let priority = match text("event.priority") {
             None => self.default_priority.clone(),
-            Some(word) => self.meaning(&word, &PRIORITIES).map(str::to_owned).unwrap_or_else(|| {
-                notes.add(format!("{whose}Nobody knows its `priority`; it counts as {}.", self.default_priority));
-                self.default_priority.clone()
-            }),
+            Some(word) => self.meaning(&word, &PRIORITIES).map_or_else(
+                || {
+                    notes.add(format!("{whose}Nobody knows its `priority`; it counts as {}.", self.default_priority));
+                    self.default_priority.clone()
+                },
+                str::to_owned,
+            ),
         };
         let title = text("event.title").unwrap_or_else(|| format!("Signal from {integration}"));
         let (body, group, link) = (text("event.text").unwrap_or_default(), text("event.group"), text("event.link"));
@@ -368,8 +371,7 @@ fn bounded(key: &str) -> String {
     if key.chars().count() <= KEY_LIMIT {
         return key.to_owned();
     }
-    let hash: String = crypto::sha256(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hash}")
+    crypto::sha256(key.as_bytes()).iter().fold("sha256:".to_owned(), |hash, byte| format!("{hash}{byte:02x}"))
 }
 
 /// Notes, the first few of them.

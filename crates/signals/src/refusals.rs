@@ -14,7 +14,7 @@ use crate::rows::{self, Line};
 /// Lines a minute and source.
 const FULL: u32 = 20;
 /// The minute.
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 /// Sources told apart at once; all others are counted as one.
 const SOURCES: usize = 10_000;
 /// Refusals that may wait to be written; more are counted in the log of the server alone.
@@ -118,17 +118,16 @@ impl Windows {
                 work.lines.push(refusal.line);
                 continue;
             }
-            match window.counting {
-                Some(id) => match work.counts.iter_mut().find(|(counted, _)| *counted == id) {
+            if let Some(id) = window.counting {
+                match work.counts.iter_mut().find(|(counted, _)| *counted == id) {
                     Some((_, more)) => *more += 1,
                     None => work.counts.push((id, 1)),
-                },
-                None => {
-                    let id = new_id();
-                    window.counting = Some(id);
-                    let reason = "Further refused requests of this source within a minute; only counted.".to_owned();
-                    work.lines.push(Line { id, reason: Some(reason), user_agent: None, ..refusal.line });
                 }
+            } else {
+                let id = new_id();
+                window.counting = Some(id);
+                let reason = "Further refused requests of this source within a minute; only counted.".to_owned();
+                work.lines.push(Line { id, reason: Some(reason), user_agent: None, ..refusal.line });
             }
         }
         work

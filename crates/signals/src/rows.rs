@@ -301,7 +301,7 @@ pub(crate) fn activity(
     }
     let mut also = |condition: &str, value: Value<'static>| {
         values.push(value);
-        sql.push_str(&format!(" AND {condition} ${}", values.len()));
+        sql = format!("{sql} AND {condition} ${}", values.len());
     };
     if let Some(integration) = filter.integration {
         also("s.integration =", integration.into());
@@ -312,7 +312,7 @@ pub(crate) fn activity(
     if let Some(after) = &page.after {
         also("s.id <", after.0.clone().into());
     }
-    sql.push_str(&format!(" ORDER BY s.id DESC LIMIT {}", page.limit() + 1));
+    sql = format!("{sql} ORDER BY s.id DESC LIMIT {}", page.limit() + 1);
     let rows = tx.query(&sql, &values, activity_of)?;
     Ok(Page::from_overread(rows, page, |line| line.id.to_string()))
 }

@@ -54,7 +54,7 @@ testdb::both_databases! {
             let run = begun.expect("begins");
             for _ in 0..8 {
                 carry_on_as(&world).await;
-                clock.advance(std::time::Duration::from_secs(120));
+                clock.advance(std::time::Duration::from_mins(2));
             }
             world.pages.fail_in.store(-1, Ordering::SeqCst);
             let detail = world.flows.run(&world.permit(), run).await.unwrap().unwrap();

@@ -11,7 +11,7 @@ use store::{Db, params};
 use crate::world::{PAGES, TOKEN, World, bearer, url};
 
 async fn refusal(world: &World, request: Request) -> Problem {
-    world.signals.accept(request).await.expect_err("refused").problem()
+    world.signals.accept(request).await.unwrap_err().problem()
 }
 
 testdb::both_databases! {

@@ -91,7 +91,7 @@ testdb::both_databases! {
         world.send(r#"{"id": "b", "title": "behind"}"#).await.unwrap();
         for _ in 0..12 {
             world.drain().await;
-            clock.advance(Duration::from_secs(3_600));
+            clock.advance(Duration::from_hours(1));
         }
         assert_eq!(world.paged().await, [("before".into(), true), ("behind".into(), true)]);
         let detail = world.signals.get(&world.permit(), poison.request_id).await.unwrap().unwrap();
