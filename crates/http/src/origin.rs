@@ -81,6 +81,9 @@ pub(crate) fn check_host(uri: &Uri, headers: &HeaderMap, hosts: &Hosts) -> Resul
         (None, Some(header)) => header,
         (None, None) => return Err(bad("The Host header is missing.")),
     };
+    if authority.as_str().contains('@') {
+        return Err(bad("The Host header must not hold a user's name."));
+    }
     if hosts.names(authority) {
         return Ok(());
     }
@@ -147,6 +150,7 @@ mod tests {
         assert_eq!(check("/", Some("evil.example")), Err(421));
         assert_eq!(check("/", None), Err(400));
         assert_eq!(check("/", Some("a b")), Err(400));
+        assert_eq!(check("/", Some("evil@pager.example.com")), Err(400));
         assert_eq!(check("https://pager.example.com/", Some("evil.example")), Err(400));
     }
 

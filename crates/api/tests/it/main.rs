@@ -5,6 +5,7 @@ mod alerts;
 mod house;
 mod keys;
 mod matrix;
+mod ready;
 mod resources;
 mod signals;
 mod sms;

@@ -1,11 +1,18 @@
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
+use base::ExposeSecret;
+use crypto::tls::SelfSigned;
 use http::{Limits, Rates};
+use rustls::ClientConfig;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
-use super::stage::Stage;
+use super::stage::{Stage, context};
 
 /// ASVS 4.2.1.
 #[tokio::test]
@@ -159,9 +166,35 @@ async fn x_21_e_01_the_port_speaks_tls_and_both_protocols() {
         let response = stage.client_speaking(&[alpn]).get(stage.url("/robots.txt")).send().await.unwrap();
         assert_eq!((response.status().as_u16(), response.version()), (200, version));
     }
-    let stream = stage.raw().await;
-    let version = stream.get_ref().1.protocol_version().unwrap();
-    assert_eq!(version, rustls::ProtocolVersion::TLSv1_3);
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(stage.ca.as_bytes()).unwrap()).unwrap();
+        let client =
+            ClientConfig::builder_with_provider(crypto::tls::provider()).with_protocol_versions(&[version]).unwrap();
+        let client = client.with_root_certificates(roots).with_no_client_auth();
+        let stream = TcpStream::connect(stage.address).await.unwrap();
+        let name = "localhost".try_into().unwrap();
+        let stream = TlsConnector::from(Arc::new(client)).connect(name, stream).await.unwrap();
+        assert_eq!(stream.get_ref().1.protocol_version(), Some(version.version));
+    }
     let stranger = Stage::new().await;
     assert!(stranger.client().get(stage.url("/robots.txt")).send().await.is_err());
+}
+
+/// a new certificate is in service with the next connection, and the old connections go on.
+#[tokio::test]
+async fn x_21_certificates_are_replaced_live() {
+    let mut stage = Stage::new().await;
+    let before = stage.client();
+    assert_eq!(before.get(stage.url("/robots.txt")).send().await.unwrap().status(), 200);
+    let fresh = SelfSigned::generate(&["localhost".into()], &context()).unwrap();
+    stage.certificate.replace(&fresh.cert_pem, fresh.key_pem.expose_secret()).unwrap();
+    assert_eq!(
+        before.get(stage.url("/robots.txt")).send().await.unwrap().status(),
+        200,
+        "its connection is open still"
+    );
+    assert!(stage.client().get(stage.url("/robots.txt")).send().await.is_err(), "the old authority vouches no more");
+    stage.ca = fresh.ca_pem;
+    assert_eq!(stage.client().get(stage.url("/robots.txt")).send().await.unwrap().status(), 200);
 }

@@ -204,7 +204,8 @@ pub struct Stage {
     pub accounts: Arc<Accounts>,
     pub stop: CancellationToken,
     pub running: tokio::task::JoinHandle<()>,
-    ca: String,
+    pub ca: String,
+    pub certificate: Arc<CertResolver>,
 }
 
 impl Stage {
@@ -217,8 +218,8 @@ impl Stage {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let pair = SelfSigned::generate(&["localhost".into(), "127.0.0.1".into()], &context()).unwrap();
-        let resolver = CertResolver::from_pem(&pair.cert_pem, pair.key_pem.expose_secret()).unwrap();
-        let tls = server_config(Arc::new(resolver), None, &[]).unwrap();
+        let certificate = Arc::new(CertResolver::from_pem(&pair.cert_pem, pair.key_pem.expose_secret()).unwrap());
+        let tls = server_config(Arc::clone(&certificate) as _, None, &[]).unwrap();
         let accounts = Arc::new(Accounts::default());
         let settings = Settings::new(&format!("https://localhost:{}", address.port())).unwrap();
         let settings = settings.alias(&address.to_string()).unwrap().contact("mailto:security@example.com");
@@ -227,7 +228,7 @@ impl Stage {
             .build();
         let stop = CancellationToken::new();
         let running = tokio::spawn(Server::on(listener, tls, app).run(stop.clone()));
-        Self { address, accounts, stop, running, ca: pair.ca_pem }
+        Self { address, accounts, stop, running, ca: pair.ca_pem, certificate }
     }
 
     pub fn url(&self, path: &str) -> String {
