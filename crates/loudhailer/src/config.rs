@@ -115,7 +115,12 @@ pub struct Tls {
 #[derive(Debug, Deserialize)]
 pub struct Database {
     /// `sqlite:PATH` or `postgres://…`; may hold a password.
+    #[serde(deserialize_with = "secret")]
     pub url: SecretString,
+}
+
+fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    String::deserialize(deserializer).map(SecretString::from)
 }
 
 /// `[keys]`

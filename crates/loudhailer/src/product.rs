@@ -93,7 +93,8 @@ impl Product {
         let signals = Signals::new(db.clone(), vault.clone(), identity.clone(), flows.clone(), sandbox.clone());
         let (refusals, writer) = audit::Refusals::new(db.clone());
         db.write(|tx| -> std::result::Result<(), access::Error> {
-            access::ensure_organisation(tx, "Loudhailer")?;
+            let context = tx.context().clone();
+            access::ensure_organisation(tx, &context, "Loudhailer")?;
             Ok(())
         })
         .await?;

@@ -44,7 +44,10 @@ pub async fn migrate(options: &Local) -> Result<()> {
     let db = Db::open(database_options(&config)?, product::context()).await?;
     let report = db.migrate(product::MIGRATIONS).await?;
     db.close().await;
-    println!("{report}");
+    for step in &report.applied {
+        println!("applied {step}");
+    }
+    println!("{} steps applied, {} were there", report.applied.len(), report.present);
     Ok(())
 }
 
@@ -78,7 +81,10 @@ pub async fn audit_verify(target: &Target) -> Result<()> {
             let permit: OrganisationPermit<cap::AuditVerify> = operator().permit_organisation()?;
             let verdict = audit::verify_all(&db, &permit).await?;
             db.close().await;
-            verdict.is_intact().then(|| verdict.to_string()).ok_or_else(|| Error::told(verdict.to_string()))?
+            match &verdict {
+                audit::Verdict::Intact { .. } => verdict.to_string(),
+                audit::Verdict::Broken(_) => return Err(Error::told(verdict.to_string())),
+            }
         }
         None => {
             let url = target.url.as_deref().ok_or_else(|| Error::told("say which: --config FILE here, or --url URL of a server"))?;

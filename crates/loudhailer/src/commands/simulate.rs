@@ -39,15 +39,26 @@ pub async fn simulator(options: &Simulator) -> Result<()> {
     let simulator = simulator::Simulator::start(how, crate::product::context()).await?;
     println!("listening on {}", simulator.address());
     if options.with_parent {
-        let mut input = tokio::io::stdin();
         tokio::select! {
             asked = asked_to_stop() => asked?,
-            // Nobody writes there: the end of it is the end of the parent.
-            _ = tokio::io::copy(&mut input, &mut tokio::io::sink()) => {}
+            () = parent_gone() => {}
         }
     } else {
         asked_to_stop().await?;
     }
     simulator.stop().await;
     Ok(())
+}
+
+/// Ends when standard input does: nobody writes there, so the end of it is the end of the parent. On a thread of its own, which
+/// the process does not wait for.
+async fn parent_gone() {
+    let (gone, told) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        // An error is an end as well.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        drop(gone);
+    });
+    // The sender is dropped, never used: that is the news.
+    let _ = told.await;
 }
