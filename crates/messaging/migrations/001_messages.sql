@@ -2,7 +2,7 @@
 -- is led by a random value: writes stay in a few hot pages however large the table is.
 -- state: 0 queued, 1 claimed, 2 sent, 3 unknown, 4 delivered, 5 undelivered, 6 expired, 7 rejected, 8 failed.
 -- class: 0 alert, 1 normal, 2 bulk. encoding: 0 GSM 7-bit, 1 UCS-2.
--- routed says why it went another way than the route's first carrier. destination and body are sealed; blind finds the destination. sender is our own address, not a personal value.
+-- receipt_at is when a receipt came, receipt_time what the carrier's clock said. routed says why it went another way than the route's first carrier. destination and body are sealed; blind finds the destination. sender is our own address, not a personal value.
 CREATE TABLE messages (
     id BIGINT PRIMARY KEY,
     umid TEXT NOT NULL,
@@ -21,6 +21,7 @@ CREATE TABLE messages (
     claimed_by BIGINT,
     submitted_at BIGINT,
     receipt_at BIGINT,
+    receipt_time BIGINT,
     done_at BIGINT,
     carrier TEXT NOT NULL,
     sender TEXT NOT NULL,
@@ -56,6 +57,7 @@ CREATE TABLE message_parts (
     submitted_at BIGINT,
     receipt TEXT,
     receipt_at BIGINT,
+    receipt_time BIGINT,
     error TEXT,
     unknown_outcome BOOLEAN NOT NULL,
     PRIMARY KEY (message, part)
@@ -80,7 +82,8 @@ CREATE TABLE stray_receipts (
     carrier_ref TEXT NOT NULL,
     receipt TEXT NOT NULL,
     error TEXT,
-    received_at BIGINT NOT NULL
+    received_at BIGINT NOT NULL,
+    receipt_time BIGINT
 );
 CREATE INDEX stray_receipts_by_ref ON stray_receipts (carrier, carrier_ref);
 

@@ -16,6 +16,7 @@ use vault::Aad;
 use crate::engine::Engine;
 use crate::job::{Job, Key, Outcome, StoredOrigin};
 use crate::lane::Lane;
+use crate::state::Event;
 use crate::{Error, State};
 
 /// Claimed in one transaction at most.
@@ -25,28 +26,31 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// Runs until the lane stops.
 pub(crate) async fn run(engine: Arc<Engine>, lane: Arc<Lane>) {
+    // What was announced as due and is not yet.
+    let mut due: Option<Timestamp> = None;
     loop {
         let now = engine.ctx.now();
-        let sleep = lane.take_due().map_or(POLL, |due| due.since(now)).clamp(Duration::from_millis(5), POLL);
+        due = [due.filter(|due| *due > now), lane.take_due()].into_iter().flatten().min();
+        let sleep = due.map_or(POLL, |due| due.since(now)).clamp(Duration::from_millis(5), POLL);
         tokio::select! {
             () = lane.stop.cancelled() => return,
             () = lane.wake.notified() => {}
             () = tokio::time::sleep(sleep) => {}
         }
-        if lane.why_down(engine.ctx.monotonic()).is_some() {
-            // New messages wait in the table, so that another carrier can have them.
-            continue;
-        }
         for classes in [&[Class::Alert][..], &[Class::Normal, Class::Bulk]] {
-            while !lane.stop.is_cancelled() && turn(&engine, &lane, classes).await {}
+            // While the carrier is down they wait in the table, so that another one can have them.
+            while let Some(most) = lane.admits(engine.ctx.monotonic(), BATCH)
+                && !lane.stop.is_cancelled()
+                && turn(&engine, &lane, classes, most).await
+            {}
         }
     }
 }
 
 /// Claims one batch; whether there may be more and room for it.
-async fn turn(engine: &Arc<Engine>, lane: &Arc<Lane>, classes: &'static [Class]) -> bool {
+async fn turn(engine: &Arc<Engine>, lane: &Arc<Lane>, classes: &'static [Class], most: usize) -> bool {
     let side = lane.side(classes[0]);
-    let Some(mut room) = side.reserve(BATCH) else { return false };
+    let Some(mut room) = side.reserve(most) else { return false };
     let most = room.num_permits();
     // Cleared before looking: what is stored meanwhile sets it again.
     side.set_backlog(false);
@@ -60,7 +64,10 @@ async fn turn(engine: &Arc<Engine>, lane: &Arc<Lane>, classes: &'static [Class])
             return false;
         }
     };
-    let full = claimed.len() == most;
+    if !claimed.is_empty() {
+        lane.admitted(engine.ctx.monotonic());
+    }
+    let full = claimed.len() >= most;
     if full {
         side.set_backlog(true);
     }
@@ -74,38 +81,42 @@ async fn turn(engine: &Arc<Engine>, lane: &Arc<Lane>, classes: &'static [Class])
         rows.iter().map(|_| Err(Opening::Later)).collect()
     });
     for (row, opened) in rows.iter().zip(opened) {
-        let Some(place) = room.split(1) else { break };
-        hand_over(engine, lane, row, opened, place);
+        hand_over(engine, lane, row, opened, room.split(1));
     }
     full
 }
 
-fn hand_over(engine: &Engine, lane: &Lane, row: &Claimed, opened: Result<(Number, String), Opening>, room: OwnedSemaphorePermit) {
+/// To the dispatcher, or back: what is claimed ends as an outcome in any case.
+fn hand_over(
+    engine: &Engine,
+    lane: &Lane,
+    row: &Claimed,
+    opened: Result<(Number, String), Opening>,
+    room: Option<OwnedSemaphorePermit>,
+) {
     let now = engine.ctx.now();
-    let refused = match opened {
-        Ok((destination, text)) => match lane.side(row.key.class).push(row.job(destination, text, room)) {
+    let mut outcome = Outcome::new(row.key.clone(), engine.epoch(), &lane.name, State::Queued, now);
+    outcome.due_at = Some(now);
+    match (opened, room) {
+        (Ok((destination, text)), Some(room)) => match lane.side(row.key.class).push(row.job(destination, text, room)) {
             Ok(()) => return,
-            Err(job) => {
-                let mut outcome = Outcome::new(job.key(), engine.epoch(), &lane.name, State::Queued, now);
-                outcome.due_at = Some(now);
-                outcome.room = Some(job.room);
-                outcome
-            }
+            // The lane has stopped.
+            Err(job) => outcome.room = Some(job.room),
         },
-        Err(Opening::Later) => {
-            let mut outcome = Outcome::new(row.key.clone(), engine.epoch(), &lane.name, State::Queued, now);
+        // More rows than places: PostgreSQL may evaluate a LIMIT twice.
+        (Ok(_), None) => {}
+        (Err(Opening::Later), room) => {
             outcome.due_at = Some(now.plus(POLL));
-            outcome.room = Some(room);
-            outcome
+            outcome.room = room;
         }
-        Err(Opening::Never) => {
-            let mut outcome = Outcome::new(row.key.clone(), engine.epoch(), &lane.name, State::Failed, now);
+        (Err(Opening::Never), room) => {
+            outcome.state = State::Claimed.after(Event::GaveUp).unwrap_or(State::Failed);
+            outcome.due_at = None;
             outcome.reason = Some("its text or number cannot be opened any more: the key is gone or the row was altered".to_owned());
-            outcome.room = Some(room);
-            outcome
+            outcome.room = room;
         }
-    };
-    engine.settle(refused);
+    }
+    engine.settle(outcome);
 }
 
 /// Why a row could not be opened.

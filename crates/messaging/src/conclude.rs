@@ -14,9 +14,11 @@ use crate::state::Event;
 
 /// Attempts after which a message that a carrier keeps refusing for the moment has failed.
 const MOST_ATTEMPTS: u32 = 20;
+/// Carriers that may refuse a page for good before it has failed.
+const MOST_REFUSALS: u32 = 3;
 /// The wait after the first refusal for the moment; doubles to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// The wait after a part that surely never left.
 const NOT_SENT_WAIT: Duration = Duration::from_millis(500);
 
@@ -24,9 +26,16 @@ const NOT_SENT_WAIT: Duration = Duration::from_millis(500);
 pub(crate) fn conclude(engine: &Engine, lane: &Lane, attempt: Attempt, pause: Duration) -> Outcome {
     let Attempt { job, parts, end } = attempt;
     let now = engine.ctx.now();
+    // A page that one carrier refuses for good may still go by another: the fault may be our account there.
+    let elsewhere = matches!(end, End::Refused { permanent: true, .. })
+        && job.class == Class::Alert
+        && job.attempts < MOST_REFUSALS
+        && job.sent == 0
+        && parts.is_empty()
+        && engine.another(job.workspace, job.class, &job.destination, &job.sender, &lane.name).is_some();
     let event = match &end {
         End::Complete => Event::Submitted,
-        End::Refused { permanent: true, .. } => Event::Refused,
+        End::Refused { permanent: true, .. } if !elsewhere => Event::Refused,
         End::Refused { .. } if job.attempts + 1 >= MOST_ATTEMPTS => Event::GaveUp,
         End::Refused { .. } | End::Throttled | End::NotSent { .. } => Event::Release,
         End::Unknown { .. } if sends_again(lane, job.class) => Event::SendAgain,
@@ -43,16 +52,16 @@ pub(crate) fn conclude(engine: &Engine, lane: &Lane, attempt: Attempt, pause: Du
         End::Complete => {}
         End::Refused { part, status, permanent } => {
             outcome.error = Some(status.clone());
-            if permanent {
+            if state == State::Rejected {
                 outcome.reason = Some(format!("{} refused it: {status}", lane.name));
             } else if state == State::Failed {
                 outcome.reason = Some(format!("given up after {MOST_ATTEMPTS} attempts; {} last said: {status}", lane.name));
             } else {
                 let wait = engine.jittered((FIRST_WAIT * 2_u32.saturating_pow(job.attempts.min(6))).min(LONGEST_WAIT));
-                again(engine, lane, &job, &mut outcome, wait, &format!("{} refused it for now: {status}", lane.name));
+                again(engine, lane, &job, &mut outcome, wait, &format!("{} refused it{}: {status}", lane.name, if permanent { "" } else { " for now" }));
             }
             if job.parts > 1 {
-                let state = if permanent { State::Rejected } else { State::Queued };
+                let state = if outcome.state == State::Rejected { State::Rejected } else { State::Queued };
                 outcome.parts.push(PartOutcome { part, state, carrier_ref: None, at: now, error: Some(status) });
             }
         }

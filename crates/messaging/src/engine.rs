@@ -170,7 +170,7 @@ impl Engine {
     }
 }
 
-/// The latest conversations, by a keyed hash, in two generations so that forgetting is cheap.
+/// The latest conversations, by a keyed hash; the oldest is forgotten first.
 #[derive(Default)]
 struct Conversations {
     workspaces: HashMap<u64, WorkspaceId>,
@@ -190,10 +190,12 @@ impl Conversations {
     }
 }
 
+type Counts = HashMap<(WorkspaceId, i64), [i64; 3]>;
+
 /// How many a minute, gathered in memory and added to the table once a second, so that the hot path pays nothing.
 #[derive(Default)]
 pub(crate) struct Minutes {
-    shards: [Mutex<HashMap<(WorkspaceId, i64), [i64; 3]>>; 4],
+    shards: [Mutex<Counts>; 4],
     hasher: RandomState,
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn tell(summary: &Summary, routed: Option<&str>, parts: &[PartDetails
             step(at, "sent", format!("{which}taken by {}{id}", part.carrier));
         }
         if let Some(receipt) = &part.receipt {
-            let error = receipt.error.as_deref().filter(|error| error.trim_start_matches('0') != "");
+            let error = receipt.error.as_deref().filter(|error| !error.trim_start_matches('0').is_empty());
             let error = error.map_or_else(String::new, |error| format!(", error {error}"));
             step(receipt.at, "receipt", format!("{which}receipt from {}: {}{error}", part.carrier, receipt.stat));
         }
@@ -99,7 +99,7 @@ mod tests {
             carrier: "b".into(),
             carrier_ref: Some("1f".into()),
             submitted_at: Some(at(5)),
-            receipt: Some(ReceiptDetails { stat: "DELIVRD".into(), error: Some("000".into()), at: at(7) }),
+            receipt: Some(ReceiptDetails { stat: "DELIVRD".into(), error: Some("000".into()), at: at(7), carrier_time: None }),
             unknown_outcome: true,
         }];
         let notes = [Note { at: at(3), kind: "unknown_outcome".into(), part: Some(1), text: "The message was handed to a …".into() }];

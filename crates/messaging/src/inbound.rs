@@ -18,7 +18,7 @@ use crate::probe::newest_row;
 use crate::{Error, INBOUND};
 
 /// How long the parts of a long message may be apart.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 /// Long messages that may be open for one carrier; beyond it a part stands alone.
 const OPEN: i64 = 1_000;
 /// Segments searched for a conversation, from the newest, and how many at once.
@@ -229,13 +229,13 @@ pub(crate) fn open(
 
 /// Finds whose it is, stores it and tells who listens.
 async fn deliver(engine: &Arc<Engine>, whole: Whole) -> Result<(), Error> {
-    let workspace = match engine.conversation(&whole.carrier, &whole.to, &whole.from) {
-        Some(workspace) => Some(workspace),
-        None => {
-            let shared = Arc::clone(engine);
-            let (carrier, ours, handset, at) = (Arc::clone(&whole.carrier), whole.to.clone(), whole.from.clone(), whole.at);
-            engine.db.read(move |tx| conversation(tx, &shared, &carrier, &ours, &handset, at)).await?
-        }
+    let remembered = engine.conversation(&whole.carrier, &whole.to, &whole.from);
+    let workspace = if remembered.is_some() {
+        remembered
+    } else {
+        let shared = Arc::clone(engine);
+        let (carrier, ours, handset, at) = (Arc::clone(&whole.carrier), whole.to.clone(), whole.from.clone(), whole.at);
+        engine.db.read(move |tx| conversation(tx, &shared, &carrier, &ours, &handset, at)).await?
     };
     let shared = Arc::clone(engine);
     engine.db.write(move |tx| store_whole(tx, &shared, &whole, workspace)).await

@@ -154,6 +154,7 @@ impl Prepared {
             encoding: self.encoding,
             carrier: self.decision.carrier.clone(),
             sender: self.decision.sender.clone(),
+            note: self.decision.unusual.then(|| self.decision.explanation()),
         }
     }
 
@@ -245,7 +246,7 @@ fn hand_over(engine: &Engine, prepared: &Prepared, row: i64, room: Option<OwnedS
             let side = lane.side(prepared.new.class);
             if let Err(job) = side.push(prepared.job(row, room)) {
                 // The lane stopped between the reservation and now: whoever follows it finds the message released.
-                release(engine, &lane, job);
+                release(engine, &lane, *job);
             }
         }
         (Some(lane), None) => {
@@ -254,7 +255,7 @@ fn hand_over(engine: &Engine, prepared: &Prepared, row: i64, room: Option<OwnedS
             lane.wake.notify_one();
         }
         // No lane any more: the rerouter finds it in the table.
-        (None, Some(_)) | (None, None) => engine.reroute.notify_one(),
+        (None, _) => engine.reroute.notify_one(),
     }
 }
 
@@ -274,13 +275,11 @@ pub(crate) async fn submit(
     new: New,
 ) -> Result<Accepted, Error> {
     let (now, workspace) = (engine.ctx.now(), permit.workspace());
-    let keys = match cached_keys(engine, workspace, now) {
-        Some(keys) => keys,
-        None => {
-            let engine = Arc::clone(engine);
-            let db = engine.db.clone();
-            db.write(move |tx| keys(&engine, tx, workspace, now)).await?
-        }
+    let keys = if let Some(keys) = cached_keys(engine, workspace, now) {
+        keys
+    } else {
+        let shared = Arc::clone(engine);
+        engine.db.write(move |tx| keys(&shared, tx, workspace, now)).await?
     };
     let prepared = prepare(engine, permit, &keys, new, now)?;
     let room = prepared.reserve(engine);

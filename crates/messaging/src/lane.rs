@@ -19,8 +19,10 @@ const ALERT_ROOM: usize = 256;
 const MOST_ROOM: usize = 4_096;
 /// Unanswered submits in a row after which a carrier counts as not answering.
 const SUSPECT_AFTER: u32 = 3;
-/// For how long it then counts so, unless it answers.
-const SUSPECT_FOR: Duration = Duration::from_secs(30);
+/// For how long it then counts so, unless it answers; after that it is tried with one message.
+const SUSPECT_FOR: Duration = Duration::from_secs(5);
+/// For how long that one message is waited for.
+const PROBE_FOR: Duration = Duration::from_secs(15);
 
 /// Room, queue and backlog of one sort of messages.
 pub(crate) struct Side {
@@ -46,8 +48,8 @@ impl Side {
     }
 
     /// Hands a job to the dispatcher; gives it back when that has stopped.
-    pub(crate) fn push(&self, job: Job) -> Result<(), Job> {
-        self.jobs.send(job).map_err(|refused| refused.0)
+    pub(crate) fn push(&self, job: Job) -> Result<(), Box<Job>> {
+        self.jobs.send(job).map_err(|refused| Box::new(refused.0))
     }
 
     pub(crate) fn has_backlog(&self) -> bool {
@@ -161,10 +163,13 @@ impl Lane {
     /// has room, and nothing waits before it.
     pub(crate) fn reserve(&self, class: Class, now: Duration) -> Option<OwnedSemaphorePermit> {
         let side = self.side(class);
-        if side.has_backlog() || self.stop.is_cancelled() || self.why_down(now).is_some() {
+        if side.has_backlog() || self.stop.is_cancelled() {
             return None;
         }
-        Arc::clone(&side.room).try_acquire_owned().ok()
+        self.admits(now, 1)?;
+        let place = Arc::clone(&side.room).try_acquire_owned().ok()?;
+        self.admitted(now);
+        Some(place)
     }
 
     /// Why the carrier takes nothing now.
@@ -173,6 +178,22 @@ impl Lane {
             return Some(reason.clone());
         }
         (self.suspect_until.load(Ordering::Acquire) > micros(now)).then(|| "it does not answer".to_owned())
+    }
+
+    /// How many messages may be claimed now, at most `most`: none while it is down, one when it was mute and nobody
+    /// knows yet whether it answers again.
+    pub(crate) fn admits(&self, now: Duration, most: usize) -> Option<usize> {
+        if self.why_down(now).is_some() {
+            return None;
+        }
+        Some(if self.unanswered.load(Ordering::Acquire) >= SUSPECT_AFTER { most.min(1) } else { most })
+    }
+
+    /// Something was claimed: a carrier that was mute gets no second message before it answers the first.
+    pub(crate) fn admitted(&self, now: Duration) {
+        if self.unanswered.load(Ordering::Acquire) >= SUSPECT_AFTER {
+            self.suspect_until.store(micros(now + PROBE_FOR), Ordering::Release);
+        }
     }
 
     /// For how long it has been down without a break, as this process saw it.

@@ -29,7 +29,7 @@ const ROUTES: Duration = Duration::from_secs(5);
 /// Long inbound messages are looked after this often.
 const SWEEP: Duration = Duration::from_secs(10);
 /// Stray receipts younger than this are remembered at start.
-const STRAYS: Duration = Duration::from_secs(600);
+const STRAYS: Duration = Duration::from_mins(10);
 
 /// Messages out and in. Cheap to clone. Carriers hand in what their peer brings through [`Deliveries`].
 #[derive(Clone)]

@@ -76,6 +76,8 @@ pub struct Accepted {
     pub carrier: String,
     /// Its source address: who a handset would answer.
     pub sender: Sender,
+    /// Why it goes another way than usual, or waits; `None` when nothing is unusual.
+    pub note: Option<String>,
 }
 
 /// A message in a list. The number is masked and the text absent, so that no permit for content is needed.
@@ -164,6 +166,8 @@ pub struct ReceiptDetails {
     pub error: Option<String>,
     /// When it came in.
     pub at: Timestamp,
+    /// When the carrier says it happened, by its own clock.
+    pub carrier_time: Option<Timestamp>,
 }
 
 /// Something unusual in the life of a message.

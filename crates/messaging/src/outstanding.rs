@@ -1,7 +1,7 @@
 //! Which receipt belongs to which row: the map of outstanding carrier ids, receipts that came too early, and receipts
 //! that nobody knew. All of it bounded, and all of it rebuilt from the table when it is gone.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::time::Duration;
 
@@ -163,13 +163,13 @@ impl<T> Early<T> {
 /// The ids of stray receipts of late.
 #[derive(Default)]
 pub(crate) struct Strays {
-    keys: HashMap<u64, ()>,
+    keys: HashSet<u64>,
     order: VecDeque<u64>,
 }
 
 impl Strays {
     pub(crate) fn insert(&mut self, key: u64) {
-        if self.keys.insert(key, ()).is_none() {
+        if self.keys.insert(key) {
             self.order.push_back(key);
         }
         while self.order.len() > STRAYS {
@@ -180,7 +180,7 @@ impl Strays {
     }
 
     pub(crate) fn contains(&self, key: u64) -> bool {
-        self.keys.contains_key(&key)
+        self.keys.contains(&key)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What people may see of messages: lists, one message with its history, its content, charts.
 
+use std::fmt::Write as _;
+
 use access::{Authority, Permit, Scope, cap};
 use base::{Cursor, InboundId, MessageId, Page, PageRequest, Timestamp, mask_phone};
 use routing::Class;
@@ -22,7 +24,7 @@ const SCANNED: i64 = 20_000;
 const SEGMENTS: i64 = 20_000;
 
 const COLUMNS: &str = "id, umid, workspace, state, class, carrier, sender, destination, parts, encoding, created_at, due_at, \
-     expires_at, submitted_at, receipt_at, done_at, reason, routed, error, attempts, throttled, unknown_outcomes, origin_kind, \
+     expires_at, submitted_at, receipt_at, receipt_time, done_at, reason, routed, error, attempts, throttled, unknown_outcomes, origin_kind, \
      origin_id, client_ref, submitter, carrier_ref, receipt";
 
 /// A row with what only this file shows.
@@ -37,7 +39,6 @@ struct Read {
 
 fn read(row: &Row<'_>) -> Result<Read, store::Error> {
     let origin = row.get::<Option<String>>("origin_kind")?.zip(row.get::<Option<Uuid>>("origin_id")?);
-    let (stat, at) = (row.get::<Option<String>>("receipt")?, row.get::<Option<Timestamp>>("receipt_at")?);
     let error: Option<String> = row.get("error")?;
     let state = State::from_code(row.get("state")?)
         .ok_or_else(|| store::Error::Decode { column: "state".to_owned(), expected: "a state" })?;
@@ -46,7 +47,7 @@ fn read(row: &Row<'_>) -> Result<Read, store::Error> {
         destination: row.get("destination")?,
         routed: row.get("routed")?,
         carrier_ref: row.get("carrier_ref")?,
-        receipt: stat.zip(at).map(|(stat, at)| ReceiptDetails { stat, error: error.clone(), at }),
+        receipt: receipt(row, error.clone())?,
         summary: Summary {
             id: row.get("umid")?,
             workspace: row.get("workspace")?,
@@ -72,6 +73,13 @@ fn read(row: &Row<'_>) -> Result<Read, store::Error> {
             submitter: row.get("submitter")?,
         },
     })
+}
+
+/// The receipt in a row of a message or a part.
+fn receipt(row: &Row<'_>, error: Option<String>) -> Result<Option<ReceiptDetails>, store::Error> {
+    let (stat, at) = (row.get::<Option<String>>("receipt")?, row.get::<Option<Timestamp>>("receipt_at")?);
+    let carrier_time = row.get("receipt_time")?;
+    Ok(stat.zip(at).map(|(stat, at)| ReceiptDetails { stat, error, at, carrier_time }))
 }
 
 impl Read {
@@ -124,7 +132,8 @@ fn conditions<'a>(filter: &'a Filter, values: &mut Vec<Value<'a>>) -> String {
         sql.push_str(text);
         if let Some(value) = value {
             values.push(value);
-            sql.push_str(&format!(" ${}", values.len()));
+            // Writing to a string cannot fail.
+            let _ = write!(sql, " ${}", values.len());
         }
     };
     if !filter.states.is_empty() {
@@ -255,11 +264,10 @@ pub(crate) fn get(
 
 fn parts(tx: &mut Tx<'_>, row: i64) -> Result<Vec<PartDetails>, Error> {
     let parts = tx.query(
-        "SELECT part, state, carrier, carrier_ref, submitted_at, receipt, receipt_at, error, unknown_outcome FROM message_parts
+        "SELECT part, state, carrier, carrier_ref, submitted_at, receipt, receipt_at, receipt_time, error, unknown_outcome FROM message_parts
          WHERE message = $1 ORDER BY part",
         &params![row],
         |row| {
-            let (stat, at) = (row.get::<Option<String>>("receipt")?, row.get::<Option<Timestamp>>("receipt_at")?);
             let error = row.get("error")?;
             let part = PartDetails {
                 part: row.get("part")?,
@@ -267,7 +275,7 @@ fn parts(tx: &mut Tx<'_>, row: i64) -> Result<Vec<PartDetails>, Error> {
                 carrier: row.get("carrier")?,
                 carrier_ref: row.get("carrier_ref")?,
                 submitted_at: row.get("submitted_at")?,
-                receipt: stat.zip(at).map(|(stat, at)| ReceiptDetails { stat, error, at }),
+                receipt: receipt(row, error)?,
                 unknown_outcome: row.get("unknown_outcome")?,
             };
             Ok((part, row.get::<i64>("state")?))

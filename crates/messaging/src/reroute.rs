@@ -225,6 +225,7 @@ fn write(tx: &mut Tx<'_>, verdicts: &[(Claimed, Verdict)], why: &str, now: Times
                     &params![key.row, &reason],
                 )?;
                 if changed > 0 {
+                    publish(tx, key.id, key.workspace, key.origin.as_ref(), State::Queued, None, Some(&reason), now)?;
                     touched.message(key.workspace, Some(key.id));
                 }
             }

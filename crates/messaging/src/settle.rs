@@ -235,16 +235,14 @@ impl Settler {
         seen: &mut HashSet<u64>,
         acks: &mut Vec<Ack>,
     ) {
-        match to {
-            Some(to) => self.matched(waiting, to, key, batch, seen, acks),
-            None => {
-                self.strays.insert(key);
-                self.engine.strays.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(carrier = %waiting.receipt.carrier, "a receipt belongs to no message we know and is kept");
-                batch.strays.push((waiting.receipt, waiting.at));
-                acks.push(waiting.ack);
-            }
+        if let Some(to) = to {
+            return self.matched(waiting, to, key, batch, seen, acks);
         }
+        self.strays.insert(key);
+        self.engine.strays.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(carrier = %waiting.receipt.carrier, "a receipt belongs to no message we know and is kept");
+        batch.strays.push((waiting.receipt, waiting.at));
+        acks.push(waiting.ack);
     }
 
     fn matched(

@@ -210,12 +210,14 @@ pub(crate) fn plain_receipts(
                 matched.receipt.error.as_deref(),
                 &*matched.receipt.carrier,
                 &matched.receipt.carrier_ref,
-                failure_sentence(&matched.receipt)
+                failure_sentence(&matched.receipt),
+                matched.receipt.done_at
             ])
         })
         .collect();
     let written = tx.execute_many(
-        "UPDATE messages SET state = $2, receipt = $3, receipt_at = $4, done_at = $4, error = $5, reason = $8
+        "UPDATE messages SET state = $2, receipt = $3, receipt_at = $4, done_at = $4, error = $5, reason = $8,
+         receipt_time = $9
          WHERE id = $1 AND carrier = $6 AND carrier_ref = $7 AND receipt_at IS NULL",
         &rows,
     )?;
@@ -247,7 +249,7 @@ fn failure_sentence(receipt: &Receipt) -> Option<String> {
     if matches!(receipt.state, ReceiptState::Delivered | ReceiptState::Enroute | ReceiptState::Accepted | ReceiptState::Scheduled) {
         return None;
     }
-    let error = receipt.error.as_deref().filter(|error| error.trim_start_matches('0') != "");
+    let error = receipt.error.as_deref().filter(|error| !error.trim_start_matches('0').is_empty());
     let detail = error.map_or_else(String::new, |error| match sms::network_error(error) {
         Some(meaning) => format!(", error {error}: {meaning}"),
         None => format!(", error {error}"),
@@ -326,7 +328,8 @@ fn single_receipt(
     };
     let reason = failure_sentence(receipt);
     tx.execute(
-        "UPDATE messages SET state = $2, receipt = $3, receipt_at = $4, error = $5, done_at = $6, reason = $7 WHERE id = $1",
+        "UPDATE messages SET state = $2, receipt = $3, receipt_at = $4, error = $5, done_at = $6, reason = $7, receipt_time = $8
+         WHERE id = $1",
         &params![
             to.row,
             next.code(),
@@ -334,7 +337,8 @@ fn single_receipt(
             at,
             receipt.error.as_deref(),
             next.is_terminal().then_some(at),
-            reason.as_deref()
+            reason.as_deref(),
+            receipt.done_at
         ],
     )?;
     if next != message.state {
@@ -367,8 +371,9 @@ fn part_receipt(
         return Ok(now.is_terminal());
     };
     tx.execute(
-        "UPDATE message_parts SET state = $3, receipt = $4, receipt_at = $5, error = $6 WHERE message = $1 AND part = $2",
-        &params![to.row, i64::from(to.part), next.code(), receipt.state.stat(), at, receipt.error.as_deref()],
+        "UPDATE message_parts SET state = $3, receipt = $4, receipt_at = $5, error = $6, receipt_time = $7
+         WHERE message = $1 AND part = $2",
+        &params![to.row, i64::from(to.part), next.code(), receipt.state.stat(), at, receipt.error.as_deref(), receipt.done_at],
     )?;
     // While parts are still to be handed over, the message's state is the dispatcher's.
     let known = part_states(tx, to.row)?;
@@ -424,8 +429,17 @@ fn again(
 pub(crate) fn keep_stray(tx: &mut Tx<'_>, receipt: &Receipt, at: Timestamp) -> Result<(), Error> {
     let id = tx.next_number("messaging.strays")?;
     tx.execute(
-        "INSERT INTO stray_receipts (id, carrier, carrier_ref, receipt, error, received_at) VALUES ($1, $2, $3, $4, $5, $6)",
-        &params![id, &*receipt.carrier, &receipt.carrier_ref, receipt.state.stat(), receipt.error.as_deref(), at],
+        "INSERT INTO stray_receipts (id, carrier, carrier_ref, receipt, error, received_at, receipt_time)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        &params![
+            id,
+            &*receipt.carrier,
+            &receipt.carrier_ref,
+            receipt.state.stat(),
+            receipt.error.as_deref(),
+            at,
+            receipt.done_at
+        ],
     )?;
     Ok(())
 }
@@ -440,18 +454,21 @@ pub(crate) fn take_strays(
     touched: &mut Touched,
 ) -> Result<(), Error> {
     let kept = tx.query(
-        "SELECT id, receipt, error, received_at FROM stray_receipts WHERE carrier = $1 AND carrier_ref = $2 ORDER BY id",
+        "SELECT id, receipt, error, receipt_time, received_at FROM stray_receipts WHERE carrier = $1 AND carrier_ref = $2
+         ORDER BY id",
         &params![carrier, carrier_ref],
-        |row| Ok((row.get::<i64>(0)?, row.get::<String>(1)?, row.get::<Option<String>>(2)?, row.get::<Timestamp>(3)?)),
+        |row| {
+            let receipt = Receipt {
+                carrier: carrier.into(),
+                carrier_ref: carrier_ref.to_owned(),
+                state: ReceiptState::from_stat(&row.get::<String>(1)?).unwrap_or(ReceiptState::Unknown),
+                error: row.get(2)?,
+                done_at: row.get(3)?,
+            };
+            Ok((row.get::<i64>(0)?, receipt, row.get::<Timestamp>(4)?))
+        },
     )?;
-    for (id, stat, error, at) in kept {
-        let receipt = Receipt {
-            carrier: carrier.into(),
-            carrier_ref: carrier_ref.to_owned(),
-            state: ReceiptState::from_stat(&stat).unwrap_or(ReceiptState::Unknown),
-            error,
-            done_at: None,
-        };
+    for (id, receipt, at) in kept {
         tx.execute("DELETE FROM stray_receipts WHERE id = $1", &params![id])?;
         careful_receipt(tx, to, &receipt, at, applied, touched)?;
     }
