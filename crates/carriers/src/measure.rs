@@ -8,7 +8,7 @@ const STEPS: usize = 4 * 31;
 /// Answer times are kept for one to two of these.
 const SPAN: Duration = Duration::from_mins(5);
 /// Seconds over which a rate is counted.
-const SECONDS: u64 = 10;
+const SECONDS: u8 = 10;
 
 /// Answer times of the last five to ten minutes: two histograms, of which the older is cleared when its turn comes again.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl AnswerTimes {
             }
         }
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
-        let power = 63 - micros.leading_zeros();
+        let power = micros.ilog2();
         let quarter = if power >= 2 { (micros >> (power - 2)) & 3 } else { 0 };
         let step = (power as usize * 4 + usize::try_from(quarter).unwrap_or(0)).min(STEPS - 1);
         half.steps[step].fetch_add(1, Ordering::Relaxed);
@@ -87,7 +87,7 @@ impl Speed {
     /// Counts one at `now` (monotonic).
     pub fn note(&self, now: Duration) {
         let second = now.as_secs() & 0xFFFF_FFFF;
-        let slot = &self.seconds[usize::try_from(second % (SECONDS + 1)).unwrap_or(0)];
+        let slot = &self.seconds[usize::try_from(second % (u64::from(SECONDS) + 1)).unwrap_or(0)];
         let count = |held: u64| Some(if held >> 32 == second { held + 1 } else { second << 32 | 1 });
         // The closure always has a new value.
         let _ = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
@@ -96,9 +96,9 @@ impl Speed {
     /// How many a second, over the ten whole seconds before `now`; less since the start when that is sooner.
     pub fn per_second(&self, now: Duration) -> u64 {
         let now = now.as_secs() & 0xFFFF_FFFF;
-        let whole = |held: &u64| (held >> 32) < now && (held >> 32) + SECONDS >= now;
+        let whole = |held: &u64| (held >> 32) < now && (held >> 32) + u64::from(SECONDS) >= now;
         let held = self.seconds.iter().map(|slot| slot.load(Ordering::Relaxed));
-        held.filter(whole).map(|held| held & 0xFFFF_FFFF).sum::<u64>() / SECONDS
+        held.filter(whole).map(|held| held & 0xFFFF_FFFF).sum::<u64>() / u64::from(SECONDS)
     }
 }
 

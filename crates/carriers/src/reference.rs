@@ -30,6 +30,10 @@ pub struct References {
     learned: AtomicBool,
 }
 
+/// A receipt's id that fits nothing that was sent, as it is stored when nothing better turns up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotYet(pub String);
+
 #[derive(Debug, Default)]
 struct Learning {
     recent: Recent,
@@ -46,6 +50,8 @@ struct Recent {
 
 /// Ids remembered while the carrier's way is not known.
 const REMEMBERED: usize = 20_000;
+/// The ways there are.
+const WAYS: [MessageIds; 3] = [MessageIds::Same, MessageIds::HexThenDecimal, MessageIds::DecimalThenHex];
 /// Receipts that must agree before their way counts as the carrier's.
 const ENOUGH: u32 = 5;
 
@@ -67,24 +73,24 @@ impl References {
         plain
     }
 
-    /// The id of a receipt, as [`Self::of_answer`] stored it.
-    pub fn of_receipt(&self, text: &str) -> String {
+    /// The id of a receipt, as [`Self::of_answer`] stored it. An error while it is not known how to read it, which may pass:
+    /// its answer may still be on its way, or be read by another task at this moment.
+    pub fn of_receipt(&self, text: &str) -> Result<String, NotYet> {
         let plain = plain(text);
         match self.ids {
             MessageIds::Auto => self.guess(plain),
-            way => as_answered(way, &plain).unwrap_or(plain),
+            way => Ok(as_answered(way, &plain).unwrap_or(plain)),
         }
     }
 
     /// Until the carrier's way is known, an id counts as written in the one way in which it names a message that was
     /// sent; a few receipts that fit only one way, one after the other, settle it. Digits alone can fit several:
     /// then what was learned so far decides, and they teach nothing.
-    fn guess(&self, plain: String) -> String {
-        let Ok(mut learning) = self.learning.lock() else { return plain };
+    fn guess(&self, plain: String) -> Result<String, NotYet> {
+        let Ok(mut learning) = self.learning.lock() else { return Ok(plain) };
         if self.learned.load(Ordering::Relaxed) {
-            return as_answered(learning.way, &plain).unwrap_or(plain);
+            return Ok(as_answered(learning.way, &plain).unwrap_or(plain));
         }
-        const WAYS: [MessageIds; 3] = [MessageIds::Same, MessageIds::HexThenDecimal, MessageIds::DecimalThenHex];
         let mut fitting: Vec<(MessageIds, String)> = WAYS
             .into_iter()
             .filter_map(|way| as_answered(way, &plain).map(|id| (way, id)))
@@ -106,7 +112,7 @@ impl References {
         }
         let learned = learning.way;
         let place = fitting.iter().position(|(way, _)| *way == learned).unwrap_or(0);
-        fitting.into_iter().nth(place).map_or(plain, |(_, id)| id)
+        fitting.into_iter().nth(place).map(|(_, id)| id).ok_or(NotYet(plain))
     }
 }
 
@@ -147,7 +153,7 @@ mod tests {
     fn check(ids: MessageIds, answer: &str, receipt: &str) {
         let references = References::new(ids);
         let stored = references.of_answer(answer);
-        assert_eq!(references.of_receipt(receipt), stored, "{ids:?}: {answer} and {receipt}");
+        assert_eq!(references.of_receipt(receipt), Ok(stored), "{ids:?}: {answer} and {receipt}");
     }
 
     /// F-15: receipts are matched by the carrier's id, however it is written.
@@ -164,18 +170,27 @@ mod tests {
         check(MessageIds::Auto, "msg-7-x", "MSG-7-X");
     }
 
+    /// F-15: a receipt that overtakes its answer is readable as soon as the answer is there.
+    #[test]
+    fn a_receipt_before_its_answer_is_not_read_wrongly() {
+        let references = References::new(MessageIds::Auto);
+        assert_eq!(references.of_receipt("6236817"), Err(NotYet("6236817".into())));
+        let stored = references.of_answer("5F2A91");
+        assert_eq!(references.of_receipt("6236817"), Ok(stored));
+    }
+
     #[test]
     fn nothing_is_remembered_once_the_carriers_way_is_known() {
         let references = References::new(MessageIds::Auto);
         for id in 0..u128::from(ENOUGH) {
             let id = 0xAB00_0000_0000 + id;
             let stored = references.of_answer(&format!("{id:x}"));
-            assert_eq!(references.of_receipt(&id.to_string()), stored);
+            assert_eq!(references.of_receipt(&id.to_string()), Ok(stored));
         }
         references.of_answer("cd34");
         assert_eq!(references.learning.lock().unwrap().recent.known.len(), 0);
         // From here on no memory is needed, not even of what was sent before a restart.
-        assert_eq!(references.of_receipt("43981"), "abcd");
+        assert_eq!(references.of_receipt("43981"), Ok("abcd".into()));
     }
 
     /// Numbers in sequence fit several ways at once; once the way is known, none goes to the wrong message.
@@ -187,10 +202,10 @@ mod tests {
         }
         // 0x3a to 0x3f: their decimal forms 58 to 63 name nothing else that was sent.
         for id in 0x3A_u32..0x3F {
-            assert_eq!(references.of_receipt(&id.to_string()), format!("{id:x}"));
+            assert_eq!(references.of_receipt(&id.to_string()), Ok(format!("{id:x}")));
         }
         // 0x20 is 32 in decimal, and "32" was sent as well.
-        assert_eq!(references.of_receipt("32"), "20");
+        assert_eq!(references.of_receipt("32"), Ok("20".into()));
     }
 
     #[test]

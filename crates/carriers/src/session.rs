@@ -11,7 +11,7 @@ use smpplink::{Closed, Handle, Incoming, Limits, Request, Target};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::reference::References;
+use crate::reference::{NotYet, References};
 use crate::status::SessionStatus;
 use crate::translate::{self, Brought};
 
@@ -171,15 +171,28 @@ impl Session {
         }
     }
 
+    /// The id of a receipt as the answer's was stored.
+    async fn stored_as(&self, written: &str) -> String {
+        let since = self.context.monotonic();
+        loop {
+            match self.references.of_receipt(written) {
+                Ok(id) => return id,
+                // Messaging keeps a stray receipt, should its message turn up after all.
+                Err(NotYet(id)) if self.context.monotonic().saturating_sub(since) > FOR_ITS_ANSWER => return id,
+                Err(NotYet(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
     async fn take(&self, request: Request) {
         let (pdu, responder) = request.into_parts();
         let (brought, answer): (Brought, Pdu) = match &pdu {
             Pdu::DeliverSm(pdu) => (
-                translate::deliver_sm(pdu, &self.carrier, &self.references),
+                translate::deliver_sm(pdu, &self.carrier),
                 DeliverSmResp { message_id: Text::EMPTY, tlvs: Tlvs::EMPTY }.into(),
             ),
             Pdu::DataSm(pdu) => (
-                translate::data_sm(pdu, &self.carrier, &self.references),
+                translate::data_sm(pdu, &self.carrier),
                 DataSmResp { message_id: Text::EMPTY, tlvs: Tlvs::EMPTY }.into(),
             ),
             // An alert_notification has no answer, and nothing here waits for one.
@@ -187,7 +200,10 @@ impl Session {
             _ => return responder.refuse(Status::RINVCMDID),
         };
         let kept = match brought {
-            Brought::Receipt(receipt) => self.deliveries.on_receipt(receipt).await,
+            Brought::Receipt(mut receipt) => {
+                receipt.carrier_ref = self.stored_as(&receipt.carrier_ref).await;
+                self.deliveries.on_receipt(receipt).await
+            }
             Brought::Inbound(inbound) => self.deliveries.on_inbound(inbound).await,
             Brought::Nothing(why) => {
                 tracing::warn!(carrier = &*self.carrier, why, "the carrier sent what makes no sense");
@@ -204,6 +220,10 @@ impl Session {
         }
     }
 }
+
+/// How long a receipt whose id fits nothing that was sent waits for its answer, which it may have overtaken; only while it
+/// is not known how the carrier writes ids.
+const FOR_ITS_ANSWER: Duration = Duration::from_secs(2);
 
 /// Exponential with full jitter: somewhere between nothing and twice the last wait, so that a carrier that comes back is not
 /// run over by all its customers at once. `chance` is below 1,000.

@@ -57,11 +57,22 @@ impl SmppCarrier {
         deliveries: Arc<dyn Deliveries>,
         context: Context,
     ) -> Arc<Self> {
+        Self::start_with(settings, password, deliveries, context, Limits::default())
+    }
+
+    /// The same with other timers; the window is always that of `settings`.
+    pub fn start_with(
+        settings: Settings,
+        password: &SecretString,
+        deliveries: Arc<dyn Deliveries>,
+        context: Context,
+        limits: Limits,
+    ) -> Arc<Self> {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (moved, mut moves) = watch::channel(0_u64);
         let references = Arc::new(References::new(settings.message_ids));
         let name: Arc<str> = Arc::from(settings.name.as_str());
-        let limits = Limits { window: settings.window as usize, ..Limits::default() };
+        let limits = Limits { window: settings.window as usize, ..limits };
         let mut places = Vec::new();
         let modes: &[BindMode] = match settings.bind {
             BindAs::Transceiver => &[BindMode::Transceiver],

@@ -12,8 +12,6 @@ use smpp::{
 };
 use sms::{Coding, Concat, ReceiptState, ReceiptText, ShortMessage};
 
-use crate::reference::References;
-
 /// The `submit_sm` of one part (SMPP 3.4 section 4.4.1).
 pub fn submit_sm(submission: &Submission, now: Timestamp) -> SubmitSm {
     let mut octets = submission.concat.map(Concat::to_header).unwrap_or_default();
@@ -89,7 +87,7 @@ pub const fn is_permanent(status: Status) -> bool {
 /// What a carrier brought.
 #[derive(Debug)]
 pub enum Brought {
-    /// What became of a part.
+    /// What became of a part, with its id as the carrier wrote it.
     Receipt(Receipt),
     /// A text of a handset.
     Inbound(Inbound),
@@ -98,22 +96,20 @@ pub enum Brought {
 }
 
 /// Reads a `deliver_sm` (SMPP 3.4 section 4.6.1 and appendix B).
-pub fn deliver_sm(pdu: &DeliverSm, carrier: &Arc<str>, references: &References) -> Brought {
+pub fn deliver_sm(pdu: &DeliverSm, carrier: &Arc<str>) -> Brought {
     let payload = pdu.tlvs.message_payload();
     let octets = payload.as_deref().unwrap_or(&pdu.short_message.0);
-    read(carrier, references, pdu.esm_class, pdu.data_coding, octets, &pdu.tlvs, &pdu.source, &pdu.destination)
+    read(carrier, pdu.esm_class, pdu.data_coding, octets, &pdu.tlvs, &pdu.source, &pdu.destination)
 }
 
 /// Reads a `data_sm`, which some carriers use for the same.
-pub fn data_sm(pdu: &DataSm, carrier: &Arc<str>, references: &References) -> Brought {
+pub fn data_sm(pdu: &DataSm, carrier: &Arc<str>) -> Brought {
     let payload = pdu.tlvs.message_payload().unwrap_or_default();
-    read(carrier, references, pdu.esm_class, pdu.data_coding, &payload, &pdu.tlvs, &pdu.source, &pdu.destination)
+    read(carrier, pdu.esm_class, pdu.data_coding, &payload, &pdu.tlvs, &pdu.source, &pdu.destination)
 }
 
-#[expect(clippy::too_many_arguments, reason = "the fields that two PDUs share, taken apart once")]
 fn read(
     carrier: &Arc<str>,
-    references: &References,
     esm_class: EsmClass,
     data_coding: DataCoding,
     octets: &[u8],
@@ -122,7 +118,7 @@ fn read(
     destination: &Address,
 ) -> Brought {
     if esm_class.is_receipt() || tlvs.receipted_message_id().is_some() {
-        return receipt(carrier, references, data_coding, octets, tlvs)
+        return receipt(carrier, data_coding, octets, tlvs)
             .map_or(Brought::Nothing("a receipt without an id"), Brought::Receipt);
     }
     let mut message = ShortMessage::parse(data_coding.0, esm_class.has_udh(), octets);
@@ -144,13 +140,7 @@ fn read(
 }
 
 /// The TLVs are preferred; the text fills in what they leave out.
-fn receipt(
-    carrier: &Arc<str>,
-    references: &References,
-    data_coding: DataCoding,
-    octets: &[u8],
-    tlvs: &Tlvs,
-) -> Option<Receipt> {
+fn receipt(carrier: &Arc<str>, data_coding: DataCoding, octets: &[u8], tlvs: &Tlvs) -> Option<Receipt> {
     let text = sms::decode(Coding::from_data_coding(data_coding.0), octets);
     let parsed = ReceiptText::parse(&text);
     let id = match tlvs.receipted_message_id().filter(|id| !id.is_empty()) {
@@ -166,13 +156,12 @@ fn receipt(
     let error = network
         .or_else(|| parsed.as_ref().and_then(|parsed| parsed.error.clone()))
         .filter(|error| error.bytes().any(|octet| octet != b'0'));
-    Some(Receipt { carrier: Arc::clone(carrier), carrier_ref: references.of_receipt(&id), state, error, done_at: None })
+    Some(Receipt { carrier: Arc::clone(carrier), carrier_ref: id, state, error, done_at: None })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::MessageIds;
     use sms::{Encoding, Number};
 
     fn submission(payload: Vec<u8>, concat: Option<Concat>) -> Submission {
@@ -210,7 +199,7 @@ mod tests {
     }
 
     fn brought(pdu: &DeliverSm) -> Brought {
-        deliver_sm(pdu, &Arc::from("carrier-a"), &References::new(MessageIds::Same))
+        deliver_sm(pdu, &Arc::from("carrier-a"))
     }
 
     #[test]
@@ -226,7 +215,7 @@ mod tests {
         );
         let tlvs = Tlvs::EMPTY.with(Tag::RECEIPTED_MESSAGE_ID, b"AB12\0").with(Tag::MESSAGE_STATE, [5]);
         let Brought::Receipt(receipt) = brought(&delivered("", EsmClass::RECEIPT, tlvs)) else { panic!("no receipt") };
-        assert_eq!((receipt.carrier_ref.as_str(), receipt.state), ("ab12", ReceiptState::Undeliverable));
+        assert_eq!((receipt.carrier_ref.as_str(), receipt.state), ("AB12", ReceiptState::Undeliverable));
     }
 
     #[test]

@@ -1,0 +1,8 @@
+//! Carriers against the simulated one, over real SMPP with TLS.
+
+#![expect(clippy::unwrap_used, reason = "a test's helper fails its test")]
+
+mod configured;
+mod faults;
+mod sessions;
+mod stage;
