@@ -11,8 +11,9 @@ use oncall::OnCall;
 use store::{Db, Migration, Migrations, Tx};
 use vault::Vault;
 
-use crate::types::{Alert, Answer, Answered, Chain, Counts, Entry, Filter, NewAlert, Opened, Reply, ResolveKey};
 use crate::Error;
+use crate::types::{Alert, Answer, Answered, Counts, Filter, NewAlert, Opened, ResolveKey};
+use crate::views::{Chain, Entry, Reply};
 
 /// The tables of this room.
 pub const MIGRATIONS: Migrations = Migrations {
@@ -90,12 +91,22 @@ impl Alerts {
     }
 
     /// The permit's actor has it from now on; nobody else is paged.
-    pub fn acknowledge(&self, tx: &mut Tx<'_>, permit: &Permit<cap::AlertsAnswer>, alert: AlertId) -> Result<Answered, Error> {
+    pub fn acknowledge(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::AlertsAnswer>,
+        alert: AlertId,
+    ) -> Result<Answered, Error> {
         self.0.answer(tx, permit, alert, &Answer::Acknowledge)
     }
 
     /// The next person is paged at once.
-    pub fn pass_on(&self, tx: &mut Tx<'_>, permit: &Permit<cap::AlertsAnswer>, alert: AlertId) -> Result<Answered, Error> {
+    pub fn pass_on(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::AlertsAnswer>,
+        alert: AlertId,
+    ) -> Result<Answered, Error> {
         self.0.answer(tx, permit, alert, &Answer::PassOn)
     }
 
@@ -127,7 +138,12 @@ impl Alerts {
     }
 
     /// The alerts of the permit's workspace, newest first.
-    pub async fn list(&self, permit: Permit<cap::AlertsRead>, filter: Filter, page: PageRequest) -> Result<Page<Alert>, Error> {
+    pub async fn list(
+        &self,
+        permit: Permit<cap::AlertsRead>,
+        filter: Filter,
+        page: PageRequest,
+    ) -> Result<Page<Alert>, Error> {
         let inner = Arc::clone(&self.0);
         self.0.db.read(move |tx| inner.list(tx, permit.workspace(), &filter, &page)).await
     }

@@ -2,19 +2,20 @@
 //! a program; only who may and what is said in return differ.
 
 use access::{Actor, AuthMethod, Permit, Principal, cap};
-use audit::Outcome as AuditOutcome;
 use base::AlertId;
 use serde_json::json;
 use store::Tx;
 
+use crate::Error;
 use crate::alerts::Inner;
-use crate::escalate::planned;
+use crate::escalate::{next_person, planned, pull, stop};
 use crate::happening::{Cause, Happening, Told, Typed};
 use crate::rows::{self, AlertRow};
 use crate::state::{Life, Moved, Refusal};
 use crate::steps::{self, Why};
-use crate::types::{Answer, Answered, By, Outcome, StepState, Via};
-use crate::Error;
+use crate::timeline::{Deed, audit, save};
+use crate::types::{Answer, Answered, By, Outcome, Via};
+use crate::views::StepState;
 
 /// Characters of a note at most.
 const NOTE_MAX: usize = 2_000;
@@ -76,7 +77,12 @@ impl Inner {
         Ok(outcome)
     }
 
-    fn take(&self, tx: &mut Tx<'_>, alert: &mut AlertRow, who: &Answerer<'_>) -> Result<Result<Outcome, Refusal>, Error> {
+    fn take(
+        &self,
+        tx: &mut Tx<'_>,
+        alert: &mut AlertRow,
+        who: &Answerer<'_>,
+    ) -> Result<Result<Outcome, Refusal>, Error> {
         let now = tx.now();
         let life = match alert.life.clone().acknowledge(who.by.clone(), now) {
             Err(refusal) => return Ok(Err(refusal)),
@@ -85,23 +91,28 @@ impl Inner {
         };
         alert.life = life;
         alert.unanswered = false;
-        self.stop(alert);
-        self.mark_answered(tx, alert, who, "acknowledge")?;
+        stop(alert);
+        mark_answered(tx, alert, who, "acknowledge")?;
         self.record(tx, alert, &Happening::Acknowledged { by: who.by.clone(), reply: who.reply.clone() })?;
-        self.audit_answer(tx, alert, who, "alert.acknowledge")?;
         self.tell_others(tx, alert, &who.by, Told::Taken)?;
-        self.save(tx, alert)?;
+        audit_answer(tx, alert, who, "alert.acknowledge")?;
+        save(tx, alert)?;
         Ok(Ok(Outcome::Acknowledged))
     }
 
-    fn pass(&self, tx: &mut Tx<'_>, alert: &mut AlertRow, who: &Answerer<'_>) -> Result<Result<Outcome, Refusal>, Error> {
+    fn pass(
+        &self,
+        tx: &mut Tx<'_>,
+        alert: &mut AlertRow,
+        who: &Answerer<'_>,
+    ) -> Result<Result<Outcome, Refusal>, Error> {
         match alert.life.clone().pass_on(&who.by) {
             Err(refusal) => return Ok(Err(refusal)),
             Ok(Moved::Same) => {}
             Ok(Moved::To(life)) => alert.life = life,
         }
         alert.unanswered = false;
-        self.mark_answered(tx, alert, who, "pass on")?;
+        mark_answered(tx, alert, who, "pass on")?;
         if planned(tx, alert)?.is_empty() && alert.cursor.group.is_some() && alert.cursor.round < alert.cursor.rounds {
             self.next_round(tx, alert)?;
         }
@@ -114,16 +125,16 @@ impl Inner {
             step.why = Some(Why::PassedOn);
             steps::save(tx, &step)?;
         }
-        let next = self.next_person(tx, alert)?;
+        let next = next_person(tx, alert)?;
         self.record(
             tx,
             alert,
             &Happening::PassedOn { by: who.by.clone(), next: next.clone(), reply: who.reply.clone() },
         )?;
-        self.audit_answer(tx, alert, who, "alert.pass_on")?;
-        let push = self.pull(tx, alert, Cause::PassedOn { by: who.by.name.clone() })?;
+        let push = pull(tx, alert, Cause::PassedOn { by: who.by.name.clone() })?;
         self.advance(tx, alert, push)?;
-        self.save(tx, alert)?;
+        audit_answer(tx, alert, who, "alert.pass_on")?;
+        save(tx, alert)?;
         Ok(Ok(Outcome::PassedOn { next }))
     }
 
@@ -142,22 +153,29 @@ impl Inner {
             Ok(Moved::Same) => return Ok(Ok(Outcome::AlreadyOver)),
             Ok(Moved::To(life)) => life,
         };
-        self.mark_answered(tx, alert, who, "resolve")?;
+        mark_answered(tx, alert, who, "resolve")?;
         self.close(tx, alert, life)?;
-        let note = note.map(str::trim).filter(|note| !note.is_empty()).map(|note| note.chars().take(NOTE_MAX).collect::<String>());
+        let note = note
+            .map(str::trim)
+            .filter(|note| !note.is_empty())
+            .map(|note| note.chars().take(NOTE_MAX).collect::<String>());
         if let Some(note) = &note {
             alert.note = Some(self.seal_note(tx, alert, note)?);
         }
-        let happening =
-            Happening::Resolved { by: who.by.clone(), note, signal: None, reply: who.reply.clone() };
+        let happening = Happening::Resolved { by: who.by.clone(), note, signal: None, reply: who.reply.clone() };
         self.record(tx, alert, &happening)?;
-        self.audit_answer(tx, alert, who, "alert.resolve")?;
         self.tell_others(tx, alert, &who.by, Told::Resolved)?;
-        self.save(tx, alert)?;
+        audit_answer(tx, alert, who, "alert.resolve")?;
+        save(tx, alert)?;
         Ok(Ok(Outcome::Resolved))
     }
 
-    fn take_back(&self, tx: &mut Tx<'_>, alert: &mut AlertRow, who: &Answerer<'_>) -> Result<Result<Outcome, Refusal>, Error> {
+    fn take_back(
+        &self,
+        tx: &mut Tx<'_>,
+        alert: &mut AlertRow,
+        who: &Answerer<'_>,
+    ) -> Result<Result<Outcome, Refusal>, Error> {
         let now = tx.now();
         let was_over = !alert.state().is_live();
         let life = match alert.life.clone().undo(&who.by, now) {
@@ -183,13 +201,17 @@ impl Inner {
             }
         }
         alert.life = life;
-        self.unmark_answered(tx, alert, who)?;
-        let next = self.next_person(tx, alert)?;
-        self.record(tx, alert, &Happening::Undone { by: who.by.clone(), next: next.clone(), reply: who.reply.clone() })?;
-        self.audit_answer(tx, alert, who, "alert.undo")?;
+        unmark_answered(tx, alert, who)?;
+        let next = next_person(tx, alert)?;
+        self.record(
+            tx,
+            alert,
+            &Happening::Undone { by: who.by.clone(), next: next.clone(), reply: who.reply.clone() },
+        )?;
         self.tell_others(tx, alert, &who.by, Told::Reopened)?;
         self.resume(tx, alert, &who.by.name)?;
-        self.save(tx, alert)?;
+        audit_answer(tx, alert, who, "alert.undo")?;
+        save(tx, alert)?;
         Ok(Ok(Outcome::Undone { next }))
     }
 
@@ -197,7 +219,7 @@ impl Inner {
     pub(crate) fn close(&self, tx: &mut Tx<'_>, alert: &mut AlertRow, life: Life) -> Result<(), Error> {
         alert.life = life;
         alert.unanswered = false;
-        self.stop(alert);
+        stop(alert);
         for mut step in planned(tx, alert)? {
             step.state = StepState::Skipped;
             step.why = Some(Why::Ended);
@@ -206,39 +228,39 @@ impl Inner {
         self.sms.close(tx, alert.id.uuid())?;
         Ok(())
     }
+}
 
-    /// Notes the answer in the person's own step, if the person was paged.
-    fn mark_answered(&self, tx: &mut Tx<'_>, alert: &AlertRow, who: &Answerer<'_>, verb: &str) -> Result<(), Error> {
-        let Some(user) = who.by.user else { return Ok(()) };
-        let now = tx.now();
-        let all = steps::of_alert(tx, alert.workspace, alert.id)?;
-        if let Some(mut step) = all.into_iter().rev().find(|step| step.user == Some(user) && step.paged.is_some()) {
-            step.state = StepState::Answered;
-            step.answered = Some(now);
-            step.answer = Some(match &who.reply {
-                Some(typed) => format!("“{}” {verb}", typed.words),
-                None => format!("{verb}, in the console"),
-            });
+/// Notes the answer in the person's own step, if the person was paged.
+fn mark_answered(tx: &mut Tx<'_>, alert: &AlertRow, who: &Answerer<'_>, verb: &str) -> Result<(), Error> {
+    let Some(user) = who.by.user else { return Ok(()) };
+    let now = tx.now();
+    let all = steps::of_alert(tx, alert.workspace, alert.id)?;
+    if let Some(mut step) = all.into_iter().rev().find(|step| step.user == Some(user) && step.paged.is_some()) {
+        step.state = StepState::Answered;
+        step.answered = Some(now);
+        step.answer = Some(match &who.reply {
+            Some(typed) => format!("“{}” {verb}", typed.words),
+            None => format!("{verb}, in the console"),
+        });
+        steps::save(tx, &step)?;
+    }
+    Ok(())
+}
+
+/// The answer is taken back: the step stands where its message got to.
+fn unmark_answered(tx: &mut Tx<'_>, alert: &AlertRow, who: &Answerer<'_>) -> Result<(), Error> {
+    for mut step in steps::of_alert(tx, alert.workspace, alert.id)? {
+        if step.state == StepState::Answered && step.user == who.by.user {
+            step.state = if step.delivered.is_some() { StepState::Delivered } else { StepState::Sent };
+            step.answered = None;
+            step.answer = None;
             steps::save(tx, &step)?;
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    /// The answer is taken back: the step stands where its message got to.
-    fn unmark_answered(&self, tx: &mut Tx<'_>, alert: &AlertRow, who: &Answerer<'_>) -> Result<(), Error> {
-        for mut step in steps::of_alert(tx, alert.workspace, alert.id)? {
-            if step.state == StepState::Answered && step.user == who.by.user {
-                step.state = if step.delivered.is_some() { StepState::Delivered } else { StepState::Sent };
-                step.answered = None;
-                step.answer = None;
-                steps::save(tx, &step)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn audit_answer(&self, tx: &mut Tx<'_>, alert: &AlertRow, who: &Answerer<'_>, action: &'static str) -> Result<(), Error> {
-        let changes = json!({ "number": alert.number, "state": alert.state().as_str(), "via": who.by.via });
-        self.audit(tx, who.actor, alert, action, AuditOutcome::Success, None, Some(changes))
-    }
+fn audit_answer(tx: &mut Tx<'_>, alert: &AlertRow, who: &Answerer<'_>, action: &'static str) -> Result<(), Error> {
+    let changes = json!({ "number": alert.number, "state": alert.state().as_str(), "via": who.by.via });
+    audit(tx, who.actor, alert, Deed::done(action, changes))
 }

@@ -3,11 +3,12 @@
 use base::{AlertId, WorkspaceId};
 use store::Tx;
 
+use crate::Error;
 use crate::alerts::Inner;
 use crate::rows;
 use crate::steps::{self, StepRow};
-use crate::types::{AnswerKnot, Chain, ChainRow, Knot, KnotAt, MessageKnot, State, StepState};
-use crate::Error;
+use crate::types::State;
+use crate::views::{AnswerKnot, Chain, ChainRow, Knot, KnotAt, MessageKnot, StepState};
 
 impl Inner {
     pub(crate) fn chain(&self, tx: &mut Tx<'_>, workspace: WorkspaceId, id: AlertId) -> Result<Option<Chain>, Error> {

@@ -75,11 +75,17 @@ impl Explain for Error {
         match self {
             Self::NotFound => Problem::new(NotFound, "no-such-alert", "There is no such alert in this workspace."),
             Self::Invalid { field, detail } => Problem::new(Invalid, "alert-invalid", *detail).at(*field),
-            Self::OtherWorkspace => Problem::new(Forbidden, "other-workspace", "This needs a right in the alert’s own workspace."),
-            Self::Taken { by } => {
-                Problem::new(Conflict, "alert-taken", format!("{by} has this alert. Ask {by}, or resolve it when it is over."))
+            Self::OtherWorkspace => {
+                Problem::new(Forbidden, "other-workspace", "This needs a right in the alert’s own workspace.")
             }
-            Self::Over { how } => Problem::new(Conflict, "alert-over", format!("This alert is {how} already. Nothing was changed.")),
+            Self::Taken { by } => Problem::new(
+                Conflict,
+                "alert-taken",
+                format!("{by} has this alert. Ask {by}, or resolve it when it is over."),
+            ),
+            Self::Over { how } => {
+                Problem::new(Conflict, "alert-over", format!("This alert is {how} already. Nothing was changed."))
+            }
             Self::NothingToUndo => {
                 Problem::new(Conflict, "nothing-to-undo", "There is no answer of yours to take back on this alert.")
             }
@@ -94,7 +100,8 @@ impl Explain for Error {
                 format!("{by} was opened with the same key in the meantime. Answer that one."),
             ),
             Self::Cursor => {
-                Problem::new(Invalid, "cursor-invalid", "The cursor is not one of ours; start from the first page.").at("cursor")
+                Problem::new(Invalid, "cursor-invalid", "The cursor is not one of ours; start from the first page.")
+                    .at("cursor")
             }
             Self::Store(error) => error.problem(),
             Self::Vault(error) => error.problem(),

@@ -3,18 +3,19 @@
 
 use std::time::Duration;
 
-use base::Timestamp;
 use base::Explain as _;
+use base::Timestamp;
 use channels::{Page, Phone};
 use oncall::{Round, Step};
 use store::{NewJob, Tx};
 
+use crate::Error;
 use crate::alerts::{ESCALATE, Inner};
 use crate::happening::{Cause, Happening, Nobody, Person};
 use crate::rows::AlertRow;
 use crate::steps::{self, StepRow, Why};
-use crate::types::{Priority, StepState};
-use crate::Error;
+use crate::types::Priority;
+use crate::views::StepState;
 
 /// Groups tried one after the other when none can be reached.
 const FALLBACKS: usize = 5;
@@ -73,7 +74,13 @@ impl Inner {
     }
 
     /// Writes the steps of a round and a line for each person left out.
-    pub(crate) fn begin_round(&self, tx: &mut Tx<'_>, alert: &mut AlertRow, round: &Round, number: u32) -> Result<(), Error> {
+    pub(crate) fn begin_round(
+        &self,
+        tx: &mut Tx<'_>,
+        alert: &mut AlertRow,
+        round: &Round,
+        number: u32,
+    ) -> Result<(), Error> {
         alert.cursor.round = number;
         alert.cursor.round_ends = Some(round.plan.ends);
         for step in &round.plan.steps {
@@ -121,15 +128,15 @@ impl Inner {
                     let person = step.person.clone();
                     if !self.page(tx, alert, step, &pushed)? {
                         // Whoever cannot be paged cannot answer either: the next person's time is now.
-                        push = self.pull(tx, alert, Cause::Undeliverable { to: person })?;
+                        push = pull(tx, alert, Cause::Undeliverable { to: person })?;
                     }
                 }
                 Some(step) => {
                     let (due, person) = (step.due, step.person.clone());
-                    return self.schedule(tx, alert, due, Some(person));
+                    return schedule(tx, alert, due, Some(person));
                 }
                 None => match alert.cursor.round_ends {
-                    Some(ends) if now < ends => return self.schedule(tx, alert, ends, None),
+                    Some(ends) if now < ends => return schedule(tx, alert, ends, None),
                     Some(_) if alert.cursor.round < alert.cursor.rounds => self.next_round(tx, alert)?,
                     Some(_) => {
                         self.give_up(tx, alert, &all)?;
@@ -139,7 +146,7 @@ impl Inner {
                 },
             }
         }
-        self.stop(alert);
+        stop(alert);
         Ok(())
     }
 
@@ -155,7 +162,11 @@ impl Inner {
             step.state = StepState::Skipped;
             step.why = Some(Why::Gone);
             steps::save(tx, &step)?;
-            self.record(tx, alert, &Happening::NotPaged { person, why: "the phone was removed in the meantime".to_owned() })?;
+            self.record(
+                tx,
+                alert,
+                &Happening::NotPaged { person, why: "the phone was removed in the meantime".to_owned() },
+            )?;
             return Ok(false);
         };
         let content = self.content(tx, alert)?;
@@ -210,28 +221,11 @@ impl Inner {
         }
     }
 
-    /// Makes the next planned page due now and moves those after it by as much, so that their delays stay. `None` when
-    /// none is planned in this round.
-    pub(crate) fn pull(&self, tx: &mut Tx<'_>, alert: &mut AlertRow, cause: Cause) -> Result<Option<Push>, Error> {
-        let now = tx.now();
-        let planned = planned(tx, alert)?;
-        let Some(first) = planned.first() else { return Ok(None) };
-        let push = Push { cause, due: first.due };
-        let early = first.due.since(now);
-        let late = now.since(first.due);
-        for mut step in planned {
-            step.due = step.due.minus(early).plus(late);
-            steps::save(tx, &step)?;
-        }
-        alert.cursor.round_ends = alert.cursor.round_ends.map(|ends| ends.minus(early).plus(late));
-        Ok(Some(push))
-    }
-
     /// Paging goes on after an answer was taken back: what was still to come keeps its time, what is overdue is due now.
     pub(crate) fn resume(&self, tx: &mut Tx<'_>, alert: &mut AlertRow, by: &str) -> Result<(), Error> {
         let now = tx.now();
         let overdue = planned(tx, alert)?.first().is_some_and(|step| step.due <= now);
-        let push = if overdue { self.pull(tx, alert, Cause::Undone { by: by.to_owned() })? } else { None };
+        let push = if overdue { pull(tx, alert, Cause::Undone { by: by.to_owned() })? } else { None };
         self.advance(tx, alert, push)
     }
 
@@ -268,38 +262,55 @@ impl Inner {
         };
         self.record(tx, alert, &happening)
     }
+}
 
-    /// Sets the timer. Earlier ones are out of date from now on.
-    fn schedule(&self, tx: &mut Tx<'_>, alert: &mut AlertRow, at: Timestamp, person: Option<String>) -> Result<(), Error> {
-        self.stop(alert);
-        alert.cursor.next_at = Some(at);
-        alert.cursor.next_person = person;
-        let key = format!("{}/{}", alert.id, alert.cursor.generation);
-        tx.enqueue(NewJob {
-            kind: ESCALATE,
-            key: Some(&key),
-            payload: &serde_json::json!({
-                "version": 1,
-                "alert": alert.id,
-                "workspace": alert.workspace,
-                "generation": alert.cursor.generation,
-            }),
-            run_at: at,
-        })?;
-        Ok(())
+/// Makes the next planned page due now and moves those after it by as much, so that their delays stay. `None` when
+/// none is planned in this round.
+pub(crate) fn pull(tx: &mut Tx<'_>, alert: &mut AlertRow, cause: Cause) -> Result<Option<Push>, Error> {
+    let now = tx.now();
+    let planned = planned(tx, alert)?;
+    let Some(first) = planned.first() else { return Ok(None) };
+    let push = Push { cause, due: first.due };
+    let early = first.due.since(now);
+    let late = now.since(first.due);
+    for mut step in planned {
+        step.due = step.due.minus(early).plus(late);
+        steps::save(tx, &step)?;
     }
+    alert.cursor.round_ends = alert.cursor.round_ends.map(|ends| ends.minus(early).plus(late));
+    Ok(Some(push))
+}
 
-    /// Makes every timer out of date.
-    pub(crate) fn stop(&self, alert: &mut AlertRow) {
-        alert.cursor.generation += 1;
-        alert.cursor.next_at = None;
-        alert.cursor.next_person = None;
-    }
+/// Makes every timer out of date.
+pub(crate) fn stop(alert: &mut AlertRow) {
+    alert.cursor.generation += 1;
+    alert.cursor.next_at = None;
+    alert.cursor.next_person = None;
+}
 
-    /// The name of the person who is paged next, in this round or the one after it.
-    pub(crate) fn next_person(&self, tx: &mut Tx<'_>, alert: &AlertRow) -> Result<Option<String>, Error> {
-        Ok(planned(tx, alert)?.first().map(|step| step.person.clone()))
-    }
+/// The name of the person who is paged next, in this round or the one after it.
+pub(crate) fn next_person(tx: &mut Tx<'_>, alert: &AlertRow) -> Result<Option<String>, Error> {
+    Ok(planned(tx, alert)?.first().map(|step| step.person.clone()))
+}
+
+/// Sets the timer. Earlier ones are out of date from now on.
+fn schedule(tx: &mut Tx<'_>, alert: &mut AlertRow, at: Timestamp, person: Option<String>) -> Result<(), Error> {
+    stop(alert);
+    alert.cursor.next_at = Some(at);
+    alert.cursor.next_person = person;
+    let key = format!("{}/{}", alert.id, alert.cursor.generation);
+    tx.enqueue(NewJob {
+        kind: ESCALATE,
+        key: Some(&key),
+        payload: &serde_json::json!({
+            "version": 1,
+            "alert": alert.id,
+            "workspace": alert.workspace,
+            "generation": alert.cursor.generation,
+        }),
+        run_at: at,
+    })?;
+    Ok(())
 }
 
 /// The steps still to come, in order.

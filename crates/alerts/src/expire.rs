@@ -1,18 +1,17 @@
 //! The end that nobody made, and the look each minute for timers that were lost.
 
+use access::Actor;
 use base::{AlertId, Timestamp, WorkspaceId};
 use serde_json::json;
 use store::{NewJob, Tx, params};
 
-use access::Actor;
-use audit::Outcome;
-
+use crate::Error;
 use crate::alerts::{Inner, WATCH};
 use crate::happening::{Happening, Told};
 use crate::rows;
 use crate::state::{Life, Moved};
+use crate::timeline::{Deed, audit, save};
 use crate::types::{By, Via};
-use crate::Error;
 
 /// How long after its time a timer counts as lost. Long enough for a worker that is only busy.
 const LOST_AFTER: std::time::Duration = std::time::Duration::from_mins(2);
@@ -41,18 +40,24 @@ impl Inner {
         let nobody = By { user: None, name: "the clock".to_owned(), via: Via::Flow };
         self.tell_others(tx, &mut alert, &nobody, Told::Expired)?;
         let actor = Actor::engine("alerts");
-        self.audit(tx, &actor, &alert, "alert.expire", Outcome::Success, None, Some(json!({ "number": alert.number })))?;
-        self.save(tx, &mut alert)
+        audit(tx, &actor, &alert, Deed::done("alert.expire", json!({ "number": alert.number })))?;
+        save(tx, &mut alert)
     }
 
     /// The timer of an alert: pages whoever is due, if the plan has not changed since it was set.
-    pub(crate) fn escalate(&self, tx: &mut Tx<'_>, workspace: WorkspaceId, id: AlertId, generation: i64) -> Result<(), Error> {
+    pub(crate) fn escalate(
+        &self,
+        tx: &mut Tx<'_>,
+        workspace: WorkspaceId,
+        id: AlertId,
+        generation: i64,
+    ) -> Result<(), Error> {
         let Some(mut alert) = rows::lock(tx, workspace, id)? else { return Ok(()) };
         if alert.cursor.generation != generation || !alert.is_open() {
             return Ok(());
         }
         self.advance(tx, &mut alert, None)?;
-        self.save(tx, &mut alert)
+        save(tx, &mut alert)
     }
 
     /// Alerts whose timer should have fired and did not (its job was given up, or a backup was restored), and those that
@@ -74,9 +79,24 @@ impl Inner {
         Ok(out)
     }
 
-    /// Sets the next look.
+    /// Whether anything lives that a timer could be lost for.
+    pub(crate) fn anything_lives(tx: &mut Tx<'_>) -> Result<bool, Error> {
+        let one = tx.query_opt(
+            "SELECT 1 AS one FROM alerts WHERE state IN ('open', 'acknowledged') LIMIT 1",
+            &params![],
+            |row| row.get::<i64>("one"),
+        )?;
+        Ok(one.is_some())
+    }
+
+    /// Sets the next look, if none is set.
     pub(crate) fn look_again(tx: &mut Tx<'_>, at: Timestamp) -> Result<(), Error> {
-        Ok(tx.enqueue(NewJob { kind: WATCH, key: Some("every minute"), payload: &json!({ "version": 1 }), run_at: at })?)
+        Ok(tx.enqueue(NewJob {
+            kind: WATCH,
+            key: Some("every minute"),
+            payload: &json!({ "version": 1 }),
+            run_at: at,
+        })?)
     }
 
     /// When the next look is due.

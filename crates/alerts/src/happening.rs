@@ -56,12 +56,7 @@ pub(crate) enum Nobody {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Happening {
     /// The alert began.
-    Opened {
-        number: i64,
-        priority: Priority,
-        group: String,
-        key: Option<String>,
-    },
+    Opened { number: i64, priority: Priority, group: String, key: Option<String> },
     /// A later signal joined.
     Joined {
         count: i64,
@@ -78,13 +73,7 @@ pub(crate) enum Happening {
         instead: Option<String>,
     },
     /// A member is left out.
-    Skipped {
-        person: Person,
-        step: u32,
-        round: u32,
-        group: String,
-        reason: SkipReason,
-    },
+    Skipped { person: Person, step: u32, round: u32, group: String, reason: SkipReason },
     /// A page was handed to messaging.
     Paged {
         person: Person,
@@ -102,45 +91,19 @@ pub(crate) enum Happening {
         answerable: bool,
     },
     /// Messaging would not take it.
-    NotPaged {
-        person: Person,
-        why: String,
-    },
+    NotPaged { person: Person, why: String },
     /// A carrier took the page.
-    Sent {
-        person: Person,
-        parts: u32,
-        carrier: Option<String>,
-    },
+    Sent { person: Person, parts: u32, carrier: Option<String> },
     /// The outcome of a submit is unknown and it went again.
-    Again {
-        person: Person,
-        parts: u32,
-        carrier: Option<String>,
-    },
+    Again { person: Person, parts: u32, carrier: Option<String> },
     /// The page arrived.
-    Delivered {
-        person: Person,
-        carrier: Option<String>,
-    },
+    Delivered { person: Person, carrier: Option<String> },
     /// The page could not be delivered.
-    Undelivered {
-        person: Person,
-        why: Option<String>,
-    },
+    Undelivered { person: Person, why: Option<String> },
     /// Another round begins.
-    Round {
-        round: u32,
-        rounds: u32,
-        group: String,
-    },
+    Round { round: u32, rounds: u32, group: String },
     /// Everybody was paged and nobody answered.
-    Unanswered {
-        group: String,
-        rounds: u32,
-        paged: u32,
-        priority: Priority,
-    },
+    Unanswered { group: String, rounds: u32, paged: u32, priority: Priority },
     /// Somebody took it.
     Acknowledged {
         by: By,
@@ -148,50 +111,21 @@ pub(crate) enum Happening {
         reply: Option<Typed>,
     },
     /// Somebody passed it on.
-    PassedOn {
-        by: By,
-        next: Option<String>,
-        reply: Option<Typed>,
-    },
+    PassedOn { by: By, next: Option<String>, reply: Option<Typed> },
     /// Somebody or something ended it.
-    Resolved {
-        by: By,
-        note: Option<String>,
-        signal: Option<SignalId>,
-        reply: Option<Typed>,
-    },
+    Resolved { by: By, note: Option<String>, signal: Option<SignalId>, reply: Option<Typed> },
     /// Somebody took an answer back.
-    Undone {
-        by: By,
-        next: Option<String>,
-        reply: Option<Typed>,
-    },
+    Undone { by: By, next: Option<String>, reply: Option<Typed> },
     /// An answer came too late or was not allowed.
-    Refused {
-        person: String,
-        reply: Typed,
-        why: String,
-    },
+    Refused { person: String, reply: Typed, why: String },
     /// A machine said it is over and may not close critical alerts.
-    StaysCritical {
-        by: By,
-        note: Option<String>,
-    },
+    StaysCritical { by: By, note: Option<String> },
     /// People were told something.
-    Told {
-        people: Vec<String>,
-        what: Told,
-    },
+    Told { people: Vec<String>, what: Told },
     /// A note could not be sent.
-    NotTold {
-        person: String,
-        why: String,
-    },
+    NotTold { person: String, why: String },
     /// Nobody resolved it in time.
-    Expired {
-        after_seconds: u64,
-        owner: Option<String>,
-    },
+    Expired { after_seconds: u64, owner: Option<String> },
 }
 
 /// What somebody typed on a phone.

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use access::{Actor, AuthMethod, Principal};
-use audit::Outcome as AuditOutcome;
 use channels::{Action, Inbound, Slot, Unbound, Verdict, help_text};
 use messaging::{InboundArrived, InboundMessage};
 use oncall::{Device, Handset, Person};
 use sms::Number;
 use store::Tx;
 
+use crate::Error;
 use crate::alerts::Inner;
 use crate::answer::Answerer;
 use crate::happening::{Happening, Typed};
@@ -18,13 +18,16 @@ use crate::replies::{self, ReplyRow};
 use crate::rows::{self, AlertRow};
 use crate::state::Refusal;
 use crate::steps;
-use crate::types::{Answer, By, Priority, ReplyOutcome, Via, alert_name};
-use crate::Error;
+use crate::timeline::{Deed, audit, save};
+use crate::types::{Answer, By, Priority, Via, alert_name};
+use crate::views::ReplyOutcome;
 
 /// Helpful texts a phone gets in an hour at most: two automata must not talk to each other for ever.
 const HELPS_AN_HOUR: i64 = 3;
 /// Wrong codes a phone may send in an hour; then none is compared any more, so that nobody tries them all.
 const WRONG_CODES_AN_HOUR: i64 = 20;
+/// Texts of a phone in an hour that are answered; more are acted on in silence.
+const ANSWERED_AN_HOUR: i64 = 60;
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Where a text came from, as far as it is known.
@@ -64,7 +67,12 @@ impl Sender<'_> {
 
 impl Inner {
     /// Acts on a text that came in. Idempotent: a second event about the same text does nothing.
-    pub(crate) fn receive(&self, tx: &mut Tx<'_>, arrived: &InboundArrived, message: &InboundMessage) -> Result<(), Error> {
+    pub(crate) fn receive(
+        &self,
+        tx: &mut Tx<'_>,
+        arrived: &InboundArrived,
+        message: &InboundMessage,
+    ) -> Result<(), Error> {
         if replies::is_known(tx, arrived.inbound)? {
             return Ok(());
         }
@@ -76,7 +84,8 @@ impl Inner {
         };
         let sender = Sender { arrived, number, handset, owners };
         let Some(handset) = sender.handset.clone() else {
-            let row = sender.row(ReplyOutcome::NotBound, "no_number", "not bound: the sender is no phone number".to_owned());
+            let row =
+                sender.row(ReplyOutcome::NotBound, "no_number", "not bound: the sender is no phone number".to_owned());
             return replies::insert(tx, &row);
         };
         let inbound = Inbound {
@@ -91,7 +100,8 @@ impl Inner {
             Verdict::Bound { slot, action, words } => {
                 let wrong = replies::wrong_codes_since(tx, handset.as_str(), arrived.at.minus(HOUR))?;
                 if slot.code.is_some() && wrong >= WRONG_CODES_AN_HOUR {
-                    let reason = "not bound: too many wrong codes came from this phone within an hour; answer in the console";
+                    let reason =
+                        "not bound: too many wrong codes came from this phone within an hour; answer in the console";
                     let row = sender.row(ReplyOutcome::NotBound, "too_many_codes", reason.to_owned());
                     return replies::insert(tx, &row);
                 }
@@ -106,9 +116,18 @@ impl Inner {
         }
     }
 
-    fn bound(&self, tx: &mut Tx<'_>, sender: &Sender<'_>, slot: &Slot, action: Action, words: String) -> Result<(), Error> {
+    fn bound(
+        &self,
+        tx: &mut Tx<'_>,
+        sender: &Sender<'_>,
+        slot: &Slot,
+        action: Action,
+        words: String,
+    ) -> Result<(), Error> {
         let step = steps::by_id(tx, slot.notification)?.filter(|step| step.alert.uuid() == slot.subject);
-        let person = step.as_ref().and_then(|step| sender.owners.iter().find(|owner| Some(owner.id) == step.user && owner.enabled));
+        let person = step
+            .as_ref()
+            .and_then(|step| sender.owners.iter().find(|owner| Some(owner.id) == step.user && owner.enabled));
         let (Some(step), Some(person)) = (&step, person.cloned()) else {
             let reason = "not bound: this phone is no longer the device of the person who was paged".to_owned();
             return replies::insert(tx, &sender.row(ReplyOutcome::NotBound, "not_their_device", reason));
@@ -117,10 +136,7 @@ impl Inner {
             let reason = "not bound: the alert is gone".to_owned();
             return replies::insert(tx, &sender.row(ReplyOutcome::NotBound, "no_alert", reason));
         };
-        let actor = Actor::new(
-            Principal::User { id: person.id, name: person.name.clone() },
-            AuthMethod::Handset,
-        );
+        let actor = Actor::new(Principal::User { id: person.id, name: person.name.clone() }, AuthMethod::Handset);
         let typed = Typed {
             words,
             phone: sender.number.as_ref().map(Number::masked).unwrap_or_default(),
@@ -135,6 +151,8 @@ impl Inner {
             None => Err(None),
         };
         let now = tx.now();
+        // An automaton at the other end must not have a line, an audit entry and a text for each of its own.
+        let is_chatty = replies::count_since(tx, sender.handset(), sender.arrived.at.minus(HOUR))? >= ANSWERED_AN_HOUR;
         let (outcome, code, reason, text) = match result {
             Ok(outcome) => (
                 ReplyOutcome::Accepted,
@@ -144,15 +162,19 @@ impl Inner {
             ),
             Err(refusal) => {
                 let why = refusal_words(&alert, refusal.as_ref(), now);
-                let happening = Happening::Refused { person: person.name.clone(), reply: typed, why: why.clone() };
-                self.record(tx, &mut alert, &happening)?;
-                self.audit(tx, &actor, &alert, "alert.answer", AuditOutcome::Denied, Some(&why), None)?;
+                if !is_chatty {
+                    let happening = Happening::Refused { person: person.name.clone(), reply: typed, why: why.clone() };
+                    self.record(tx, &mut alert, &happening)?;
+                    audit(tx, &actor, &alert, Deed::denied("alert.answer", &why))?;
+                }
                 (ReplyOutcome::Refused, "refused", format!("refused: {why}"), why)
             }
         };
-        self.reply_to(tx, &mut alert, sender, &person, step.device, text)?;
+        if !is_chatty {
+            self.reply_to(tx, &mut alert, sender, &person, step.device, text)?;
+        }
         // `apply` saved already, but lines may have been added since.
-        self.save(tx, &mut alert)?;
+        save(tx, &mut alert)?;
         let row = ReplyRow {
             workspace: Some(slot.workspace),
             user: Some(person.id),
@@ -255,8 +277,8 @@ impl Inner {
         let happening = Happening::Refused { person, reply: typed, why: why.words().to_owned() };
         self.record(tx, &mut alert, &happening)?;
         let actor = Actor::new(Principal::Anonymous, AuthMethod::None);
-        self.audit(tx, &actor, &alert, "alert.answer", AuditOutcome::Denied, Some(why.words()), None)?;
-        self.save(tx, &mut alert)
+        audit(tx, &actor, &alert, Deed::denied("alert.answer", why.words()))?;
+        save(tx, &mut alert)
     }
 }
 

@@ -27,6 +27,7 @@ mod state;
 mod steps;
 mod timeline;
 mod types;
+mod views;
 mod words;
 mod work;
 
@@ -36,6 +37,7 @@ mod tests;
 pub use self::alerts::{Alerts, CHANGED, MIGRATIONS, Settings, TOPIC};
 pub use error::Error;
 pub use types::{
-    Alert, Answer, AnswerKnot, Answered, By, Chain, ChainRow, Counts, Entry, Filter, Knot, KnotAt, MessageKnot, NewAlert, Opened,
-    Outcome, Priority, Reply, ReplyOutcome, ResolveKey, State, StepState, UnknownPriority, Via, parse_alert_name,
+    Alert, Answer, Answered, By, Counts, Filter, NewAlert, Opened, Outcome, Priority, ResolveKey, State,
+    UnknownPriority, Via, parse_alert_name,
 };
+pub use views::{AnswerKnot, Chain, ChainRow, Entry, Knot, KnotAt, MessageKnot, Reply, ReplyOutcome, StepState};

@@ -5,13 +5,14 @@ use channels::{fit, undo_words};
 use oncall::Device;
 use store::Tx;
 
+use crate::Error;
 use crate::alerts::Inner;
 use crate::happening::{Happening, Told};
 use crate::rows::AlertRow;
 use crate::state::Life;
 use crate::steps;
-use crate::types::{By, Outcome, StepState, alert_name};
-use crate::Error;
+use crate::types::{By, Outcome, alert_name};
+use crate::views::StepState;
 
 impl Inner {
     /// Tells everybody who was paged, but for whoever did it: when somebody takes it, those who have not answered
@@ -21,10 +22,14 @@ impl Inner {
         let name = alert_name(alert.number);
         let text = match what {
             Told::Taken => fit(&format!("{name} is {}'s now: ", by.name), &content.title, "You need not answer."),
-            Told::Resolved if by.user.is_some() => fit(&format!("{name} resolved by {}: ", by.name), &content.title, ""),
+            Told::Resolved if by.user.is_some() => {
+                fit(&format!("{name} resolved by {}: ", by.name), &content.title, "")
+            }
             Told::Resolved => fit(&format!("{name} resolved: "), &content.title, ""),
             Told::Expired => fit(&format!("{name} expired, nobody resolved it: "), &content.title, ""),
-            Told::Reopened => fit(&format!("{name} is open again, {} took the answer back: ", by.name), &content.title, ""),
+            Told::Reopened => {
+                fit(&format!("{name} is open again, {} took the answer back: ", by.name), &content.title, "")
+            }
         };
         let mut told = Vec::new();
         let mut seen = Vec::new();
@@ -73,13 +78,17 @@ impl Inner {
 pub(crate) fn confirmation(alert: &AlertRow, title: &str, outcome: &Outcome, undo: &str) -> String {
     let name = alert_name(alert.number);
     match outcome {
-        Outcome::Acknowledged => fit(&format!("{name} is yours: "), title, &format!("Answer {undo} within 5 min to give it back.")),
+        Outcome::Acknowledged => {
+            fit(&format!("{name} is yours: "), title, &format!("Answer {undo} within 5 min to give it back."))
+        }
         Outcome::AlreadyYours => fit(&format!("{name} is yours already: "), title, ""),
         Outcome::PassedOn { next: Some(next) } => format!("{name} passed on to {next}."),
         Outcome::PassedOn { next: None } => {
             fit(&format!("{name} stays open, nobody is left to pass it to: "), title, "")
         }
-        Outcome::Resolved => fit(&format!("{name} resolved: "), title, &format!("Answer {undo} within 5 min to open it again.")),
+        Outcome::Resolved => {
+            fit(&format!("{name} resolved: "), title, &format!("Answer {undo} within 5 min to open it again."))
+        }
         Outcome::AlreadyOver => format!("{name} was resolved already. Nothing changed."),
         Outcome::Undone { next: Some(next) } => format!("{name} is open again. Next: {next}."),
         Outcome::Undone { next: None } => format!("{name} is open again. Nobody is left to page."),

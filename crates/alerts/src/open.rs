@@ -1,17 +1,19 @@
 //! Opening and joining, and what a machine may end.
 
+use std::fmt::Write as _;
+
 use access::{Permit, cap};
-use audit::Outcome;
 use base::AlertId;
 use serde_json::json;
 use store::{NewJob, Tx};
 
+use crate::Error;
 use crate::alerts::{EXPIRE, Inner};
 use crate::happening::{Happening, Told};
 use crate::rows::{self, AlertRow, Content, Cursor};
 use crate::state::{Life, Moved};
+use crate::timeline::{Deed, audit, save};
 use crate::types::{By, NewAlert, Opened, Priority, ResolveKey, Via};
-use crate::Error;
 
 const TITLE_MAX: usize = 500;
 const TEXT_MAX: usize = 20_000;
@@ -25,7 +27,12 @@ const JOINS_SHOWN: i64 = 20;
 const RACES: usize = 3;
 
 impl Inner {
-    pub(crate) fn open(&self, tx: &mut Tx<'_>, permit: &Permit<cap::AlertsOpen>, new: NewAlert) -> Result<Opened, Error> {
+    pub(crate) fn open(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::AlertsOpen>,
+        new: NewAlert,
+    ) -> Result<Opened, Error> {
         if new.workspace != permit.workspace() {
             return Err(Error::OtherWorkspace);
         }
@@ -60,11 +67,16 @@ impl Inner {
             };
             self.record(tx, alert, &happening)?;
         }
-        self.save(tx, alert)
+        save(tx, alert)
     }
 
     /// A new alert with its first page; `None` when another transaction opened one with this key meanwhile.
-    fn insert(&self, tx: &mut Tx<'_>, permit: &Permit<cap::AlertsOpen>, new: &NewAlert) -> Result<Option<AlertRow>, Error> {
+    fn insert(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::AlertsOpen>,
+        new: &NewAlert,
+    ) -> Result<Option<AlertRow>, Error> {
         let now = tx.now();
         let id: AlertId = tx.context().id();
         let number = tx.next_number(&format!("alerts:{}", new.workspace))?;
@@ -138,6 +150,7 @@ impl Inner {
             payload: &json!({ "version": 1, "alert": id, "workspace": alert.workspace }),
             run_at: alert.expires,
         })?;
+        Self::look_again(tx, Self::next_look(now))?;
         let changes = json!({
             "number": number,
             "priority": new.priority,
@@ -145,8 +158,8 @@ impl Inner {
             "signal": new.signal,
             "run": new.run,
         });
-        self.audit(tx, permit.actor(), &alert, "alert.open", Outcome::Success, None, Some(changes))?;
-        self.save(tx, &mut alert)?;
+        audit(tx, permit.actor(), &alert, Deed::done("alert.open", changes))?;
+        save(tx, &mut alert)?;
         Ok(Some(alert))
     }
 
@@ -172,8 +185,8 @@ impl Inner {
         if alert.priority == Priority::Critical && !resolve.may_close_critical {
             self.record(tx, &mut alert, &Happening::StaysCritical { by, note })?;
             let reason = "a machine may not close a critical alert here";
-            self.audit(tx, permit.actor(), &alert, "alert.resolve", Outcome::Denied, Some(reason), None)?;
-            self.save(tx, &mut alert)?;
+            audit(tx, permit.actor(), &alert, Deed::denied("alert.resolve", reason))?;
+            save(tx, &mut alert)?;
             return Ok(Vec::new());
         }
         let Ok(Moved::To(life)) = alert.life.clone().resolve(by.clone(), now, false) else { return Ok(Vec::new()) };
@@ -183,17 +196,21 @@ impl Inner {
         }
         let happening = Happening::Resolved { by: by.clone(), note, signal: resolve.signal, reply: None };
         self.record(tx, &mut alert, &happening)?;
-        let changes = json!({ "number": alert.number, "state": alert.state().as_str(), "via": Via::Flow, "signal": resolve.signal, "run": resolve.run });
-        self.audit(tx, permit.actor(), &alert, "alert.resolve", Outcome::Success, None, Some(changes))?;
         self.tell_others(tx, &mut alert, &by, Told::Resolved)?;
-        self.save(tx, &mut alert)?;
+        let changes = json!({ "number": alert.number, "state": alert.state().as_str(), "via": Via::Flow, "signal": resolve.signal, "run": resolve.run });
+        audit(tx, permit.actor(), &alert, Deed::done("alert.resolve", changes))?;
+        save(tx, &mut alert)?;
         Ok(vec![alert.id])
     }
 }
 
 fn policy(round: &oncall::Round) -> String {
     let name_of = |login: &str| {
-        round.people.iter().find(|person| person.login.eq_ignore_ascii_case(login)).map(|person| person.who.name.clone())
+        round
+            .people
+            .iter()
+            .find(|person| person.login.eq_ignore_ascii_case(login))
+            .map(|person| person.who.name.clone())
     };
     oncall::policy_words(&round.group, name_of)
 }
@@ -222,8 +239,12 @@ fn cleaned_key(key: &str) -> String {
     if key.chars().count() <= KEY_MAX {
         return key;
     }
-    let hash: String = crypto::sha256(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hash}")
+    let hash = crypto::sha256(key.as_bytes());
+    hash.iter().fold(String::from("sha256:"), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// One line without control characters, at most `most` characters.

@@ -3,12 +3,13 @@
 use base::{AlertId, Page, PageRequest, WorkspaceId};
 use store::Tx;
 
+use crate::Error;
 use crate::alerts::{Inner, number_cursor};
+use crate::escalate::planned;
 use crate::rows::{self, AlertRow};
 use crate::state::Life;
-use crate::types::{Alert, Entry, Filter, Knot};
-use crate::Error;
-use crate::escalate::planned;
+use crate::types::{Alert, Filter};
+use crate::views::{Entry, Knot};
 use crate::words;
 
 impl Inner {
@@ -36,7 +37,12 @@ impl Inner {
         row.map(|row| self.view(tx, row)).transpose()
     }
 
-    pub(crate) fn get_by_number(&self, tx: &mut Tx<'_>, workspace: WorkspaceId, number: i64) -> Result<Option<Alert>, Error> {
+    pub(crate) fn get_by_number(
+        &self,
+        tx: &mut Tx<'_>,
+        workspace: WorkspaceId,
+        number: i64,
+    ) -> Result<Option<Alert>, Error> {
         let row = rows::by_number(tx, workspace, number)?;
         row.map(|row| self.view(tx, row)).transpose()
     }

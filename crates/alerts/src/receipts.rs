@@ -5,12 +5,14 @@ use messaging::Details;
 use messaging::State as MessageState;
 use store::Tx;
 
+use crate::Error;
 use crate::alerts::Inner;
+use crate::escalate::pull;
 use crate::happening::{Cause, Happening, Person};
 use crate::rows;
 use crate::steps::{self, StepRow, Why};
-use crate::types::StepState;
-use crate::Error;
+use crate::timeline::save;
+use crate::views::StepState;
 
 /// What changed in a step.
 enum News {
@@ -22,11 +24,17 @@ enum News {
 
 impl Inner {
     /// Brings the step of a page up to its message, and moves on at once when the page cannot arrive.
-    pub(crate) fn follow(&self, tx: &mut Tx<'_>, notification: base::NotificationId, message: &Details) -> Result<(), Error> {
+    pub(crate) fn follow(
+        &self,
+        tx: &mut Tx<'_>,
+        notification: base::NotificationId,
+        message: &Details,
+    ) -> Result<(), Error> {
         let Some(step) = steps::by_id(tx, notification)? else { return Ok(()) };
         let Some(mut alert) = rows::lock(tx, step.workspace, step.alert)? else { return Ok(()) };
         // Read again under the lock.
-        let Some(mut step) = steps::by_id(tx, notification)?.filter(|step| step.message == Some(message.summary.id)) else {
+        let Some(mut step) = steps::by_id(tx, notification)?.filter(|step| step.message == Some(message.summary.id))
+        else {
             return Ok(());
         };
         let news = compare(&mut step, message);
@@ -42,23 +50,27 @@ impl Inner {
         let mut failed = false;
         for item in news {
             let happening = match item {
-                News::Sent => Happening::Sent { person: person.clone(), parts: step.parts_sent, carrier: carrier.clone() },
-                News::Again => Happening::Again { person: person.clone(), parts: step.parts_again, carrier: carrier.clone() },
+                News::Sent => {
+                    Happening::Sent { person: person.clone(), parts: step.parts_sent, carrier: carrier.clone() }
+                }
+                News::Again => {
+                    Happening::Again { person: person.clone(), parts: step.parts_again, carrier: carrier.clone() }
+                }
                 News::Delivered => Happening::Delivered { person: person.clone(), carrier: carrier.clone() },
                 News::Failed => {
                     failed = true;
-                    Happening::Undelivered { person: person.clone(), why: failure_words(message) }
+                    Happening::Undelivered { person: person.clone(), why: Some(failure_words(message)) }
                 }
             };
             self.record(tx, &mut alert, &happening)?;
         }
         if failed && alert.is_open() {
-            let push = self.pull(tx, &mut alert, Cause::Undeliverable { to: person.name })?;
+            let push = pull(tx, &mut alert, Cause::Undeliverable { to: person.name })?;
             if push.is_some() {
                 self.advance(tx, &mut alert, push)?;
             }
         }
-        self.save(tx, &mut alert)
+        save(tx, &mut alert)
     }
 }
 
@@ -95,7 +107,7 @@ fn compare(step: &mut StepRow, message: &Details) -> Vec<News> {
             // Who has answered was reached, whatever the carrier says.
             if step.state == StepState::Sent {
                 step.state = StepState::Failed;
-                step.why = Some(Why::Refused(failure_words(message).unwrap_or_else(|| "the carrier says no more".to_owned())));
+                step.why = Some(Why::Refused(failure_words(message)));
                 news.push(News::Failed);
             }
         }
@@ -103,12 +115,11 @@ fn compare(step: &mut StepRow, message: &Details) -> Vec<News> {
     news
 }
 
-fn failure_words(message: &Details) -> Option<String> {
+fn failure_words(message: &Details) -> String {
     let summary = &message.summary;
-    let reason = summary.reason.as_deref().map(|reason| reason.trim_end_matches('.').to_owned());
-    match (reason, &summary.error) {
-        (Some(reason), _) => Some(reason),
-        (None, Some(error)) => Some(format!("{} by {}, network error {error}", summary.state, summary.carrier)),
-        (None, None) => Some(format!("{} by {}", summary.state, summary.carrier)),
+    match (&summary.reason, &summary.error) {
+        (Some(reason), _) => reason.trim_end_matches('.').to_owned(),
+        (None, Some(error)) => format!("{} by {}, network error {error}", summary.state, summary.carrier),
+        (None, None) => format!("{} by {}", summary.state, summary.carrier),
     }
 }

@@ -4,7 +4,7 @@ use base::{AlertId, InboundId, Page, PageRequest, Timestamp, UserId, WorkspaceId
 use store::{Tx, params};
 
 use crate::Error;
-use crate::types::{Reply, ReplyOutcome};
+use crate::views::{Reply, ReplyOutcome};
 
 /// One reply as it is stored. Never its text.
 #[derive(Clone, Debug)]
@@ -73,6 +73,15 @@ pub(crate) fn helps_since(tx: &mut Tx<'_>, handset: &str, since: Timestamp) -> R
         "SELECT COUNT(*) AS helps FROM alert_replies WHERE handset = $1 AND received_at > $2 AND helped = $3",
         &params![handset, since, true],
         |row| row.get("helps"),
+    )?)
+}
+
+/// How many texts came from a phone since `since`.
+pub(crate) fn count_since(tx: &mut Tx<'_>, handset: &str, since: Timestamp) -> Result<i64, Error> {
+    Ok(tx.query_one(
+        "SELECT COUNT(*) AS texts FROM alert_replies WHERE handset = $1 AND received_at > $2",
+        &params![handset, since],
+        |row| row.get("texts"),
     )?)
 }
 

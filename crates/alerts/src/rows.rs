@@ -1,5 +1,7 @@
 //! The rows of `alerts`, read and written. No rule is here, only SQL.
 
+use std::fmt::Write as _;
+
 use base::{AlertId, IntegrationId, RunId, SignalId, Timestamp, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use store::{Row, Tx, params};
@@ -80,16 +82,15 @@ impl AlertRow {
         let acknowledged = json_column::<By>(row, "acknowledged_by")?;
         let closed = json_column::<By>(row, "closed_by")?;
         let state: String = row.get("state")?;
-        let wrong = |column: &str| store::Error::Decode { column: column.to_owned(), expected: "a state with its facts" };
+        let wrong =
+            |column: &str| store::Error::Decode { column: column.to_owned(), expected: "a state with its facts" };
         let life = match state.as_str() {
             "open" => Life::Open,
             "acknowledged" => Life::Acknowledged {
                 at: row.get("acknowledged_at")?,
                 by: acknowledged.ok_or_else(|| wrong("acknowledged_by"))?,
             },
-            "resolved" => {
-                Life::Resolved { at: row.get("closed_at")?, by: closed.ok_or_else(|| wrong("closed_by"))? }
-            }
+            "resolved" => Life::Resolved { at: row.get("closed_at")?, by: closed.ok_or_else(|| wrong("closed_by"))? },
             "expired" => Life::Expired { at: row.get("closed_at")? },
             _ => return Err(wrong("state")),
         };
@@ -127,7 +128,10 @@ impl AlertRow {
 }
 
 /// A JSON document in a TEXT column.
-pub(crate) fn json_column<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<Option<T>, store::Error> {
+pub(crate) fn json_column<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: &str,
+) -> Result<Option<T>, store::Error> {
     row.get::<Option<String>>(column)?
         .map(|text| {
             serde_json::from_str(&text)
@@ -241,7 +245,11 @@ pub(crate) fn save(tx: &mut Tx<'_>, alert: &AlertRow) -> Result<(), Error> {
 
 /// Reads an alert of `workspace`.
 pub(crate) fn find(tx: &mut Tx<'_>, workspace: WorkspaceId, id: AlertId) -> Result<Option<AlertRow>, Error> {
-    Ok(tx.query_opt("SELECT * FROM alerts WHERE workspace = $1 AND id = $2", &params![workspace, id], AlertRow::read)?)
+    Ok(tx.query_opt(
+        "SELECT * FROM alerts WHERE workspace = $1 AND id = $2",
+        &params![workspace, id],
+        AlertRow::read,
+    )?)
 }
 
 /// Reads an alert that this transaction is about to change, so that no other changes it meanwhile.
@@ -297,22 +305,24 @@ pub(crate) fn list(
     before: Option<i64>,
     limit: i64,
 ) -> Result<Vec<AlertRow>, Error> {
+    // Writing to a String cannot fail.
     let mut sql = String::from("SELECT * FROM alerts WHERE workspace = $1 AND number < $2");
     if !filter.states.is_empty() {
         let states: Vec<String> = filter.states.iter().map(|state| format!("'{}'", state.as_str())).collect();
-        sql.push_str(&format!(" AND state IN ({})", states.join(", ")));
+        let _ = write!(sql, " AND state IN ({})", states.join(", "));
     }
     let mut params = params![workspace, before.unwrap_or(i64::MAX), limit].to_vec();
     if let Some(integration) = filter.integration {
         params.push(integration.into());
-        sql.push_str(&format!(" AND integration = ${}", params.len()));
+        let _ = write!(sql, " AND integration = ${}", params.len());
     }
     if let Some(signal) = filter.signal {
         params.push(signal.into());
-        sql.push_str(&format!(
+        let _ = write!(
+            sql,
             " AND (signal = ${0} OR id IN (SELECT alert FROM alert_joins WHERE workspace = $1 AND signal = ${0}))",
             params.len()
-        ));
+        );
     }
     sql.push_str(" ORDER BY number DESC LIMIT $3");
     Ok(tx.query(&sql, &params, AlertRow::read)?)
@@ -325,7 +335,14 @@ pub(crate) fn counts(tx: &mut Tx<'_>, workspace: WorkspaceId) -> Result<crate::C
         "SELECT state, priority, unanswered, COUNT(*) AS alerts FROM alerts
          WHERE workspace = $1 AND state IN ('open', 'acknowledged') GROUP BY state, priority, unanswered",
         &params![workspace],
-        |row| Ok((row.get::<String>("state")?, row.get::<String>("priority")?, row.get::<bool>("unanswered")?, row.get::<i64>("alerts")?)),
+        |row| {
+            Ok((
+                row.get::<String>("state")?,
+                row.get::<String>("priority")?,
+                row.get::<bool>("unanswered")?,
+                row.get::<i64>("alerts")?,
+            ))
+        },
     )?;
     for (state, priority, unanswered, alerts) in rows {
         if state == State::Acknowledged.as_str() {

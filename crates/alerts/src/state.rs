@@ -60,9 +60,7 @@ impl Life {
     fn over(&self) -> Option<Refusal> {
         match self {
             Self::Open | Self::Acknowledged { .. } => None,
-            Self::Resolved { at, by } => {
-                Some(Refusal::Over { state: State::Resolved, by: Some(by.clone()), at: *at })
-            }
+            Self::Resolved { at, by } => Some(Refusal::Over { state: State::Resolved, by: Some(by.clone()), at: *at }),
             Self::Expired { at } => Some(Refusal::Over { state: State::Expired, by: None, at: *at }),
         }
     }
@@ -111,11 +109,7 @@ impl Life {
     pub(crate) fn undo(self, by: &By, now: Timestamp) -> Result<Moved, Refusal> {
         match self {
             Self::Acknowledged { at, by: owner } | Self::Resolved { at, by: owner } if same(&owner, by) => {
-                if now.since(at) <= UNDO_WITHIN {
-                    Ok(Moved::To(Self::Open))
-                } else {
-                    Err(Refusal::TooLateToUndo)
-                }
+                if now.since(at) <= UNDO_WITHIN { Ok(Moved::To(Self::Open)) } else { Err(Refusal::TooLateToUndo) }
             }
             Self::Acknowledged { at, by } => Err(Refusal::Taken { by, at }),
             Self::Resolved { .. } | Self::Expired { .. } => self.over().map_or(Err(Refusal::NothingToUndo), Err),

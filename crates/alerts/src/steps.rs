@@ -7,7 +7,7 @@ use store::{Row, Tx, params};
 
 use crate::Error;
 use crate::rows::{json_column, json_text};
-use crate::types::StepState;
+use crate::views::StepState;
 
 /// Why a step was not carried out, or failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

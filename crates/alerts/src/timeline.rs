@@ -7,10 +7,10 @@ use serde::de::DeserializeOwned;
 use store::{Changed, Tx, params};
 use vault::{Aad, Purpose, Vault};
 
+use crate::Error;
 use crate::alerts::{CHANGED, Inner, TOPIC};
 use crate::happening::Happening;
 use crate::rows::{self, AlertRow, Content, json_text};
-use crate::Error;
 
 const LINE: (&str, &str) = ("alert_lines", "data");
 const CONTENT: (&str, &str) = ("alerts", "content");
@@ -84,56 +84,65 @@ impl Inner {
             Some(sealed) => open(tx, &self.vault, alert.workspace, NOTE, &alert.id.to_string(), sealed),
         }
     }
+}
 
-    /// Saves the row and tells who watches: open pages at once, rooms above by an event.
-    pub(crate) fn save(&self, tx: &mut Tx<'_>, alert: &mut AlertRow) -> Result<(), Error> {
-        alert.changed = tx.now();
-        rows::save(tx, alert)?;
-        self.announce(tx, alert)
-    }
+/// Saves the row and tells who watches: open pages at once, rooms above by an event.
+pub(crate) fn save(tx: &mut Tx<'_>, alert: &mut AlertRow) -> Result<(), Error> {
+    alert.changed = tx.now();
+    rows::save(tx, alert)?;
+    tx.touched(Changed { workspace: Some(alert.workspace), topic: TOPIC, id: alert.id.to_string() });
+    tx.publish(
+        CHANGED,
+        &serde_json::json!({
+            "version": 1,
+            "alert": alert.id,
+            "workspace": alert.workspace,
+            "number": alert.number,
+            "state": alert.state().as_str(),
+            "priority": alert.priority.as_str(),
+        }),
+    )?;
+    Ok(())
+}
 
-    /// Tells who watches.
-    pub(crate) fn announce(&self, tx: &mut Tx<'_>, alert: &AlertRow) -> Result<(), Error> {
-        tx.touched(Changed { workspace: Some(alert.workspace), topic: TOPIC, id: alert.id.to_string() });
-        tx.publish(
-            CHANGED,
-            &serde_json::json!({
-                "version": 1,
-                "alert": alert.id,
-                "workspace": alert.workspace,
-                "number": alert.number,
-                "state": alert.state().as_str(),
-                "priority": alert.priority.as_str(),
-            }),
-        )?;
-        Ok(())
-    }
+/// What the audit log says about something done to an alert.
+pub(crate) struct Deed<'a> {
+    pub(crate) action: &'static str,
+    pub(crate) outcome: audit::Outcome,
+    pub(crate) reason: Option<&'a str>,
+    pub(crate) changes: Option<serde_json::Value>,
+}
 
-    /// Writes the audit entry of a change (no audit, no change).
-    pub(crate) fn audit(
-        &self,
-        tx: &mut Tx<'_>,
-        actor: &Actor,
-        alert: &AlertRow,
-        action: &'static str,
-        outcome: audit::Outcome,
-        reason: Option<&str>,
-        changes: Option<serde_json::Value>,
-    ) -> Result<(), Error> {
-        audit::record(
-            tx,
-            audit::Entry {
-                actor,
-                workspace: Some(alert.workspace),
-                action,
-                target: ("alert", &alert.id.to_string()),
-                outcome,
-                reason,
-                changes,
-            },
-        )?;
-        Ok(())
+impl Deed<'_> {
+    /// Something that was done.
+    pub(crate) const fn done(action: &'static str, changes: serde_json::Value) -> Self {
+        Self { action, outcome: audit::Outcome::Success, reason: None, changes: Some(changes) }
     }
+}
+
+impl<'a> Deed<'a> {
+    /// Something that was refused.
+    pub(crate) const fn denied(action: &'static str, reason: &'a str) -> Self {
+        Self { action, outcome: audit::Outcome::Denied, reason: Some(reason), changes: None }
+    }
+}
+
+/// Writes the audit entry of a deed (no audit, no change). Last in its transaction: the workspace's lane of the log stays
+/// locked until the commit, and whoever waits for it must not hold what we still need.
+pub(crate) fn audit(tx: &mut Tx<'_>, actor: &Actor, alert: &AlertRow, deed: Deed<'_>) -> Result<(), Error> {
+    audit::record(
+        tx,
+        audit::Entry {
+            actor,
+            workspace: Some(alert.workspace),
+            action: deed.action,
+            target: ("alert", &alert.id.to_string()),
+            outcome: deed.outcome,
+            reason: deed.reason,
+            changes: deed.changes,
+        },
+    )?;
+    Ok(())
 }
 
 fn seal<T: Serialize>(

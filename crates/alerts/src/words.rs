@@ -3,7 +3,8 @@
 use oncall::delay_words;
 
 use crate::happening::{Cause, Happening, Nobody, Told, Typed};
-use crate::types::{By, Knot, Priority, Via, alert_name};
+use crate::types::{By, Priority, Via, alert_name};
+use crate::views::Knot;
 
 /// A line of the timeline without its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,17 +54,20 @@ pub(crate) fn line(happening: &Happening, at: base::Timestamp) -> Line {
         }
         H::Joined { count, priority, last_shown, .. } => {
             let line = Line::new(Knot::Done, format!("Signal {} joined and paged nobody: same key.", count + 1));
-            let line = line.because([format!("It came as {priority}. An alert with its key lives, so nobody is called twice.")]);
+            let line = line
+                .because([format!("It came as {priority}. An alert with its key lives, so nobody is called twice.")]);
             if *last_shown { line.detail("Further ones are counted and not shown here.") } else { line }
         }
         H::NobodyToPage { group, why, instead } => nobody(group, *why, instead.as_deref()),
-        H::Skipped { person, step, round, group, reason } => Line::new(Knot::Skipped, format!("{} was not paged.", person.name))
-            .detail(sentence(reason.words()))
-            .because([
-                format!("Group “{group}”, round {round}, place {step} names {}.", person.name),
-                sentence(reason.words()),
-                "The next person takes this place in time, since no answer can come from here.".to_owned(),
-            ]),
+        H::Skipped { person, step, round, group, reason } => {
+            Line::new(Knot::Skipped, format!("{} was not paged.", person.name))
+                .detail(sentence(reason.words()))
+                .because([
+                    format!("Group “{group}”, round {round}, place {step} names {}.", person.name),
+                    sentence(reason.words()),
+                    "The next person takes this place in time, since no answer can come from here.".to_owned(),
+                ])
+        }
         H::Paged { person, step, round, cause, due, phone, parts, carrier, digits, answerable, .. } => {
             let answers = if *answerable {
                 format!("Answers start at {digits}.")
@@ -136,32 +140,41 @@ pub(crate) fn line(happening: &Happening, at: base::Timestamp) -> Line {
                 None => line.detail(format!("Said {}.", way(by, reply.as_ref()))),
             }
         }
-        H::Undone { by, next, reply } => Line::new(Knot::Done, format!("{} took the answer back.", by.name)).detail(format!(
-            "Said {}. The alert is open again; {}.",
-            way(by, reply.as_ref()),
-            next.as_ref().map_or_else(|| "nobody is left to page".to_owned(), |next| format!("{next} is next")),
-        )),
+        H::Undone { by, next, reply } => {
+            Line::new(Knot::Done, format!("{} took the answer back.", by.name)).detail(format!(
+                "Said {}. The alert is open again; {}.",
+                way(by, reply.as_ref()),
+                next.as_ref().map_or_else(|| "nobody is left to page".to_owned(), |next| format!("{next} is next")),
+            ))
+        }
         H::Refused { person, reply, why } => {
             Line::new(Knot::Skipped, format!("{person} answered “{}”, and nothing changed.", reply.words))
                 .detail(sentence(why))
         }
         H::StaysCritical { by, note } => {
-            let line = Line::new(Knot::Skipped, format!("{} says that it is over; the alert stays.", by.name))
-                .because(["Critical alerts are closed by people, unless the flow’s step allows a machine to.".to_owned()]);
+            let line =
+                Line::new(Knot::Skipped, format!("{} says that it is over; the alert stays.", by.name)).because([
+                    "Critical alerts are closed by people, unless the flow’s step allows a machine to.".to_owned(),
+                ]);
             match note {
                 Some(note) => line.detail(format!("“{note}” A person resolves it.")),
                 None => line.detail("A person resolves it."),
             }
         }
-        H::Told { people, what } => Line::new(Knot::Done, format!("{} told by SMS.", were(people))).detail(match what {
-            Told::Taken => "That somebody has it, so that nobody gets up for nothing.",
-            Told::Resolved => "That it is over.",
-            Told::Expired => "That it expired.",
-            Told::Reopened => "That it is open again.",
-        }),
-        H::NotTold { person, why } => Line::new(Knot::Failed, format!("{person} could not be told.")).detail(sentence(why)),
+        H::Told { people, what } => {
+            Line::new(Knot::Done, format!("{} told by SMS.", were(people))).detail(match what {
+                Told::Taken => "That somebody has it, so that nobody gets up for nothing.",
+                Told::Resolved => "That it is over.",
+                Told::Expired => "That it expired.",
+                Told::Reopened => "That it is open again.",
+            })
+        }
+        H::NotTold { person, why } => {
+            Line::new(Knot::Failed, format!("{person} could not be told.")).detail(sentence(why))
+        }
         H::Expired { after_seconds, owner } => {
-            let line = Line::new(Knot::Failed, format!("Expired: nobody resolved it in {}.", delay_words(*after_seconds)));
+            let line =
+                Line::new(Knot::Failed, format!("Expired: nobody resolved it in {}.", delay_words(*after_seconds)));
             let line = line.because(["A signal with the same key opens a new alert from now on.".to_owned()]);
             match owner {
                 Some(owner) => line.detail(format!("{owner} had it.")),
@@ -178,9 +191,8 @@ fn nobody(group: &str, why: Nobody, instead: Option<&str>) -> Line {
         Nobody::Unreachable => format!("None of the members of group “{group}” can be reached."),
     };
     match instead {
-        Some(instead) => {
-            Line::new(Knot::Skipped, format!("Group “{group}” pages nobody.")).detail(format!("{reason} Group “{instead}” is paged instead."))
-        }
+        Some(instead) => Line::new(Knot::Skipped, format!("Group “{group}” pages nobody."))
+            .detail(format!("{reason} Group “{instead}” is paged instead.")),
         None => Line::new(Knot::Failed, "Nobody is paged.")
             .detail(format!("{reason} The alert stays open; correct the group under People, and acknowledge it here."))
             .alarming(),
@@ -263,13 +275,23 @@ mod tests {
     #[test]
     fn sentences_are_short_and_say_why() {
         assert_eq!(
-            said(Happening::Skipped { person: ada(), step: 1, round: 1, group: "Database".into(), reason: SkipReason::NoDevice }),
+            said(Happening::Skipped {
+                person: ada(),
+                step: 1,
+                round: 1,
+                group: "Database".into(),
+                reason: SkipReason::NoDevice
+            }),
             "Skipped Ada Sample was not paged. No phone number is stored; add one under People."
         );
         assert_eq!(
             said(Happening::Acknowledged {
                 by: by(Via::Sms),
-                reply: Some(Typed { words: "1 K7Q".into(), phone: "+44 77•• ••• 104".into(), inbound: Uuid::nil().into() })
+                reply: Some(Typed {
+                    words: "1 K7Q".into(),
+                    phone: "+44 77•• ••• 104".into(),
+                    inbound: Uuid::nil().into()
+                })
             }),
             "Done Cem Sample has it. Acknowledged by SMS: “1 K7Q” from +44 77•• ••• 104. Nobody else is paged."
         );
@@ -307,7 +329,10 @@ mod tests {
         };
         let minutes = |count| std::time::Duration::from_mins(count);
         assert_eq!(paged(Cause::Due, NOW), ["It was due."]);
-        assert_eq!(paged(Cause::Due, NOW.minus(minutes(3))), ["It was due 3 min ago: late, because nothing ran here in between."]);
+        assert_eq!(
+            paged(Cause::Due, NOW.minus(minutes(3))),
+            ["It was due 3 min ago: late, because nothing ran here in between."]
+        );
         assert_eq!(
             paged(Cause::PassedOn { by: "Cem Sample".into() }, NOW.plus(minutes(2))),
             ["At once, because Cem Sample passed the alert on.", "It was due 2 min later."]

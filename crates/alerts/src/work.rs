@@ -8,8 +8,8 @@ use channels::PAGE_ORIGIN;
 use serde::Deserialize;
 use store::{Job, JobError, Worker};
 
-use crate::alerts::{Alerts, ESCALATE, EXPIRE, Inner, RECEIPTS, REPLIES, WATCH};
 use crate::Error;
+use crate::alerts::{Alerts, ESCALATE, EXPIRE, Inner, RECEIPTS, REPLIES, WATCH};
 
 /// Timers at the same time on this node.
 const AT_ONCE: usize = 8;
@@ -44,17 +44,6 @@ impl Alerts {
             .tries(WATCH, u32::MAX)
             .listen(messaging::CHANGED, RECEIPTS, move |job| receipt(Arc::clone(&receipts), job))
             .listen(messaging::INBOUND, REPLIES, move |job| reply(Arc::clone(&replies), job))
-    }
-
-    /// Starts the look for lost timers; later ones set themselves. Call it once at start, after the migrations.
-    pub async fn start(&self) -> Result<(), Error> {
-        self.0
-            .db
-            .write(|tx| {
-                let now = tx.now();
-                Inner::look_again(tx, now)
-            })
-            .await
     }
 }
 
@@ -94,12 +83,17 @@ async fn look(inner: Arc<Inner>, job: Job) -> Result<(), JobError> {
             .await;
         match done {
             Ok(()) => tracing::warn!(alert = %alert, "a timer of an alert was lost; its work was done now"),
-            Err(error) => tracing::error!(alert = %alert, error = %error, "a timer of an alert was lost, and its work failed"),
+            Err(error) => {
+                tracing::error!(alert = %alert, error = %error, "a timer of an alert was lost, and its work failed");
+            }
         }
     }
     db.write(move |tx| {
-        let next = Inner::next_look(tx.now());
-        Inner::look_again(tx, next)?;
+        // While nothing lives nobody looks: the next alert sets it going again.
+        if Inner::anything_lives(tx)? {
+            let next = Inner::next_look(tx.now());
+            Inner::look_again(tx, next)?;
+        }
         Ok::<_, Error>(job.finish(tx)?)
     })
     .await?;

@@ -80,13 +80,12 @@ pub fn parse(text: &str) -> Option<Candidate> {
     match action {
         None => {
             let digit = take_number(&mut tokens)?;
-            Some(Candidate { ask: Ask::Digit(digit), code: rest_is_code(&tokens)? })
+            Some(Candidate { ask: Ask::Digit(digit), code: code_of(&tokens).ok()? })
         }
         Some(action) => {
-            let pointer = take_label(&mut tokens)
-                .map(Pointer::Label)
-                .or_else(|| take_number(&mut tokens).map(Pointer::Digit));
-            Some(Candidate { ask: Ask::Word(action, pointer), code: rest_is_code(&tokens)? })
+            let pointer =
+                take_label(&mut tokens).map(Pointer::Label).or_else(|| take_number(&mut tokens).map(Pointer::Digit));
+            Some(Candidate { ask: Ask::Word(action, pointer), code: code_of(&tokens).ok()? })
         }
     }
 }
@@ -165,13 +164,16 @@ fn is_code(token: &str) -> bool {
         && token.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Nothing left, or a code (perhaps typed with gaps): anything else makes the text no answer.
-fn rest_is_code(tokens: &[&str]) -> Option<Option<String>> {
+/// There are words behind an answer that are no code.
+struct Prose;
+
+/// The code in what is left, perhaps typed with gaps; anything else makes the text no answer.
+fn code_of(tokens: &[&str]) -> Result<Option<String>, Prose> {
     if tokens.is_empty() {
-        return Some(None);
+        return Ok(None);
     }
     let joined = tokens.concat();
-    is_code(&joined).then_some(Some(joined))
+    if is_code(&joined) { Ok(Some(joined)) } else { Err(Prose) }
 }
 
 #[cfg(test)]

@@ -6,7 +6,12 @@ pub const BLOCK: u32 = 3;
 
 /// The first digit of the lowest block that none of `taken` (first digits) holds.
 pub fn first_free(taken: &[u32]) -> u32 {
-    (0..).map(|block| block * BLOCK + 1).find(|first| !taken.contains(first)).unwrap_or(1)
+    // One of the first n + 1 blocks is free when n are taken.
+    (0..=taken.len())
+        .zip((1..).step_by(BLOCK as usize))
+        .map(|(_, first)| first)
+        .find(|first| !taken.contains(first))
+        .unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -15,7 +20,8 @@ mod tests {
 
     #[test]
     fn blocks_are_given_from_the_lowest() {
-        for (taken, first) in [(&[][..], 1), (&[1], 4), (&[1, 4], 7), (&[1, 4, 7], 10), (&[4, 7], 1), (&[1, 7, 10], 4)] {
+        for (taken, first) in [(&[][..], 1), (&[1], 4), (&[1, 4], 7), (&[1, 4, 7], 10), (&[4, 7], 1), (&[1, 7, 10], 4)]
+        {
             assert_eq!(first_free(taken), first, "{taken:?}");
         }
     }

@@ -29,7 +29,10 @@ impl Error {
         match self {
             Self::NoDigitsLeft => true,
             Self::Messaging(error) => {
-                matches!(error.problem().kind, ProblemKind::Invalid | ProblemKind::Unprocessable | ProblemKind::Forbidden)
+                matches!(
+                    error.problem().kind,
+                    ProblemKind::Invalid | ProblemKind::Unprocessable | ProblemKind::Forbidden
+                )
             }
             Self::Store(_) | Self::Vault(_) | Self::OnCall(_) => false,
         }

@@ -14,10 +14,10 @@ mod slots;
 mod sms;
 mod text;
 
+pub use self::sms::{Inbound, NOTE_ORIGIN, PAGE_ORIGIN, Page, Paged, Phone, Sms, Verdict, help_text};
 pub use answer::{Action, Ask, Candidate, Pointer, parse};
 pub use bind::{Bound, Unbound, bind};
 pub use digits::{BLOCK, first_free};
 pub use error::Error;
-pub use self::sms::{Inbound, NOTE_ORIGIN, PAGE_ORIGIN, Page, Paged, Phone, Sms, Verdict, help_text};
 pub use slots::{MIGRATIONS, Slot, Way};
 pub use text::{Urgency, answer_line, fit, page_text, undo_words};

@@ -53,7 +53,11 @@ pub struct Slot {
 /// Without the code, which is a credential for an hour of the night.
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot").field("id", &self.id).field("label", &self.label).field("first_digit", &self.first_digit).finish_non_exhaustive()
+        f.debug_struct("Slot")
+            .field("id", &self.id)
+            .field("label", &self.label)
+            .field("first_digit", &self.first_digit)
+            .finish_non_exhaustive()
     }
 }
 
@@ -111,7 +115,10 @@ pub(crate) fn take(tx: &mut Tx<'_>, vault: &Vault, new: &NewSlot<'_>) -> Result<
         return Ok(slot);
     }
     // A released slot of the same subject (reopened days later) starts anew.
-    tx.execute("DELETE FROM answer_slots WHERE subject = $1 AND handset = $2", &params![new.subject, new.handset.as_str()])?;
+    tx.execute(
+        "DELETE FROM answer_slots WHERE subject = $1 AND handset = $2",
+        &params![new.subject, new.handset.as_str()],
+    )?;
     let taken = tx.query(
         "SELECT first_digit FROM answer_slots WHERE handset = $1 AND released_at IS NULL",
         &params![new.handset.as_str()],
@@ -133,7 +140,17 @@ pub(crate) fn take(tx: &mut Tx<'_>, vault: &Vault, new: &NewSlot<'_>) -> Result<
     tx.execute(
         "INSERT INTO answer_slots (id, workspace, handset, subject, label, notification, first_digit, code, paged_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        &params![id, new.workspace, new.handset.as_str(), new.subject, new.label, new.notification, first_digit, sealed, now],
+        &params![
+            id,
+            new.workspace,
+            new.handset.as_str(),
+            new.subject,
+            new.label,
+            new.notification,
+            first_digit,
+            sealed,
+            now
+        ],
     )?;
     Ok(Slot {
         id,
@@ -172,7 +189,11 @@ pub(crate) fn add_way(tx: &mut Tx<'_>, slot: Uuid, way: &Way) -> Result<(), Erro
 }
 
 /// The slot of the last page of a notification.
-pub(crate) fn id_of_notification(tx: &mut Tx<'_>, subject: Uuid, notification: NotificationId) -> Result<Option<Uuid>, Error> {
+pub(crate) fn id_of_notification(
+    tx: &mut Tx<'_>,
+    subject: Uuid,
+    notification: NotificationId,
+) -> Result<Option<Uuid>, Error> {
     Ok(tx.query_opt(
         "SELECT id FROM answer_slots WHERE subject = $1 AND notification = $2",
         &params![subject, notification],
@@ -182,13 +203,19 @@ pub(crate) fn id_of_notification(tx: &mut Tx<'_>, subject: Uuid, notification: N
 
 /// The subject ended: its pages are answered no more, but a late answer is still told apart from a wrong one.
 pub(crate) fn close(tx: &mut Tx<'_>, subject: Uuid, at: Timestamp) -> Result<(), Error> {
-    tx.execute("UPDATE answer_slots SET closed_at = $2 WHERE subject = $1 AND closed_at IS NULL", &params![subject, at])?;
+    tx.execute(
+        "UPDATE answer_slots SET closed_at = $2 WHERE subject = $1 AND closed_at IS NULL",
+        &params![subject, at],
+    )?;
     Ok(())
 }
 
 /// The subject goes on.
 pub(crate) fn reopen(tx: &mut Tx<'_>, subject: Uuid) -> Result<(), Error> {
-    tx.execute("UPDATE answer_slots SET closed_at = NULL WHERE subject = $1 AND released_at IS NULL", &params![subject])?;
+    tx.execute(
+        "UPDATE answer_slots SET closed_at = NULL WHERE subject = $1 AND released_at IS NULL",
+        &params![subject],
+    )?;
     Ok(())
 }
 
@@ -203,7 +230,12 @@ pub(crate) fn of_handset(tx: &mut Tx<'_>, vault: &Vault, handset: &Handset) -> R
 }
 
 /// The page about a subject on a phone, if it holds digits.
-pub(crate) fn of_subject(tx: &mut Tx<'_>, vault: &Vault, handset: &Handset, subject: Uuid) -> Result<Option<Slot>, Error> {
+pub(crate) fn of_subject(
+    tx: &mut Tx<'_>,
+    vault: &Vault,
+    handset: &Handset,
+    subject: Uuid,
+) -> Result<Option<Slot>, Error> {
     let rows = tx.query(
         "SELECT * FROM answer_slots WHERE handset = $1 AND subject = $2 AND released_at IS NULL",
         &params![handset.as_str(), subject],
@@ -239,11 +271,9 @@ fn open_all(tx: &mut Tx<'_>, vault: &Vault, rows: Vec<Slot>) -> Result<Vec<Slot>
                 Err(error) => return Err(error.into()),
             }
         }
-        slot.ways = tx.query(
-            "SELECT carrier, sender FROM answer_ways WHERE slot = $1",
-            &params![slot.id],
-            |row| Ok(Way { carrier: row.get("carrier")?, sender: row.get("sender")? }),
-        )?;
+        slot.ways = tx.query("SELECT carrier, sender FROM answer_ways WHERE slot = $1", &params![slot.id], |row| {
+            Ok(Way { carrier: row.get("carrier")?, sender: row.get("sender")? })
+        })?;
         out.push(slot);
     }
     Ok(out)

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
+use ::sms::Number;
 use access::{Engine, Permit, cap};
 use base::{InboundId, MessageId, NotificationId, Timestamp, WorkspaceId};
 use messaging::{Messaging, New, Origin};
 use oncall::Handset;
 use routing::Class;
-use ::sms::Number;
 use store::Tx;
 use uuid::Uuid;
 use vault::Vault;
 
+use crate::Error;
 use crate::answer::{Action, Ask, Candidate, Pointer, parse};
 use crate::bind::{Unbound, aimed, bind};
 use crate::slots::{self, NewSlot, Slot, Way};
 use crate::text::{Urgency, answer_line, fit, page_text};
-use crate::Error;
 
 /// After this a page is of no use any more: the next person has long been called.
 const PAGE_LIVES: Duration = Duration::from_hours(2);
@@ -158,7 +158,14 @@ impl Sms {
     }
 
     /// Tells a phone something that wants no answer. `origin` is what it is about.
-    pub fn say(&self, tx: &mut Tx<'_>, workspace: WorkspaceId, to: &Number, text: String, origin: Uuid) -> Result<MessageId, Error> {
+    pub fn say(
+        &self,
+        tx: &mut Tx<'_>,
+        workspace: WorkspaceId,
+        to: &Number,
+        text: String,
+        origin: Uuid,
+    ) -> Result<MessageId, Error> {
         let now = tx.now();
         let accepted = self.messaging.accept(
             tx,
@@ -200,7 +207,14 @@ impl Sms {
     }
 
     /// A page went by another carrier than planned: answers count over that way too.
-    pub fn went(&self, tx: &mut Tx<'_>, subject: Uuid, notification: NotificationId, carrier: &str, sender: &str) -> Result<(), Error> {
+    pub fn went(
+        &self,
+        tx: &mut Tx<'_>,
+        subject: Uuid,
+        notification: NotificationId,
+        carrier: &str,
+        sender: &str,
+    ) -> Result<(), Error> {
         match slots::id_of_notification(tx, subject, notification)? {
             Some(slot) => slots::add_way(tx, slot, &Way::new(carrier, sender)),
             None => Ok(()),

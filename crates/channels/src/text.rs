@@ -73,7 +73,8 @@ fn join(head: &str, what: &str, tail: &str) -> String {
 
 /// One line without control characters: a title may come from anywhere, and a line break could fake our own line.
 fn clean(text: &str) -> String {
-    let spaced: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(1_000).collect();
+    let spaced: String =
+        text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(1_000).collect();
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

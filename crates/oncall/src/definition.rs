@@ -103,7 +103,10 @@ impl Definition {
         }
         for (place, member) in self.members.iter().enumerate() {
             if member.delay_seconds > DELAY_MAX {
-                say(format!("members[{place}].delay_seconds"), format!("A delay is at most {DELAY_MAX} seconds, a day."));
+                say(
+                    format!("members[{place}].delay_seconds"),
+                    format!("A delay is at most {DELAY_MAX} seconds, a day."),
+                );
             }
             if self.members[..place].iter().any(|before| before.user.eq_ignore_ascii_case(&member.user)) {
                 say(
@@ -136,7 +139,10 @@ mod tests {
         Definition {
             name: "Database".into(),
             description: None,
-            members: members.iter().map(|(user, delay)| Member { user: (*user).into(), delay_seconds: *delay }).collect(),
+            members: members
+                .iter()
+                .map(|(user, delay)| Member { user: (*user).into(), delay_seconds: *delay })
+                .collect(),
             repeat: Repeat::default(),
             fallback: None,
         }
@@ -157,7 +163,14 @@ mod tests {
         let fields: Vec<_> = wrong.breaches().into_iter().map(|breach| breach.field).collect();
         assert_eq!(
             fields,
-            ["name", "members[1].delay_seconds", "members[1].user", "repeat.times", "repeat.interval_seconds", "fallback"]
+            [
+                "name",
+                "members[1].delay_seconds",
+                "members[1].user",
+                "repeat.times",
+                "repeat.interval_seconds",
+                "fallback"
+            ]
         );
     }
 }

@@ -34,8 +34,9 @@ impl Handset {
     /// The hash of `number`.
     pub fn of(vault: &Vault, number: &Number) -> Self {
         let hash = vault.token_hash(&format!("oncall.handset|{}", number.digits()));
+        let (first, _) = hash.split_at(16);
         // 128 bits are plenty to tell numbers apart.
-        Self(hash[..16].iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(format!("{:032x}", u128::from_be_bytes(first.try_into().unwrap_or_default())))
     }
 
     /// As it is stored.
@@ -136,11 +137,10 @@ pub(crate) fn replace(
     devices: &[NewDevice],
     now: Timestamp,
 ) -> Result<(), Error> {
-    let before: Vec<(DeviceId, String)> = tx.query(
-        "SELECT id, handset FROM devices WHERE user_id = $1",
-        &params![user],
-        |row| Ok((row.get("id")?, row.get("handset")?)),
-    )?;
+    let before: Vec<(DeviceId, String)> =
+        tx.query("SELECT id, handset FROM devices WHERE user_id = $1", &params![user], |row| {
+            Ok((row.get("id")?, row.get("handset")?))
+        })?;
     let wanted: Vec<Handset> = devices.iter().map(|device| Handset::of(vault, &device.number)).collect();
     for (id, handset) in &before {
         if !wanted.iter().any(|wanted| wanted.as_str() == handset) {

@@ -102,7 +102,12 @@ pub(crate) fn definition(tx: &mut Tx<'_>, workspace: WorkspaceId, name: &str) ->
 
 impl OnCall {
     /// Every group of the permit's workspace with its plan at `at`, by name.
-    pub fn groups(&self, tx: &mut Tx<'_>, permit: &Permit<cap::OnCallRead>, at: Timestamp) -> Result<Vec<Group>, Error> {
+    pub fn groups(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::OnCallRead>,
+        at: Timestamp,
+    ) -> Result<Vec<Group>, Error> {
         let rows = tx.query(
             "SELECT id, definition FROM oncall_groups WHERE workspace = $1 ORDER BY name_folded",
             &params![permit.workspace()],
@@ -114,7 +119,10 @@ impl OnCall {
             let people = self.people_of(tx, &definition)?;
             let plan = plan(&definition, &people, at);
             let name_of = |login: &str| {
-                people.iter().find(|person| person.login.eq_ignore_ascii_case(login)).map(|person| person.who.name.clone())
+                people
+                    .iter()
+                    .find(|person| person.login.eq_ignore_ascii_case(login))
+                    .map(|person| person.who.name.clone())
             };
             let policy = crate::policy_words(&definition, name_of);
             out.push(Group { id, definition, plan, policy });

@@ -36,7 +36,12 @@ impl PeopleHooks for OnCall {
             .map(|number| NewDevice { kind: DeviceKind::Sms, number, verified: false })
             .collect();
         let change = PersonChange {
-            person: Person { id: person.id, login: person.login.to_owned(), name: person.name.to_owned(), enabled: true },
+            person: Person {
+                id: person.id,
+                login: person.login.to_owned(),
+                name: person.name.to_owned(),
+                enabled: true,
+            },
             devices,
         };
         self.set_person(tx, &change).map_err(resources::Error::kind)

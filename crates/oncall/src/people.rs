@@ -95,7 +95,8 @@ impl OnCall {
 
     /// A person's devices, the first to use first.
     pub fn devices(&self, tx: &mut Tx<'_>, user: UserId) -> Result<Vec<Device>, Error> {
-        let rows = tx.query("SELECT * FROM devices WHERE user_id = $1 ORDER BY position", &params![user], Stored::read)?;
+        let rows =
+            tx.query("SELECT * FROM devices WHERE user_id = $1 ORDER BY position", &params![user], Stored::read)?;
         rows.into_iter().map(|row| row.open(tx, &self.vault)).collect()
     }
 
@@ -121,7 +122,13 @@ impl OnCall {
     }
 
     /// One round through a group starting at `at`; `None` when there is no such group.
-    pub fn round(&self, tx: &mut Tx<'_>, workspace: WorkspaceId, group: &str, at: Timestamp) -> Result<Option<Round>, Error> {
+    pub fn round(
+        &self,
+        tx: &mut Tx<'_>,
+        workspace: WorkspaceId,
+        group: &str,
+        at: Timestamp,
+    ) -> Result<Option<Round>, Error> {
         let Some(group) = groups::definition(tx, workspace, group)? else { return Ok(None) };
         let people = self.people_of(tx, &group)?;
         let plan = plan(&group, &people, at);
@@ -138,11 +145,10 @@ impl OnCall {
                 Person::read,
             )?;
             let Some(person) = person else { continue };
-            let devices = tx.query(
-                "SELECT id FROM devices WHERE user_id = $1 ORDER BY position",
-                &params![person.id],
-                |row| row.get::<DeviceId>("id"),
-            )?;
+            let devices =
+                tx.query("SELECT id FROM devices WHERE user_id = $1 ORDER BY position", &params![person.id], |row| {
+                    row.get::<DeviceId>("id")
+                })?;
             out.push(Reachable {
                 who: Who { id: person.id, name: person.name },
                 login: person.login,

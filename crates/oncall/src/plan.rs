@@ -191,7 +191,11 @@ mod tests {
 
     #[test]
     fn members_are_paged_in_order_with_their_delays() {
-        let plan = plan(&group(&[(1, 0), (2, 120), (3, 180)]), &[person(3, 1, true), person(2, 2, true), person(1, 1, true)], START);
+        let plan = plan(
+            &group(&[(1, 0), (2, 120), (3, 180)]),
+            &[person(3, 1, true), person(2, 2, true), person(1, 1, true)],
+            START,
+        );
         assert_eq!(seen(&plan), ["Person 1 +0", "Person 2 +120", "Person 3 +300"]);
         assert_eq!(plan.ends.since(START).as_secs(), 600);
     }
@@ -202,7 +206,13 @@ mod tests {
         let plan = plan(&group(&[(1, 0), (2, 120), (3, 180), (4, 60), (5, 60)]), &people, START);
         assert_eq!(
             seen(&plan),
-            ["P1@example.com UnknownUser", "Person 2 +0", "P3@example.com NoDevice", "Person 4 +180", "P5@example.com Disabled"]
+            [
+                "P1@example.com UnknownUser",
+                "Person 2 +0",
+                "P3@example.com NoDevice",
+                "Person 4 +180",
+                "P5@example.com Disabled"
+            ]
         );
     }
 

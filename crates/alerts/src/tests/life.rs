@@ -8,7 +8,8 @@ use store::Db;
 
 use super::{ADA, CEM, ELI, House, ROOMS};
 use crate::Error;
-use crate::types::{Answer, Filter, Knot, Outcome, Priority, State, Via};
+use crate::types::{Answer, Filter, Outcome, Priority, State, Via};
+use crate::views::Knot;
 
 testdb::both_databases! {
     migrations = [ROOMS[0], ROOMS[1], ROOMS[2], ROOMS[3], ROOMS[4], ROOMS[5], &crate::MIGRATIONS];

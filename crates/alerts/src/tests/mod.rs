@@ -10,19 +10,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ::sms::Number;
 use access::{Actor, AuthMethod, Engine, Environment, Grants, Permit, Principal, Role, Scope, cap};
 use async_trait::async_trait;
 use base::{AlertId, InboundId, IntegrationId, ManualClock, MessageId, UserId, WorkspaceId};
 use channels::Sms;
-use messaging::{Carrier, InboundArrived, InboundMessage, InboundSummary, LinkState, Messaging, OnUnknownOutcome, RoutesKind, Submission, SubmitError, Submitted};
+use messaging::{
+    Carrier, InboundArrived, InboundMessage, InboundSummary, LinkState, Messaging, OnUnknownOutcome, RoutesKind,
+    Submission, SubmitError, Submitted,
+};
 use oncall::{Definition, DeviceKind, Member, NewDevice, OnCall, Person, PersonChange, Repeat};
-use ::sms::Number;
 use store::{Db, Migrations, Tx, Worker, params};
 use tokio::sync::watch;
 use uuid::Uuid;
 use vault::{KeyFile, Vault};
 
-use crate::types::{Alert, Answer, Answered, Chain, NewAlert, Opened, Priority, ResolveKey};
+use crate::types::{Alert, Answer, Answered, NewAlert, Opened, Priority, ResolveKey};
+use crate::views::Chain;
 use crate::{Alerts, Error, Settings};
 
 pub(super) const ROOMS: [&Migrations; 6] = [
@@ -48,7 +52,7 @@ pub(super) struct Plain {
 
 #[async_trait]
 impl Carrier for Plain {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "simulated"
     }
 
@@ -137,7 +141,20 @@ impl House {
         );
         let worker = alerts.work(Worker::new(db.clone()));
         let integration = Uuid::from_u128(77).into();
-        let house = Self { db, clock, alerts, messaging, oncall, demo, other, integration, vault, worker, seen: Mutex::default(), _keys: keys };
+        let house = Self {
+            db,
+            clock,
+            alerts,
+            messaging,
+            oncall,
+            demo,
+            other,
+            integration,
+            vault,
+            worker,
+            seen: Mutex::default(),
+            _keys: keys,
+        };
         house.group(demo, "Database", &[(ADA, 0), (CEM, 120)], 1).await;
         house
     }
@@ -159,7 +176,10 @@ impl House {
         let definition = Definition {
             name: name.to_owned(),
             description: None,
-            members: members.iter().map(|((name, _), delay_seconds)| Member { user: login(name), delay_seconds: *delay_seconds }).collect(),
+            members: members
+                .iter()
+                .map(|((name, _), delay_seconds)| Member { user: login(name), delay_seconds: *delay_seconds })
+                .collect(),
             repeat: Repeat { times, interval_seconds: 300 },
             fallback: None,
         };
@@ -184,7 +204,13 @@ impl House {
 
     pub(super) async fn person(&self, place: usize, name: &'static str, number: Option<&'static str>) {
         let oncall = self.oncall.clone();
-        self.db.write(move |tx| { set_person(tx, &oncall, user(place), name, number); Ok::<_, store::Error>(()) }).await.unwrap();
+        self.db
+            .write(move |tx| {
+                set_person(tx, &oncall, user(place), name, number);
+                Ok::<_, store::Error>(())
+            })
+            .await
+            .unwrap();
     }
 
     pub(super) fn new_alert(&self, priority: Priority, title: &str) -> NewAlert {
@@ -235,7 +261,13 @@ impl House {
         Grants::of_roles(actor, &[(Role::Responder, Scope::Workspace(self.demo))])
     }
 
-    pub(super) async fn answer(&self, place: usize, name: &str, alert: AlertId, answer: Answer) -> Result<Answered, Error> {
+    pub(super) async fn answer(
+        &self,
+        place: usize,
+        name: &str,
+        alert: AlertId,
+        answer: Answer,
+    ) -> Result<Answered, Error> {
         let permit = self.console(place, name).permit(self.demo).unwrap();
         self.alerts.answer(permit, alert, answer).await
     }
@@ -286,7 +318,9 @@ impl House {
         let all: Vec<(MessageId, WorkspaceId)> = self
             .db
             .read(|tx| {
-                tx.query("SELECT umid, workspace FROM messages ORDER BY id", &[], |row| Ok((row.get("umid")?, row.get("workspace")?)))
+                tx.query("SELECT umid, workspace FROM messages ORDER BY id", &[], |row| {
+                    Ok((row.get("umid")?, row.get("workspace")?))
+                })
             })
             .await
             .unwrap();
@@ -337,7 +371,8 @@ impl House {
             missing_parts: 0,
             at,
         };
-        let arrived = InboundArrived { inbound, workspace: Some(self.demo), carrier: carrier.to_owned(), to: to.to_owned(), at };
+        let arrived =
+            InboundArrived { inbound, workspace: Some(self.demo), carrier: carrier.to_owned(), to: to.to_owned(), at };
         let message = InboundMessage { summary, from: from.trim_start_matches('+').to_owned(), text: text.to_owned() };
         let inner = Arc::clone(&self.alerts.0);
         self.db.write(move |tx| inner.receive(tx, &arrived, &message)).await.unwrap();

@@ -6,7 +6,8 @@ use base::ManualClock;
 use store::Db;
 
 use super::{ADA, CEM, ELI, House, ROOMS};
-use crate::types::{Answer, Knot, Priority, State, StepState};
+use crate::types::{Answer, Priority, State};
+use crate::views::{Knot, StepState};
 
 testdb::both_databases! {
     migrations = [ROOMS[0], ROOMS[1], ROOMS[2], ROOMS[3], ROOMS[4], ROOMS[5], &crate::MIGRATIONS];
@@ -69,7 +70,6 @@ testdb::both_databases! {
         house.open(Priority::High, "Trouble").await;
         house.texts().await;
         house.db.write(|tx| tx.execute("DELETE FROM jobs WHERE kind = 'alerts.escalate'", &[])).await.unwrap();
-        house.alerts.start().await.unwrap();
         house.wait(300).await;
         assert_eq!(house.texts().await.len(), 1, "Cem Sample is paged after all");
         house.end().await;
@@ -128,6 +128,7 @@ testdb::both_databases! {
         assert_eq!((chain.rows[0].message.knot, chain.rows[0].message.sent, chain.rows[0].receipt.knot), (Knot::Done, 1, Knot::Now));
         house.receipt(alert, 0, messaging::State::Undelivered).await;
         assert!(house.texts().await[0].starts_with("102: HIGH"), "long before its time");
+        house.settled().await;
         let chain = house.chain(alert).await;
         assert_eq!((chain.rows[0].state, chain.rows[0].receipt.knot), (StepState::Failed, Knot::Failed));
         let timeline = house.alerts.timeline(house.read(), alert).await.unwrap();

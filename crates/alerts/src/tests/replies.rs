@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use ::sms::{Coding, ReceiptState, ShortMessage, Udh};
 use base::ManualClock;
+use messaging::{Deliveries as _, Inbound, Receipt};
 use store::Db;
 
 use super::{ADA, CEM, House, ROOMS, SENDER, code_of, user};
 use crate::types::{Answer, NewAlert, Priority, State, Via};
+use crate::views::{Knot, StepState};
 
 testdb::both_databases! {
     migrations = [ROOMS[0], ROOMS[1], ROOMS[2], ROOMS[3], ROOMS[4], ROOMS[5], &crate::MIGRATIONS];
@@ -198,6 +201,43 @@ testdb::both_databases! {
         house.text(ADA.1, "1").await;
         assert_eq!(house.get(alert).await.state, State::Open);
         assert_eq!(house.last_reply().await, "not bound: this phone is no longer the device of the person who was paged");
+        house.end().await;
+    }
+
+    /// E-31, E-20: the same over the rooms below: the carrier takes the page, its receipt moves the chain, a text that the
+    /// carrier brings is bound by the events of `messaging`.
+    async fn e_31_the_whole_way_over_messaging(db: Db, clock: Arc<ManualClock>) {
+        let house = House::new(db, clock).await;
+        let alert = house.open(Priority::Critical, "db-1 is down").await;
+        let code = code_of(&house.texts().await[0]);
+        house.settled().await;
+        house.messaging.on_receipt(Receipt {
+            carrier: "simulated".into(),
+            carrier_ref: "1".to_owned(),
+            state: ReceiptState::Delivered,
+            error: None,
+            done_at: None,
+        }).await.unwrap();
+        house.settled().await;
+        let row = house.chain(alert).await.rows.remove(0);
+        assert_eq!((row.state, row.message.knot, row.receipt.knot, row.answer.knot), (StepState::Delivered, Knot::Done, Knot::Done, Knot::Waiting));
+        assert_eq!((row.message.sent, row.message.total, row.message.carrier.as_deref()), (1, 1, Some("simulated")));
+
+        let message = ShortMessage { coding: Coding::Gsm7, udh: Udh::default(), payload: format!("1 {code}").into_bytes() };
+        let (from, to) = (ADA.1.trim_start_matches('+').to_owned(), SENDER.to_owned());
+        house.messaging.on_inbound(Inbound { carrier: "simulated".into(), from, to, message }).await.unwrap();
+        house.settled().await;
+        assert_eq!(house.get(alert).await.state, State::Acknowledged);
+        let row = house.chain(alert).await.rows.remove(0);
+        assert_eq!((row.state, row.answer.knot), (StepState::Answered, Knot::Done));
+        assert_eq!(row.answer.words, Some(format!("“1 {code}” acknowledge")));
+        assert_eq!(house.headlines(alert).await, [
+            "Alert A-1 opened, critical.",
+            "Ada Sample is paged by SMS.",
+            "The page for Ada Sample went out.",
+            "Delivered to Ada Sample’s phone.",
+            "Ada Sample has it.",
+        ]);
         house.end().await;
     }
 
