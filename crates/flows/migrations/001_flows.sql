@@ -22,7 +22,8 @@ CREATE TABLE flow_versions (
 );
 
 -- One execution of one flow for one event. `segment` counts the transactions that carried it on: each checks the one
--- before, so that no effect happens twice. `data` (the event, variables, outputs of steps) is sealed.
+-- before, so that no effect happens twice. `data` (the event, variables, outputs of steps) and `reason` are sealed: they
+-- can hold what a sender sent.
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
     workspace TEXT NOT NULL,

@@ -242,8 +242,17 @@ impl Flows {
         filter: RunFilter,
         page: PageRequest,
     ) -> Result<Page<Run>, Error> {
-        let workspace = permit.workspace();
-        self.0.db.read(move |tx| rows::runs(tx, workspace, &filter, &page)).await
+        let (workspace, this) = (permit.workspace(), self.clone());
+        self.0
+            .db
+            .read(move |tx| {
+                let mut page = rows::runs(tx, workspace, &filter, &page)?;
+                for run in &mut page.items {
+                    segment::open_reason(&this.0, tx, run)?;
+                }
+                Ok(page)
+            })
+            .await
     }
 
     /// One run with its steps.
@@ -252,7 +261,8 @@ impl Flows {
         self.0
             .db
             .read(move |tx| {
-                let Some(run) = rows::run(tx, workspace, id)? else { return Ok(None) };
+                let Some(mut run) = rows::run(tx, workspace, id)? else { return Ok(None) };
+                segment::open_reason(&this.0, tx, &mut run)?;
                 let steps = segment::open_steps(&this.0, tx, workspace, id)?;
                 Ok(Some(RunDetail { run, steps }))
             })

@@ -13,12 +13,13 @@
 use std::sync::Arc;
 
 use alerts::Priority;
-use sandbox::{Error as SandboxError, Mode, Piece, Rows, Task};
+use sandbox::{Error as SandboxError, Rows, Task};
 use serde_json::{Value as Json, json};
 
 use crate::check::minutes;
 use crate::document::{Action, CreateAlert, Document, Next, OnError, Step};
 use crate::memory::Memory;
+use crate::pieces::{Made, Said, pieces};
 use crate::types::{Status, StepState};
 
 /// One step as it went, before it has a time.
@@ -382,72 +383,4 @@ fn opened_words(number: i64, joined: bool, group: &str) -> String {
 
 fn alert_output(id: &str, number: i64, joined: bool) -> Json {
     json!({"alert": {"id": id, "number": number, "name": format!("A-{number}"), "joined": joined}})
-}
-
-/// The pieces of a step, in the order in which [`Progress::take`] reads them.
-fn pieces(action: &Action) -> Vec<Piece> {
-    let text = |source: &String| Piece::new(Mode::Template, source.clone());
-    match action {
-        Action::Trigger { .. } => Vec::new(),
-        Action::Condition { test, .. } => vec![Piece::new(Mode::Condition, test.clone())],
-        Action::Set { values, .. } => values.values().map(|source| Piece::new(Mode::Value, source.clone())).collect(),
-        Action::CreateAlert(create) => [
-            Some(&create.title),
-            create.text.as_ref(),
-            create.sms.as_ref(),
-            create.priority.as_ref(),
-            create.key.as_ref(),
-            create.group.as_ref(),
-            create.link.as_ref(),
-            create.expires_in.as_ref(),
-        ]
-        .into_iter()
-        .flatten()
-        .map(text)
-        .collect(),
-        Action::ResolveAlert { key, note, .. } => [Some(key), note.as_ref()].into_iter().flatten().map(text).collect(),
-    }
-}
-
-/// What the sandbox made, piece by piece; when it made nothing at all, each piece says why.
-struct Made {
-    row: std::vec::IntoIter<Result<Json, sandbox::Failure>>,
-    nothing: Option<String>,
-}
-
-impl Made {
-    fn new(outcome: Result<Rows, SandboxError>) -> Self {
-        match outcome {
-            Ok(mut rows) if !rows.rows.is_empty() => Self { row: rows.rows.swap_remove(0).into_iter(), nothing: None },
-            Ok(_) => Self { row: Vec::new().into_iter(), nothing: Some("the sandbox gave nothing".to_owned()) },
-            Err(error) => Self { row: Vec::new().into_iter(), nothing: Some(error.to_string()) },
-        }
-    }
-
-    fn value(&mut self) -> Result<Json, String> {
-        match (&self.nothing, self.row.next()) {
-            (Some(why), _) => Err(why.clone()),
-            (None, Some(Ok(value))) => Ok(value),
-            (None, Some(Err(failure))) => Err(failure.to_string()),
-            (None, None) => Err("the sandbox gave nothing".to_owned()),
-        }
-    }
-
-    fn text(&mut self) -> Result<String, String> {
-        match self.value()? {
-            Json::String(text) => Ok(text),
-            other => Ok(other.to_string()),
-        }
-    }
-}
-
-/// What a step says about itself while it replaces what it cannot make.
-#[derive(Default)]
-struct Said(Vec<String>);
-
-impl Said {
-    fn instead<T>(&mut self, line: &str, value: T) -> T {
-        self.0.push(line.to_owned());
-        value
-    }
 }

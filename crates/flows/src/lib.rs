@@ -24,6 +24,8 @@ mod interpreter;
 mod kind;
 mod memory;
 mod pages;
+mod pieces;
+mod reader;
 mod rows;
 mod segment;
 mod types;

@@ -14,7 +14,7 @@ use crate::flows::{Inner, Prepared};
 use crate::interpreter::{Effect, Need, Page, Progress, Settled, Verdict};
 use crate::memory::Memory;
 use crate::rows::{self, Standing, Waiting};
-use crate::types::{RunState, StepRecord};
+use crate::types::{Run, RunState, StepRecord};
 
 /// The job that carries a run on.
 pub(crate) const RUN_JOB: &str = "flows.run";
@@ -45,7 +45,8 @@ pub(crate) fn begin(inner: &Inner, tx: &mut Tx<'_>, prepared: &Prepared) -> Resu
     let mut progress = prepared.progress.clone();
     let alert = act(inner, tx, &cause, &mut progress)?;
     let data = seal_memory(inner, tx, &cause, &progress.memory)?;
-    let standing = standing(&mut progress, 0, alert, &data, tx);
+    let mut standing = standing(&mut progress, 0, alert, &data, tx);
+    seal_reason(inner, tx, &cause, &mut standing)?;
     rows::insert(tx, prepared.run, start, prepared.version, &standing)?;
     after(inner, tx, &cause, &progress, 0, &standing)?;
     Ok(prepared.run)
@@ -62,7 +63,8 @@ pub(crate) fn carry_on(inner: &Inner, tx: &mut Tx<'_>, waiting: &Waiting, progre
     let mut progress = progress.clone();
     let alert = act(inner, tx, &cause, &mut progress)?;
     let data = seal_memory(inner, tx, &cause, &progress.memory)?;
-    let standing = standing(&mut progress, waiting.steps, alert, &data, tx);
+    let mut standing = standing(&mut progress, waiting.steps, alert, &data, tx);
+    seal_reason(inner, tx, &cause, &mut standing)?;
     rows::carry_on(tx, waiting, &standing)?;
     write_records(inner, tx, &cause, &progress, waiting.steps, &standing)?;
     Ok(standing.state != RunState::Running)
@@ -262,6 +264,26 @@ fn seal_memory(inner: &Inner, tx: &mut Tx<'_>, cause: &Cause, memory: &Memory) -
     let plain = serde_json::to_vec(memory).map_err(|_| Error::Corrupt("run"))?;
     let row = cause.run.to_string();
     Ok(key.seal(tx.context().chance(), &Aad { table: "runs", column: "data", row: &row }, &plain))
+}
+
+/// A reason quotes what the sandbox said, which can quote the signal.
+fn seal_reason(inner: &Inner, tx: &mut Tx<'_>, cause: &Cause, standing: &mut Standing<'_>) -> Result<(), Error> {
+    let Some(reason) = standing.reason.take() else { return Ok(()) };
+    let key = inner.vault.data_key(tx, Some(cause.workspace), Purpose::Runs, standing.at)?;
+    let row = cause.run.to_string();
+    let aad = Aad { table: "runs", column: "reason", row: &row };
+    standing.reason = Some(key.seal(tx.context().chance(), &aad, reason.as_bytes()));
+    Ok(())
+}
+
+/// Opens the reason of a run that was read.
+pub(crate) fn open_reason(inner: &Inner, tx: &mut Tx<'_>, run: &mut Run) -> Result<(), Error> {
+    let Some(sealed) = run.reason.take() else { return Ok(()) };
+    let row = run.id.to_string();
+    let aad = Aad { table: "runs", column: "reason", row: &row };
+    let plain = inner.vault.open(tx, Some(run.workspace), &aad, &sealed)?;
+    run.reason = Some(String::from_utf8_lossy(&plain).into_owned());
+    Ok(())
 }
 
 /// What a run remembers.

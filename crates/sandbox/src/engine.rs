@@ -171,7 +171,7 @@ pub(crate) fn failure(error: &minijinja::Error) -> Failure {
         (kind, None) => kind.to_string(),
     };
     let line = error.line().and_then(|line| u32::try_from(line).ok());
-    Failure { kind, line, message: message.chars().take(MESSAGE_LIMIT).collect() }
+    Failure { kind, line, message: message.chars().filter(|c| !c.is_control()).take(MESSAGE_LIMIT).collect() }
 }
 
 /// A writer that takes [`OUTPUT_LIMIT`] bytes and refuses more.

@@ -37,6 +37,19 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The same without the engine's own words, which can hold values of the context: for where those must not go.
+    pub fn brief(&self) -> String {
+        let what = match self.kind {
+            FailureKind::Syntax => "it is written wrongly",
+            FailureKind::Evaluation => "something it needs is missing or does not fit",
+            FailureKind::TooLong => "it takes more steps than it may",
+            FailureKind::OutputTooLarge => "it makes more than 64 KiB",
+        };
+        self.line.map_or_else(|| what.to_owned(), |line| format!("line {line}: {what}"))
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {

@@ -31,7 +31,7 @@ mod worker;
 
 pub use check::{Syntax, check};
 pub use error::{Error, Failure, FailureKind};
-pub use lockdown::lock_down;
+pub use lockdown::{forbid_inspection, lock_down};
 pub use pool::{DEADLINE, Options, Sandbox};
 pub use process::WorkerCommand;
 pub use protocol::{Each, Mode, Piece, Rows, Task};

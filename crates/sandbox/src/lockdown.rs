@@ -68,6 +68,12 @@ pub fn lock_down() -> Result<(), String> {
     apply_filter(&filter).map_err(|error| format!("the system call filter: {error}"))
 }
 
+/// Keeps other processes of the same user from looking into this one, and its memory out of core files: for the parent of
+/// workers, which holds keys.
+pub fn forbid_inspection() -> std::io::Result<()> {
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
 fn limit(resource: Resource, value: u64) -> Result<(), String> {
     let both = Rlimit { current: Some(value), maximum: Some(value) };
     setrlimit(resource, both).map_err(|error| format!("limit {resource:?}: {error}"))

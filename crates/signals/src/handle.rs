@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use base::{Explain, IntegrationId, SignalId, Timestamp};
 use flows::{Event, Start};
-use store::{Changed, Job, JobError};
+use store::{Changed, Job, JobError, NewJob};
 use vault::Aad;
 
 use crate::TOPIC;
-use crate::accept::HandleJob;
+use crate::accept::{HANDLE_JOB, HandleJob};
 use crate::body::{Media, parse};
 use crate::error::Error;
 use crate::mapping::{Mapping, Understood, built_in};
@@ -27,6 +27,8 @@ const EVENTS: usize = 50;
 const DEADLINE: Duration = Duration::from_secs(1);
 /// Tries until an event that cannot be handled is left, so that those behind it go on.
 const TRIES: u32 = 5;
+/// How long one job stays at an integration that never stops sending.
+const SHIFT: Duration = Duration::from_mins(1);
 /// Tries that wait for a busy sandbox before a signal is handled without its mapping.
 const PATIENCE: u32 = 3;
 
@@ -54,12 +56,30 @@ impl Signals {
         let HandleJob { integration } = job.parse()?;
         // Somebody is at it and will look again: this signal is on disk, and its job is theirs now.
         let Some(mut lane) = self.0.lanes.enter(integration) else { return Ok(()) };
+        let began = self.0.db.context().monotonic();
         loop {
-            while self.handle_some(integration, job.attempt()).await? {}
+            while self.handle_some(integration, job.attempt()).await? {
+                if self.0.db.context().monotonic().saturating_sub(began) > SHIFT {
+                    // First out of the lane: the next job must find it free, or it would leave everything to us.
+                    drop(lane);
+                    return self.hand_over(integration).await;
+                }
+            }
             if lane.leave() {
                 return Ok(());
             }
         }
+    }
+
+    /// A job has a deadline, and an integration that never stops sending would run into it: the next job goes on.
+    async fn hand_over(&self, integration: IntegrationId) -> Result<(), JobError> {
+        let payload =
+            serde_json::to_value(HandleJob { integration }).map_err(|error| JobError::fail(error.to_string()))?;
+        let enqueued = self.0.db.write(move |tx| {
+            let run_at = tx.now();
+            tx.enqueue(NewJob { kind: HANDLE_JOB, key: None, payload: &payload, run_at })
+        });
+        enqueued.await.map_err(|error| JobError::retry(error.to_string()))
     }
 
     /// Handles the oldest signals that wait; whether there were any.

@@ -258,6 +258,7 @@ impl Mapping {
     pub(crate) fn understand(&self, outcome: Result<Rows, sandbox::Error>, integration: &str) -> Understood {
         let rows = match outcome {
             Ok(rows) => rows,
+            Err(sandbox::Error::Template(failure)) => return self.unreadable(integration, &failure.brief()),
             Err(error) => return self.unreadable(integration, &error.to_string()),
         };
         let paths: Vec<String> = self.templates().into_iter().map(|(path, _)| path).collect();
@@ -279,7 +280,7 @@ impl Mapping {
                         Ok(value) => {
                             values.insert(path, value);
                         }
-                        Err(failure) => notes.add(format!("{whose}`{path}` could not be made ({failure}).")),
+                        Err(failure) => notes.add(format!("{whose}`{path}` could not be made ({}).", failure.brief())),
                     }
                 }
                 self.event(values, integration, &whose, &mut notes)

@@ -83,6 +83,40 @@ testdb::both_databases! {
         assert!(paged.iter().all(|(_, live)| !live), "{paged:?}");
     }
 
+    /// The same on two nodes: each begins with the oldest signal, and who comes second changes nothing.
+    async fn two_nodes_do_nothing_twice(fresh: testdb::Fresh) {
+        let one = World::new(fresh.open_as("one", testdb::context()).await).await;
+        if one.db.dialect() == store::Dialect::Sqlite {
+            // SQLite has one process and one node.
+            one.db.close().await;
+            return;
+        }
+        let mut two = World::over(fresh.open_as("two", testdb::context()).await).await;
+        two.workspace = one.workspace;
+        let shutdown = CancellationToken::new();
+        let workers = [one.worker().spawn(shutdown.clone()), two.worker().spawn(shutdown.clone())];
+        for n in 0..40 {
+            let world = if n % 2 == 0 { &one } else { &two };
+            for status in ["firing", "resolved"] {
+                world.send(&format!(r#"{{"id": "k{}", "title": "t{n}", "status": "{status}"}}"#, n % 5)).await.unwrap();
+            }
+        }
+        for _ in 0..400 {
+            if one.activity().await.iter().all(|line| line.state == SignalState::Handled) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        shutdown.cancel();
+        for worker in workers {
+            worker.await.unwrap();
+        }
+        let paged = one.paged().await;
+        assert_eq!((paged.len(), paged.iter().filter(|(_, live)| *live).count()), (40, 0), "{paged:?}");
+        one.db.close().await;
+        two.db.close().await;
+    }
+
     /// F-27: a signal that cannot be handled is given up after some tries; those behind it are handled.
     async fn poison_does_not_hold_the_others_up(db: Db, clock: Arc<ManualClock>) {
         let world = World::new(db).await;

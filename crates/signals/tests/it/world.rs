@@ -162,6 +162,23 @@ pub struct World {
 
 impl World {
     pub async fn new(db: Db) -> Self {
+        db.write(|tx| {
+            let context = tx.context().clone();
+            access::ensure_organisation(tx, &context, "Sample").map(|_| ())
+        })
+        .await
+        .expect("organisation");
+        let mut world = Self::over(db).await;
+        let applied = world.apply(FILE).await.expect("applies");
+        let drawn = applied.drawn.iter().find(|drawn| drawn.key == "both").expect("a drawn token");
+        world.drawn = drawn.secret.expose_secret().to_owned();
+        let found = world.db.read(|tx| access::workspace_by_slug(tx, "demo")).await.expect("reads");
+        world.workspace = found.expect("is there").id;
+        world
+    }
+
+    /// The rooms over a database; a second node when there is a world on it already.
+    pub async fn over(db: Db) -> Self {
         let keys = KeyFile::parse("1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").expect("keys");
         let vault = Vault::unlock(db.clone(), keys).await.expect("vault");
         let mut kinds = signals::kinds();
@@ -173,25 +190,12 @@ impl World {
         let identity = Identity::new(db.clone(), vault.clone(), resources.clone(), identity::Options::default())
             .expect("identity");
         let grants = Grants::of_operator(Actor::os("test", "here"));
-        db.write(|tx| {
-            let context = tx.context().clone();
-            access::ensure_organisation(tx, &context, "Sample").map(|_| ())
-        })
-        .await
-        .expect("organisation");
         let pages = FakePages { fail_in: Arc::new(AtomicI64::new(-1)) };
         let sandbox = Sandbox::in_this_process();
         let flows = Flows::new(db.clone(), vault.clone(), sandbox.clone(), pages.clone());
         let signals = Signals::new(db.clone(), vault, identity, flows.clone(), sandbox);
         let workspace = WorkspaceId::from(uuid::Uuid::nil());
-        let mut world =
-            Self { db, signals, flows, pages, workspace, resources, drawn: String::new(), registry, grants };
-        let applied = world.apply(FILE).await.expect("applies");
-        let drawn = applied.drawn.iter().find(|drawn| drawn.key == "both").expect("a drawn token");
-        world.drawn = drawn.secret.expose_secret().to_owned();
-        let found = world.db.read(|tx| access::workspace_by_slug(tx, "demo")).await.expect("reads");
-        world.workspace = found.expect("is there").id;
-        world
+        Self { db, signals, flows, pages, workspace, resources, drawn: String::new(), registry, grants }
     }
 
     /// Applies a file; its problems as `path: code: detail`.
