@@ -38,13 +38,18 @@ impl Inner {
             return Ok(());
         };
         let news = compare(&mut step, message);
+        // First of all the ways it went: an answer may come as soon as the phone has the text.
+        if let Some(device) = step.device
+            && let Some(device) = self.oncall.device(tx, device)?
+        {
+            for part in &message.parts {
+                self.sms.went(tx, step.alert.uuid(), &device.handset, &part.carrier, &message.summary.sender)?;
+            }
+        }
         if news.is_empty() {
             return Ok(());
         }
         steps::save(tx, &step)?;
-        for part in &message.parts {
-            self.sms.went(tx, step.alert.uuid(), step.id, &part.carrier, &message.summary.sender)?;
-        }
         let person = Person { id: step.user, name: step.person.clone() };
         let carrier = step.carrier.clone();
         let mut failed = false;

@@ -188,15 +188,11 @@ pub(crate) fn add_way(tx: &mut Tx<'_>, slot: Uuid, way: &Way) -> Result<(), Erro
     Ok(())
 }
 
-/// The slot of the last page of a notification.
-pub(crate) fn id_of_notification(
-    tx: &mut Tx<'_>,
-    subject: Uuid,
-    notification: NotificationId,
-) -> Result<Option<Uuid>, Error> {
+/// The page about a subject on a phone.
+pub(crate) fn id_of(tx: &mut Tx<'_>, subject: Uuid, handset: &Handset) -> Result<Option<Uuid>, Error> {
     Ok(tx.query_opt(
-        "SELECT id FROM answer_slots WHERE subject = $1 AND notification = $2",
-        &params![subject, notification],
+        "SELECT id FROM answer_slots WHERE subject = $1 AND handset = $2",
+        &params![subject, handset.as_str()],
         |row| row.get("id"),
     )?)
 }

@@ -211,11 +211,11 @@ impl Sms {
         &self,
         tx: &mut Tx<'_>,
         subject: Uuid,
-        notification: NotificationId,
+        handset: &Handset,
         carrier: &str,
         sender: &str,
     ) -> Result<(), Error> {
-        match slots::id_of_notification(tx, subject, notification)? {
+        match slots::id_of(tx, subject, handset)? {
             Some(slot) => slots::add_way(tx, slot, &Way::new(carrier, sender)),
             None => Ok(()),
         }
