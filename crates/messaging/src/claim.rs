@@ -98,11 +98,13 @@ fn hand_over(
     let mut outcome = Outcome::new(row.key.clone(), engine.epoch(), &lane.name, State::Queued, now);
     outcome.due_at = Some(now);
     match (opened, room) {
-        (Ok((destination, text)), Some(room)) => match lane.side(row.key.class).push(row.job(destination, text, room)) {
-            Ok(()) => return,
-            // The lane has stopped.
-            Err(job) => outcome.room = Some(job.room),
-        },
+        (Ok((destination, text)), Some(room)) => {
+            match lane.side(row.key.class).push(row.job(destination, text, room)) {
+                Ok(()) => return,
+                // The lane has stopped.
+                Err(job) => outcome.room = Some(job.room),
+            }
+        }
         // More rows than places: PostgreSQL may evaluate a LIMIT twice.
         (Ok(_), None) => {}
         (Err(Opening::Later), room) => {
@@ -112,7 +114,8 @@ fn hand_over(
         (Err(Opening::Never), room) => {
             outcome.state = State::Claimed.after(Event::GaveUp).unwrap_or(State::Failed);
             outcome.due_at = None;
-            outcome.reason = Some("its text or number cannot be opened any more: the key is gone or the row was altered".to_owned());
+            outcome.reason =
+                Some("its text or number cannot be opened any more: the key is gone or the row was altered".to_owned());
             outcome.room = room;
         }
     }

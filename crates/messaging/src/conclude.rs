@@ -55,10 +55,18 @@ pub(crate) fn conclude(engine: &Engine, lane: &Lane, attempt: Attempt, pause: Du
             if state == State::Rejected {
                 outcome.reason = Some(format!("{} refused it: {status}", lane.name));
             } else if state == State::Failed {
-                outcome.reason = Some(format!("given up after {MOST_ATTEMPTS} attempts; {} last said: {status}", lane.name));
+                outcome.reason =
+                    Some(format!("given up after {MOST_ATTEMPTS} attempts; {} last said: {status}", lane.name));
             } else {
                 let wait = engine.jittered((FIRST_WAIT * 2_u32.saturating_pow(job.attempts.min(6))).min(LONGEST_WAIT));
-                again(engine, lane, &job, &mut outcome, wait, &format!("{} refused it{}: {status}", lane.name, if permanent { "" } else { " for now" }));
+                again(
+                    engine,
+                    lane,
+                    &job,
+                    &mut outcome,
+                    wait,
+                    &format!("{} refused it{}: {status}", lane.name, if permanent { "" } else { " for now" }),
+                );
             }
             if job.parts > 1 {
                 let state = if outcome.state == State::Rejected { State::Rejected } else { State::Queued };
@@ -74,12 +82,25 @@ pub(crate) fn conclude(engine: &Engine, lane: &Lane, attempt: Attempt, pause: Du
         End::NotSent { reason } => {
             outcome.attempts = 0;
             let wait = engine.jittered(NOT_SENT_WAIT);
-            again(engine, lane, &job, &mut outcome, wait, &format!("it could not be handed to {}: {reason}", lane.name));
+            again(
+                engine,
+                lane,
+                &job,
+                &mut outcome,
+                wait,
+                &format!("it could not be handed to {}: {reason}", lane.name),
+            );
         }
         End::Unknown { part, reason } => {
             unknown(engine, lane, &job, &mut outcome, part, &reason);
             if job.parts > 1 {
-                outcome.parts.push(PartOutcome { part, state: State::Unknown, carrier_ref: None, at: now, error: None });
+                outcome.parts.push(PartOutcome {
+                    part,
+                    state: State::Unknown,
+                    carrier_ref: None,
+                    at: now,
+                    error: None,
+                });
             }
         }
         End::TooLate => {

@@ -88,7 +88,8 @@ impl Dispatcher {
             let window = self.congestion.window();
             // One place in eight, and one at least where there are two, is kept for alerts.
             let kept = (window / 8).max(usize::from(window > 1));
-            let (alerts, others) = (open && self.out.len() < window, open && self.others_out < window - kept && self.out.len() < window);
+            let (alerts, others) =
+                (open && self.out.len() < window, open && self.others_out < window - kept && self.out.len() < window);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -220,7 +221,8 @@ async fn attempt(engine: Arc<Engine>, carrier: Arc<dyn Carrier>, job: Job) -> At
                 };
                 // A panic in a carrier is a submit without an answer, not the end of this lane (fault F-27).
                 let answer = std::panic::AssertUnwindSafe(carrier.submit(submission)).catch_unwind().await;
-                let answer = answer.unwrap_or_else(|_| Err(SubmitError::Unknown { reason: "the carrier's code failed".to_owned() }));
+                let answer = answer
+                    .unwrap_or_else(|_| Err(SubmitError::Unknown { reason: "the carrier's code failed".to_owned() }));
                 match answer {
                     Ok(submitted) => parts.push(PartOutcome {
                         part: number,

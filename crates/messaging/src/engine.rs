@@ -217,7 +217,10 @@ impl Minutes {
 
     /// What was gathered; the table has to be told of it.
     pub(crate) fn take(&self) -> Vec<(WorkspaceId, i64, [i64; 3])> {
-        let taken = self.shards.iter().flat_map(|shard| std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner)));
+        let taken = self
+            .shards
+            .iter()
+            .flat_map(|shard| std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner)));
         taken.map(|((workspace, minute), counts)| (workspace, minute, counts)).collect()
     }
 

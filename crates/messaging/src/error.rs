@@ -70,10 +70,14 @@ impl Explain for Error {
         let text = self.to_string();
         match self {
             Self::Text(sms::SegmentError::NotGsm { .. }) => Problem::new(Invalid, "text-not-gsm7", text).at("text"),
-            Self::Text(sms::SegmentError::TooManyParts { .. }) => Problem::new(Invalid, "text-too-long", text).at("text"),
+            Self::Text(sms::SegmentError::TooManyParts { .. }) => {
+                Problem::new(Invalid, "text-too-long", text).at("text")
+            }
             Self::EmptyText => Problem::new(Invalid, "text-empty", "The text is empty; write one.").at("text"),
             Self::Sender(_) => Problem::new(Invalid, "sender-invalid", text).at("sender"),
-            Self::Refused(refused) if refused.wants_sender => Problem::new(Unprocessable, "no-sender", text).at("sender"),
+            Self::Refused(refused) if refused.wants_sender => {
+                Problem::new(Unprocessable, "no-sender", text).at("sender")
+            }
             Self::Refused(_) => Problem::new(Unprocessable, "no-route", text),
             Self::Expired => Problem::new(
                 Invalid,
@@ -82,19 +86,26 @@ impl Explain for Error {
             )
             .at("expiry"),
             Self::TooLong { field, .. } => Problem::new(Invalid, "too-long", text).at(*field),
-            Self::Busy => {
-                Problem::new(TooMany, "busy", "More messages are arriving than can be taken now; slow down and try again.")
-                    .retry_after(Duration::from_secs(1))
-            }
+            Self::Busy => Problem::new(
+                TooMany,
+                "busy",
+                "More messages are arriving than can be taken now; slow down and try again.",
+            )
+            .retry_after(Duration::from_secs(1)),
             Self::NotFound => Problem::new(NotFound, "no-such-message", "There is no such message in this workspace."),
             Self::Cursor => {
-                Problem::new(Invalid, "cursor-invalid", "The cursor is not one of ours; start from the first page.").at("cursor")
+                Problem::new(Invalid, "cursor-invalid", "The cursor is not one of ours; start from the first page.")
+                    .at("cursor")
             }
-            Self::Unwritten => Problem::new(Unavailable, "not-stored", "It could not be stored; send it again in a moment.")
-                .retry_after(Duration::from_secs(2)),
+            Self::Unwritten => {
+                Problem::new(Unavailable, "not-stored", "It could not be stored; send it again in a moment.")
+                    .retry_after(Duration::from_secs(2))
+            }
             Self::NothingToDecide(_) => Problem::new(ProblemKind::Conflict, "nothing-to-decide", text),
-            Self::Stopped => Problem::new(Unavailable, "stopping", "This server is shutting down; try again in a moment.")
-                .retry_after(Duration::from_secs(5)),
+            Self::Stopped => {
+                Problem::new(Unavailable, "stopping", "This server is shutting down; try again in a moment.")
+                    .retry_after(Duration::from_secs(5))
+            }
             Self::Store(cause) => cause.problem(),
             Self::Vault(cause) => cause.problem(),
             Self::Audit(cause) => cause.problem(),

@@ -13,7 +13,8 @@ pub(crate) fn tell(summary: &Summary, routed: Option<&str>, parts: &[PartDetails
         1 => "one part".to_owned(),
         parts => format!("{parts} parts"),
     };
-    let accepted = format!("accepted as {count} of {} from {}, class {}", summary.encoding.label(), summary.sender, summary.class);
+    let accepted =
+        format!("accepted as {count} of {} from {}, class {}", summary.encoding.label(), summary.sender, summary.class);
     step(summary.created_at, "accepted", accepted);
     if let Some(routed) = routed {
         step(summary.created_at, "routed", routed.to_owned());
@@ -45,7 +46,11 @@ pub(crate) fn tell(summary: &Summary, routed: Option<&str>, parts: &[PartDetails
         (Some(at), Some(reason)) => step(at, summary.state.name(), format!("{}: {reason}", summary.state)),
         (Some(at), None) => step(at, summary.state.name(), summary.state.to_string()),
         (None, Some(reason)) if summary.state != State::Sent => {
-            step(summary.submitted_at.unwrap_or(summary.created_at).max(summary.created_at), summary.state.name(), format!("{}: {reason}", summary.state));
+            step(
+                summary.submitted_at.unwrap_or(summary.created_at).max(summary.created_at),
+                summary.state.name(),
+                format!("{}: {reason}", summary.state),
+            );
         }
         (None, _) => {}
     }
@@ -99,11 +104,22 @@ mod tests {
             carrier: "b".into(),
             carrier_ref: Some("1f".into()),
             submitted_at: Some(at(5)),
-            receipt: Some(ReceiptDetails { stat: "DELIVRD".into(), error: Some("000".into()), at: at(7), carrier_time: None }),
+            receipt: Some(ReceiptDetails {
+                stat: "DELIVRD".into(),
+                error: Some("000".into()),
+                at: at(7),
+                carrier_time: None,
+            }),
             unknown_outcome: true,
         }];
-        let notes = [Note { at: at(3), kind: "unknown_outcome".into(), part: Some(1), text: "The message was handed to a …".into() }];
-        let told: Vec<String> = tell(&summary, Some("the route matches"), &parts, &notes).into_iter().map(|step| step.text).collect();
+        let notes = [Note {
+            at: at(3),
+            kind: "unknown_outcome".into(),
+            part: Some(1),
+            text: "The message was handed to a …".into(),
+        }];
+        let told: Vec<String> =
+            tell(&summary, Some("the route matches"), &parts, &notes).into_iter().map(|step| step.text).collect();
         assert_eq!(
             told,
             [

@@ -80,7 +80,8 @@ async fn part(
 ) -> Result<Option<Whole>, Error> {
     let shared = Arc::clone(engine);
     let carrier = Arc::clone(&inbound.carrier);
-    let (thread, complete) = engine.db.write(move |tx| store_part(tx, &shared, &inbound, concat, &from, &to, at)).await?;
+    let (thread, complete) =
+        engine.db.write(move |tx| store_part(tx, &shared, &inbound, concat, &from, &to, at)).await?;
     if complete { open_thread(engine, carrier, thread).await } else { Ok(None) }
 }
 
@@ -111,9 +112,8 @@ fn store_part(
     }
     let uid = engine.ctx.id::<InboundId>().to_string();
     let key = engine.vault.data_key(tx, None, Purpose::Messages, at)?;
-    let seal = |column, plain: &[u8]| {
-        key.seal(engine.ctx.chance(), &Aad { table: "inbound_parts", column, row: &uid }, plain)
-    };
+    let seal =
+        |column, plain: &[u8]| key.seal(engine.ctx.chance(), &Aad { table: "inbound_parts", column, row: &uid }, plain);
     let (source, payload) = (seal("source", from.as_bytes()), seal("payload", &inbound.message.payload));
     // The same part again changes nothing: its carrier did not hear our answer.
     tx.execute(
@@ -316,8 +316,13 @@ fn store_whole(tx: &mut Tx<'_>, engine: &Engine, whole: &Whole, workspace: Optio
             body
         ],
     )?;
-    let arrived =
-        InboundArrived { inbound: id, workspace, carrier: whole.carrier.to_string(), to: whole.to.clone(), at: whole.at };
+    let arrived = InboundArrived {
+        inbound: id,
+        workspace,
+        carrier: whole.carrier.to_string(),
+        to: whole.to.clone(),
+        at: whole.at,
+    };
     tx.publish(INBOUND, &serde_json::to_value(&arrived).map_err(|_| Error::Corrupt("event"))?)?;
     tx.touched(store::Changed { workspace, topic: crate::INBOUND_TOPIC, id: uid });
     Ok(())

@@ -326,11 +326,18 @@ async fn store_batch(engine: &Arc<Engine>, taken: &mut Vec<Submit>) {
     let rows = match stored {
         Ok(rows) => rows.into_iter().map(Some).collect(),
         Err(Error::Store(store::Error::CommitUnknown(cause))) => {
-            tracing::warn!(error = &*cause as &dyn std::error::Error, "the answer to a commit was lost; looking whether it is in");
+            tracing::warn!(
+                error = &*cause as &dyn std::error::Error,
+                "the answer to a commit was lost; looking whether it is in"
+            );
             look_up(engine, &prepared).await
         }
         Err(error) => {
-            tracing::warn!(messages = prepared.len(), error = &error as &dyn std::error::Error, "messages could not be stored and were refused");
+            tracing::warn!(
+                messages = prepared.len(),
+                error = &error as &dyn std::error::Error,
+                "messages could not be stored and were refused"
+            );
             for (_, reply) in waiting {
                 let _ = reply.send(Err(refusal(&error)));
             }
@@ -378,7 +385,9 @@ async fn look_up(engine: &Arc<Engine>, prepared: &Arc<Vec<(Prepared, Option<i64>
         let batch = Arc::clone(prepared);
         let found = engine.db.read(move |tx| {
             let find = |(prepared, _): &(Prepared, Option<i64>)| {
-                tx.query_opt("SELECT id FROM messages WHERE umid = $1", &params![&prepared.umid], |row| row.get::<i64>(0))
+                tx.query_opt("SELECT id FROM messages WHERE umid = $1", &params![&prepared.umid], |row| {
+                    row.get::<i64>(0)
+                })
             };
             batch.iter().map(find).collect::<Result<Vec<_>, store::Error>>()
         });

@@ -21,7 +21,8 @@ use crate::model::{Accepted, Content, Details, Filter, InboundMessage, InboundSu
 use crate::routes::RoutesKind;
 use crate::settle::{Settle, Waiting};
 use crate::{
-    Error, State, claim, decide_unknown, dispatch, inbound, intake, owners, reads, rebuild, recover, reroute, routes, settle,
+    Error, State, claim, decide_unknown, dispatch, inbound, intake, owners, reads, rebuild, recover, reroute, routes,
+    settle,
 };
 
 /// Routes that other nodes changed are read this often.
@@ -291,7 +292,10 @@ async fn housekeeping(engine: Arc<Engine>, stop: CancellationToken) {
             _ = sweep.tick() => inbound::sweep(&engine).await,
         };
         if let Err(error) = done {
-            tracing::warn!(error = &error as &dyn std::error::Error, "housekeeping of messages failed; it is tried again");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "housekeeping of messages failed; it is tried again"
+            );
         }
     }
 }

@@ -59,7 +59,11 @@ impl New {
 
 impl std::fmt::Debug for New {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("New").field("to", &self.to).field("class", &self.class).field("origin", &self.origin).finish_non_exhaustive()
+        f.debug_struct("New")
+            .field("to", &self.to)
+            .field("class", &self.class)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
     }
 }
 

@@ -37,7 +37,10 @@ pub(crate) async fn leave(engine: &Engine) {
         tx.execute("DELETE FROM messaging_owners WHERE epoch = $1", &params![epoch])
     });
     if let Err(error) = left.await {
-        tracing::debug!(error = &error as &dyn std::error::Error, "the owner's row stays until others see it standing still");
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            "the owner's row stays until others see it standing still"
+        );
     }
 }
 
@@ -63,11 +66,13 @@ async fn beat(engine: &Engine, seen: &mut HashMap<i64, (i64, Duration)>) -> Resu
     let (now_is, owners) = engine
         .db
         .write(move |tx| {
-            let moved = tx.execute("UPDATE messaging_owners SET counter = counter + 1 WHERE epoch = $1", &params![epoch])?;
+            let moved =
+                tx.execute("UPDATE messaging_owners SET counter = counter + 1 WHERE epoch = $1", &params![epoch])?;
             let epoch = if moved == 0 { register(tx, &node)? } else { epoch };
-            let owners = tx.query("SELECT epoch, counter FROM messaging_owners WHERE epoch <> $1", &params![epoch], |row| {
-                Ok((row.get::<i64>(0)?, row.get::<i64>(1)?))
-            })?;
+            let owners =
+                tx.query("SELECT epoch, counter FROM messaging_owners WHERE epoch <> $1", &params![epoch], |row| {
+                    Ok((row.get::<i64>(0)?, row.get::<i64>(1)?))
+                })?;
             Ok::<_, Error>((epoch, owners))
         })
         .await?;
@@ -91,7 +96,10 @@ async fn beat(engine: &Engine, seen: &mut HashMap<i64, (i64, Duration)>) -> Resu
             .db
             .write(move |tx| {
                 for (epoch, counter) in &gone {
-                    tx.execute("DELETE FROM messaging_owners WHERE epoch = $1 AND counter = $2", &params![*epoch, *counter])?;
+                    tx.execute(
+                        "DELETE FROM messaging_owners WHERE epoch = $1 AND counter = $2",
+                        &params![*epoch, *counter],
+                    )?;
                 }
                 Ok::<_, Error>(())
             })

@@ -58,7 +58,11 @@ impl Congestion {
 
     /// Submits that may be outstanding.
     pub(crate) fn window(&self) -> usize {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and the carrier's window")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 1 and the carrier's window"
+        )]
         {
             self.window as usize
         }

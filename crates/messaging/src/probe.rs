@@ -84,7 +84,12 @@ pub(crate) fn find(tx: &mut Tx<'_>, carrier: &str, carrier_ref: &str) -> Result<
         &params![newest, oldest, carrier_ref, carrier],
         |row| {
             let origin: Option<String> = row.get(3)?;
-            Ok(Found { row: row.get(0)?, part: 1, plain: origin.is_none() && row.get::<i64>(2)? == 1, workspace: row.get(1)? })
+            Ok(Found {
+                row: row.get(0)?,
+                part: 1,
+                plain: origin.is_none() && row.get::<i64>(2)? == 1,
+                workspace: row.get(1)?,
+            })
         },
     )?;
     if single.is_some() {

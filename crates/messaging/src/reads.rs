@@ -12,7 +12,8 @@ use crate::claim::encoding;
 use crate::engine::Engine;
 use crate::inbound::open;
 use crate::model::{
-    Content, Details, Filter, InboundMessage, InboundSummary, Minute, Note, OriginRef, PartDetails, ReceiptDetails, Summary,
+    Content, Details, Filter, InboundMessage, InboundSummary, Minute, Note, OriginRef, PartDetails, ReceiptDetails,
+    Summary,
 };
 use crate::numbers::segment;
 use crate::probe::newest_row;
@@ -86,11 +87,12 @@ impl Read {
     /// Fills in the masked number. A number whose key is gone shows as gone; the rest of the row stays readable.
     fn masked(mut self, tx: &mut Tx<'_>, engine: &Engine) -> Result<Self, Error> {
         let id = self.summary.id.to_string();
-        self.summary.to = match open(tx, engine, Some(self.summary.workspace), "messages", "destination", &id, &self.destination) {
-            Ok(number) => mask_phone(&String::from_utf8_lossy(&number)),
-            Err(Error::Vault(vault::Error::Store(cause))) => return Err(cause.into()),
-            Err(_) => "gone".to_owned(),
-        };
+        self.summary.to =
+            match open(tx, engine, Some(self.summary.workspace), "messages", "destination", &id, &self.destination) {
+                Ok(number) => mask_phone(&String::from_utf8_lossy(&number)),
+                Err(Error::Vault(vault::Error::Store(cause))) => return Err(cause.into()),
+                Err(_) => "gone".to_owned(),
+            };
         Ok(self)
     }
 }
@@ -171,7 +173,9 @@ fn by_time(
     let mut values = Vec::from(params![permit.workspace(), before, i64::from(limit) + 1]);
     let conditions = conditions(filter, &mut values);
     if filter.origin.is_some() || conditions.is_empty() {
-        let sql = format!("SELECT {COLUMNS} FROM messages WHERE workspace = $1 AND id < $2{conditions} ORDER BY id DESC LIMIT $3");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM messages WHERE workspace = $1 AND id < $2{conditions} ORDER BY id DESC LIMIT $3"
+        );
         return Ok(cut(tx.query(&sql, &values, read)?, limit));
     }
     // A filter that drops most rows must not make one read long: it looks at a bounded stretch.
@@ -181,7 +185,9 @@ fn by_time(
     if next.is_some() {
         return Ok((rows, next));
     }
-    let bounds = format!("SELECT COUNT(*), MIN(id) FROM (SELECT id FROM messages WHERE workspace = $1 AND id < $2 ORDER BY id DESC LIMIT {SCANNED}) AS stretch");
+    let bounds = format!(
+        "SELECT COUNT(*), MIN(id) FROM (SELECT id FROM messages WHERE workspace = $1 AND id < $2 ORDER BY id DESC LIMIT {SCANNED}) AS stretch"
+    );
     let (seen, lowest) = tx.query_one(&bounds, &params![permit.workspace(), before], |row| {
         Ok((row.get::<i64>(0)?, row.get::<Option<i64>>(1)?))
     })?;
@@ -197,7 +203,8 @@ fn by_number(
     limit: u32,
 ) -> Result<Rows, Error> {
     let newest = segment(newest_row(tx)?.min(before));
-    let mut values = Vec::from(params![newest, (newest - SEGMENTS).max(0), permit.workspace(), before, i64::from(limit) + 1]);
+    let mut values =
+        Vec::from(params![newest, (newest - SEGMENTS).max(0), permit.workspace(), before, i64::from(limit) + 1]);
     let conditions = conditions(filter, &mut values);
     let mut rows = Vec::new();
     for blind in blinds {
@@ -281,7 +288,8 @@ fn parts(tx: &mut Tx<'_>, row: i64) -> Result<Vec<PartDetails>, Error> {
             Ok((part, row.get::<i64>("state")?))
         },
     )?;
-    let with_state = |(part, code)| Ok(PartDetails { state: State::from_code(code).ok_or(Error::Corrupt("state"))?, ..part });
+    let with_state =
+        |(part, code)| Ok(PartDetails { state: State::from_code(code).ok_or(Error::Corrupt("state"))?, ..part });
     parts.into_iter().map(with_state).collect()
 }
 
@@ -293,9 +301,8 @@ pub(crate) fn content(
     id: MessageId,
 ) -> Result<Option<Content>, Error> {
     let sql = "SELECT destination, body FROM messages WHERE umid = $1 AND workspace = $2";
-    let found = tx.query_opt(sql, &params![id, permit.workspace()], |row| {
-        Ok((row.get::<String>(0)?, row.get::<String>(1)?))
-    })?;
+    let found =
+        tx.query_opt(sql, &params![id, permit.workspace()], |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)))?;
     let Some((destination, body)) = found else { return Ok(None) };
     let (workspace, uid) = (Some(permit.workspace()), id.to_string());
     let number = open(tx, engine, workspace, "messages", "destination", &uid, &destination)?;
@@ -308,12 +315,17 @@ pub(crate) fn content(
 }
 
 /// The last hour, minute by minute, the oldest first, with zeros where nothing happened.
-pub(crate) fn last_hour(tx: &mut Tx<'_>, permit: &Permit<cap::MessagesRead>, now: Timestamp) -> Result<Vec<Minute>, Error> {
+pub(crate) fn last_hour(
+    tx: &mut Tx<'_>,
+    permit: &Permit<cap::MessagesRead>,
+    now: Timestamp,
+) -> Result<Vec<Minute>, Error> {
     const MINUTE: i64 = 60_000_000;
     let last = now.as_micros().div_euclid(MINUTE);
     let first = last - 59;
-    let mut minutes: Vec<Minute> =
-        (first..=last).map(|minute| Minute { at: Timestamp::from_micros(minute * MINUTE), ..Minute::default() }).collect();
+    let mut minutes: Vec<Minute> = (first..=last)
+        .map(|minute| Minute { at: Timestamp::from_micros(minute * MINUTE), ..Minute::default() })
+        .collect();
     let counted = tx.query(
         "SELECT minute, accepted, delivered, failed FROM message_minutes WHERE workspace = $1 AND minute >= $2 AND minute <= $3",
         &params![permit.workspace(), first, last],
@@ -383,7 +395,8 @@ pub(crate) fn inbound_list(
         }
         Scope::Organisation => "workspace IS NULL",
     };
-    let sql = format!("SELECT {INBOUND_COLUMNS} FROM inbound_messages WHERE {whose} AND id < $1 ORDER BY id DESC LIMIT $2");
+    let sql =
+        format!("SELECT {INBOUND_COLUMNS} FROM inbound_messages WHERE {whose} AND id < $1 ORDER BY id DESC LIMIT $2");
     let rows = tx.query(&sql, &values, read_inbound)?;
     let page = Page::from_overread(rows, page, |row| row.row.to_string());
     let mut items = Vec::with_capacity(page.items.len());
@@ -414,4 +427,3 @@ pub(crate) fn inbound(
     let text = String::from_utf8(text).map_err(|_| Error::Corrupt("body"))?;
     Ok(Some(InboundMessage { summary: InboundSummary { from: mask_phone(&from), ..found.summary }, from, text }))
 }
-

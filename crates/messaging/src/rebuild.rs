@@ -16,6 +16,8 @@ use crate::settle::Settle;
 
 /// Receipts of older messages are rare enough to be looked up.
 const OLDEST: Duration = Duration::from_hours(72);
+/// Between two segments.
+const BREATH: Duration = Duration::from_millis(2);
 /// Rows looked at at most.
 const ROWS: i64 = 2_000_000;
 
@@ -35,20 +37,27 @@ pub(crate) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
                 }
             }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "outstanding messages could not be read; receipts are looked up one by one");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "outstanding messages could not be read; receipts are looked up one by one"
+                );
                 return;
             }
         }
         below = from;
+        // The settler takes it meanwhile, so that its queue stays short.
+        tokio::time::sleep(BREATH).await;
     }
 }
 
 type Rows = Vec<(Found, String, String)>;
 
 fn outstanding(tx: &mut Tx<'_>, from: i64, below: i64) -> Result<(Option<base::Timestamp>, Rows), Error> {
-    let oldest = tx.query_one("SELECT MIN(created_at) FROM messages WHERE id >= $1 AND id < $2", &params![from, below], |row| {
-        row.get::<Option<base::Timestamp>>(0)
-    })?;
+    let oldest = tx.query_one(
+        "SELECT MIN(created_at) FROM messages WHERE id >= $1 AND id < $2",
+        &params![from, below],
+        |row| row.get::<Option<base::Timestamp>>(0),
+    )?;
     let mut rows = tx.query(
         "SELECT id, workspace, origin_kind, carrier, carrier_ref FROM messages
          WHERE id >= $1 AND id < $2 AND state IN (2, 3) AND carrier_ref IS NOT NULL ORDER BY id DESC",

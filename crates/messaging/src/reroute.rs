@@ -167,11 +167,18 @@ fn judge(
 }
 
 fn has_begun(tx: &mut Tx<'_>, row: i64) -> Result<bool, Error> {
-    let begun = tx.query_opt("SELECT 1 FROM message_parts WHERE message = $1 AND state >= 2", &params![row], |_| Ok(()))?;
+    let begun =
+        tx.query_opt("SELECT 1 FROM message_parts WHERE message = $1 AND state >= 2", &params![row], |_| Ok(()))?;
     Ok(begun.is_some())
 }
 
-fn elsewhere(tx: &mut Tx<'_>, engine: &Engine, carrier: &str, row: &Claimed, destination: &str) -> Result<Verdict, Error> {
+fn elsewhere(
+    tx: &mut Tx<'_>,
+    engine: &Engine,
+    carrier: &str,
+    row: &Claimed,
+    destination: &str,
+) -> Result<Verdict, Error> {
     let sender = sender(&row.sender);
     let query = Query {
         workspace: row.key.workspace,

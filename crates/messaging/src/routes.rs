@@ -67,11 +67,14 @@ impl RoutesKind {
 
 const MATCH: &[Field] = &[
     Field::new("prefix", DataClass::Internal, Shape::Text).about("how the destination begins, such as +44"),
-    Field::new("class", DataClass::Internal, Shape::Choice(&["alert", "normal", "bulk"])).about("only messages of this class"),
+    Field::new("class", DataClass::Internal, Shape::Choice(&["alert", "normal", "bulk"]))
+        .about("only messages of this class"),
 ];
 
 const COST: &[Field] = &[
-    Field::new("amount", DataClass::Confidential, Shape::Number).required().about("what one part costs, such as 0.0425"),
+    Field::new("amount", DataClass::Confidential, Shape::Number)
+        .required()
+        .about("what one part costs, such as 0.0425"),
     Field::new("currency", DataClass::Confidential, Shape::Text).required().about("three letters, such as EUR"),
 ];
 
@@ -81,7 +84,8 @@ impl TypedKind for RoutesKind {
     const SCOPE: KindScope = KindScope::Workspace;
     const CAPABILITY: Capability = Capability::CarriersWrite;
     const FIELDS: &'static [Field] = &[
-        Field::new("match", DataClass::Internal, Shape::Object(MATCH)).about("which messages; all of them when it says nothing"),
+        Field::new("match", DataClass::Internal, Shape::Object(MATCH))
+            .about("which messages; all of them when it says nothing"),
         Field::new("carriers", DataClass::Internal, Shape::List(&Shape::Reference("carriers")))
             .required()
             .about("the carriers to try, in order"),
@@ -100,7 +104,11 @@ impl TypedKind for RoutesKind {
         if let Some(prefix) = &body.matcher.prefix {
             let digits = prefix.strip_prefix('+').unwrap_or(prefix);
             if digits.len() > 15 || digits.starts_with('0') || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-                check.problem("match.prefix", "not-a-prefix", "A prefix is the first digits of an international number, such as +44.");
+                check.problem(
+                    "match.prefix",
+                    "not-a-prefix",
+                    "A prefix is the first digits of an international number, such as +44.",
+                );
             }
         }
         if body.carriers.is_empty() {
@@ -137,7 +145,10 @@ impl TypedKind for RoutesKind {
 
 fn route(id: RouteId, workspace: Option<WorkspaceId>, body: &RouteBody) -> Route {
     #[expect(clippy::cast_possible_truncation, reason = "validated to at most a million units")]
-    let cost = body.cost.as_ref().map(|cost| Cost { micros: (cost.amount * 1e6).round() as i64, currency: cost.currency.clone() });
+    let cost = body
+        .cost
+        .as_ref()
+        .map(|cost| Cost { micros: (cost.amount * 1e6).round() as i64, currency: cost.currency.clone() });
     Route {
         id,
         workspace,

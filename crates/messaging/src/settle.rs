@@ -215,7 +215,12 @@ impl Settler {
         for part in &outcome.parts {
             let Some(carrier_ref) = &part.carrier_ref else { continue };
             let key = self.engine.refs.of(&[&outcome.carrier, carrier_ref]);
-            let to = Outstanding { row: outcome.key.row, part: u8::try_from(part.part).unwrap_or(u8::MAX), plain, workspace };
+            let to = Outstanding {
+                row: outcome.key.row,
+                part: u8::try_from(part.part).unwrap_or(u8::MAX),
+                plain,
+                workspace,
+            };
             self.map.insert(key, to);
             for waiting in self.early.take(key) {
                 self.matched(waiting, to, key, batch, seen, acks);
@@ -312,13 +317,19 @@ impl Settler {
             tries += 1;
             if is_transient(&error) {
                 if last && tries > 10 {
-                    tracing::error!(messages = outcomes.len() - from, "outcomes stay unwritten; their messages are in doubt");
+                    tracing::error!(
+                        messages = outcomes.len() - from,
+                        "outcomes stay unwritten; their messages are in doubt"
+                    );
                     return;
                 }
             } else if size > 1 {
                 size = 1;
             } else {
-                tracing::error!(error = &error as &dyn std::error::Error, "an outcome cannot be written; its message is in doubt");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "an outcome cannot be written; its message is in doubt"
+                );
                 (from, tries) = (range.end, 0);
             }
         }

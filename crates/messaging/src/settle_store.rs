@@ -92,7 +92,10 @@ pub(crate) fn outcomes(
         &plain,
     )?;
     if written < plain.len() as u64 {
-        tracing::warn!(messages = plain.len() as u64 - written, "carriers took messages that another node had meanwhile put in doubt");
+        tracing::warn!(
+            messages = plain.len() as u64 - written,
+            "carriers took messages that another node had meanwhile put in doubt"
+        );
     }
     for outcome in outcomes.iter().filter(|outcome| !outcome.is_plain_success()) {
         careful_outcome(tx, outcome, applied, touched)?;
@@ -246,7 +249,10 @@ fn has_receipt(tx: &mut Tx<'_>, matched: &Matched) -> Result<bool, Error> {
 }
 
 fn failure_sentence(receipt: &Receipt) -> Option<String> {
-    if matches!(receipt.state, ReceiptState::Delivered | ReceiptState::Enroute | ReceiptState::Accepted | ReceiptState::Scheduled) {
+    if matches!(
+        receipt.state,
+        ReceiptState::Delivered | ReceiptState::Enroute | ReceiptState::Accepted | ReceiptState::Scheduled
+    ) {
         return None;
     }
     let error = receipt.error.as_deref().filter(|error| !error.trim_start_matches('0').is_empty());
@@ -307,7 +313,11 @@ pub(crate) fn careful_receipt(
         return Ok(true);
     };
     touched.message(message.workspace, Some(message.id));
-    if message.parts > 1 { part_receipt(tx, to, &message, receipt, at, applied) } else { single_receipt(tx, to, &message, receipt, at, applied) }
+    if message.parts > 1 {
+        part_receipt(tx, to, &message, receipt, at, applied)
+    } else {
+        single_receipt(tx, to, &message, receipt, at, applied)
+    }
 }
 
 fn single_receipt(
@@ -373,11 +383,20 @@ fn part_receipt(
     tx.execute(
         "UPDATE message_parts SET state = $3, receipt = $4, receipt_at = $5, error = $6, receipt_time = $7
          WHERE message = $1 AND part = $2",
-        &params![to.row, i64::from(to.part), next.code(), receipt.state.stat(), at, receipt.error.as_deref(), receipt.done_at],
+        &params![
+            to.row,
+            i64::from(to.part),
+            next.code(),
+            receipt.state.stat(),
+            at,
+            receipt.error.as_deref(),
+            receipt.done_at
+        ],
     )?;
     // While parts are still to be handed over, the message's state is the dispatcher's.
     let known = part_states(tx, to.row)?;
-    let all = aggregate(known.iter().copied()).filter(|all| all.is_failure() || i64::try_from(known.len()) == Ok(message.parts));
+    let all = aggregate(known.iter().copied())
+        .filter(|all| all.is_failure() || i64::try_from(known.len()) == Ok(message.parts));
     if let Some(all) = all.filter(|all| matches!(message.state, State::Sent | State::Unknown) && *all > message.state) {
         let reason = failure_sentence(receipt).map(|sentence| format!("part {}: {sentence}", to.part));
         tx.execute(

@@ -123,7 +123,10 @@ impl fmt::Display for Reason {
         match self {
             Self::NoRoute { routes: 0, .. } => f.write_str("there is no route yet; add one under routes"),
             Self::NoRoute { routes, class } => {
-                write!(f, "none of the {routes} routes matches this destination and class {class}; add one under routes")
+                write!(
+                    f,
+                    "none of the {routes} routes matches this destination and class {class}; add one under routes"
+                )
             }
             Self::Matched { route, own: true } => write!(f, "the workspace's route for {route} matches"),
             Self::Matched { route, own: false } => write!(f, "the general route for {route} matches"),
@@ -224,7 +227,8 @@ pub fn decide<'r>(
         }
     }
     let Some((against, route, carrier)) = second_best else {
-        let wants_sender = wants_sender && record.iter().all(|step| matches!(step, Reason::Matched { .. } | Reason::NoSender { .. }));
+        let wants_sender =
+            wants_sender && record.iter().all(|step| matches!(step, Reason::Matched { .. } | Reason::NoSender { .. }));
         return Err(Refused { record, wants_sender });
     };
     let waits = against >= 2;
@@ -237,15 +241,7 @@ fn conclude(query: &Query<'_>, route: &Route, carrier: &str, waits: bool, record
     // Only called for a route that has a sender when the message has none.
     let sender = query.sender.or(route.sender.as_ref()).cloned().unwrap_or_else(|| Sender::Name(String::new()));
     let unusual = waits || record.iter().any(|step| !matches!(step, Reason::Matched { .. } | Reason::Chosen { .. }));
-    Decision {
-        carrier: carrier.to_owned(),
-        sender,
-        route: route.id,
-        cost: route.cost.clone(),
-        waits,
-        unusual,
-        record,
-    }
+    Decision { carrier: carrier.to_owned(), sender, route: route.id, cost: route.cost.clone(), waits, unusual, record }
 }
 
 #[cfg(test)]
@@ -311,7 +307,8 @@ mod tests {
         check(&all, &[], false, Ok("mobile"));
         let own = [all[1].clone(), route(5, Some(WORKSPACE), "", None, &["ours"])];
         check(&own, &[], false, Ok("ours"));
-        let cheap = Route { cost: Some(Cost { micros: 1, currency: "EUR".into() }), ..route(9, None, "", None, &["cheap"]) };
+        let cheap =
+            Route { cost: Some(Cost { micros: 1, currency: "EUR".into() }), ..route(9, None, "", None, &["cheap"]) };
         check(&[all[0].clone(), cheap], &[], false, Ok("cheap"));
     }
 
@@ -340,7 +337,12 @@ mod tests {
     #[test]
     fn e_12_a_development_workspace_reaches_simulated_carriers_only() {
         check(&[route(1, None, "", None, &["real", "sim"])], &[], true, Ok("sim"));
-        check(&[route(1, None, "", None, &["real"])], &[], true, Err("a development workspace reaches simulated carriers only"));
+        check(
+            &[route(1, None, "", None, &["real"])],
+            &[],
+            true,
+            Err("a development workspace reaches simulated carriers only"),
+        );
         check(&[route(1, None, "", None, &["real", "sim-down"])], &[], true, Ok("sim-down"));
         let open = Route { open_to_development: true, ..route(1, None, "", None, &["real"]) };
         check(&[open], &[], true, Ok("real"));

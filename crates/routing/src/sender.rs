@@ -19,7 +19,9 @@ pub enum Sender {
 
 /// A text that is no source address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a sender: a number such as +447700900100, a short code of 3 to 6 digits, or a name of 1 to 11 letters, digits and spaces")]
+#[error(
+    "not a sender: a number such as +447700900100, a short code of 3 to 6 digits, or a name of 1 to 11 letters, digits and spaces"
+)]
 pub struct SenderError;
 
 impl Sender {

@@ -78,7 +78,13 @@ mod tests {
 
     #[test]
     fn numbers_stand_at_their_place() {
-        for (code, meaning) in [("000", "none"), ("1", "absent subscriber"), ("036", "expired"), ("61", "session expired"), ("27", "permanent failure of the operator")] {
+        for (code, meaning) in [
+            ("000", "none"),
+            ("1", "absent subscriber"),
+            ("036", "expired"),
+            ("61", "session expired"),
+            ("27", "permanent failure of the operator"),
+        ] {
             assert_eq!(network_error(code), Some(meaning));
         }
         for code in ["6", "62", "999", "", "A1", "-1"] {

@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused_without_repeating_it() {
-        for text in ["", "+", "07700900117", "Mum", "+44 7700 9001l7", "+4477009001171234567", "+٤٤٧٧٠٠٩٠٠١١٧"] {
+        for text in ["", "+", "07700900117", "Mum", "+44 7700 9001l7", "+4477009001171234567", "+٤٤٧٧٠٠٩٠٠١١٧"]
+        {
             assert_eq!(Number::parse(text, None), Err(NumberError::Malformed), "{text}");
         }
         assert_eq!(Number::parse("+999123456789", None), Err(NumberError::Country));

@@ -275,7 +275,12 @@ mod tests {
     fn texts_seen_in_the_field() {
         for (text, id, state, error) in [
             ("stat:UNDELIV err:27 id:A1", "A1", ReceiptState::Undeliverable, Some("27")),
-            ("ID:77 SUB:001 DLVRD:000 SUBMIT DATE:2610230112 DONE DATE: STAT:EXPIRED ERR:036", "77", ReceiptState::Expired, Some("036")),
+            (
+                "ID:77 SUB:001 DLVRD:000 SUBMIT DATE:2610230112 DONE DATE: STAT:EXPIRED ERR:036",
+                "77",
+                ReceiptState::Expired,
+                Some("036"),
+            ),
             ("id:9 submitdate:2610230112 donedate:2610230113 stat:rejected", "9", ReceiptState::Rejected, None),
             ("id: 5 done_date:20261023011300 stat: ACCEPTD err: ", "5", ReceiptState::Accepted, None),
             ("id:1,stat:DELIVRD,err:0", "1", ReceiptState::Delivered, Some("0")),

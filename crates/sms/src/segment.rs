@@ -137,7 +137,8 @@ pub fn segment(text: &str, choice: Choice, reference: u16, wide: bool) -> Result
             total: u8::try_from(total).unwrap_or(u8::MAX),
             sequence,
         });
-        let payload = crate::encode(encoding, &text[start..end]).map_err(|character| SegmentError::NotGsm { character })?;
+        let payload =
+            crate::encode(encoding, &text[start..end]).map_err(|character| SegmentError::NotGsm { character })?;
         parts.push(Part { concat, payload });
         start = end;
     }
@@ -215,7 +216,10 @@ mod tests {
         let cut = segment(&"a".repeat(161), Choice::Auto, 0x1234, true).unwrap();
         assert_eq!(cut.parts[0].payload.len(), 152);
         assert_eq!(cut.parts[0].udh(), [6, 8, 4, 0x12, 0x34, 2, 1]);
-        assert_eq!(segment(&"a".repeat(161), Choice::Auto, 0x1234, false).unwrap().parts[1].udh(), [5, 0, 3, 0x34, 2, 2]);
+        assert_eq!(
+            segment(&"a".repeat(161), Choice::Auto, 0x1234, false).unwrap().parts[1].udh(),
+            [5, 0, 3, 0x34, 2, 2]
+        );
     }
 
     #[test]

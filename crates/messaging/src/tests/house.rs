@@ -22,7 +22,9 @@ use crate::*;
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
     Take,
-    Refuse { permanent: bool },
+    Refuse {
+        permanent: bool,
+    },
     Throttle,
     NotSent,
     /// No answer within its response timer.
@@ -182,7 +184,9 @@ impl Carrier for Fake {
                 }
                 Ok(Submitted { carrier_ref })
             }
-            Answer::Refuse { permanent } => Err(SubmitError::Rejected { status: "ESME_RTEST (0x400)".to_owned(), permanent }),
+            Answer::Refuse { permanent } => {
+                Err(SubmitError::Rejected { status: "ESME_RTEST (0x400)".to_owned(), permanent })
+            }
             Answer::Throttle => Err(SubmitError::Throttled),
             Answer::NotSent => Err(SubmitError::NotSent { reason: "no session is bound".to_owned() }),
             Answer::Silence(timer) => {
@@ -195,7 +199,13 @@ impl Carrier for Fake {
 }
 
 pub(super) fn receipt(carrier: &str, carrier_ref: &str, state: ReceiptState) -> Receipt {
-    Receipt { carrier: carrier.into(), carrier_ref: carrier_ref.to_owned(), state, error: Some("000".to_owned()), done_at: None }
+    Receipt {
+        carrier: carrier.into(),
+        carrier_ref: carrier_ref.to_owned(),
+        state,
+        error: Some("000".to_owned()),
+        done_at: None,
+    }
 }
 
 pub(super) struct House {

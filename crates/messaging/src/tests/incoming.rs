@@ -13,13 +13,23 @@ use crate::*;
 
 fn text(from: &str, text: &str) -> Inbound {
     let octets = sms::encode(sms::Encoding::Gsm7, text).unwrap();
-    Inbound { carrier: "sim".into(), from: from.into(), to: "85432".into(), message: ShortMessage::parse(0, false, &octets) }
+    Inbound {
+        carrier: "sim".into(),
+        from: from.into(),
+        to: "85432".into(),
+        message: ShortMessage::parse(0, false, &octets),
+    }
 }
 
 fn part(from: &str, text: &str, total: u8, sequence: u8) -> Inbound {
     let concat = Concat { reference: 7, wide: false, total, sequence };
     let octets = [concat.to_header(), sms::encode(sms::Encoding::Ucs2, text).unwrap()].concat();
-    Inbound { carrier: "sim".into(), from: from.into(), to: "85432".into(), message: ShortMessage::parse(8, true, &octets) }
+    Inbound {
+        carrier: "sim".into(),
+        from: from.into(),
+        to: "85432".into(),
+        message: ShortMessage::parse(8, true, &octets),
+    }
 }
 
 /// Everything that came in, the oldest first: workspace, text, missing parts.

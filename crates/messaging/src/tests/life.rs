@@ -156,6 +156,24 @@ testdb::both_databases! {
         house.messaging.stop().await;
     }
 
+    /// I4: a page that one carrier refuses for good goes by another; other messages end there.
+    async fn i4_a_page_refused_by_one_carrier_goes_by_another(db: Db) {
+        let house = House::new(&db, &["first", "second"]).await;
+        let never = || Answer::Refuse { permanent: true };
+        let first = house.attach(Fake::new("first").otherwise(never()));
+        let second = house.attach(Fake::new("second"));
+        let (page, bulk) = (house.page(17, "page").await, house.send(18, "bulk").await);
+        let sent = house.until(page, State::Sent).await;
+        assert_eq!((sent.summary.carrier.as_str(), sent.notes[0].kind.as_str()), ("second", "moved"));
+        house.until(bulk, State::Rejected).await;
+        second.set_otherwise(never());
+        let nowhere = house.page(19, "page").await;
+        let refused = house.until(nowhere, State::Rejected).await;
+        assert_eq!(refused.summary.attempts, 4, "{:#?}", refused.history);
+        assert_eq!((first.seen().len(), second.texts()), (0, vec!["page".to_owned()]));
+        house.messaging.stop().await;
+    }
+
     /// E-12: a development workspace reaches simulated carriers only, and is told so.
     async fn e_12_a_development_workspace_never_reaches_a_real_carrier(db: Db) {
         let house = House::of(&db, Environment::Development, &["real", "sim"]).await;

@@ -4,4 +4,5 @@ mod faults;
 mod house;
 mod incoming;
 mod life;
+mod plans;
 mod reading;
