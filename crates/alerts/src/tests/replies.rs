@@ -162,6 +162,26 @@ testdb::both_databases! {
         house.end().await;
     }
 
+    /// E-20: transactions that page one phone at the same instant never give the same digits, and none of them is lost.
+    async fn e_20_digits_stay_apart_when_many_page_at_once(db: Db, clock: Arc<ManualClock>) {
+        let house = Arc::new(House::new(db, clock).await);
+        let tasks: Vec<_> = (0..12).map(|number| {
+            let house = Arc::clone(&house);
+            tokio::spawn(async move { house.open(Priority::High, &format!("Trouble {number}")).await })
+        }).collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let texts = house.texts().await;
+        let mut digits: Vec<u32> = texts
+            .iter()
+            .map(|text| text.split("Answer ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap())
+            .collect();
+        digits.sort_unstable();
+        assert_eq!(digits, (0..12).map(|block| block * 3 + 1).collect::<Vec<_>>());
+        house.messaging.stop().await;
+    }
+
     /// E-20: a late answer hears whose it is; passing on by text pages the next person; resolving tells everybody.
     async fn e_20_late_answers_and_passing_on_by_text(db: Db, clock: Arc<ManualClock>) {
         let house = House::new(db, clock).await;
