@@ -219,7 +219,7 @@ async fn attempt(
     let code = response.extensions().get::<RefusedAs>().map(|refused| refused.0.clone()).unwrap_or_default();
     let body = to_bytes(response.into_body(), 1 << 20).await.unwrap_or_default();
     let body = String::from_utf8_lossy(&body).replace(&id, "").replace(place.unwrap_or("\0"), "");
-    let body: String = body.chars().filter(|letter| !letter.is_ascii_digit()).collect();
+    let body: String = body.chars().filter(|letter| !letter.is_ascii_hexdigit()).collect();
     let outcome = match (status, &*code) {
         (StatusCode::IM_A_TEAPOT, REHEARSED) => Ok(Outcome::Passed),
         (StatusCode::UNAUTHORIZED, _) => Ok(Outcome::Nobody),

@@ -98,9 +98,12 @@ pub(crate) fn check_host(uri: &Uri, headers: &HeaderMap, hosts: &Hosts) -> Resul
 }
 
 /// Whether a request that changes something was made by one of our own pages (ASVS 3.5.1, 3.5.3): the browser says so in
-/// `Sec-Fetch-Site`; an older browser at least names a matching `Origin`.
+/// `Sec-Fetch-Site`; an older browser at least names a matching `Origin`. Our own `Referrer-Policy: no-referrer` makes browsers
+/// send `Origin: null` with a form (Fetch standard, "append a request Origin header"), so beside `Sec-Fetch-Site` that says nothing.
 pub(crate) fn from_own_page(headers: &HeaderMap, hosts: &Hosts) -> bool {
-    let origin_matches = headers.get(ORIGIN).map(|origin| hosts.is_origin(origin));
+    let fetched = headers.contains_key(SEC_FETCH_SITE);
+    let origin = headers.get(ORIGIN).filter(|origin| !(fetched && *origin == "null"));
+    let origin_matches = origin.map(|origin| hosts.is_origin(origin));
     match headers.get(SEC_FETCH_SITE) {
         Some(site) => site == "same-origin" && origin_matches != Some(false),
         None => origin_matches == Some(true),

@@ -112,6 +112,8 @@ impl Product {
 
     /// Starts everything that works by itself. Ends after `stop`, when the tracker is waited for.
     pub async fn run(&self, tasks: &TaskTracker, stop: &CancellationToken) -> Result<()> {
+        // Now, so that the first page waits for no process to start, and a machine that cannot lock one down is noticed at once.
+        self.sandbox.warm().await?;
         let worker = Worker::new(self.db.clone());
         let worker = self.signals.work(worker);
         let worker = self.flows.work(worker);
