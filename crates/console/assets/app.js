@@ -6,91 +6,137 @@
 (() => {
   if (!window.trustedTypes) return;
   const policy = trustedTypes.createPolicy("app", { createHTML: (text) => text });
+  const html = (text) => (typeof text === "string" ? policy.createHTML(text) : text);
   const parse = DOMParser.prototype.parseFromString;
   DOMParser.prototype.parseFromString = function (text, type) {
-    return parse.call(this, typeof text === "string" ? policy.createHTML(text) : text, type);
+    return parse.call(this, html(text), type);
   };
   if (Document.parseHTMLUnsafe) {
     const unsafe = Document.parseHTMLUnsafe;
-    Document.parseHTMLUnsafe = (text) => unsafe.call(Document, typeof text === "string" ? policy.createHTML(text) : text);
+    Document.parseHTMLUnsafe = (text) => unsafe.call(Document, html(text));
   }
   const fragment = Range.prototype.createContextualFragment;
   Range.prototype.createContextualFragment = function (text) {
-    return fragment.call(this, typeof text === "string" ? policy.createHTML(text) : text);
+    return fragment.call(this, html(text));
   };
 })();
 
-// A secret in the fragment of a link (set-up, handsets) moves into the form that posts it, and out of the address bar.
+const find = (selector) => document.querySelector(selector);
+
+// The reader's time zone: the server writes every time in it from the next page on.
+document.cookie = `zone=${encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone)}; path=/; SameSite=Lax; Secure; max-age=31536000`;
+
 document.addEventListener("DOMContentLoaded", () => {
-  const field = document.querySelector("input[data-from-fragment]");
-  if (!field || location.hash.length < 2) return;
-  field.value = decodeURIComponent(location.hash.slice(1));
-  history.replaceState(null, "", location.pathname + location.search);
-  if (field.dataset.fromFragment === "submit") field.form.requestSubmit();
+  // A secret in the fragment of a link (set-up, handsets) moves into the form that posts it, and out of the address bar.
+  const field = find("input[data-from-fragment]");
+  if (field && location.hash.length > 1) {
+    field.value = decodeURIComponent(location.hash.slice(1));
+    history.replaceState(null, "", location.pathname + location.search);
+    if (field.dataset.fromFragment === "submit") field.form.requestSubmit();
+  }
+  // What the reader opened or wrote stays as it is when the page around it is renewed.
+  if (window.Idiomorph) {
+    const callbacks = Idiomorph.defaults.callbacks;
+    callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details"));
+    callbacks.beforeNodeMorphed = (node) => !(node.matches?.("textarea, input[type=text], input:not([type])") && node.value);
+  }
+  for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
 });
 
-// The reader's time zone: every <time datetime> is written by the server in the workspace's zone and said again here in the
-// reader's own, where they differ.
-const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-document.cookie = `zone=${encodeURIComponent(zone)}; path=/; SameSite=Lax; Secure; max-age=31536000`;
-
-// The clock in the head is the server's. When nothing has come for 20 s, the page says since when it is old.
+// The clock in the head is the server's. When nothing has come for 20 s it stops, and the page says since when it is old.
 (() => {
-  let last = Date.now();
-  const heard = () => {
-    last = Date.now();
-    document.querySelector(".live")?.classList.remove("off");
-    document.getElementById("stale")?.setAttribute("hidden", "");
+  let [heard, ahead] = [Date.now(), null];
+  const news = () => {
+    heard = Date.now();
+    find(".live")?.classList.remove("off");
+    find("#stale")?.setAttribute("hidden", "");
   };
-  document.addEventListener("htmx:sseMessage", heard);
-  document.addEventListener("htmx:sseOpen", heard);
+  document.addEventListener("htmx:sseOpen", news);
+  document.addEventListener("htmx:sseMessage", news);
+  document.addEventListener("sse:clock", (event) => {
+    news();
+    ahead = Number(event.detail.data) - Date.now();
+  });
   setInterval(() => {
-    const live = document.querySelector(".live");
-    if (!live || Date.now() - last < 20000) return;
-    live.classList.add("off");
-    const stale = document.getElementById("stale");
-    if (stale?.hasAttribute("hidden")) {
-      stale.querySelector("time").textContent = new Date(last).toLocaleTimeString();
-      stale.removeAttribute("hidden");
+    const clock = find("#clock");
+    if (!clock) return;
+    ahead ??= Number(clock.dataset.ms) - Date.now();
+    const words = (at) =>
+      at.toLocaleTimeString("en-GB", { timeZone: clock.dataset.zone, hour: "2-digit", minute: "2-digit", second: "2-digit" });
+    if (Date.now() - heard < 20000) {
+      clock.querySelector("time").textContent = words(new Date(Date.now() + ahead));
+      return;
     }
-  }, 5000);
+    clock.classList.add("off");
+    const stale = find("#stale");
+    if (stale?.hidden) {
+      stale.querySelector("time").textContent = words(new Date(heard + ahead));
+      stale.hidden = false;
+    }
+  }, 1000);
+
+  // Countdowns and ages tick between the server's updates: data-until and data-since, in the server's milliseconds.
+  const counter = (ms) => {
+    const s = Math.max(0, Math.floor(ms / 1000));
+    const [h, m, r] = [Math.floor(s / 3600), Math.floor(s / 60) % 60, String(s % 60).padStart(2, "0")];
+    return h > 0 ? `${h}:${String(m).padStart(2, "0")}:${r}` : `${m}:${r}`;
+  };
+  setInterval(() => {
+    const now = Date.now() + (ahead ?? 0);
+    for (const node of document.querySelectorAll("[data-until]")) node.textContent = counter(Number(node.dataset.until) - now);
+    for (const node of document.querySelectorAll("[data-since]")) node.textContent = counter(now - Number(node.dataset.since));
+  }, 1000);
 })();
 
-// Countdowns and ages tick between the server's updates: <time data-until="ms"> and <time data-since="ms">.
-setInterval(() => {
-  const now = Date.now();
-  const text = (ms) => {
-    const s = Math.max(0, Math.floor(ms / 1000));
-    const [h, m, r] = [Math.floor(s / 3600), Math.floor(s / 60) % 60, s % 60];
-    return h > 0 ? `${h}:${String(m).padStart(2, "0")}:${String(r).padStart(2, "0")}` : `${m}:${String(r).padStart(2, "0")}`;
-  };
-  for (const node of document.querySelectorAll("[data-until]")) node.textContent = text(Number(node.dataset.until) - now);
-  for (const node of document.querySelectorAll("[data-since]")) node.textContent = text(now - Number(node.dataset.since));
-}, 1000);
+// An act that was sent without leaving the page: the field is empty again, or the reader hears why nothing happened.
+document.addEventListener("htmx:afterRequest", (event) => {
+  const { elt, successful, xhr } = event.detail;
+  const trouble = find("#trouble");
+  if (elt.matches("form")) {
+    if (trouble) trouble.hidden = successful;
+    if (successful && elt.matches(".say")) elt.reset();
+  }
+  if (successful || !elt.matches("form") || !trouble) return;
+  const answer = new DOMParser().parseFromString(xhr.responseText || "", "text/html");
+  const words = answer.querySelector("main [role=alert], main .lead p")?.textContent.trim();
+  trouble.textContent = words || "That did not reach the server. Look at the connection, then try again.";
+});
 
-// Single keys, at rest in fields: / find, j k rows, a p r acts, g then a letter for the groups, ? help.
+// A dial says its value while it is turned.
+document.addEventListener("input", ({ target }) => {
+  if (target.type !== "range") return;
+  const { unit, after } = target.dataset;
+  const value = unit === "ms" && target.value >= 1000 ? `${(target.value / 1000).toFixed(1)} s` : `${target.value} ${unit}`;
+  document.getElementById(target.getAttribute("aria-describedby")).textContent = unit === "%" && target.value === "0" ? "none" : `${value} ${after}`;
+});
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  navigator.clipboard.writeText(find(button.dataset.copy).textContent.trim()).then(() => (button.lastChild.textContent = "Copied"));
+});
+
+// Single keys, at rest in fields: / find, j k rows, a p r u acts, g then a letter for the groups, ? the list of keys.
 (() => {
   let group = 0;
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
-    const go = (selector) => {
-      const target = document.querySelector(selector);
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+    const go = (target) => {
       if (!target) return;
       event.preventDefault();
       target.matches("a, button") ? target.click() : target.focus();
     };
     if (Date.now() - group < 1000) {
       group = 0;
-      return go(`.groups [data-key="${CSS.escape(event.key)}"]`);
+      return go(find(`.groups [data-key="${CSS.escape(event.key)}"]`));
     }
     if (event.key === "g") group = Date.now();
-    else if (event.key === "/") go(".find input");
-    else if ("apr".includes(event.key)) go(`[data-act="${event.key}"]`);
+    else if (event.key === "/") go(find(".find input"));
+    else if (event.key === "?") go(find(".who"));
+    else if ("apru".includes(event.key)) go(find(`[data-act="${event.key}"]`));
     else if (event.key === "j" || event.key === "k") {
-      const rows = [...document.querySelectorAll(".alert h3 a, .tbl tbody tr td:first-child a, .list > li > div > a")];
-      const at = rows.indexOf(document.activeElement) + (event.key === "j" ? 1 : -1);
-      if (rows[at]) rows[at].focus();
+      const rows = [...document.querySelectorAll(".call h2 a, .alert h3 a, .tbl tbody tr td:first-child a, .list > li > div > a")];
+      rows[rows.indexOf(document.activeElement) + (event.key === "j" ? 1 : -1)]?.focus();
     }
   });
 })();

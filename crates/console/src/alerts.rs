@@ -12,7 +12,8 @@ use crate::Console;
 use crate::chain::View;
 use crate::draw::{Draw, MiniKnot, mini};
 use crate::facts::{Choice, Fact};
-use crate::page::{page, see_other};
+use crate::page::{encode, page, see_other};
+use crate::signals_page::Names;
 use crate::shell::{Page, Shell};
 use crate::zone::{counter, gap, length};
 
@@ -58,7 +59,7 @@ pub struct AlertRow {
 
 impl AlertRow {
     /// The row of `alert` as seen at `now`.
-    pub fn new(alert: &Alert, shell: &Shell) -> Self {
+    pub fn new(alert: &Alert, shell: &Shell, names: &Names) -> Self {
         let by = |who: &Option<alerts::By>| who.as_ref().map(|by| by.name.clone()).unwrap_or_default();
         let (state, who, knots) = match alert.state {
             AlertState::Open if alert.unanswered => {
@@ -81,7 +82,10 @@ impl AlertRow {
             priority: alert.priority,
             name: alert.name(),
             title: alert.title.clone(),
-            from: alert.group.clone(),
+            from: match alert.integration.and_then(|id| names.get(&id)) {
+                Some(name) => format!("{name} · {}", alert.group),
+                None => alert.group.clone(),
+            },
             mini: mini(knots),
             mini_label: format!("{state}. {who}"),
             state,
@@ -97,8 +101,6 @@ impl AlertRow {
 #[serde(default)]
 pub struct Which {
     show: String,
-    limit: Option<u32>,
-    after: Option<String>,
 }
 
 #[derive(Template)]
@@ -124,16 +126,17 @@ pub async fn list(
     Query(which): Query<Which>,
     PageQuery(request): PageQuery,
 ) -> Answer<Response> {
-    let shell = console.shell(&guard, &headers, Page::Alerts).await?;
+    let shell = console.shell(&guard, &headers, Page::Alerts).await?.listening(&[alerts::TOPIC]);
     let slug = guard.name().to_owned();
-    let counts = console.alerts.counts(guard.permit().also()?).await?;
+    let counts = console.alerts.counts(guard.permit().clone()).await?;
     let (show, states, heading, empty) = match which.show.as_str() {
         "closed" => ("closed", vec![AlertState::Resolved, AlertState::Expired], "Resolved and expired", "Nothing was closed yet."),
         "all" => ("all", AlertState::ALL.to_vec(), "Every alert", "No alert yet."),
         _ => ("live", vec![AlertState::Open, AlertState::Acknowledged], "Live alerts", "Nothing is open."),
     };
     let filter = Filter { states, ..Filter::default() };
-    let found: Listed<Alert> = console.alerts.list(guard.into_permit(), filter, request).await?;
+    let found: Listed<Alert> = console.alerts.list(guard.permit().clone(), filter, request).await?;
+    let names = console.integration_names(&guard).await?;
     let choices = [("live", "Live"), ("closed", "Closed"), ("all", "All")]
         .into_iter()
         .map(|(value, name)| Choice {
@@ -161,8 +164,8 @@ pub async fn list(
         heading,
         empty,
         choices,
-        rows: found.items.iter().map(|alert| AlertRow::new(alert, &shell)).collect(),
-        older: found.next.map(|cursor| format!("/w/{slug}/alerts?show={show}&after={}", cursor.0)),
+        rows: found.items.iter().map(|alert| AlertRow::new(alert, &shell, &names)).collect(),
+        older: found.next.map(|cursor| format!("/w/{slug}/alerts?show={show}&cursor={}", encode(&cursor.0))),
         slug,
         shell,
     })
@@ -196,7 +199,6 @@ struct AlertPage {
     chain: View,
     legend: [Knot; 6],
     timeline: Vec<Line>,
-    phone_text: Option<String>,
     facts: Vec<Fact>,
 }
 
@@ -215,12 +217,13 @@ pub async fn show(
     Path((_, name)): Path<(String, String)>,
     Query(said): Query<Said>,
 ) -> Answer<Response> {
-    let shell = console.shell(&guard, &headers, Page::Alerts).await?;
+    let topics = [alerts::TOPIC, messaging::TOPIC, flows::TOPIC];
+    let shell = console.shell(&guard, &headers, Page::Alerts).await?.listening(&topics);
     let slug = guard.name().to_owned();
     let number = alerts::parse_alert_name(&name).ok_or_else(Refusal::not_found)?;
-    let alert = console.alerts.by_number(guard.permit().also()?, number).await?.ok_or_else(Refusal::not_found)?;
+    let alert = console.alerts.by_number(guard.permit().clone(), number).await?.ok_or_else(Refusal::not_found)?;
     let chain = console.chain(&guard, &alert).await?;
-    let timeline = console.alerts.timeline(guard.permit().also()?, alert.id).await?;
+    let timeline = console.alerts.timeline(guard.permit().clone(), alert.id).await?;
     let acts = if guard.may(Capability::AlertsAnswer) { acts(&slug, &alert, &shell) } else { Vec::new() };
     let standing = standing(&alert, &shell);
     let next = alert.next_page.filter(|_| alert.state == AlertState::Open);
@@ -258,7 +261,6 @@ pub async fn show(
                 why: entry.why,
             })
             .collect(),
-        phone_text: None,
         facts: facts(&slug, &alert, &chain),
         chain,
         slug,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alerts::{Alert, Chain, ChainRow, Knot, StepState};
-use base::Timestamp;
+use base::{SignalId, Timestamp};
 
 use crate::draw::{MiniKnot, mini};
 use crate::zone::{gap, length};
@@ -19,6 +19,8 @@ pub struct Link {
     pub at: Option<Timestamp>,
     /// The line beneath.
     pub small: Option<String>,
+    /// Where the bold line leads.
+    pub href: Option<String>,
     /// The gap to the next knot.
     pub gap: Option<String>,
     /// Whether the line onwards is still to come.
@@ -27,14 +29,16 @@ pub struct Link {
 
 impl Link {
     fn new(knot: Knot, title: impl Into<String>) -> Self {
-        Self { knot, title: title.into(), at: None, small: None, gap: None, wait: false }
+        Self { knot, title: title.into(), at: None, small: None, href: None, gap: None, wait: false }
     }
 }
 
 /// One person's row.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// Notification, parts, receipt, answer.
+    /// Who and when.
+    pub first: Link,
+    /// Parts, receipt, answer; nothing when there is a reason.
     pub links: Vec<Link>,
     /// Why this person is not paged.
     pub reason: Option<String>,
@@ -42,9 +46,18 @@ pub struct Row {
     pub later: bool,
 }
 
+impl Row {
+    fn knots(&self) -> [Knot; 4] {
+        let at = |place: usize| self.links.get(place).map_or(Knot::Waiting, |link| link.knot);
+        [self.first.knot, at(0), at(1), at(2)]
+    }
+}
+
 /// What is known of the signal that began it.
 #[derive(Clone, Debug, Default)]
 pub struct SignalFacts {
+    /// Which one.
+    pub id: Option<SignalId>,
     /// The integration's name.
     pub integration: String,
     /// When it came.
@@ -86,19 +99,26 @@ pub struct View {
 }
 
 impl View {
-    /// Draws `chain` of `alert`.
-    pub fn new(alert: &Alert, chain: &Chain, signal: Option<SignalFacts>, run: Option<RunFacts>) -> Self {
+    /// Draws `chain` of `alert`; `base` is the workspace's path for a reader who may open messages.
+    pub fn new(
+        alert: &Alert,
+        chain: &Chain,
+        signal: Option<SignalFacts>,
+        run: Option<RunFacts>,
+        base: Option<&str>,
+    ) -> Self {
         let first_page_at = chain.rows.iter().filter(|row| row.notified.knot != Knot::Skipped).find_map(|row| row.notified.at);
         let signal_at = signal.as_ref().and_then(|facts| facts.at);
         let run_at = run.as_ref().and_then(|facts| facts.at);
-        let mut trunk = vec![signal_link(signal), run_link(run)];
+        let mut trunk = vec![signal_link(signal, base), run_link(run)];
         trunk[0].gap = between(signal_at, run_at);
         trunk[1].gap = between(run_at, first_page_at);
-        let mut rows: Vec<Row> = chain.rows.iter().map(|row| draw_row(row, alert)).collect();
+        let mut rows: Vec<Row> = chain.rows.iter().map(|row| draw_row(row, alert, base)).collect();
         let lonely = rows.is_empty();
         if lonely {
             rows.push(Row {
-                links: vec![Link::new(Knot::Skipped, "Nobody")],
+                first: Link::new(Knot::Skipped, "Nobody"),
+                links: Vec::new(),
                 reason: Some("Nobody was paged. The timeline says why.".into()),
                 later: false,
             });
@@ -116,18 +136,18 @@ impl View {
 
     /// The whole chain as six circles: of the row that got furthest.
     pub fn mini(&self) -> Vec<MiniKnot> {
-        let best = self.rows.iter().filter(|row| row.links.len() == 4).max_by_key(|row| {
-            row.links.iter().filter(|link| !matches!(link.knot, Knot::Waiting)).count()
-        });
-        let tail = best.map_or([Knot::Waiting; 4], |row| [row.links[0].knot, row.links[1].knot, row.links[2].knot, row.links[3].knot]);
-        mini([self.trunk[0].knot, self.trunk[1].knot, tail[0], tail[1], tail[2], tail[3]])
+        let gone = |row: &&Row| row.knots().iter().filter(|knot| !matches!(knot, Knot::Waiting)).count();
+        let best = self.rows.iter().filter(|row| row.reason.is_none()).max_by_key(gone);
+        let [page, parts, receipt, answer] = best.map_or([Knot::Waiting; 4], Row::knots);
+        mini([self.trunk[0].knot, self.trunk[1].knot, page, parts, receipt, answer])
     }
 }
 
-fn signal_link(facts: Option<SignalFacts>) -> Link {
+fn signal_link(facts: Option<SignalFacts>, base: Option<&str>) -> Link {
     let Some(facts) = facts else { return Link::new(Knot::Skipped, "No signal") };
     let mut link = Link::new(Knot::Done, facts.integration);
     link.at = facts.at;
+    link.href = base.zip(facts.id).map(|(base, id)| format!("{base}/signals/{id}"));
     link.small = facts.took.map(|took| format!("202 in {}", length(took)));
     link
 }
@@ -144,13 +164,13 @@ fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<String> {
     Some(gap(to?.since(from?)))
 }
 
-fn draw_row(row: &ChainRow, alert: &Alert) -> Row {
+fn draw_row(row: &ChainRow, alert: &Alert, base: Option<&str>) -> Row {
     let place = if row.round > 1 { format!("round {}, step {}", row.round, row.step) } else { format!("step {}", row.step) };
     let mut notified = Link::new(row.notified.knot, row.person.clone());
     notified.at = row.notified.at;
     notified.small = Some(place);
     if row.state == StepState::Skipped {
-        return Row { links: vec![notified], reason: Some(row.reason.clone().unwrap_or_default()), later: false };
+        return Row { first: notified, links: Vec::new(), reason: Some(row.reason.clone().unwrap_or_default()), later: false };
     }
     let later = row.state == StepState::Planned;
     if later {
@@ -160,6 +180,7 @@ fn draw_row(row: &ChainRow, alert: &Alert) -> Row {
     let mut message = Link::new(row.message.knot, message_title(row));
     message.at = row.message.at;
     message.small.clone_from(&row.message.carrier);
+    message.href = base.zip(row.message_id).map(|(base, id)| format!("{base}/messages/{id}"));
     message.gap = between(row.message.at, row.receipt.at);
     let mut receipt = Link::new(row.receipt.knot, receipt_title(row));
     receipt.at = row.receipt.at;
@@ -176,7 +197,7 @@ fn draw_row(row: &ChainRow, alert: &Alert) -> Row {
     if row.state == StepState::Failed && row.answer.words.is_none() {
         answer.small.clone_from(&row.reason);
     }
-    Row { links: vec![notified, message, receipt, answer], reason: None, later }
+    Row { first: notified, links: vec![message, receipt, answer], reason: None, later }
 }
 
 fn message_title(row: &ChainRow) -> String {

@@ -1,16 +1,23 @@
 //! The demo's phones: what the simulated carrier delivered, and what their owners tap or write. Opened by a signed-in reader
 //! within a development workspace, or with the key that the demo printed.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use access::cap;
 use askama::Template;
 use axum::extract::State;
-use base::{ExposeSecret as _, Problem, ProblemKind, SecretString};
-use futures_util::stream;
-use http::{Answer, Event, Form, HeaderMap, InWorkspace, Method, Open, Refusal, Response, Routes, StatusCode};
+use axum::response::sse::{KeepAlive, Sse};
+use base::{Context, ExposeSecret as _, Problem, ProblemKind, SecretString};
+use futures_util::{Stream, StreamExt as _, stream};
+use http::{
+    Answer, Event, Form, HeaderMap, InWorkspace, IntoResponse as _, Method, Open, Refusal, Response, Routes, StatusCode,
+};
 use serde::Deserialize;
-use simulator::{Behaviour, Control, Direction, Handset, Text, TextState};
+use simulator::{Behaviour, Change, Control, Counters, Direction, Handset, Text, TextState};
 
 use crate::Console;
+use crate::live;
 use crate::page::{cookie, page, page_with, see_other};
 use crate::shell::{Page, Shell};
 use crate::zone::length;
@@ -24,6 +31,8 @@ pub struct Handsets {
     pub key: SecretString,
     /// The signal that "Raise an alert" sends: integration and token.
     pub raise: (String, SecretString),
+    /// Where a phone writes to when nothing has come to it yet.
+    pub peer: String,
 }
 
 const COOKIE: &str = "__Host-handsets";
@@ -48,7 +57,9 @@ struct Phone {
     digits: String,
     in_reach: bool,
     receipts_twice: bool,
+    away_words: String,
     waiting_words: String,
+    note: String,
     clock: String,
     texts: Vec<TextView>,
     keys: Vec<Key>,
@@ -61,6 +72,7 @@ struct Dial {
     step: u64,
     value: u64,
     unit: &'static str,
+    after: &'static str,
     words: String,
 }
 
@@ -68,6 +80,8 @@ struct Dial {
 #[template(path = "handsets.html")]
 struct HandsetsPage {
     shell: Shell,
+    /// Proves, at the outer door, that a form comes from this page.
+    proof: String,
     base: String,
     sentence: String,
     problem: Option<String>,
@@ -91,8 +105,7 @@ pub fn routes(routes: Routes<Console>) -> Routes<Console> {
         .get(&at(""), show_inside)
         .get(&at("/events"), events_inside)
         .post(&at("/say"), say_inside)
-        .post(&at("/reach"), reach_inside)
-        .post(&at("/twice"), twice_inside)
+        .post(&at("/network"), network_inside)
         .post(&at("/add"), add_inside)
         .post(&at("/raise"), raise_inside)
         .post(&at("/behaviour"), behaviour_inside)
@@ -100,8 +113,7 @@ pub fn routes(routes: Routes<Console>) -> Routes<Console> {
         .public(Method::POST, "/handsets/open", REASON, open)
         .public(Method::GET, "/handsets/events", REASON, events_outside)
         .public(Method::POST, "/handsets/say", REASON, say_outside)
-        .public(Method::POST, "/handsets/reach", REASON, reach_outside)
-        .public(Method::POST, "/handsets/twice", REASON, twice_outside)
+        .public(Method::POST, "/handsets/network", REASON, network_outside)
         .public(Method::POST, "/handsets/add", REASON, add_outside)
         .public(Method::POST, "/handsets/raise", REASON, raise_outside)
         .public(Method::POST, "/handsets/behaviour", REASON, behaviour_outside)
@@ -128,54 +140,65 @@ impl Console {
         }
     }
 
-    /// Forms at the outer door carry a token made from the key: another site cannot make it.
-    fn check_token(phones: &Handsets, token: &str) -> Answer<()> {
-        if crypto::constant_time_eq(token.as_bytes(), form_token(&phones.key).as_bytes()) {
+    /// Forms at the outer door carry a proof made from the key, which another site cannot make. It stands beside what the
+    /// door itself asks of every form: that it comes from a page of this server and, within a session, its token.
+    fn check_proof(phones: &Handsets, proof: &str) -> Answer<()> {
+        if crypto::constant_time_eq(proof.as_bytes(), form_proof(&phones.key).as_bytes()) {
             Ok(())
         } else {
-            Err(Refusal::new(Problem::new(ProblemKind::Forbidden, "csrf", "This form is too old. Reload the page and try again.")))
+            Err(Refusal::new(Problem::new(ProblemKind::Forbidden, "form-out-of-date", "This form is too old. Load the page again and repeat what you did.")))
         }
     }
 }
 
 fn derived(key: &SecretString, label: &str) -> String {
-    let mac = crypto::hmac_sha256(key.expose_secret().as_bytes(), label.as_bytes());
-    mac.iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::assets::hex(&crypto::hmac_sha256(key.expose_secret().as_bytes(), label.as_bytes()))
 }
 
 fn cookie_value(key: &SecretString) -> String {
     derived(key, "handsets cookie")
 }
 
-fn form_token(key: &SecretString) -> String {
+fn form_proof(key: &SecretString) -> String {
     derived(key, "handsets form")
 }
 
-async fn render(phones: &Handsets, shell: Shell, base: String, problem: Option<String>) -> Answer<Response> {
+/// From which door the phones are looked at.
+struct Seen {
+    shell: Shell,
+    proof: String,
+    base: String,
+}
+
+async fn render(phones: &Handsets, seen: Seen, problem: Option<String>) -> Answer<Response> {
     let control = &phones.control;
     let handsets = control.handsets().await?;
     let (counters, behaviour) = (control.counters().await?, control.behaviour().await?);
     let sentence = match handsets.len() {
-        0 => "No phone on the simulated carrier yet".to_owned(),
         1 => "One phone on the simulated carrier".to_owned(),
         count => format!("{} phones on the simulated carrier", count_word(count)),
     };
     let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let counted = format!(
-        "{} submits · {} answered · {} bound",
-        counters.submits,
-        counters.accepted + counters.rejected + counters.throttled,
-        counters.binds.len()
-    );
-    page_with(status, &HandsetsPage {
-        phones: handsets.iter().map(|handset| draw(handset, &shell)).collect(),
-        counters: counted,
-        dials: dials(&behaviour),
-        sentence,
-        problem,
-        base,
-        shell,
-    })
+    let Seen { mut shell, proof, base } = seen;
+    shell.stream = Some(format!("{base}/events"));
+    page_with(
+        status,
+        &HandsetsPage {
+            phones: handsets.iter().map(|handset| draw(handset, &shell)).collect(),
+            counters: counted(&counters),
+            dials: dials(&behaviour),
+            sentence,
+            problem,
+            proof,
+            base,
+            shell,
+        },
+    )
+}
+
+fn counted(counters: &Counters) -> String {
+    let answered = counters.accepted + counters.rejected + counters.throttled;
+    format!("{} submits · {answered} answered · {} bound", counters.submits, counters.binds.len())
 }
 
 fn count_word(count: usize) -> String {
@@ -193,15 +216,43 @@ fn draw(handset: &Handset, shell: &Shell) -> Phone {
         digits: handset.number.trim_start_matches('+').to_owned(),
         in_reach: handset.in_reach,
         receipts_twice: handset.receipts_twice,
+        away_words: match handset.out_of_reach_since {
+            Some(since) => format!("Out of reach since {}.", short(&shell.zone.clock(&since))),
+            None => "Out of reach.".to_owned(),
+        },
         waiting_words: match handset.waiting {
             0 => "Nothing waits at the carrier.".to_owned(),
-            1 => "1 text waits at the carrier.".to_owned(),
-            count => format!("{count} texts wait at the carrier."),
+            1 => "1 part waits at the carrier.".to_owned(),
+            count => format!("{count} parts wait at the carrier."),
         },
-        clock: shell.zone.clock(&shell.now).chars().take(5).collect(),
+        note: note(handset),
+        clock: short(&shell.zone.clock(&shell.now)),
         texts: handset.texts.iter().rev().take(30).map(|text| view(text, shell)).collect(),
         keys,
     }
+}
+
+/// The small line below a phone: how its last receipt went.
+fn note(handset: &Handset) -> String {
+    match (handset.waiting, handset.last_receipt) {
+        (1, _) => "1 part waits at the carrier".to_owned(),
+        (waiting @ 2.., _) => format!("{waiting} parts wait at the carrier"),
+        (0, None) => "no receipt yet".to_owned(),
+        (0, Some(receipt)) => {
+            let after = length(Duration::from_millis(receipt.after_ms));
+            let times = match receipt.times {
+                0 | 1 => "",
+                2 => ", twice",
+                _ => ", more than twice",
+            };
+            format!("last receipt {after} after submit{times}")
+        }
+    }
+}
+
+/// `03:12` of `03:12:07`.
+fn short(clock: &str) -> String {
+    clock.chars().take(5).collect()
 }
 
 fn view(text: &Text, shell: &Shell) -> TextView {
@@ -211,13 +262,16 @@ fn view(text: &Text, shell: &Shell) -> TextView {
     let small = match (&text.state, mine) {
         (TextState::Waiting, _) => format!("{at} · waits for an application"),
         (TextState::Refused { status }, _) => format!("{at} · refused: {status}"),
-        (_, true) => format!("{at} · taken"),
+        (_, true) => format!("{at} · taken by the application"),
         _ => format!("{at} · {}", text.note()),
     };
     TextView {
         mine,
         body: text.text.clone(),
-        rest: (!mine && here < total).then(|| format!("{} of {total} parts are here", here)),
+        rest: (!mine && here < total).then(|| match total - here {
+            1 => "one part is on its way".to_owned(),
+            missing => format!("{missing} parts are on their way"),
+        }),
         small,
     }
 }
@@ -236,35 +290,47 @@ fn offers(text: &str) -> impl Iterator<Item = Key> + '_ {
 }
 
 fn dials(now: &Behaviour) -> Vec<Dial> {
-    let milliseconds = |ms: u64| length(std::time::Duration::from_millis(ms));
-    let percent = |value: f64| value.round().clamp(0.0, 100.0) as u64;
-    let share = |value: f64, what: &str| if value > 0.0 { format!("{value:.0} % {what}") } else { "none".to_owned() };
+    let delay = |name, label, max: u64, value: u64, after| {
+        let words = format!("{} {after}", length(Duration::from_millis(value)));
+        Dial { name, label, max, step: max / 200, value, unit: "ms", after, words }
+    };
+    let share = |name, label, value: f64, after| {
+        let words = if value > 0.0 { format!("{value:.0} % {after}") } else { "none".to_owned() };
+        Dial { name, label, max: 100, step: 1, value: whole(value), unit: "%", after, words }
+    };
     vec![
-        Dial { name: "answer_delay_ms", label: "Answer time", max: 2_000, step: 10, value: now.answer_delay_ms, unit: "ms", words: format!("{} after each submit_sm", milliseconds(now.answer_delay_ms)) },
-        Dial { name: "receipt_delay_ms", label: "Receipt delay", max: 10_000, step: 100, value: now.receipt_delay_ms, unit: "ms", words: format!("{} after the submit", milliseconds(now.receipt_delay_ms)) },
-        Dial { name: "loss_percent", label: "Loss", max: 100, step: 1, value: percent(now.loss_percent), unit: "%", words: share(now.loss_percent, "of submits are never answered") },
-        Dial { name: "reject_percent", label: "Rejections", max: 100, step: 1, value: percent(now.reject_percent), unit: "%", words: share(now.reject_percent, "of submits are refused") },
-        Dial { name: "throttle_percent", label: "Throttling", max: 100, step: 1, value: percent(now.throttle_percent), unit: "%", words: share(now.throttle_percent, "of submits are told to slow down") },
-        Dial { name: "receipts_twice_percent", label: "Receipts twice", max: 100, step: 1, value: percent(now.receipts_twice_percent), unit: "%", words: share(now.receipts_twice_percent, "of receipts come twice") },
+        delay("answer_delay_ms", "Answer time", 2_000, now.answer_delay_ms, "after each submit_sm"),
+        delay("receipt_delay_ms", "Receipt delay", 10_000, now.receipt_delay_ms, "after the submit"),
+        share("loss_percent", "Loss", now.loss_percent, "of submits are never answered"),
+        share("reject_percent", "Rejections", now.reject_percent, "of submits are refused"),
+        share("throttle_percent", "Throttling", now.throttle_percent, "of submits are told to slow down"),
+        share("receipts_twice_percent", "Receipts twice", now.receipts_twice_percent, "of receipts come twice"),
     ]
+}
+
+/// A percentage as a slider shows it.
+fn whole(percent: f64) -> u64 {
+    (0..=100_u8).min_by(|a, b| (f64::from(*a) - percent).abs().total_cmp(&(f64::from(*b) - percent).abs())).map_or(0, u64::from)
 }
 
 /// What the acts of a phone send.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PhoneForm {
-    csrf: String,
+    proof: String,
     from: String,
     number: String,
+    name: String,
     text: String,
-    on: bool,
+    reach: bool,
+    twice: bool,
 }
 
 /// The dials of the carrier.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct DialForm {
-    csrf: String,
+    proof: String,
     answer_delay_ms: Option<u64>,
     receipt_delay_ms: Option<u64>,
     loss_percent: Option<f64>,
@@ -276,9 +342,8 @@ pub struct DialForm {
 /// An act on the simulated network.
 enum Deed {
     Say { from: String, text: String },
-    Reach { number: String, on: bool },
-    Twice { number: String, on: bool },
-    Add { number: String },
+    Network { number: String, reach: bool, twice: bool },
+    Add { number: String, name: String },
     Raise,
     Set(Box<DialForm>),
 }
@@ -289,14 +354,21 @@ async fn carry_out(console: &Console, phones: &Handsets, deed: Deed) -> Answer<(
         Deed::Say { from, text } => {
             let handset = control.handset(&from).await?;
             let peer = handset.texts.iter().rev().find(|text| text.direction == Direction::Received);
-            let to = peer.map_or_else(|| "LOUDHAILER".to_owned(), |text| text.peer.clone());
+            let to = peer.map_or_else(|| phones.peer.clone(), |text| text.peer.clone());
             control.send(&from, &to, &text).await?;
         }
-        Deed::Reach { number, on } => drop(control.set_reach(&number, on).await?),
-        Deed::Twice { number, on } => drop(control.set_receipts_twice(&number, on).await?),
-        Deed::Add { number } => {
+        Deed::Network { number, reach, twice } => {
+            let now = control.handset(&number).await?;
+            if now.receipts_twice != twice {
+                control.set_receipts_twice(&number, twice).await?;
+            }
+            if now.in_reach != reach {
+                control.set_reach(&number, reach).await?;
+            }
+        }
+        Deed::Add { number, name } => {
             let number: String = number.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
-            control.add_handset(&number, None).await?;
+            control.add_handset(&number, Some(name.trim()).filter(|name| !name.is_empty())).await?;
         }
         Deed::Raise => raise(console, phones).await?,
         Deed::Set(form) => {
@@ -339,24 +411,34 @@ async fn raise(console: &Console, phones: &Handsets) -> Answer<()> {
     Ok(())
 }
 
-async fn show_inside(guard: InWorkspace<cap::HandsetsUse>, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
-    let shell = console.shell(&guard, &headers, Page::Handsets).await?;
-    let base = format!("/w/{}/handsets", guard.name());
-    render(console.phones()?, shell, base, None).await
+async fn inside(console: &Console, guard: &InWorkspace<cap::HandsetsUse>, headers: &HeaderMap) -> Answer<Seen> {
+    let shell = console.shell(guard, headers, Page::Handsets).await?;
+    Ok(Seen { shell, proof: String::new(), base: format!("/w/{}/handsets", guard.name()) })
 }
 
-async fn show_outside(_: Open, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
-    let now = console.db.context().now();
+fn outside(console: &Console, phones: &Handsets, open: &Open, headers: &HeaderMap) -> Seen {
+    let shell = crate::page::bare(headers, console.db.context().now(), open.caller().csrf());
+    Seen { shell, proof: form_proof(&phones.key), base: "/handsets".into() }
+}
+
+async fn show_inside(
+    guard: InWorkspace<cap::HandsetsUse>,
+    State(console): State<Console>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let phones = console.phones()?;
+    render(phones, inside(&console, &guard, &headers).await?, None).await
+}
+
+async fn show_outside(open: Open, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
     if console.phones()?.key.expose_secret().is_empty() {
         return Err(Refusal::not_found());
     }
-    match console.phones_by_key(&headers) {
-        Ok(phones) => {
-            let shell = crate::page::bare(&headers, now, &form_token(&phones.key));
-            render(phones, shell, "/handsets".into(), None).await
-        }
-        Err(_) => page(&KeyPage { shell: crate::page::bare(&headers, now, ""), problem: None }),
+    if let Ok(phones) = console.phones_by_key(&headers) {
+        return render(phones, outside(&console, phones, &open, &headers), None).await;
     }
+    let shell = crate::page::bare(&headers, console.db.context().now(), open.caller().csrf());
+    page(&KeyPage { shell, problem: None })
 }
 
 /// The key, moved from the link's fragment into a form.
@@ -365,10 +447,10 @@ struct KeyForm {
     key: String,
 }
 
-async fn open(_: Open, State(console): State<Console>, headers: HeaderMap, Form(form): Form<KeyForm>) -> Answer<Response> {
+async fn open(open: Open, State(console): State<Console>, headers: HeaderMap, Form(form): Form<KeyForm>) -> Answer<Response> {
     let phones = console.phones()?;
     if !crypto::constant_time_eq(form.key.trim().as_bytes(), phones.key.expose_secret().as_bytes()) {
-        let shell = crate::page::bare(&headers, console.db.context().now(), "");
+        let shell = crate::page::bare(&headers, console.db.context().now(), open.caller().csrf());
         let problem = Some("That is not the key of these handsets. Copy the whole link that the demo printed.".to_owned());
         return page_with(StatusCode::UNAUTHORIZED, &KeyPage { shell, problem });
     }
@@ -381,49 +463,78 @@ async fn open(_: Open, State(console): State<Console>, headers: HeaderMap, Form(
 }
 
 async fn events_inside(guard: InWorkspace<cap::HandsetsUse>, State(console): State<Console>) -> Answer<Response> {
-    let stream = changes(console.phones()?).await?;
+    let stream = changes(console.phones()?, console.db.context().clone()).await?;
     http::events(guard.watch(), stream)
 }
 
-async fn events_outside(open: Open, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
-    let stream = changes(console.phones_by_key(&headers)?).await?;
-    http::public_events(&open, stream)
+/// A stream at the outer door ends after this, and the browser opens it again: so it cannot outlive the key's cookie, nor
+/// hold up a server that stops.
+const OUTSIDE: Duration = Duration::from_secs(30);
+
+async fn events_outside(_: Open, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
+    let stream = changes(console.phones_by_key(&headers)?, console.db.context().clone()).await?;
+    let stream = stream.take_until(tokio::time::sleep(OUTSIDE)).map(Ok::<_, Infallible>);
+    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(live::TICK)).into_response())
 }
 
-async fn changes(phones: &Handsets) -> Answer<impl futures_util::Stream<Item = Event> + Send + use<>> {
+/// `handsets` when a phone changed, `carrier` when the counters moved, and the clock.
+async fn changes(phones: &Handsets, context: Context) -> Answer<impl Stream<Item = Event> + Send + use<>> {
     let watch = phones.control.watch().await?;
-    Ok(stream::unfold(watch, |mut watch| async move {
-        let changed = tokio::time::timeout(std::time::Duration::from_secs(10), watch.next()).await;
-        match changed {
-            Err(_) => Some((Event::default().event("clock").data("tick"), watch)),
-            Ok(Ok(Some(_))) => Some((Event::default().event("handsets").data("changed"), watch)),
-            Ok(Ok(None) | Err(_)) => None,
-        }
+    Ok(stream::unfold((watch, context), |(mut watch, context)| async move {
+        let event = match tokio::time::timeout(live::TICK, watch.next()).await {
+            Err(_) => live::clock(&context),
+            Ok(Ok(Some(Change::Handset(_) | Change::Removed { .. }))) => Event::default().event("handsets").data("changed"),
+            Ok(Ok(Some(Change::Behaviour(_) | Change::Counters(_)))) => Event::default().event("carrier").data("changed"),
+            Ok(Ok(None) | Err(_)) => return None,
+        };
+        Some((event, (watch, context)))
     }))
+}
+
+/// After an act: back to the phones, with what was wrong when the act was refused.
+async fn after(phones: &Handsets, done: Answer<()>, seen: Seen) -> Answer<Response> {
+    match done {
+        Ok(()) => Ok(see_other(&seen.base)),
+        Err(refusal) if refusal.status().is_client_error() => {
+            let problem = refusal.problem().detail.to_string();
+            render(phones, seen, Some(problem)).await
+        }
+        Err(refusal) => Err(refusal),
+    }
 }
 
 macro_rules! acts {
     ($($inside:ident, $outside:ident, $form:ty, |$given:ident| $deed:expr;)*) => {$(
-        async fn $inside(guard: InWorkspace<cap::HandsetsUse>, State(console): State<Console>, Form($given): Form<$form>) -> Answer<Response> {
-            carry_out(&console, console.phones()?, $deed).await?;
-            Ok(see_other(&format!("/w/{}/handsets", guard.name())))
+        async fn $inside(
+            guard: InWorkspace<cap::HandsetsUse>,
+            State(console): State<Console>,
+            headers: HeaderMap,
+            Form($given): Form<$form>,
+        ) -> Answer<Response> {
+            let phones = console.phones()?;
+            let done = carry_out(&console, phones, $deed).await;
+            after(phones, done, inside(&console, &guard, &headers).await?).await
         }
 
-        async fn $outside(_: Open, State(console): State<Console>, headers: HeaderMap, Form($given): Form<$form>) -> Answer<Response> {
+        async fn $outside(
+            open: Open,
+            State(console): State<Console>,
+            headers: HeaderMap,
+            Form($given): Form<$form>,
+        ) -> Answer<Response> {
             let phones = console.phones_by_key(&headers)?;
-            Console::check_token(phones, &$given.csrf)?;
-            carry_out(&console, phones, $deed).await?;
-            Ok(see_other("/handsets"))
+            Console::check_proof(phones, &$given.proof)?;
+            let done = carry_out(&console, phones, $deed).await;
+            after(phones, done, outside(&console, phones, &open, &headers)).await
         }
     )*};
 }
 
 acts! {
     say_inside, say_outside, PhoneForm, |form| Deed::Say { from: form.from, text: form.text };
-    reach_inside, reach_outside, PhoneForm, |form| Deed::Reach { number: form.number, on: form.on };
-    twice_inside, twice_outside, PhoneForm, |form| Deed::Twice { number: form.number, on: form.on };
-    add_inside, add_outside, PhoneForm, |form| Deed::Add { number: form.number };
-    raise_inside, raise_outside, PhoneForm, |form| { let _ = form.on; Deed::Raise };
+    network_inside, network_outside, PhoneForm, |form| Deed::Network { number: form.number, reach: form.reach, twice: form.twice };
+    add_inside, add_outside, PhoneForm, |form| Deed::Add { number: form.number, name: form.name };
+    raise_inside, raise_outside, PhoneForm, |form| { drop(form); Deed::Raise };
     behaviour_inside, behaviour_outside, DialForm, |form| Deed::Set(Box::new(form));
 }
 

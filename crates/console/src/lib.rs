@@ -3,4 +3,176 @@
 //! A page is a template with a typed context; the full page holds the fragment that live updates fetch again. This room has
 //! no business rules and no SQL: it asks the rooms below with the reader's [`access::Permit`] and shows what they say.
 
+mod alerts;
 mod assets;
+mod audit_page;
+mod chain;
+mod change;
+mod draw;
+mod error_page;
+mod facts;
+mod find;
+mod handsets;
+mod keys;
+mod live;
+mod messages_page;
+mod overview;
+mod page;
+mod settings;
+mod shell;
+mod sign_in;
+mod signals_page;
+#[cfg(test)]
+mod testing;
+mod you;
+mod zone;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use access::cap;
+use base::{Problem, WorkspaceId};
+use http::{Answer, Door, HeaderMap, InWorkspace, Method, Open, Path, Refusal, Response, Routes, StatusCode, header};
+
+pub use error_page::ErrorPages;
+pub use handsets::Handsets;
+
+/// What the pages ask.
+pub struct Parts {
+    /// The database, for workspaces and live updates.
+    pub db: store::Db,
+    /// Who may come in.
+    pub identity: identity::Identity,
+    /// What people configure.
+    pub resources: resources::Resources,
+    /// Alerts.
+    pub alerts: ::alerts::Alerts,
+    /// Who is on call.
+    pub oncall: oncall::OnCall,
+    /// Texts.
+    pub messaging: messaging::Messaging,
+    /// Southbound connections.
+    pub carriers: carriers::Carriers,
+    /// Runs.
+    pub flows: flows::Flows,
+    /// Inbound requests.
+    pub signals: signals::Signals,
+    /// The demo's phones.
+    pub handsets: Option<Handsets>,
+    /// Where links lead, without a trailing slash.
+    pub public_url: String,
+    /// SHA-256 of the certificate, for comparing with the terminal.
+    pub fingerprint: Option<String>,
+}
+
+/// The console. Cheap to clone.
+#[derive(Clone)]
+pub struct Console(Arc<Parts>);
+
+impl Deref for Console {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Console {
+    /// The console over its parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Every page, form and stream.
+    pub fn routes(self) -> Routes {
+        let routes = Routes::<Self>::new(Door::Console)
+            .public(Method::GET, "/", "sends the reader to their workspace, or to sign in", sign_in::home)
+            .public(Method::GET, "/sign-in", "the page on which people prove who they are", sign_in::show)
+            .public(Method::POST, "/sign-in", "the form with which people prove who they are", sign_in::sign_in)
+            .post("/sign-out", sign_in::sign_out)
+            .public(Method::GET, "/setup", "the first administrator is made here, with the one-time code", sign_in::show_setup)
+            .public(Method::POST, "/setup", "the first administrator is made here, with the one-time code", sign_in::set_up)
+            .get("/w/{workspace}", overview::show)
+            .get("/w/{workspace}/events", live::events)
+            .get("/w/{workspace}/find", find::find)
+            .get("/w/{workspace}/alerts", alerts::list)
+            .get("/w/{workspace}/alerts/{alert}", alerts::show)
+            .post("/w/{workspace}/alerts/{alert}/acknowledge", alerts::acknowledge)
+            .post("/w/{workspace}/alerts/{alert}/pass-on", alerts::pass_on)
+            .post("/w/{workspace}/alerts/{alert}/resolve", alerts::resolve)
+            .post("/w/{workspace}/alerts/{alert}/undo", alerts::undo)
+            .get("/w/{workspace}/signals", signals_page::list)
+            .get("/w/{workspace}/signals/{signal}", signals_page::show)
+            .post("/w/{workspace}/signals/{signal}/payload", signals_page::reveal)
+            .get("/w/{workspace}/messages", messages_page::list)
+            .get("/w/{workspace}/messages/{message}", messages_page::show)
+            .post("/w/{workspace}/messages/{message}/reveal", messages_page::reveal)
+            .get("/w/{workspace}/settings", settings::show)
+            .post("/w/{workspace}/settings", settings::save)
+            .get("/w/{workspace}/keys", keys::list)
+            .session_only()
+            .post("/w/{workspace}/keys", keys::create)
+            .session_only()
+            .post("/w/{workspace}/keys/{key}/delete", keys::delete)
+            .session_only()
+            .get("/w/{workspace}/audit", audit_page::list)
+            .post("/w/{workspace}/audit/verify", audit_page::verify)
+            .get("/w/{workspace}/you", you::show)
+            .post("/w/{workspace}/you/appearance", you::appearance);
+        handsets::routes(routes)
+            .door(Door::Public)
+            .public(Method::GET, "/assets/{name}", "style sheets, scripts and pictures are the same for everybody", asset)
+            .with_state(self)
+    }
+
+    /// The chain of `alert` with its signal and run, as far as this reader may see them.
+    pub(crate) async fn chain<C: access::Cap>(&self, guard: &InWorkspace<C>, alert: &::alerts::Alert) -> Answer<chain::View> {
+        let read = guard.also::<cap::AlertsRead>().ok_or_else(Refusal::not_found)?;
+        let chain = self.alerts.chain(read, alert.id).await?.ok_or_else(Refusal::not_found)?;
+        let signal = match (chain.signal, guard.also::<cap::SignalsRead>()) {
+            (Some(id), Some(permit)) => self.signals.get(&permit, id).await?.map(|found| chain::SignalFacts {
+                id: Some(id),
+                integration: found.activity.integration_name.unwrap_or_else(|| "deleted integration".into()),
+                at: Some(found.activity.at),
+                took: Some(found.activity.took),
+            }),
+            _ => None,
+        };
+        let run = match (chain.run, guard.also::<cap::RunsRead>()) {
+            (Some(id), Some(permit)) => self.flows.run(&permit, id).await?.map(|found| chain::RunFacts {
+                flow: found.run.flow_name,
+                version: found.run.version,
+                at: Some(found.run.started),
+                steps: (found.steps.len(), found.steps.len()),
+            }),
+            _ => None,
+        };
+        let messages = guard.may(access::Capability::MessagesRead);
+        Ok(chain::View::new(alert, &chain, signal, run, messages.then(|| format!("/w/{}", guard.name())).as_deref()))
+    }
+
+    pub(crate) async fn workspaces(&self) -> Answer<Vec<access::Workspace>> {
+        Ok(self.db.read(access::workspaces).await?)
+    }
+
+    pub(crate) async fn workspace(&self, id: WorkspaceId) -> Answer<access::Workspace> {
+        self.workspaces().await?.into_iter().find(|workspace| workspace.id == id).ok_or_else(Refusal::not_found)
+    }
+}
+
+/// An embedded file; a browser keeps it for a year, since its name changes with its content.
+async fn asset(_: Open, headers: HeaderMap, Path(name): Path<String>) -> Answer<Response> {
+    let asset = assets::find(&name).ok_or_else(Refusal::not_found)?;
+    let (coding, bytes) = asset.coded(headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()));
+    let mut response = Response::builder()
+        .status(StatusCode::OK)
+        .header(header::CONTENT_TYPE, asset.media_type)
+        .header(header::CACHE_CONTROL, "public, max-age=31536000, immutable")
+        .header(header::VARY, "Accept-Encoding");
+    if let Some(coding) = coding {
+        response = response.header(header::CONTENT_ENCODING, coding);
+    }
+    response
+        .body(axum::body::Body::from(bytes))
+        .map_err(|error| Refusal::new(Problem::internal()).because(error))
+}

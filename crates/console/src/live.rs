@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use access::cap;
 use axum::extract::State;
-use base::WorkspaceId;
+use base::{Context, WorkspaceId};
 use futures_util::{Stream, stream};
 use http::{Answer, Event, InWorkspace, Query, Response};
 use serde::Deserialize;
@@ -18,12 +18,24 @@ use crate::Console;
 /// Changes within this time are told once: a page that is being written to does not flicker.
 const GATHER: Duration = Duration::from_millis(150);
 /// How often the clock in the head is set.
-const TICK: Duration = Duration::from_secs(10);
+pub const TICK: Duration = Duration::from_secs(5);
+/// The event of the clock; its data is milliseconds of Unix time.
+pub const CLOCK: &str = "clock";
+/// What a page may listen to: the topics of the rooms it shows.
+const TOPICS: [&str; 7] = [
+    alerts::TOPIC,
+    audit::TOPIC,
+    carriers::TOPIC,
+    flows::TOPIC,
+    messaging::INBOUND_TOPIC,
+    messaging::TOPIC,
+    signals::TOPIC,
+];
 
 /// Which topics a page listens to.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Topics {
+pub struct Wanted {
     topics: String,
 }
 
@@ -31,64 +43,123 @@ pub struct Topics {
 pub async fn events(
     guard: InWorkspace<cap::OverviewRead>,
     State(console): State<Console>,
-    Query(wanted): Query<Topics>,
+    Query(wanted): Query<Wanted>,
 ) -> Answer<Response> {
-    let topics = wanted.topics.split(',').take(10).map(str::to_owned).collect();
-    http::events(guard.watch(), changes(console.db.subscribe(), guard.workspace(), topics))
+    let topics = TOPICS.into_iter().filter(|topic| wanted.topics.split(',').any(|asked| asked == *topic)).collect();
+    let listener = Listener { changes: console.db.subscribe(), workspace: guard.workspace(), topics, due: BTreeSet::new() };
+    http::events(guard.watch(), told(listener, console.db.context().clone()))
+}
+
+/// The clock as an event.
+pub fn clock(context: &Context) -> Event {
+    Event::default().event(CLOCK).data(context.now().as_millis().to_string())
+}
+
+fn told(listener: Listener, context: Context) -> impl Stream<Item = Event> + Send {
+    stream::unfold((listener, context), |(mut listener, context)| async move {
+        let event = match listener.next().await? {
+            CLOCK => clock(&context),
+            topic => Event::default().event(topic).data("changed"),
+        };
+        Some((event, (listener, context)))
+    })
 }
 
 struct Listener {
     changes: Receiver<Changed>,
     workspace: WorkspaceId,
-    topics: BTreeSet<String>,
-    due: Vec<&'static str>,
-}
-
-fn changes(changes: Receiver<Changed>, workspace: WorkspaceId, topics: BTreeSet<String>) -> impl Stream<Item = Event> + Send {
-    let listener = Listener { changes, workspace, topics, due: Vec::new() };
-    stream::unfold(listener, |mut listener| async move {
-        let name = listener.next().await?;
-        Some((Event::default().event(name).data("changed"), listener))
-    })
+    topics: BTreeSet<&'static str>,
+    due: BTreeSet<&'static str>,
 }
 
 impl Listener {
     /// The next topic to tell; `None` when the server stops.
     async fn next(&mut self) -> Option<&'static str> {
-        if let Some(topic) = self.due.pop() {
+        if let Some(topic) = self.due.pop_first() {
             return Some(topic);
         }
-        let first = match tokio::time::timeout(TICK, self.wanted()).await {
-            Err(_) => return Some("clock"),
-            Ok(first) => first?,
-        };
-        let mut gathered = BTreeSet::from([first]);
-        let gather = async {
-            while let Some(topic) = self.wanted().await {
-                gathered.insert(topic);
+        match tokio::time::timeout(TICK, self.gather()).await {
+            Err(_) => Some(CLOCK),
+            Ok(false) => None,
+            Ok(true) => {
+                let more = async { while self.gather().await {} };
+                let _: Result<(), _> = tokio::time::timeout(GATHER, more).await;
+                self.due.pop_first()
             }
-        };
-        let _: Result<(), _> = tokio::time::timeout(GATHER, gather).await;
-        self.due = gathered.into_iter().collect();
-        self.due.pop()
+        }
     }
 
-    /// The topic of the next change that this page shows.
-    async fn wanted(&mut self) -> Option<&'static str> {
+    /// Waits for a change that this page shows and notes its topic. `false` when the server stops.
+    async fn gather(&mut self) -> bool {
         loop {
             match self.changes.recv().await {
                 Ok(changed) => {
                     let here = changed.workspace.is_none_or(|workspace| workspace == self.workspace);
-                    if let Some(topic) = self.topics.get(changed.topic).filter(|_| here) {
-                        debug_assert_eq!(topic, changed.topic);
-                        return Some(changed.topic);
+                    if here && self.topics.contains(changed.topic) {
+                        self.due.insert(changed.topic);
+                        return true;
                     }
                 }
-                // Too many to tell one by one: all of them changed.
-                Err(RecvError::Lagged(_)) => return self.topics.contains("alerts").then_some("alerts").or(Some("messages")),
-                Err(RecvError::Closed) => return None,
+                // Too many to tell one by one: everything may have changed.
+                Err(RecvError::Lagged(_)) if !self.topics.is_empty() => {
+                    self.due.extend(&self.topics);
+                    return true;
+                }
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return false,
             }
         }
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use tokio::sync::broadcast;
+
+    use super::*;
+
+    fn listener(topics: &[&'static str], changes: Receiver<Changed>) -> Listener {
+        let topics = topics.iter().copied().collect();
+        Listener { changes, workspace: workspace(1), topics, due: BTreeSet::new() }
+    }
+
+    fn workspace(number: u128) -> WorkspaceId {
+        uuid::Uuid::from_u128(number).into()
+    }
+
+    fn change(topic: &'static str, of: Option<u128>) -> Changed {
+        Changed { workspace: of.map(workspace), topic, id: String::new() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn changes_close_together_are_told_once_and_those_of_others_never() {
+        let (send, receive) = broadcast::channel(64);
+        let mut listener = listener(&[alerts::TOPIC, messaging::TOPIC], receive);
+        for _ in 0..5 {
+            send.send(change(alerts::TOPIC, Some(1))).unwrap();
+            send.send(change(messaging::TOPIC, Some(1))).unwrap();
+            send.send(change(signals::TOPIC, Some(1))).unwrap();
+            send.send(change(alerts::TOPIC, Some(2))).unwrap();
+        }
+        assert_eq!(listener.next().await, Some(alerts::TOPIC));
+        assert_eq!(listener.next().await, Some(messaging::TOPIC));
+        assert_eq!(listener.next().await, Some(CLOCK), "nothing else is left to tell");
+        send.send(change(messaging::TOPIC, Some(2))).unwrap();
+        assert_eq!(listener.next().await, Some(CLOCK), "another workspace's change is not told");
+        send.send(change(alerts::TOPIC, None)).unwrap();
+        assert_eq!(listener.next().await, Some(alerts::TOPIC), "what belongs to no workspace concerns all");
+        drop(send);
+        assert_eq!(listener.next().await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_that_could_not_follow_asks_for_everything() {
+        let (send, receive) = broadcast::channel(2);
+        let mut listener = listener(&[alerts::TOPIC, carriers::TOPIC], receive);
+        for _ in 0..10 {
+            send.send(change(signals::TOPIC, Some(1))).unwrap();
+        }
+        assert_eq!(listener.next().await, Some(alerts::TOPIC));
+        assert_eq!(listener.next().await, Some(carriers::TOPIC));
+    }
+}

@@ -1,18 +1,19 @@
 //! The message log: what went out, what came in, and the life of one message.
 
-use access::{Capability, cap};
+use access::{Capability, Permit, cap};
 use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
-use base::{MessageId, Timestamp};
+use base::{MessageId, Page as Listed, PageRequest, Timestamp};
 use http::{Answer, Form, HeaderMap, InWorkspace, PageQuery, Path, Query, Refusal, Response};
-use messaging::{Class, Filter, Minute, State as MessageState, Summary};
+use messaging::{Content, Filter, Minute, State as MessageState, Step, Summary};
+use routing::Class;
 use serde::Deserialize;
 
 use crate::Console;
 use crate::draw::Draw;
 use crate::facts::{Choice, Fact, Payload, choices};
-use crate::page::{page, see_other};
+use crate::page::{encode, page, see_other, sentence};
 use crate::shell::{Page, Shell};
 use crate::zone::length;
 
@@ -42,6 +43,12 @@ struct InboundRow {
 struct ListPage {
     shell: Shell,
     slug: String,
+    /// This page as it was when it was loaded, for live updates.
+    again: String,
+    /// Whether it is the first page, which updates itself.
+    live: bool,
+    /// How many messages came since.
+    newer: Option<String>,
     here: String,
     sentence: String,
     standing: String,
@@ -62,8 +69,9 @@ pub struct Which {
     q: String,
     state: String,
     class: String,
-    limit: Option<u32>,
-    after: Option<String>,
+    /// The newest message that the page showed when it was loaded, in microseconds: what came later is counted, not
+    /// shown, so that rows never jump under the reader's finger.
+    top: Option<i64>,
 }
 
 /// The list.
@@ -79,7 +87,8 @@ pub async fn list(
     if let Ok(id) = query.parse::<MessageId>() {
         return Ok(see_other(&format!("/w/{slug}/messages/{id}")));
     }
-    let shell = console.shell(&guard, &headers, Page::Messages).await?;
+    let topics = [messaging::TOPIC, messaging::INBOUND_TOPIC];
+    let shell = console.shell(&guard, &headers, Page::Messages).await?.listening(&topics);
     let (to, problem) = match query {
         "" => (None, None),
         text => match sms::Number::parse(text, None) {
@@ -88,24 +97,41 @@ pub async fn list(
         },
     };
     let filter = Filter { states: states(&which.state), class: class(&which.class), to, ..Filter::default() };
-    let minutes = console.messaging.minutes(guard.permit()).await?;
-    let found = console.messaging.list(guard.permit(), filter, request).await?;
+    let minutes = console.minutes(guard.permit().clone()).await?;
+    let first = request.after.is_none();
+    let (found, newer) = console.log(guard.permit().clone(), filter, request, which.top).await?;
+    let top = which.top.or_else(|| found.items.first().filter(|_| first).map(|newest| newest.created_at.as_micros()));
     let inbound = inbound(&console, &guard).await?;
     let (sentence, standing) = last_hour(&minutes);
-    let link = |after: &str| format!("/w/{slug}/messages?state={}&class={}&q={}&after={after}", which.state, which.class, encode(query));
+    let base = format!(
+        "/w/{slug}/messages?state={}&class={}&q={}",
+        encode(&which.state),
+        encode(&which.class),
+        encode(query)
+    );
     page(&ListPage {
-        here: link(""),
+        again: match top {
+            Some(top) => format!("{base}&top={top}"),
+            None => base.clone(),
+        },
+        newer: match newer {
+            0 => None,
+            1 => Some("1 newer message".into()),
+            count => Some(format!("{count} newer messages")),
+        },
+        live: first,
+        older: found.next.as_ref().map(|cursor| format!("{base}&cursor={}", encode(&cursor.0))),
+        here: base,
         sentence,
         standing,
         states: choices(
             &[("", "All"), ("waiting", "Waiting"), ("delivered", "Delivered"), ("failed", "Did not arrive"), ("unknown", "Unknown")],
             &which.state,
         ),
-        classes: choices(&[("", "All"), ("alert", "alert"), ("otp", "otp"), ("transactional", "transactional"), ("marketing", "marketing")], &which.class),
+        classes: choices(&[("", "All"), ("alert", "alert"), ("normal", "normal"), ("bulk", "bulk")], &which.class),
         empty: if which.state.is_empty() && query.is_empty() { "No text was sent yet." } else { "No message fits." },
         rows: found.items.iter().map(|summary| row(&slug, summary)).collect(),
         inbound,
-        older: found.next.map(|cursor| link(&cursor.0)),
         query: query.to_owned(),
         problem,
         slug,
@@ -113,8 +139,35 @@ pub async fn list(
     })
 }
 
-fn encode(text: &str) -> String {
-    text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+impl Console {
+    /// The last hour, minute by minute.
+    pub async fn minutes(&self, permit: Permit<cap::MessagesRead>) -> Answer<Vec<Minute>> {
+        let messaging = self.messaging.clone();
+        Ok(self.db.read(move |tx| messaging.last_hour(tx, &permit)).await?)
+    }
+
+    /// A page of the log, up to the message that was the newest at `top`, and how many came since.
+    async fn log(
+        &self,
+        permit: Permit<cap::MessagesRead>,
+        filter: Filter,
+        request: PageRequest,
+        top: Option<i64>,
+    ) -> Answer<(Listed<Summary>, usize)> {
+        let messaging = self.messaging.clone();
+        let top = top.filter(|top| *top > 0).map(|top| Timestamp::from_micros(top.saturating_add(1)));
+        let found: Result<_, messaging::Error> = self
+            .db
+            .read(move |tx| {
+                let Some(top) = top else { return Ok((messaging.list(tx, &permit, &filter, &request)?, 0)) };
+                let since = Filter { since: Some(top), ..filter.clone() };
+                let newer = messaging.list(tx, &permit, &since, &PageRequest::new(PageRequest::MAX_LIMIT, None))?.items.len();
+                let until = Filter { until: Some(top), ..filter.clone() };
+                Ok((messaging.list(tx, &permit, &until, &request)?, newer))
+            })
+            .await;
+        Ok(found?)
+    }
 }
 
 fn states(word: &str) -> Vec<MessageState> {
@@ -132,9 +185,11 @@ fn class(word: &str) -> Option<Class> {
 }
 
 async fn inbound(console: &Console, guard: &InWorkspace<cap::MessagesRead>) -> Answer<Vec<InboundRow>> {
-    let found = console.messaging.list_inbound(guard.permit(), base::PageRequest::new(20, None)).await?;
+    let (messaging, permit) = (console.messaging.clone(), guard.permit().clone());
+    let found =
+        console.db.read(move |tx| messaging.inbound_list(tx, &permit, &PageRequest::new(20, None))).await?;
     let replies = match guard.also::<cap::AlertsRead>() {
-        Some(permit) => console.alerts.replies(permit, base::PageRequest::new(100, None)).await?.items,
+        Some(permit) => console.alerts.replies(permit, PageRequest::new(100, None)).await?.items,
         None => Vec::new(),
     };
     Ok(found
@@ -180,7 +235,7 @@ fn row(slug: &str, summary: &Summary) -> Row {
         at: summary.created_at,
         direction: "out",
         number: summary.to.clone(),
-        class: summary.class.as_str(),
+        class: summary.class.name(),
         parts: summary.parts,
         carrier: summary.carrier.clone(),
         knot,
@@ -232,6 +287,29 @@ struct MessagePage {
     facts: Vec<Fact>,
 }
 
+fn knot_of(kind: &str) -> Knot {
+    match kind {
+        "unknown" | "unknown_outcome" | "resent" | "moved" | "throttled" => Knot::Unknown,
+        "refused" | "failed" | "rejected" | "undelivered" | "expired" => Knot::Failed,
+        "queued" | "scheduled" | "waiting" => Knot::Waiting,
+        _ => Knot::Done,
+    }
+}
+
+/// A step of the history: what matters first, in bold, and the rest.
+fn told(step: &Step) -> HistoryView {
+    let text = sentence(&step.text);
+    // The first colon, comma or full stop that ends a clause.
+    let end = text.match_indices([':', ',', '.']).map(|(at, _)| at + 1).find(|end| text[*end..].starts_with(' '));
+    let (headline, detail) = text.split_at(end.unwrap_or(text.len()));
+    HistoryView {
+        at: step.at,
+        knot: knot_of(&step.kind),
+        headline: headline.to_owned(),
+        detail: detail.trim_start().to_owned(),
+    }
+}
+
 /// One message.
 pub async fn show(
     guard: InWorkspace<cap::MessagesRead>,
@@ -251,8 +329,28 @@ pub async fn reveal(
     Path((_, id)): Path<(String, MessageId)>,
     Form(_): Form<crate::alerts::ActForm>,
 ) -> Answer<Response> {
-    let content = console.messaging.content(guard.permit(), id).await?;
-    let (text, number) = match content {
+    let (messaging, permit) = (console.messaging.clone(), guard.permit().clone());
+    // Shown and written down together, or neither.
+    let content: Result<Option<Content>, Refusal> = console
+        .db
+        .write(move |tx| {
+            let content = messaging.content(tx, &permit, id)?;
+            audit::record(
+                tx,
+                audit::Entry {
+                    actor: permit.actor(),
+                    workspace: Some(permit.workspace()),
+                    action: "message.content.read",
+                    target: ("message", &id.to_string()),
+                    outcome: audit::Outcome::Success,
+                    reason: None,
+                    changes: None,
+                },
+            )?;
+            Ok(content)
+        })
+        .await;
+    let (text, number) = match content? {
         Some(content) => (Payload::Shown(content.text), Some(content.to.to_string())),
         None => (Payload::Gone, None),
     };
@@ -267,22 +365,18 @@ async fn message_page<C: access::Cap>(
     text: Payload,
     number: Option<String>,
 ) -> Answer<Response> {
-    let shell = console.shell(&guard, headers, Page::Messages).await?;
+    let shell = console.shell(&guard, headers, Page::Messages).await?.listening(&[messaging::TOPIC]);
     let slug = guard.name().to_owned();
     let permit = guard.also::<cap::MessagesRead>().ok_or_else(Refusal::not_found)?;
-    let details = console.messaging.get(&permit, id).await?.ok_or_else(Refusal::not_found)?;
+    let messaging = console.messaging.clone();
+    let details =
+        console.db.read(move |tx| messaging.get(tx, &permit, id)).await?.ok_or_else(Refusal::not_found)?;
     let summary = &details.summary;
     let (_, state) = state_words(summary);
-    let knot_of = |kind: &str| match kind {
-        "unknown_outcome" | "resent" => Knot::Unknown,
-        "refused" | "failed" | "rejected" | "undelivered" | "expired" => Knot::Failed,
-        "queued" | "waiting" => Knot::Waiting,
-        _ => Knot::Done,
-    };
     let mut facts = vec![
         Fact::mono("Sender", summary.sender.clone()),
         Fact::new("Carrier", summary.carrier.clone()),
-        Fact::new("Class", summary.class.as_str()),
+        Fact::new("Class", summary.class.name()),
         Fact::new("Attempts", summary.attempts.to_string()),
         Fact::new("Submitted by", summary.submitter.clone()),
     ];
@@ -298,22 +392,14 @@ async fn message_page<C: access::Cap>(
         standing: format!(
             "{}, {}. Accepted {}.",
             if summary.parts == 1 { "1 part".to_owned() } else { format!("{} parts", summary.parts) },
-            summary.encoding.name(),
+            summary.encoding.label(),
             shell.zone.exact(&summary.created_at)
         ),
         history: details
             .history
             .iter()
             .rev()
-            .map(|step| {
-                let (headline, detail) = step.text.split_once(". ").unwrap_or((&step.text, ""));
-                HistoryView {
-                    at: step.at,
-                    knot: knot_of(&step.kind),
-                    headline: format!("{}.", headline.trim_end_matches('.')),
-                    detail: detail.to_owned(),
-                }
-            })
+            .map(told)
             .collect(),
         reasons: details.notes.iter().filter(|note| note.kind == "routed").map(|note| note.text.clone()).collect(),
         revealed: matches!(text, Payload::Shown(_)),

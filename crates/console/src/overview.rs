@@ -7,6 +7,7 @@ use axum::extract::State;
 use base::PageRequest;
 use http::{Answer, HeaderMap, InWorkspace, Response};
 use messaging::Minute;
+use oncall::{Plan, Step};
 
 use crate::Console;
 use crate::alerts::{ActButton, AlertRow, acts};
@@ -34,7 +35,8 @@ struct Call {
 struct GroupRow {
     name: String,
     members: String,
-    warning: Option<String>,
+    policy: String,
+    warnings: Vec<String>,
 }
 
 struct CarrierRow {
@@ -97,7 +99,9 @@ struct OverviewPage {
 
 /// The page.
 pub async fn show(guard: InWorkspace<cap::OverviewRead>, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
-    let shell = console.shell(&guard, &headers, Page::Overview).await?;
+    let topics = [alerts::TOPIC, messaging::TOPIC, carriers::TOPIC];
+    let shell = console.shell(&guard, &headers, Page::Overview).await?.listening(&topics);
+    let names = console.integration_names(&guard).await?;
     let slug = guard.name().to_owned();
     let live = match guard.also::<cap::AlertsRead>() {
         Some(permit) => {
@@ -114,13 +118,13 @@ pub async fn show(guard: InWorkspace<cap::OverviewRead>, State(console): State<C
     };
     let next = first.and_then(|alert| Some((alert.next_page?, alert.next_person.clone()?)));
     let minutes = match guard.also::<cap::MessagesRead>() {
-        Some(permit) => Some(console.messaging.minutes(&permit).await?),
+        Some(permit) => Some(console.minutes(permit).await?),
         None => None,
     };
     let rows: Vec<AlertRow> = live
         .iter()
         .filter(|alert| first.is_none_or(|first| first.id != alert.id))
-        .map(|alert| AlertRow::new(alert, &shell))
+        .map(|alert| AlertRow::new(alert, &shell, &names))
         .collect();
     page(&OverviewPage {
         sentence: match waiting {
@@ -141,7 +145,7 @@ pub async fn show(guard: InWorkspace<cap::OverviewRead>, State(console): State<C
         rows,
         chart: minutes.as_deref().map(|minutes| chart(minutes, &shell)),
         groups: groups(&console, &guard).await?,
-        carriers: carriers(&console, &guard).await?,
+        carriers: carriers(&console, &guard),
         steps: first_steps(&console, &guard, &slug, &live, minutes.as_deref()).await?,
         slug,
         shell,
@@ -208,24 +212,35 @@ fn chart(minutes: &[Minute], shell: &Shell) -> Chart {
 
 async fn groups(console: &Console, guard: &InWorkspace<cap::OverviewRead>) -> Answer<Option<Vec<GroupRow>>> {
     let Some(permit) = guard.also::<cap::OnCallRead>() else { return Ok(None) };
-    let found = console.oncall.groups(&permit).await?;
-    Ok(Some(
-        found
-            .into_iter()
-            .map(|group| GroupRow {
-                warning: group.members.is_empty().then(|| "Nobody is in it: an alert to it pages nobody.".to_owned()),
-                members: group.members.join(", then "),
-                name: group.name,
-            })
-            .collect(),
-    ))
+    let (oncall, now) = (console.oncall.clone(), console.db.context().now());
+    let found = console.db.read(move |tx| oncall.groups(tx, &permit, now)).await?;
+    Ok(Some(found.into_iter().map(|group| group_row(group.definition.name, &group.plan, group.policy)).collect()))
 }
 
-async fn carriers(console: &Console, guard: &InWorkspace<cap::OverviewRead>) -> Answer<Option<Vec<CarrierRow>>> {
-    if !guard.may(Capability::CarriersRead) {
-        return Ok(None);
+/// Who is paged in which order, and who would be but is not.
+fn group_row(name: String, plan: &Plan, policy: String) -> GroupRow {
+    let mut people: Vec<&str> = Vec::new();
+    let mut warnings = Vec::new();
+    for step in &plan.steps {
+        match step {
+            Step::Page { who, .. } => people.push(&who.name),
+            Step::Skip { login, who, reason, .. } => {
+                let who = who.as_ref().map_or(login.as_str(), |who| who.name.as_str());
+                warnings.push(format!("{who} is not paged: {}.", reason.words()));
+            }
+        }
     }
-    Ok(Some(
+    if !plan.reaches_anybody() {
+        warnings.push("An alert to it pages nobody.".to_owned());
+    }
+    GroupRow { name, members: people.join(", then "), policy, warnings }
+}
+
+fn carriers(console: &Console, guard: &InWorkspace<cap::OverviewRead>) -> Option<Vec<CarrierRow>> {
+    if !guard.may(Capability::CarriersRead) {
+        return None;
+    }
+    Some(
         console
             .carriers
             .status()
@@ -242,11 +257,11 @@ async fn carriers(console: &Console, guard: &InWorkspace<cap::OverviewRead>) -> 
                 percent: (status.window_used * 100).checked_div(status.window).unwrap_or(0).min(100),
                 used: status.window_used,
                 window: status.window,
-                p99: status.p99.map(length).unwrap_or_else(|| "–".into()),
+                p99: status.p99.map_or_else(|| "–".into(), length),
                 name: status.name,
             })
             .collect(),
-    ))
+    )
 }
 
 /// What a new administrator does first; gone once a person has answered an alert.

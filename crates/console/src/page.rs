@@ -2,8 +2,10 @@
 
 use access::{Cap, Environment};
 use askama::Template;
-use base::{Problem, Timestamp};
+use base::{Problem, ProblemKind, Timestamp};
 use http::{Answer, HeaderMap, InWorkspace, IntoResponse as _, Refusal, Response, StatusCode, header};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::Console;
 use crate::shell::{Page, Place, READ_BY_PAGES, Shell};
@@ -43,14 +45,76 @@ fn theme(headers: &HeaderMap) -> Option<&'static str> {
     }
 }
 
+/// The browser's own time zone, when it told us a real one.
+pub fn own_zone(headers: &HeaderMap) -> Option<String> {
+    let own = cookie(headers, "zone")?.replace("%2F", "/").replace("%2B", "+");
+    Zone::named(&own).map(|_| own)
+}
+
 fn zone(headers: &HeaderMap, workspace: &str) -> Zone {
-    let own = cookie(headers, "zone").unwrap_or_default().replace("%2F", "/");
+    let own = own_zone(headers).unwrap_or_default();
     Zone::first_of([own.as_str(), workspace])
+}
+
+/// What stays readable in a query value.
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A value for a query string, or one part of a path.
+pub fn encode(text: &str) -> String {
+    utf8_percent_encode(text, QUERY_VALUE).to_string()
+}
+
+/// A problem on one field, or on the whole form.
+#[derive(Clone, Debug, Default)]
+pub struct Wrong(Vec<(Option<String>, String)>);
+
+impl Wrong {
+    /// These problems, if a person can do something about all of them; otherwise the first one as a refusal.
+    pub fn of(problems: Vec<Problem>) -> Answer<Self> {
+        let ours = problems.iter().position(|problem| {
+            matches!(problem.kind, ProblemKind::Internal | ProblemKind::Unavailable | ProblemKind::NotFound)
+        });
+        match ours {
+            Some(at) => Err(Refusal::new(problems[at].clone())),
+            None => Ok(Self(problems.into_iter().map(|problem| (problem.field, sentence(&problem.detail))).collect())),
+        }
+    }
+
+    /// One problem.
+    pub fn one(field: &str, detail: impl Into<String>) -> Self {
+        Self(vec![(Some(field.to_owned()), detail.into())])
+    }
+
+    /// What is wrong with `field`.
+    pub fn at(&self, field: &str) -> Option<&str> {
+        self.0.iter().find(|(at, _)| at.as_deref() == Some(field)).map(|(_, detail)| detail.as_str())
+    }
+
+    /// What is wrong with something else than these fields.
+    pub fn beside<'a>(&'a self, fields: &'a [&str]) -> impl Iterator<Item = &'a str> {
+        let own = |field: &Option<String>| field.as_deref().is_some_and(|field| fields.contains(&field));
+        self.0.iter().filter(move |(field, _)| !own(field)).map(|(_, detail)| detail.as_str())
+    }
+
+    /// Whether anything is.
+    pub fn any(&self) -> bool {
+        !self.0.is_empty()
+    }
+}
+
+/// With a capital letter in front and a full stop behind.
+pub fn sentence(text: &str) -> String {
+    let mut letters = text.trim().chars();
+    let mut out: String = letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default();
+    if !out.is_empty() && !out.ends_with(['.', '?', '!', ':']) {
+        out.push('.');
+    }
+    out
 }
 
 /// The frame of a page that anybody may see.
 pub fn bare(headers: &HeaderMap, now: Timestamp, csrf: &str) -> Shell {
-    Shell { name: String::new(), csrf: csrf.to_owned(), theme: theme(headers), zone: zone(headers, "UTC"), now, place: None }
+    Shell { name: String::new(), csrf: csrf.to_owned(), theme: theme(headers), zone: zone(headers, "UTC"), now, stream: None, place: None }
 }
 
 impl Console {
@@ -63,20 +127,47 @@ impl Console {
             Some(permit) => self.alerts.counts(permit).await?.open,
             None => 0,
         };
-        Ok(Shell {
+        let shell = Shell {
             name: guard.caller().actor().principal.name().to_owned(),
             csrf: guard.caller().csrf().to_owned(),
             theme: theme(headers),
             zone: zone(headers, &workspace.time_zone),
             now,
+            stream: None,
             place: Some(Place {
-                slug: workspace.slug,
+                slug: workspace.slug.to_string(),
+                find: String::new(),
                 environment: workspace.environment,
                 page,
                 open_alerts,
                 handsets: self.handsets.is_some() && workspace.environment == Environment::Development,
                 may,
             }),
-        })
+        };
+        Ok(shell.listening(&[]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_value_keeps_its_meaning() {
+        assert_eq!(encode("+44 7700/é&x=1"), "%2B44%207700%2F%C3%A9%26x%3D1");
+    }
+
+    #[test]
+    fn problems_stand_at_their_fields() {
+        let problem = |kind, field: &str, detail: &'static str| Problem::new(kind, "x", detail).at(field);
+        let wrong = Wrong::of(vec![
+            problem(ProblemKind::Invalid, "name", "is missing"),
+            problem(ProblemKind::Conflict, "elsewhere", "That is taken."),
+        ])
+        .unwrap();
+        assert_eq!(wrong.at("name"), Some("Is missing."));
+        assert_eq!(wrong.at("days"), None);
+        assert_eq!(wrong.beside(&["name"]).collect::<Vec<_>>(), ["That is taken."]);
+        assert!(Wrong::of(vec![problem(ProblemKind::Unavailable, "", "The database is away.")]).is_err());
     }
 }

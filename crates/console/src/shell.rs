@@ -18,14 +18,18 @@ pub struct Shell {
     pub zone: Zone,
     /// When the page was made.
     pub now: Timestamp,
+    /// The stream that this page listens to; none for a page that does not change by itself.
+    pub stream: Option<String>,
     /// The workspace and page, once signed in.
     pub place: Option<Place>,
 }
 
 impl Shell {
-    /// The clock in the head.
-    pub fn clock(&self) -> String {
-        self.zone.clock_zone(&self.now)
+    /// Listens to changes of these topics of the workspace, and to the server's clock.
+    #[must_use]
+    pub fn listening(mut self, topics: &[&str]) -> Self {
+        self.stream = self.place.as_ref().map(|place| format!("/w/{}/events?topics={}", place.slug, topics.join(",")));
+        self
     }
 }
 
@@ -42,6 +46,8 @@ pub struct Place {
     pub open_alerts: i64,
     /// Whether simulated handsets are there.
     pub handsets: bool,
+    /// What was looked for, to stand in the field again.
+    pub find: String,
     /// What the reader may do here.
     pub may: Vec<Capability>,
 }
@@ -139,6 +145,11 @@ impl Place {
 
     fn group(&self) -> Group {
         PAGES.iter().find(|(page, ..)| *page == self.page).map_or(Group::Own, |(_, group, ..)| *group)
+    }
+
+    /// Whether the reader may look for anything.
+    pub fn may_find(&self) -> bool {
+        self.may.contains(&Capability::AlertsRead) || self.may.contains(&Capability::MessagesRead)
     }
 
     /// The name of the group that is open.

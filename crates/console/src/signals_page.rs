@@ -1,10 +1,12 @@
 //! What machines sent, and what became of each request.
 
+use std::collections::HashMap;
+
 use access::{Capability, cap};
 use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
-use base::{SignalId, Timestamp};
+use base::{IntegrationId, SignalId, Timestamp};
 use flows::{RunFilter, RunState};
 use http::{Answer, Form, HeaderMap, InWorkspace, PageQuery, Path, Query, Refusal, Response};
 use serde::Deserialize;
@@ -13,7 +15,7 @@ use signals::{Activity, Filter, SignalState};
 use crate::Console;
 use crate::draw::Draw;
 use crate::facts::{Choice, Fact, Payload, choices};
-use crate::page::page;
+use crate::page::{encode, page};
 use crate::shell::{Page, Shell};
 use crate::zone::length;
 
@@ -58,8 +60,6 @@ struct ListPage {
 #[serde(default)]
 pub struct Which {
     outcome: String,
-    limit: Option<u32>,
-    after: Option<String>,
 }
 
 /// The list.
@@ -70,7 +70,7 @@ pub async fn list(
     Query(which): Query<Which>,
     PageQuery(request): PageQuery,
 ) -> Answer<Response> {
-    let shell = console.shell(&guard, &headers, Page::Signals).await?;
+    let shell = console.shell(&guard, &headers, Page::Signals).await?.listening(&[signals::TOPIC]);
     let slug = guard.name().to_owned();
     let state = match which.outcome.as_str() {
         "handled" => Some(SignalState::Handled),
@@ -86,7 +86,7 @@ pub async fn list(
     let found = console.signals.list(guard.permit(), filter, request).await?;
     let newest = found.items.first();
     page(&ListPage {
-        here: format!("/w/{slug}/signals?outcome={}", which.outcome),
+        here: format!("/w/{slug}/signals?outcome={}", encode(&which.outcome)),
         sentence: match newest {
             None => "No signal yet".into(),
             Some(last) => format!(
@@ -99,7 +99,7 @@ pub async fn list(
         outcomes: choices(&[("", "All"), ("handled", "Handled"), ("failed", "Failed"), ("refused", "Refused")], &which.outcome),
         integrations,
         rows: found.items.iter().map(|activity| row(&slug, activity)).collect(),
-        older: found.next.map(|cursor| format!("/w/{slug}/signals?outcome={}&after={}", which.outcome, cursor.0)),
+        older: found.next.map(|cursor| format!("/w/{slug}/signals?outcome={}&cursor={}", encode(&which.outcome), encode(&cursor.0))),
         slug,
         shell,
     })
@@ -203,14 +203,14 @@ async fn signal_page<C: access::Cap>(
     id: SignalId,
     payload: Payload,
 ) -> Answer<Response> {
-    let shell = console.shell(&guard, headers, Page::Signals).await?;
+    let shell = console.shell(&guard, headers, Page::Signals).await?.listening(&[signals::TOPIC, flows::TOPIC]);
     let slug = guard.name().to_owned();
     let permit = guard.also::<cap::SignalsRead>().ok_or_else(Refusal::not_found)?;
     let detail = console.signals.get(&permit, id).await?.ok_or_else(Refusal::not_found)?;
     let mut runs = Vec::new();
     if let Some(permit) = guard.also::<cap::RunsRead>() {
         let filter = RunFilter { signal: Some(id), ..RunFilter::default() };
-        for run in console.flows.list_runs(&permit, filter, base::PageRequest::default()).await?.items {
+        for run in console.flows.runs(&permit, filter, base::PageRequest::default()).await?.items {
             let Some(found) = console.flows.run(&permit, run.id).await? else { continue };
             let alert = match (found.run.alert, guard.also::<cap::AlertsRead>()) {
                 (Some(alert), Some(read)) => console.alerts.get(read, alert).await?.map(|alert| alert.name()),
@@ -270,7 +270,16 @@ pub fn run_knot(state: RunState) -> Knot {
     }
 }
 
+/// The names of the integrations that a reader may see.
+pub type Names = HashMap<IntegrationId, String>;
+
 impl Console {
+    /// What the integrations of the workspace are called, for lists.
+    pub async fn integration_names<C: access::Cap>(&self, guard: &InWorkspace<C>) -> Answer<Names> {
+        let Some(permit) = guard.also::<cap::IntegrationsRead>() else { return Ok(Names::new()) };
+        Ok(self.signals.integrations(&permit).await?.into_iter().map(|one| (one.id, one.name)).collect())
+    }
+
     /// The integrations of a workspace with their URLs.
     pub async fn integrations(&self, permit: access::Permit<cap::IntegrationsRead>) -> Answer<Vec<IntegrationRow>> {
         let found = self.signals.integrations(&permit).await?;

@@ -8,14 +8,24 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Zone(TimeZone);
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
 impl Zone {
     /// The first of `names` that is an IANA zone; UTC when none is.
     pub fn first_of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let found = names
-            .into_iter()
-            .filter(|name| name.len() <= 64 && name.chars().all(|c| c.is_ascii_alphanumeric() || "/_+-".contains(c)))
-            .find_map(|name| TimeZone::get(name).ok());
-        Self(found.unwrap_or(TimeZone::UTC))
+        names.into_iter().find_map(Self::named).unwrap_or(Self(TimeZone::UTC))
+    }
+
+    /// The IANA zone of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        let plausible = !name.is_empty()
+            && name.len() <= 64
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "/_+-".contains(c));
+        if plausible { TimeZone::get(name).ok().map(Self) } else { None }
+    }
+
+    /// Its IANA name, for the browser's clock.
+    pub fn iana(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
     }
 
     fn at(&self, at: Timestamp) -> jiff::Zoned {
@@ -40,6 +50,11 @@ impl Zone {
     /// `Fri 23 Oct 03:14 CEST`
     pub fn day_clock(&self, at: &Timestamp) -> String {
         self.at(*at).strftime("%a %-d %b %H:%M %Z").to_string()
+    }
+
+    /// `Fri 23 Oct`
+    pub fn day(&self, at: &Timestamp) -> String {
+        self.at(*at).strftime("%a %-d %b").to_string()
     }
 
     /// `23 Oct 03:14:58`, for tables that say their zone in the head.
@@ -79,7 +94,7 @@ pub fn length(span: Duration) -> String {
     match millis {
         0..1_000 => format!("{millis} ms"),
         1_000..60_000 => format!("{}.{} s", seconds, (millis % 1_000) / 100),
-        60_000..600_000 if seconds % 60 != 0 => format!("{} min {} s", seconds / 60, seconds % 60),
+        60_000..600_000 if !seconds.is_multiple_of(60) => format!("{} min {} s", seconds / 60, seconds % 60),
         60_000..3_600_000 => format!("{} min", seconds / 60),
         3_600_000..172_800_000 => format!("{} h", seconds / 3_600),
         _ => format!("{} d", seconds / 86_400),

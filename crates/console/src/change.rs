@@ -1,0 +1,36 @@
+//! What a change to configuration stands on, as a form says it.
+
+use resources::{ChangeReference, Error, Ground};
+
+use base::WorkspaceId;
+use http::Answer;
+
+use crate::Console;
+
+/// The ground that a form names: the reference of an approved change, or none.
+pub fn ground(change: &str) -> Result<Ground, Error> {
+    match change.trim() {
+        "" => Ok(Ground::None),
+        reference => ChangeReference::new(reference).map(Ground::Change),
+    }
+}
+
+impl Console {
+    /// Whether forms in this workspace ask for a change reference (control E-15).
+    pub async fn is_controlled(&self, workspace: WorkspaceId) -> Answer<bool> {
+        let found = self.workspace(workspace).await?;
+        Ok(found.controlled && found.environment == access::Environment::Production)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_names_a_change_or_none() {
+        assert_eq!(ground("  ").ok(), Some(Ground::None));
+        assert!(matches!(ground(" CHG-1042 "), Ok(Ground::Change(reference)) if reference.as_str() == "CHG-1042"));
+        assert!(matches!(ground("because"), Err(Error::ChangeReference)));
+    }
+}

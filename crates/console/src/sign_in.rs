@@ -1,0 +1,331 @@
+//! The way in and out: the first page, signing in, signing out, and set-up with the one-time link.
+
+use access::Grants;
+use askama::Template;
+use axum::extract::State;
+use base::{Explain as _, Problem, SecretString};
+use http::{Answer, Form, HeaderMap, Open, Query, Refusal, Response, SignedIn, StatusCode, header};
+use identity::{LogIn, LoggedIn, SetUp};
+use serde::Deserialize;
+
+use crate::Console;
+use crate::draw::Draw as _;
+use crate::page::{Wrong, bare, own_zone, page, page_with, see_other};
+use crate::shell::Shell;
+
+#[derive(Template)]
+#[template(path = "sign-in.html")]
+struct SignInPage {
+    shell: Shell,
+    standing: &'static str,
+    problem: Option<String>,
+    login: String,
+    next: String,
+}
+
+#[derive(Template)]
+#[template(path = "setup.html")]
+struct SetUpPage {
+    shell: Shell,
+    standing: &'static str,
+    wrong: Wrong,
+    code: String,
+    name: String,
+    login: String,
+    already: Vec<&'static str>,
+    fingerprint: Option<String>,
+}
+
+impl SetUpPage {
+    const FIELDS: &'static [&'static str] = &["code", "name", "login", "password", "again"];
+}
+
+#[derive(Template)]
+#[template(path = "nowhere.html")]
+struct NowherePage {
+    shell: Shell,
+    administrator: bool,
+}
+
+impl Console {
+    async fn needs_setup(&self) -> Answer<bool> {
+        let identity = self.identity.clone();
+        Ok(self.db.read(move |tx| identity.needs_setup(tx)).await?)
+    }
+
+    /// Where somebody starts who does not say where to go: the first workspace in which they may do something.
+    async fn first_workspace(&self, grants: &Grants) -> Answer<Option<String>> {
+        let found = self.workspaces().await?.into_iter().find(|workspace| grants.sees(workspace.id));
+        Ok(found.map(|workspace| format!("/w/{}", workspace.slug)))
+    }
+
+    fn let_in(next: &str, entered: &LoggedIn) -> Response {
+        let response = http::start_session(see_other(next), &entered.token);
+        http::remember_device(response, &entered.device)
+    }
+}
+
+/// A path of this server that can be gone to after signing in. Anything else would let a link on another site decide where
+/// people end up with a fresh session.
+fn local(path: &str) -> Option<&str> {
+    let plain = path.len() <= 2_000 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let rooted = path.starts_with('/') && !path.starts_with("//");
+    let back = ["/sign-in", "/sign-out", "/setup"].iter().any(|way| path.starts_with(way));
+    (plain && rooted && !back && path != "/").then_some(path)
+}
+
+/// `/`: the reader's workspace, or the way in.
+pub async fn home(open: Open, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
+    if open.caller().is_nobody() {
+        return Ok(see_other(if console.needs_setup().await? { "/setup" } else { "/sign-in" }));
+    }
+    let grants = open.caller().grants();
+    if let Some(path) = console.first_workspace(grants).await? {
+        return Ok(see_other(&path));
+    }
+    let mut shell = bare(&headers, console.db.context().now(), open.caller().csrf());
+    open.caller().actor().principal.name().clone_into(&mut shell.name);
+    let administrator = grants.organisation_capabilities().contains(access::Capability::WorkspaceWrite);
+    page(&NowherePage { shell, administrator })
+}
+
+/// Where to go after signing in, and what was just done.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    next: String,
+    left: bool,
+}
+
+/// The sign-in page.
+pub async fn show(
+    open: Open,
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> Answer<Response> {
+    let next = local(&asked.next);
+    if !open.caller().is_nobody() {
+        return Ok(see_other(next.unwrap_or("/")));
+    }
+    if console.needs_setup().await? {
+        return Ok(see_other("/setup"));
+    }
+    page(&SignInPage {
+        shell: bare(&headers, console.db.context().now(), ""),
+        standing: match (asked.left, next) {
+            (true, _) => "You are signed out. This browser has forgotten what it kept of this server.",
+            (false, Some(_)) => "Then you go on where you wanted to.",
+            (false, None) => "With the e-mail address and the password of your account.",
+        },
+        problem: None,
+        login: String::new(),
+        next: next.unwrap_or_default().to_owned(),
+    })
+}
+
+/// What the sign-in form sends.
+#[derive(Deserialize)]
+pub struct SignInForm {
+    login: String,
+    password: String,
+    #[serde(default)]
+    next: String,
+}
+
+/// Proves who somebody is.
+pub async fn sign_in(
+    open: Open,
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Form(form): Form<SignInForm>,
+) -> Answer<Response> {
+    let next = local(&form.next).unwrap_or_default().to_owned();
+    let given = LogIn {
+        login: form.login.trim().to_owned(),
+        password: SecretString::from(form.password),
+        device: http::device(&headers),
+        session: open.caller().session_token().cloned(),
+    };
+    match console.identity.login(given, &open.source().into()).await {
+        Ok(entered) => Ok(Console::let_in(if next.is_empty() { "/" } else { &next }, &entered)),
+        Err(error) => {
+            let problem = error.problem();
+            if problem.kind == base::ProblemKind::Internal {
+                return Err(error.into());
+            }
+            let shown = SignInPage {
+                shell: bare(&headers, console.db.context().now(), open.caller().csrf()),
+                standing: "That did not work.",
+                problem: Some(problem.detail.to_string()),
+                login: form.login,
+                next,
+            };
+            Ok(told_when(page_with(http::status(problem.kind), &shown)?, &problem))
+        }
+    }
+}
+
+fn told_when(mut response: Response, problem: &Problem) -> Response {
+    if let Some(after) = problem.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, after.as_secs().max(1).into());
+    }
+    response
+}
+
+/// Ends the session, here and in the browser.
+pub async fn sign_out(guard: SignedIn, State(console): State<Console>) -> Answer<Response> {
+    if let Some(token) = guard.caller().session_token() {
+        console.identity.logout(token, &guard.caller().source().into()).await?;
+    }
+    Ok(http::end_session(see_other("/sign-in?left=true")))
+}
+
+async fn setup_page(
+    console: &Console,
+    open: &Open,
+    headers: &HeaderMap,
+    wrong: Wrong,
+    form: SetUpForm,
+) -> Answer<SetUpPage> {
+    let needed = console.needs_setup().await?;
+    let mut already = vec!["This page came over TLS: nobody on the way could read it", "Keys lie in a file that only their owner reads"];
+    if needed {
+        already.push("There is no account and no default password");
+    }
+    Ok(SetUpPage {
+        shell: bare(headers, console.db.context().now(), open.caller().csrf()),
+        standing: if needed {
+            "Your set-up link is good for one use and for 24 hours. It was printed in the terminal that started the server."
+        } else {
+            "There is an administrator already. With a new link from “loudhailer setup-link” you can make another one."
+        },
+        wrong,
+        code: form.code,
+        name: form.name,
+        login: form.login,
+        already,
+        fingerprint: console.fingerprint.clone(),
+    })
+}
+
+/// The set-up page.
+pub async fn show_setup(open: Open, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
+    page(&setup_page(&console, &open, &headers, Wrong::default(), SetUpForm::default()).await?)
+}
+
+/// What the set-up form sends.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct SetUpForm {
+    code: String,
+    name: String,
+    login: String,
+    password: String,
+    again: String,
+}
+
+/// Makes the first administrator and lets them in.
+pub async fn set_up(
+    open: Open,
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Form(mut form): Form<SetUpForm>,
+) -> Answer<Response> {
+    let (password, again) = (std::mem::take(&mut form.password), std::mem::take(&mut form.again));
+    if password != again {
+        let wrong = Wrong::one("again", "The two are not the same. Write it again.");
+        let shown = setup_page(&console, &open, &headers, wrong, form).await?;
+        return page_with(StatusCode::UNPROCESSABLE_ENTITY, &shown);
+    }
+    let given = SetUp {
+        secret: SecretString::from(form.code.trim().trim_start_matches('#').to_owned()),
+        name: form.name.trim().to_owned(),
+        login: form.login.trim().to_owned(),
+        password: SecretString::from(password),
+        time_zone: own_zone(&headers),
+    };
+    match console.identity.setup(given, &open.source().into()).await {
+        Ok(entered) => {
+            let path = console.first_workspace(&entered.session.grants).await?;
+            Ok(Console::let_in(path.as_deref().unwrap_or("/"), &entered))
+        }
+        Err(error) => {
+            let mut problems = match &error {
+                identity::Error::Resources(inner) => inner.problems(),
+                other => vec![other.problem()],
+            };
+            if matches!(error, identity::Error::BadLink) {
+                problems = problems.into_iter().map(|problem| problem.at("code")).collect();
+            }
+            let (kind, first) = (problems[0].kind, problems[0].clone());
+            // A database that is away is no mistake in the form.
+            let Ok(wrong) = Wrong::of(problems) else { return Err(Refusal::from(error)) };
+            let shown = setup_page(&console, &open, &headers, wrong, form).await?;
+            Ok(told_when(page_with(http::status(kind), &shown)?, &first))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{checked, shell};
+
+    /// ASVS 3.7.2: nobody is sent away from here by a link.
+    #[test]
+    fn only_paths_of_this_server_are_gone_to() {
+        for good in ["/w/demo/alerts/A-1?x=1", "/handsets", "/w/demo/messages?q=%2B44"] {
+            assert_eq!(local(good), Some(good));
+        }
+        let bad = [
+            "", "/", "//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "w/demo",
+            "/w/demo\r\nSet-Cookie: a=b", "/w/\u{1f600}", "/sign-in?next=/sign-in", "/sign-out", "/setup",
+        ];
+        for bad in bad {
+            assert_eq!(local(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_sign_in_page_keeps_the_name_and_never_the_password() {
+        let html = checked(&SignInPage {
+            shell: shell(),
+            standing: "That did not work.",
+            problem: Some("Name or password are wrong.".into()),
+            login: "\"><script>alert(1)</script>".into(),
+            next: "/w/demo/alerts".into(),
+        });
+        assert!(html.contains("Name or password are wrong."));
+        assert!(html.contains(r#"name="next" value="/w/demo/alerts""#));
+        assert!(html.contains("autocomplete=\"current-password\""));
+        assert!(!html.contains("<script>alert"));
+    }
+
+    #[test]
+    fn the_set_up_page_says_what_is_wrong_beside_the_field() {
+        let html = checked(&SetUpPage {
+            shell: shell(),
+            standing: "Your link is good for one use.",
+            wrong: Wrong::one("again", "The two are not the same. Write it again."),
+            code: "loudhailer_setup_x".into(),
+            name: "Dina Sample".into(),
+            login: "dina@example.com".into(),
+            already: vec!["There is no default password"],
+            fingerprint: Some("4E:91".into()),
+        });
+        assert!(html.contains("aria-invalid=\"true\"") && html.contains("The two are not the same."));
+        assert!(html.contains("data-from-fragment") && html.contains("4E:91"));
+        for field in SetUpPage::FIELDS {
+            assert!(html.contains(&format!("id=\"{field}\"")), "{field}");
+        }
+    }
+
+    #[test]
+    fn somebody_without_a_workspace_is_told_how_to_get_one() {
+        let html = checked(&NowherePage { shell: shell(), administrator: true });
+        assert!(html.contains("loudhailer apply"));
+        let html = checked(&NowherePage { shell: shell(), administrator: false });
+        assert!(!html.contains("loudhailer apply") && html.contains("administrator"));
+    }
+}
