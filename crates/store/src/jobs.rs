@@ -189,8 +189,10 @@ fn insert(
     payload: &Json,
     run_at: Timestamp,
 ) -> Result<(), Error> {
+    // An update that changes nothing, not "do nothing": it waits for a claim of the same key that is under way and then inserts,
+    // or makes that claim skip the row until this transaction's data is there to be seen.
     let sql = "INSERT INTO jobs (kind, topic, job_key, unique_key, payload, run_at, created_at)
-       VALUES ($1, $2, $3, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+       VALUES ($1, $2, $3, $3, $4, $5, $6) ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO UPDATE SET unique_key = excluded.unique_key";
     let now = tx.now();
     tx.execute(sql, &params![kind, topic, key, payload, run_at, now])?;
     tx.wake_workers();
