@@ -1,5 +1,6 @@
 //! `loudhailer bench`: this machine's baselines, with a private instance in a temporary directory and the simulated carrier beside
 //! it. Reports and asserts nothing; run it on a quiet machine, twice.
+#![expect(clippy::cast_precision_loss, reason = "figures for people: three digits matter")]
 
 use std::fs;
 use std::io::Write as _;
@@ -34,7 +35,7 @@ const SENDERS: usize = 32;
 /// Messages under way at once.
 const SUBMITTERS: usize = 2_000;
 /// People who are paged, so that no phone collects thousands of open alerts.
-const PEOPLE: usize = 100;
+const PEOPLE: u64 = 100;
 
 /// Runs everything and prints the figures.
 pub async fn run(options: &Bench) -> Result<()> {
@@ -133,7 +134,8 @@ async fn signals(
             let mut sent = Vec::new();
             for number in (sender..count).step_by(SENDERS) {
                 let name = format!("B-{number:06}");
-                let body = json!({ "key": name, "title": format!("Bench {name}"), "group": format!("g{}", number as usize % PEOPLE) });
+                let body =
+                    json!({ "key": name, "title": format!("Bench {name}"), "group": format!("g{}", number % PEOPLE) });
                 let at = clock.now();
                 let answer = client.send(HttpMethod::POST, &url, Some(&body)).await;
                 if answer.is_ok_and(|answer| answer.status == 202) {
@@ -151,7 +153,8 @@ async fn signals(
     let cpu = cpu_seconds() - cpu;
     let mut latencies = wait_for_pages(dir, &sent).await?;
     latencies.sort_unstable();
-    let at = |percent: usize| latencies.get(latencies.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default();
+    let at =
+        |percent: usize| latencies.get(latencies.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default();
     figures.insert("signals_accepted".into(), json!(sent.len()));
     figures.insert("signals_per_second".into(), json!((sent.len() as f64 / took).round()));
     figures.insert("signal_cpu_ms".into(), json!(round(cpu * 1_000.0 / sent.len().max(1) as f64)));
@@ -181,7 +184,11 @@ async fn wait_for_pages(dir: &Path, sent: &std::collections::HashMap<String, bas
 }
 
 /// Messages from accept (on disk) to `submit_sm_resp`.
-async fn messages(options: &Bench, product: &Product, figures: &mut serde_json::Map<String, serde_json::Value>) -> Result<()> {
+async fn messages(
+    options: &Bench,
+    product: &Product,
+    figures: &mut serde_json::Map<String, serde_json::Value>,
+) -> Result<()> {
     let workspace = product.db.read(|tx| access::workspace_by_slug(tx, "bench")).await?;
     let workspace = workspace.ok_or_else(|| Error::told("the bench's workspace is missing"))?.id;
     let permit: Arc<Permit<cap::MessagesSend>> = Arc::new(Permit::engine(Engine("bench"), workspace));
@@ -196,7 +203,10 @@ async fn messages(options: &Bench, product: &Product, figures: &mut serde_json::
         tasks.spawn(async move {
             let _place = place;
             let to = Number::parse(&format!("+4477000{:05}", number % 100_000), None).ok()?;
-            let new = New { class: Class::Normal, ..New::text(to, "Eighty characters of text are what an application sends on an ordinary day, about.") };
+            let new = New {
+                class: Class::Normal,
+                ..New::text(to, "Eighty characters of text are what an application sends on an ordinary day, about.")
+            };
             messaging.submit(&permit, new).await.ok()
         });
         while tasks.try_join_next().is_some() {}

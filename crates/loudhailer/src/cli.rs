@@ -27,7 +27,9 @@ pub enum Command {
     #[command(after_help = "Example: loudhailer serve --config /etc/loudhailer/loudhailer.toml")]
     Serve(Serve),
     /// Make the stored resources equal to a file, and print the difference
-    #[command(after_help = "Examples:\n  loudhailer apply -f resources.yaml --dry-run\n  loudhailer apply -f resources.yaml --config loudhailer.toml   (server stopped)")]
+    #[command(
+        after_help = "Examples:\n  loudhailer apply -f resources.yaml --dry-run\n  loudhailer apply -f resources.yaml --config loudhailer.toml   (server stopped)"
+    )]
     Apply(Apply),
     /// Print the stored resources as a file for apply, without secrets
     #[command(after_help = "Example: loudhailer export --kind groups > groups.yaml")]
@@ -42,13 +44,17 @@ pub enum Command {
     #[command(after_help = "Example: loudhailer setup-link --config /etc/loudhailer/loudhailer.toml")]
     SetupLink(Local),
     /// Run the simulated carrier as a process of its own
-    #[command(after_help = "Example: loudhailer simulator --listen 127.0.0.1:2775 --allow-plaintext --ledger ledger.jsonl")]
+    #[command(
+        after_help = "Example: loudhailer simulator --listen 127.0.0.1:2775 --allow-plaintext --ledger ledger.jsonl"
+    )]
     Simulator(Simulator),
     /// Send one text message over a running server
     #[command(after_help = "Example: loudhailer send --to +447700900117 --text 'Tea is ready'")]
     Send(Send),
     /// Send one signal to a running server
-    #[command(after_help = "Example: loudhailer signal --url https://localhost:8443/signals/… title='Disk full' priority=high")]
+    #[command(
+        after_help = "Example: loudhailer signal --url https://localhost:8443/signals/… title='Disk full' priority=high"
+    )]
     Signal(Signal),
     /// Bring the database's tables up to date, without starting the server
     #[command(after_help = "Example: loudhailer migrate --config loudhailer.toml")]

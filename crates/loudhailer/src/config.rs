@@ -176,11 +176,7 @@ pub fn load(path: &Path, environment: impl IntoIterator<Item = (String, String)>
     Ok(config.resolved(here))
 }
 
-fn parse(
-    shown: &str,
-    text: &str,
-    environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<Config, Error> {
+fn parse(shown: &str, text: &str, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, Error> {
     let mut table: toml::Table = text
         .parse()
         .map_err(|error: toml::de::Error| Error::Syntax { path: shown.into(), message: error.to_string() })?;
@@ -255,8 +251,7 @@ fn read_secret_files(table: &mut toml::Table) -> Result<(), Error> {
             let Some(path) = file.as_str() else {
                 return Err(Error::Value { key: format!("{key}_file"), remedy: "write a path in quotes".into() });
             };
-            let text =
-                std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+            let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
             inner.insert((*secret).to_owned(), toml::Value::String(text.trim_end().to_owned()));
         }
     }

@@ -28,7 +28,7 @@ pub fn run(options: &Init, context: &base::Context) -> Result<()> {
     }
     vault::KeyFile::create(&keys, context)?;
     if let Some(host) = &options.self_signed {
-        let made = crypto::tls::SelfSigned::generate(&[host.clone()], context)?;
+        let made = crypto::tls::SelfSigned::generate(std::slice::from_ref(host), context)?;
         write_private(&dir.join("ca.pem"), made.ca_pem.as_bytes(), 0o644)?;
         write_private(&cert, made.cert_pem.as_bytes(), 0o644)?;
         write_private(&key, made.key_pem.expose_secret().as_bytes(), 0o600)?;

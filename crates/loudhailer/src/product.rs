@@ -38,17 +38,29 @@ pub const MIGRATIONS: &[Migrations] = &[
 /// Every room, ready to work.
 #[derive(Clone)]
 pub struct Product {
+    /// The database.
     pub db: Db,
+    /// The key ring.
     pub vault: Vault,
+    /// What people configure.
     pub resources: Resources,
+    /// Who is who.
     pub identity: Identity,
+    /// Who is reached when.
     pub oncall: OnCall,
+    /// Texts.
     pub messaging: Messaging,
+    /// Southbound connections.
     pub carriers: Carriers,
+    /// Alerts.
     pub alerts: alerts::Alerts,
+    /// Customers' templates.
     pub sandbox: Sandbox,
+    /// Runs.
     pub flows: Flows,
+    /// Inbound requests.
     pub signals: Signals,
+    /// Refusals on their way into the audit log.
     pub refusals: audit::Refusals,
     writer: Arc<std::sync::Mutex<Option<audit::RefusalWriter>>>,
 }
@@ -68,6 +80,8 @@ pub async fn database(options: Options, context: Context) -> Result<Db> {
 impl Product {
     /// Opens database and vault and builds every room over them. Nothing runs yet.
     pub async fn open(options: Options, keys: &Path) -> Result<Self> {
+        // The keys are in this process's memory from here on: nobody else of the same user may look into it.
+        sandbox::forbid_inspection()?;
         let keys = KeyFile::load(keys)?;
         let db = database(options, context()).await?;
         let vault = Vault::unlock(db.clone(), keys).await?;
@@ -100,7 +114,19 @@ impl Product {
         .await?;
         let writer = Arc::new(std::sync::Mutex::new(Some(writer)));
         Ok(Self {
-            db, vault, resources, identity, oncall, messaging, carriers, alerts, sandbox, flows, signals, refusals, writer,
+            db,
+            vault,
+            resources,
+            identity,
+            oncall,
+            messaging,
+            carriers,
+            alerts,
+            sandbox,
+            flows,
+            signals,
+            refusals,
+            writer,
         })
     }
 
@@ -142,7 +168,11 @@ impl Product {
 /// The kinds without anything behind them: for reading a file on a machine that has no database.
 pub fn reading_registry() -> Result<Registry> {
     let nobody = Arc::new(identity::NoHooks);
-    Ok(Registry::new(kinds(identity::UsersKind::new(nobody), carriers::CarriersKind::for_reading(), RoutesKind::default()))?)
+    Ok(Registry::new(kinds(
+        identity::UsersKind::new(nobody),
+        carriers::CarriersKind::for_reading(),
+        RoutesKind::default(),
+    ))?)
 }
 
 fn kinds(users: identity::UsersKind, carriers: carriers::CarriersKind, routes: RoutesKind) -> Vec<Box<dyn Kind>> {

@@ -24,7 +24,8 @@ pub const DEMO_MARK: &str = "demo.json";
 
 /// Loads the configuration with the process's environment over it.
 pub fn configuration(path: &Path) -> Result<Config> {
-    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     Ok(config::load(path, environment)?)
 }
 
@@ -48,7 +49,9 @@ pub async fn run(options: &Serve) -> Result<()> {
     let config = configuration(&options.config)?;
     crate::logging::start(&config.log);
     if config.smpp.listen_plain.is_some() {
-        return Err(Error::told("smpp.listen_plain: SMPP for applications is not part of this version; remove the key"));
+        return Err(Error::told(
+            "smpp.listen_plain: SMPP for applications is not part of this version; remove the key",
+        ));
     }
     let product = Product::open(database_options(&config)?, &config.keys.file).await?;
     let settings = settings(&config)?;
@@ -56,7 +59,10 @@ pub async fn run(options: &Serve) -> Result<()> {
     let (cert, key) = (read(&config.tls.cert)?, read(&config.tls.key)?);
     let client_ca = config.tls.client_ca.as_deref().map(read).transpose()?;
     let (_resolver, tls) = web::tls(&cert, &key, client_ca.as_deref())?;
-    let extras = Extras { handsets: None, fingerprint: crypto::tls::fingerprint_pem(&cert).map(|fingerprint| fingerprint.to_string()) };
+    let extras = Extras {
+        handsets: None,
+        fingerprint: crypto::tls::fingerprint_pem(&cert).map(|fingerprint| fingerprint.to_string()),
+    };
     let app = web::app(&product, settings, extras);
     let server = Server::bind(config.server.listen, tls, app)
         .await
@@ -77,7 +83,8 @@ pub async fn run(options: &Serve) -> Result<()> {
 
 /// Settings of the doors from the configuration.
 pub fn settings(config: &Config) -> Result<http::Settings> {
-    let proxies = config.server.trusted_proxies.iter().map(|text| text.parse()).collect::<std::result::Result<Vec<_>, _>>();
+    let proxies =
+        config.server.trusted_proxies.iter().map(|text| text.parse()).collect::<std::result::Result<Vec<_>, _>>();
     let proxies = proxies.map_err(|error| Error::told(format!("server.trusted_proxies: {error}")))?;
     let mut settings = http::Settings::new(&config.public_url())
         .map_err(|error| Error::told(format!("server.public_url: {error}")))?

@@ -56,7 +56,11 @@ pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
 }
 
 /// The TLS side of a listener, from certificate and key in PEM.
-pub fn tls(cert_pem: &str, key_pem: &str, client_ca: Option<&str>) -> Result<(Arc<CertResolver>, Arc<rustls::ServerConfig>)> {
+pub fn tls(
+    cert_pem: &str,
+    key_pem: &str,
+    client_ca: Option<&str>,
+) -> Result<(Arc<CertResolver>, Arc<rustls::ServerConfig>)> {
     let resolver = Arc::new(CertResolver::from_pem(cert_pem, key_pem)?);
     let config = crypto::tls::server_config(Arc::clone(&resolver), client_ca, &[])?;
     Ok((resolver, config))

@@ -74,7 +74,8 @@ impl OperatorClient {
     /// A client that trusts `authority` (PEM), or the system's authorities when there is none, and proves itself with `token`.
     pub fn new(authority: Option<&str>, token: Option<SecretString>) -> Result<Self, Error> {
         let roots = authority.map_or(Roots::System, |pem| Roots::Pem(pem.to_owned()));
-        let tls = crypto::tls::client_config(&roots, &[b"h2", b"http/1.1"]).map_err(|error| Error::Authority(error.to_string()))?;
+        let tls = crypto::tls::client_config(&roots, &[b"h2", b"http/1.1"])
+            .map_err(|error| Error::Authority(error.to_string()))?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured((*tls).clone())
             .redirect(redirect::Policy::none())

@@ -26,8 +26,10 @@ impl Browser {
     pub async fn open(width: u32, height: u32) -> Self {
         let port = free_port();
         let profile = tempfile::tempdir().expect("a temporary directory");
-        let driver = Process::start(Command::new("chromedriver").arg(format!("--port={port}")).arg("--log-level=SEVERE"));
-        eventually("chromedriver listens", || async { tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok() }).await;
+        let driver =
+            Process::start(Command::new("chromedriver").arg(format!("--port={port}")).arg("--log-level=SEVERE"));
+        eventually("chromedriver listens", || async { tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok() })
+            .await;
         let mut capabilities = Capabilities::new();
         let arguments = json!({ "args": [
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
@@ -47,7 +49,10 @@ impl Browser {
 
     /// Goes to a page.
     pub async fn goto(&self, url: &str) {
-        self.client.goto(url).await.unwrap_or_else(|error| panic!("{}: {error}", url.split('#').next().unwrap_or_default()));
+        self.client
+            .goto(url)
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", url.split('#').next().unwrap_or_default()));
     }
 
     /// Fills a field.

@@ -20,7 +20,7 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("{:?} does not start: {error}", command.get_program()));
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", command.get_program().display()));
         let stdout = child.stdout.take().map(|out| BufReader::new(out).lines());
         Self { child, stdout }
     }

@@ -55,17 +55,21 @@ pub async fn migrate(options: &Local) -> Result<()> {
 pub async fn check(options: &Local) -> Result<()> {
     let config = configuration(&options.config)?;
     println!("ok  configuration {}", options.config.display());
-    let mode = std::fs::metadata(&config.keys.file).map_err(|source| Error::file(&config.keys.file, source))?.permissions().mode();
+    let mode = std::fs::metadata(&config.keys.file)
+        .map_err(|source| Error::file(&config.keys.file, source))?
+        .permissions()
+        .mode();
     let keys = vault::KeyFile::load(&config.keys.file)?;
     println!("ok  key file, version {}, mode {:03o}", keys.newest_version(), mode & 0o777);
     let read = |path: &std::path::Path| std::fs::read_to_string(path).map_err(|source| Error::file(path, source));
     let (cert, key) = (read(&config.tls.cert)?, read(&config.tls.key)?);
     crate::web::tls(&cert, &key, None)?;
-    let until = crypto::tls::not_after_pem(&cert).map(|at| at.rfc3339()).unwrap_or_else(|| "an unknown time".into());
+    let until = crypto::tls::not_after_pem(&cert).map_or_else(|| "an unknown time".into(), base::Timestamp::rfc3339);
     println!("ok  certificate, good until {until}");
     crate::serve::settings(&config)?;
     let db = Db::open(Options { shared: true, ..database_options(&config)? }, product::context()).await?;
-    db.read(|tx| tx.query_one("SELECT COUNT(*) AS steps FROM schema_migrations", &[], |row| row.get::<i64>("steps"))).await?;
+    db.read(|tx| tx.query_one("SELECT COUNT(*) AS steps FROM schema_migrations", &[], |row| row.get::<i64>("steps")))
+        .await?;
     println!("ok  database answers");
     db.close().await;
     Ok(())
@@ -73,31 +77,36 @@ pub async fn check(options: &Local) -> Result<()> {
 
 /// `loudhailer audit verify`.
 pub async fn audit_verify(target: &Target) -> Result<()> {
-    let verdict = match &target.config {
-        Some(path) => {
-            let config = configuration(path)?;
-            // Only looks, so it may stand beside a server that holds the database.
-            let db = Db::open(Options { shared: true, ..database_options(&config)? }, product::context()).await?;
-            let permit: OrganisationPermit<cap::AuditVerify> = operator().permit_organisation()?;
-            let verdict = audit::verify_all(&db, &permit).await?;
-            db.close().await;
-            match &verdict {
-                audit::Verdict::Intact { .. } => verdict.to_string(),
-                audit::Verdict::Broken(_) => return Err(Error::told(verdict.to_string())),
-            }
+    let verdict = if let Some(path) = &target.config {
+        let config = configuration(path)?;
+        // Only looks, so it may stand beside a server that holds the database.
+        let db = Db::open(Options { shared: true, ..database_options(&config)? }, product::context()).await?;
+        let permit: OrganisationPermit<cap::AuditVerify> = operator().permit_organisation()?;
+        let verdict = audit::verify_all(&db, &permit).await?;
+        db.close().await;
+        match &verdict {
+            audit::Verdict::Intact { .. } => verdict.to_string(),
+            audit::Verdict::Broken(_) => return Err(Error::told(verdict.to_string())),
         }
-        None => {
-            let url = target.url.as_deref().ok_or_else(|| Error::told("say which: --config FILE here, or --url URL of a server"))?;
-            let client = remote::client(target.ca.as_deref(), remote::token(target.token_file.as_deref())?)?;
-            let url = format!("{}/api/v1/audit/verify", url.trim_end_matches('/'));
-            let answer = remote::accepted(client.send(HttpMethod::POST, &url, Some(&serde_json::json!({}))).await?)?;
-            if answer["verdict"] != "intact" {
-                let text = |name: &str| answer[name].as_str().unwrap_or("unknown");
-                return Err(Error::told(format!("broken at entry {} ({}): {}", answer["seq"], text("what"), text("detail"))));
-            }
-            let head = answer["head"]["hash"].as_str().unwrap_or("none");
-            format!("intact: {} entries sealed, {} waiting, head {head}", answer["entries"], answer["unsealed"])
+    } else {
+        let url = target
+            .url
+            .as_deref()
+            .ok_or_else(|| Error::told("say which: --config FILE here, or --url URL of a server"))?;
+        let client = remote::client(target.ca.as_deref(), remote::token(target.token_file.as_deref())?)?;
+        let url = format!("{}/api/v1/audit/verify", url.trim_end_matches('/'));
+        let answer = remote::accepted(client.send(HttpMethod::POST, &url, Some(&serde_json::json!({}))).await?)?;
+        if answer["verdict"] != "intact" {
+            let text = |name: &str| answer[name].as_str().unwrap_or("unknown");
+            return Err(Error::told(format!(
+                "broken at entry {} ({}): {}",
+                answer["seq"],
+                text("what"),
+                text("detail")
+            )));
         }
+        let head = answer["head"]["hash"].as_str().unwrap_or("none");
+        format!("intact: {} entries sealed, {} waiting, head {head}", answer["entries"], answer["unsealed"])
     };
     println!("{verdict}");
     Ok(())

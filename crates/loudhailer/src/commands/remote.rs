@@ -38,7 +38,9 @@ pub fn accepted(answer: Answer) -> Result<Json> {
         .as_array()
         .into_iter()
         .flatten()
-        .map(|problem| format!("\n  {}: {}", problem["field"].as_str().unwrap_or("?"), problem["detail"].as_str().unwrap_or("?")))
+        .map(|problem| {
+            format!("\n  {}: {}", problem["field"].as_str().unwrap_or("?"), problem["detail"].as_str().unwrap_or("?"))
+        })
         .collect();
     let said = said.map_or_else(|| "the server gave no reason".to_owned(), str::to_owned);
     Err(Error::told(format!("refused with {}: {field}{said}{}", answer.status, problems.concat())))

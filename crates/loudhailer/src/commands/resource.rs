@@ -111,8 +111,11 @@ pub async fn apply_here(
     dry_run: bool,
 ) -> Result<resources::Applied> {
     let permit: OrganisationPermit<cap::ResourcesApply> = grants.permit_organisation()?;
-    let done =
-        if dry_run { resources.plan(&permit, document, how).await } else { resources.apply(&permit, document, how).await };
+    let done = if dry_run {
+        resources.plan(&permit, document, how).await
+    } else {
+        resources.apply(&permit, document, how).await
+    };
     done.map_err(told)
 }
 
@@ -209,7 +212,13 @@ pub async fn history(options: &History) -> Result<()> {
                 .map_err(told)?;
             product.close().await;
             for version in found {
-                println!("version {} {} by {} at {}", version.version, version.outcome.name(), version.actor, version.at);
+                println!(
+                    "version {} {} by {} at {}",
+                    version.version,
+                    version.outcome.name(),
+                    version.actor,
+                    version.at
+                );
                 if let Some(reason) = &version.reason {
                     println!("    because {reason}");
                 }
@@ -252,19 +261,35 @@ pub async fn restore_version(options: &RestoreVersion) -> Result<()> {
                         None => None,
                     };
                     let clearance = resources.clear(tx, &permit, workspace, &Ground::None)?;
-                    resources.restore_version(tx, &permit, &kind, workspace, key, version, reason.as_deref(), &clearance)
+                    resources.restore_version(
+                        tx,
+                        &permit,
+                        &kind,
+                        workspace,
+                        key,
+                        version,
+                        reason.as_deref(),
+                        &clearance,
+                    )
                 })
                 .await
                 .map_err(told)?;
             product.close().await;
-            println!("{} {}: version {} is as version {} was", options.kind, options.name, written.version, options.version);
+            println!(
+                "{} {}: version {} is as version {} was",
+                options.kind, options.name, written.version, options.version
+            );
         }
         Place::There(client, url) => {
             let (workspace, name) = split(&options.name);
             let url = format!("{url}/{}/{}/restore", encode(&options.kind), encode(name));
-            let body = serde_json::json!({ "version": options.version, "reason": options.reason, "workspace": workspace });
+            let body =
+                serde_json::json!({ "version": options.version, "reason": options.reason, "workspace": workspace });
             let answer = remote::accepted(client.send(HttpMethod::POST, &url, Some(&body)).await?)?;
-            println!("{} {}: version {} is as version {} was", options.kind, options.name, answer["version"], options.version);
+            println!(
+                "{} {}: version {} is as version {} was",
+                options.kind, options.name, answer["version"], options.version
+            );
         }
     }
     Ok(())
@@ -274,7 +299,11 @@ pub async fn restore_version(options: &RestoreVersion) -> Result<()> {
 fn encode(text: &str) -> String {
     text.bytes()
         .map(|byte| {
-            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
         })
         .collect()
 }

@@ -26,13 +26,17 @@ pub async fn simulator(options: &Simulator) -> Result<()> {
     how.control.clone_from(&options.control);
     if let Some(path) = &options.behaviour {
         let text = std::fs::read_to_string(path).map_err(|source| Error::file(path, source))?;
-        how.scenario = serde_json::from_str::<Scenario>(&text).map_err(|error| Error::told(format!("{}: {error}", path.display())))?;
+        how.scenario = serde_json::from_str::<Scenario>(&text)
+            .map_err(|error| Error::told(format!("{}: {error}", path.display())))?;
     }
     if let Some(system_id) = &options.system_id {
         let password = match &options.password_file {
-            Some(path) => std::fs::read_to_string(path).map_err(|source| Error::file(path, source))?.trim_end().to_owned(),
-            None => std::env::var("LOUDHAILER_SIMULATOR_PASSWORD")
-                .map_err(|_| Error::told("--system-id wants a password: --password-file, or LOUDHAILER_SIMULATOR_PASSWORD"))?,
+            Some(path) => {
+                std::fs::read_to_string(path).map_err(|source| Error::file(path, source))?.trim_end().to_owned()
+            }
+            None => std::env::var("LOUDHAILER_SIMULATOR_PASSWORD").map_err(|_| {
+                Error::told("--system-id wants a password: --password-file, or LOUDHAILER_SIMULATOR_PASSWORD")
+            })?,
         };
         how.account = Some(Account { system_id: system_id.clone(), password: SecretString::from(password) });
     }

@@ -43,7 +43,8 @@ impl Carrier {
             .spawn()?;
         let stdout = child.stdout.take().ok_or_else(|| Error::told("the simulated carrier has no output"))?;
         let line = BufReader::new(stdout).lines().next_line().await?;
-        let address = line.as_deref().and_then(|line| line.strip_prefix("listening on ")).and_then(|text| text.parse().ok());
+        let address =
+            line.as_deref().and_then(|line| line.strip_prefix("listening on ")).and_then(|text| text.parse().ok());
         let address = address.ok_or_else(|| Error::told("the simulated carrier did not start; its words are above"))?;
         Ok(Self { address, child })
     }

@@ -38,7 +38,8 @@ const SEED: &str = include_str!("seed.yaml");
 pub async fn run(options: &Demo) -> Result<()> {
     let level = std::env::var("LOUDHAILER_LOG_LEVEL").unwrap_or_else(|_| "warn".into());
     crate::logging::start(&Log { level, ..Log::default() });
-    if !options.expose && !(options.listen.ip().is_loopback() && options.smpp_tls.ip().is_loopback()) {
+    let private = options.listen.ip().is_loopback() && options.smpp_tls.ip().is_loopback();
+    if !(private || options.expose) {
         return Err(Error::told("other machines could reach that address; say --expose if that is meant"));
     }
     let say = |words: &str| {
@@ -53,9 +54,9 @@ pub async fn run(options: &Demo) -> Result<()> {
     if !dir.join("keys").exists() {
         vault::KeyFile::create(&dir.join("keys"), &context)?;
     }
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .map_err(|error| Error::told(format!("cannot listen on {}: {error}. Choose another with --listen", options.listen)))?;
+    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
+        Error::told(format!("cannot listen on {}: {error}. Choose another with --listen", options.listen))
+    })?;
     let listen = listener.local_addr()?;
 
     say("Starting the simulated carrier …");
@@ -109,9 +110,8 @@ pub fn certificate(dir: &Path, listen: SocketAddr, context: &base::Context) -> R
 
 /// Brings the seed in by the same `apply` that everybody uses. Idempotent: after a restart only the carrier's port changes.
 async fn seed(product: &Product, dir: &Path, simulator: SocketAddr, secrets: &Secrets) -> Result<()> {
-    let text = SEED
-        .replace("@SIMULATOR@", &simulator.to_string())
-        .replace("@CA@", &dir.join("ca.pem").display().to_string());
+    let text =
+        SEED.replace("@SIMULATOR@", &simulator.to_string()).replace("@CA@", &dir.join("ca.pem").display().to_string());
     let already = {
         let resources = product.resources.clone();
         product.db.read(move |tx| resources.workspace(tx, "demo")).await.map_err(commands::told)?.is_some()
@@ -141,7 +141,11 @@ fn only_carriers(seed: &str) -> String {
 
 pub fn settings(listen: SocketAddr) -> Result<http::Settings> {
     let port = listen.port();
-    let name = if listen.ip().is_loopback() || listen.ip().is_unspecified() { "localhost".to_owned() } else { listen.ip().to_string() };
+    let name = if listen.ip().is_loopback() || listen.ip().is_unspecified() {
+        "localhost".to_owned()
+    } else {
+        listen.ip().to_string()
+    };
     let told = |error: http::UrlError| Error::told(error.to_string());
     let mut settings = http::Settings::new(&format!("https://{name}:{port}")).map_err(told)?;
     for alias in ["localhost", "127.0.0.1", "[::1]"] {
@@ -158,9 +162,10 @@ async fn facts(product: &Product, dir: &Path, listen: SocketAddr, secrets: &Secr
         .db
         .write(move |tx| if identity.needs_setup(tx)? { identity.setup_link(tx, &actor).map(Some) } else { Ok(None) })
         .await?;
-    let organisation = product.db.read(|tx| access::organisation(tx)).await?;
+    let organisation = product.db.read(access::organisation).await?;
     let workspace = product.db.read(|tx| access::workspace_by_slug(tx, "demo")).await?;
-    let workspace = workspace.ok_or_else(|| Error::told("the workspace demo is gone; start anew in another directory"))?;
+    let workspace =
+        workspace.ok_or_else(|| Error::told("the workspace demo is gone; start anew in another directory"))?;
     let permit = access::Permit::engine(access::Engine("demo"), workspace.id);
     let integrations = product.signals.integrations(&permit).await?;
     let url = |name: &str, token: &str| {
@@ -188,7 +193,10 @@ async fn facts(product: &Product, dir: &Path, listen: SocketAddr, secrets: &Secr
 fn extras(dir: &Path, facts: &Json, secrets: &Secrets) -> Result<Extras> {
     let path = dir.join("server.pem");
     let pem = fs::read_to_string(&path).map_err(|source| Error::file(&path, source))?;
-    let raise = facts["signal_url"].as_str().and_then(|url| url.split("/signals/").nth(1)).and_then(|rest| rest.split('?').next());
+    let raise = facts["signal_url"]
+        .as_str()
+        .and_then(|url| url.split("/signals/").nth(1))
+        .and_then(|rest| rest.split('?').next());
     Ok(Extras {
         fingerprint: crypto::tls::fingerprint_pem(&pem).map(|fingerprint| fingerprint.to_string()),
         handsets: Some(Handsets {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use base::{Chance as _, Context, SecretString};
+use base::{Context, SecretString};
 use crypto::token::{self, Kind};
 use resources::{SecretSource, SourceError};
 use serde::{Deserialize, Serialize};
@@ -32,8 +32,9 @@ impl Secrets {
     pub fn of(dir: &Path, context: &Context) -> Result<Self> {
         let path = dir.join(DEMO_MARK);
         match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|_| Error::told(format!("{} is damaged. Move the directory away to start anew.", path.display()))),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| {
+                Error::told(format!("{} is damaged. Move the directory away to start anew.", path.display()))
+            }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let secrets = Self::draw(context);
                 write_private(&path, &serde_json::to_vec_pretty(&secrets)?, 0o600)?;
@@ -46,7 +47,8 @@ impl Secrets {
     fn draw(context: &Context) -> Self {
         let mint = |kind| base::ExposeSecret::expose_secret(&token::mint(kind, context.chance())).to_owned();
         // SMPP 3.4 gives a password eight characters; letters and digits without look-alikes.
-        let password = (0..8).map(|_| char::from(b"abcdefghjkmnpqrstuvwxyz23456789"[context.chance().below(31) as usize]));
+        let password =
+            (0..8).map(|_| char::from(b"abcdefghjkmnpqrstuvwxyz23456789"[context.chance().below(31) as usize]));
         Self {
             api_key: mint(Kind::Key),
             generic_token: mint(Kind::Url),

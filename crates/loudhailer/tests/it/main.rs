@@ -1,4 +1,10 @@
 //! The product from outside: the real binary over HTTPS and SMPP, with the simulated carrier and programs that we did not write.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod commands;
 mod first_page;
