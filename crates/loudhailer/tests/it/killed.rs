@@ -238,7 +238,7 @@ async fn all(http: &reqwest::Client, site: &Site, what: &str) -> Vec<Json> {
         let answer = page(http, site, what, &cursor).await;
         items.extend(answer["items"].as_array().cloned().unwrap_or_default());
         match answer["next"].as_str() {
-            Some(next) => cursor = next.to_owned(),
+            Some(next) => next.clone_into(&mut cursor),
             None => return items,
         }
     }
