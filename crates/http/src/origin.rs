@@ -164,6 +164,9 @@ mod tests {
         assert!(own(&[("sec-fetch-site", "same-origin")]));
         assert!(own(&[("origin", "https://pager.example.com")]));
         assert!(own(&[("sec-fetch-site", "same-origin"), ("origin", "https://127.0.0.1:8443")]));
+        // What a form of ours sends under our own referrer policy.
+        assert!(own(&[("sec-fetch-site", "same-origin"), ("origin", "null")]));
+        assert!(!own(&[("sec-fetch-site", "cross-site"), ("origin", "null")]));
         for foreign in ["same-site", "cross-site", "none"] {
             assert!(!own(&[("sec-fetch-site", foreign)]), "{foreign}");
         }

@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use super::io::WatchedIo;
+use super::io::{WatchedReads, WatchedWrites};
 use super::vitals::{Verdict, Vitals};
 use crate::app::App;
 use crate::settings::Limits;
@@ -39,6 +39,9 @@ const CLEAR_TEXT: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 48\r\n\
     Connection: close\r\n\r\nThis port speaks HTTPS only. Use an https: URL.\n";
 
+/// A connection after its handshake.
+type Secured = TlsStream<WatchedWrites<TcpStream>>;
+
 /// What all connections share.
 pub(super) struct Shared {
     pub(super) acceptor: TlsAcceptor,
@@ -50,14 +53,15 @@ impl Shared {
     pub(super) async fn serve(&self, stream: TcpStream, peer: SocketAddr) {
         let limits = *self.app.limits();
         let _ = stream.set_nodelay(true);
-        let handshake = self.handshake(stream, limits.handshake);
+        let vitals = Vitals::new(limits);
+        let handshake = self.handshake(stream, &vitals, limits.handshake);
         let stream = tokio::select! {
             biased;
             () = self.stop.cancelled() => return,
             stream = handshake => stream,
         };
         match stream {
-            Ok(Some(stream)) => self.speak(stream, peer, limits).await,
+            Ok(Some(stream)) => self.speak(stream, &vitals, peer, limits).await,
             Ok(None) => {}
             Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
         }
@@ -67,8 +71,9 @@ impl Shared {
     async fn handshake(
         &self,
         mut stream: TcpStream,
+        vitals: &Arc<Vitals>,
         within: Duration,
-    ) -> Result<Option<TlsStream<TcpStream>>, IoError> {
+    ) -> Result<Option<Secured>, IoError> {
         let deadline = Instant::now() + within;
         let mut first = [0];
         match timeout_at(deadline, stream.peek(&mut first)).await {
@@ -86,16 +91,16 @@ impl Shared {
             Ok(Err(error)) => return Err(error),
             Ok(Ok(_)) | Err(_) => return Ok(None),
         }
-        match timeout_at(deadline, self.acceptor.accept(stream)).await {
+        match timeout_at(deadline, self.acceptor.accept(WatchedWrites::new(stream, Arc::clone(vitals)))).await {
             Ok(stream) => stream.map(Some),
             Err(_) => Ok(None),
         }
     }
 
-    async fn speak(&self, stream: TlsStream<TcpStream>, peer: SocketAddr, limits: Limits) {
-        let vitals = Vitals::new(limits);
+    async fn speak(&self, stream: Secured, vitals: &Arc<Vitals>, peer: SocketAddr, limits: Limits) {
+        vitals.head(true);
         let app = self.app.clone();
-        let counted = Arc::clone(&vitals);
+        let counted = Arc::clone(vitals);
         let service = service_fn(move |request: Request<Incoming>| {
             let (app, vitals) = (app.clone(), Arc::clone(&counted));
             async move { Ok::<_, Infallible>(answer(app, &vitals, request, peer).await) }
@@ -111,8 +116,8 @@ impl Shared {
                 .max_send_buf_size(64 * 1024)
                 .keep_alive_interval(limits.stalled)
                 .keep_alive_timeout(limits.stalled);
-            let io = TokioIo::new(WatchedIo::http2(stream, Arc::clone(&vitals)));
-            self.drive(builder.serve_connection(io, service), &vitals, limits).await;
+            let io = TokioIo::new(WatchedReads::http2(stream, Arc::clone(vitals)));
+            self.drive(builder.serve_connection(io, service), vitals, limits).await;
         } else {
             let mut builder = http1::Builder::new();
             builder
@@ -123,8 +128,8 @@ impl Shared {
                 // The head's own deadline is kept by `Vitals`, which knows when it began; this one is the net below it.
                 .header_read_timeout(limits.keep_alive + limits.head)
                 .half_close(false);
-            let io = TokioIo::new(WatchedIo::http1(stream, Arc::clone(&vitals)));
-            self.drive(builder.serve_connection(io, service), &vitals, limits).await;
+            let io = TokioIo::new(WatchedReads::http1(stream, Arc::clone(vitals)));
+            self.drive(builder.serve_connection(io, service), vitals, limits).await;
         }
     }
 
@@ -181,7 +186,7 @@ trait Polite: Future<Output = Result<(), hyper::Error>> {
     fn say_goodbye(self: Pin<&mut Self>);
 }
 
-impl<S> Polite for http1::Connection<TokioIo<WatchedIo<TlsStream<TcpStream>>>, S>
+impl<S> Polite for http1::Connection<TokioIo<WatchedReads<Secured>>, S>
 where
     S: hyper::service::HttpService<Incoming, ResBody = Body>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -191,7 +196,7 @@ where
     }
 }
 
-impl<S> Polite for http2::Connection<TokioIo<WatchedIo<TlsStream<TcpStream>>>, S, TokioExecutor>
+impl<S> Polite for http2::Connection<TokioIo<WatchedReads<Secured>>, S, TokioExecutor>
 where
     S: hyper::service::HttpService<Incoming, ResBody = Body>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

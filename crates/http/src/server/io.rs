@@ -1,4 +1,5 @@
-//! The bytes of a connection, watched on their way.
+//! The bytes of a connection, watched on their way: what is written below TLS, where only the client's reading makes
+//! room, and what is read above it, where heads can be seen.
 
 use std::io::{Error as IoError, IoSlice};
 use std::pin::Pin;
@@ -13,7 +14,64 @@ use super::vitals::Vitals;
 /// Length of the words with which every HTTP/2 client begins.
 const PREFACE: usize = 24;
 
-pub(super) struct WatchedIo<T> {
+/// The socket, below TLS. A write that waits means that the client does not read.
+pub(super) struct WatchedWrites<T> {
+    inner: T,
+    vitals: Arc<Vitals>,
+}
+
+impl<T> WatchedWrites<T> {
+    pub(super) const fn new(inner: T, vitals: Arc<Vitals>) -> Self {
+        Self { inner, vitals }
+    }
+
+    fn wrote<O>(&self, outcome: Poll<O>) -> Poll<O> {
+        self.vitals.write_blocked(outcome.is_pending());
+        outcome
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for WatchedWrites<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<Result<(), IoError>> {
+        Pin::new(&mut self.inner).poll_read(cx, buffer)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for WatchedWrites<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, IoError>> {
+        let outcome = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.wrote(outcome)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<Result<usize, IoError>> {
+        let outcome = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
+        self.wrote(outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    // Flushing a socket does nothing, so it tells nothing.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), IoError>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), IoError>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// The clear bytes, above TLS.
+pub(super) struct WatchedReads<T> {
     inner: T,
     vitals: Arc<Vitals>,
     reader: Reader,
@@ -24,7 +82,7 @@ enum Reader {
     Http2 { read: usize },
 }
 
-impl<T> WatchedIo<T> {
+impl<T> WatchedReads<T> {
     pub(super) fn http1(inner: T, vitals: Arc<Vitals>) -> Self {
         Self { inner, vitals, reader: Reader::Http1(Box::new(Scanner::new())) }
     }
@@ -54,14 +112,9 @@ impl<T> WatchedIo<T> {
             Reader::Http2 { .. } => {}
         }
     }
-
-    fn wrote<O>(&self, outcome: Poll<O>) -> Poll<O> {
-        self.vitals.write_blocked(outcome.is_pending());
-        outcome
-    }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for WatchedIo<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for WatchedReads<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -74,20 +127,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for WatchedIo<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for WatchedReads<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, IoError>> {
-        let outcome = Pin::new(&mut self.inner).poll_write(cx, bytes);
-        self.wrote(outcome)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), IoError>> {
-        let outcome = Pin::new(&mut self.inner).poll_flush(cx);
-        self.wrote(outcome)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), IoError>> {
-        let outcome = Pin::new(&mut self.inner).poll_shutdown(cx);
-        self.wrote(outcome)
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -95,11 +137,18 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<Result<usize, IoError>> {
-        let outcome = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
-        self.wrote(outcome)
+        Pin::new(&mut self.inner).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), IoError>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), IoError>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }

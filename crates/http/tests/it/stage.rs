@@ -16,7 +16,7 @@ use http::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -262,6 +262,15 @@ impl Stage {
     pub async fn raw_speaking(&self, alpn: &[&[u8]]) -> TlsStream<TcpStream> {
         let tls = client_config(&Roots::Pem(self.ca.clone()), alpn).unwrap();
         let stream = TcpStream::connect(self.address).await.unwrap();
+        TlsConnector::from(tls).connect("localhost".try_into().unwrap(), stream).await.unwrap()
+    }
+
+    /// The same with room for few unread bytes, so that a server soon has to wait.
+    pub async fn raw_with_small_window(&self) -> TlsStream<TcpStream> {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        let stream = socket.connect(self.address).await.unwrap();
+        let tls = client_config(&Roots::Pem(self.ca.clone()), &[b"http/1.1"]).unwrap();
         TlsConnector::from(tls).connect("localhost".try_into().unwrap(), stream).await.unwrap()
     }
 
