@@ -226,6 +226,6 @@ async fn content(
     Path(named): Path<Named>,
 ) -> Answer<Json<ContentView>> {
     let (messaging, permit) = (api.messaging.clone(), guard.into_permit());
-    let content = api.db.read(move |tx| messaging.content(tx, &permit, named.message)).await?;
+    let content = api.db.write(move |tx| messaging.content(tx, &permit, named.message)).await?;
     Ok(Json(found(content, "message")?.into()))
 }

@@ -166,7 +166,7 @@ impl Messaging {
         reads::get(tx, &self.0.engine, permit, id)
     }
 
-    /// Number and text of a message, for those who may read content.
+    /// Number and text of a message, for those who may read content. Audited, so `tx` must be a writing one.
     pub fn content(
         &self,
         tx: &mut Tx<'_>,

@@ -308,6 +308,19 @@ pub(crate) fn content(
     let number = open(tx, engine, workspace, "messages", "destination", &uid, &destination)?;
     let text = open(tx, engine, workspace, "messages", "body", &uid, &body)?;
     let number = String::from_utf8(number).map_err(|_| Error::Corrupt("destination"))?;
+    // Restricted data: whoever reads it is on record before it is shown (E-11).
+    audit::record(
+        tx,
+        audit::Entry {
+            actor: permit.actor(),
+            workspace: Some(permit.workspace()),
+            action: "message.content.read",
+            target: ("message", &uid),
+            outcome: audit::Outcome::Success,
+            reason: None,
+            changes: None,
+        },
+    )?;
     Ok(Some(Content {
         to: sms::Number::from_carrier(&number).map_err(|_| Error::Corrupt("destination"))?,
         text: String::from_utf8(text).map_err(|_| Error::Corrupt("body"))?,

@@ -331,7 +331,7 @@ impl House {
             new
         };
         self.db
-            .read(move |tx| {
+            .write(move |tx| {
                 let mut out = Vec::new();
                 for (id, workspace) in &new {
                     let permit = Permit::<cap::MessageContentRead>::engine(Engine("test"), *workspace);

@@ -49,7 +49,7 @@ testdb::both_databases! {
         let details = serde_json::to_string(&house.get(id).await).unwrap();
         assert!(!details.contains("900117") && !details.contains("keys"), "{details}");
         let (messaging, permit) = (house.messaging.clone(), house.permit::<cap::MessageContentRead>());
-        let content = house.db.read(move |tx| messaging.content(tx, &permit, id)).await.unwrap().unwrap();
+        let content = house.db.write(move |tx| messaging.content(tx, &permit, id)).await.unwrap().unwrap();
         assert_eq!((content.to, content.text.as_str()), (number(17), "Cem has the keys"));
         house.messaging.stop().await;
     }
