@@ -62,7 +62,8 @@ async fn flood(link: Link, session: usize, messages: usize) -> Result<(), smppli
             }
         }
     });
-    let text = bytes::Bytes::from_static(b"Replication lag 42 s, limit 30 s. Answer 1 to acknowledge, 2 to pass on, 3 done.");
+    let text =
+        bytes::Bytes::from_static(b"Replication lag 42 s, limit 30 s. Answer 1 to acknowledge, 2 to pass on, 3 done.");
     let (answers, mut pending) = tokio::sync::mpsc::unbounded_channel();
     let waiting = tokio::spawn(async move {
         while let Some(answer) = pending.recv().await {
