@@ -26,14 +26,18 @@ const find = (selector) => document.querySelector(selector);
 // The reader's time zone: the server writes every time in it from the next page on.
 document.cookie = `zone=${encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone)}; path=/; SameSite=Lax; Secure; max-age=31536000`;
 
-document.addEventListener("DOMContentLoaded", () => {
-  // A secret in the fragment of a link (set-up, handsets) moves into the form that posts it, and out of the address bar.
+// A secret in the fragment of a link (set-up, handsets) moves into the form that posts it, and out of the address bar.
+const takeFragment = () => {
   const field = find("input[data-from-fragment]");
-  if (field && location.hash.length > 1) {
-    field.value = decodeURIComponent(location.hash.slice(1));
-    history.replaceState(null, "", location.pathname + location.search);
-    if (field.dataset.fromFragment === "submit") field.form.requestSubmit();
-  }
+  if (!field || location.hash.length < 2) return;
+  field.value = decodeURIComponent(location.hash.slice(1));
+  history.replaceState(null, "", location.pathname + location.search);
+  if (field.dataset.fromFragment === "submit") field.form.requestSubmit();
+};
+window.addEventListener("hashchange", takeFragment);
+
+document.addEventListener("DOMContentLoaded", () => {
+  takeFragment();
   // What the reader opened or wrote stays as it is when the page around it is renewed.
   if (window.Idiomorph) {
     const callbacks = Idiomorph.defaults.callbacks;
@@ -98,7 +102,7 @@ document.addEventListener("htmx:afterRequest", (event) => {
   }
   if (successful || !elt.matches("form") || !trouble) return;
   const answer = new DOMParser().parseFromString(xhr.responseText || "", "text/html");
-  const words = answer.querySelector("main [role=alert], main .lead p")?.textContent.trim();
+  const words = (answer.querySelector("main [role=alert]") ?? answer.querySelector("main .lead p"))?.textContent.trim();
   trouble.textContent = words || "That did not reach the server. Look at the connection, then try again.";
 });
 

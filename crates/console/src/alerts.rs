@@ -179,8 +179,35 @@ struct Line {
     headline: String,
     detail: Option<String>,
     why: Vec<String>,
+    /// Where to read on.
+    href: Option<String>,
     boxed: bool,
     later: bool,
+}
+
+/// What happened before the alert was there: the run, and the signal that began it.
+fn before(slug: &str, alert: &Alert, chain: &View) -> Vec<Line> {
+    let signal_page = alert.signal.map(|id| format!("/w/{slug}/signals/{id}"));
+    let line = |at: Timestamp, headline: String, detail: Option<String>| Line {
+        at,
+        offset: if at < alert.opened { format!("−{}", length(alert.opened.since(at))) } else { String::new() },
+        knot: Knot::Done,
+        headline,
+        detail,
+        why: Vec::new(),
+        href: signal_page.clone(),
+        boxed: false,
+        later: false,
+    };
+    let run = chain.run.as_ref().and_then(|run| {
+        let steps = format!("{} of {} steps.", run.steps.0, run.steps.1);
+        Some(line(run.at?, format!("Run of “{}”, version {}.", run.flow, run.version), Some(steps)))
+    });
+    let signal = chain.signal.as_ref().and_then(|signal| {
+        let took = signal.took.map(|took| format!("Checked in {}, answered 202 when it was on disk.", length(took)));
+        Some(line(signal.at?, format!("Signal from {}.", signal.integration), took))
+    });
+    run.into_iter().chain(signal).collect()
 }
 
 #[derive(Template)]
@@ -248,7 +275,7 @@ pub async fn show(
                 at: entry.at,
                 offset: if entry.at > shell.now {
                     format!("in {}", counter(entry.at.since(shell.now)))
-                } else if entry.after.is_zero() {
+                } else if entry.after.as_millis() == 0 {
                     "0".into()
                 } else {
                     gap(entry.after)
@@ -259,7 +286,9 @@ pub async fn show(
                 boxed: entry.knot == Knot::Skipped || entry.alarming,
                 later: entry.at > shell.now,
                 why: entry.why,
+                href: None,
             })
+            .chain(before(&slug, &alert, &chain))
             .collect(),
         facts: facts(&slug, &alert, &chain),
         chain,

@@ -68,8 +68,8 @@ fn row(entry: Recorded) -> Row {
         Outcome::Denied => (Knot::Skipped, "refused"),
     };
     let who = match (entry.actor_name, entry.actor_type.as_str()) {
+        (_, "engine") => format!("Loudhailer ({})", entry.actor_id),
         (Some(name), _) => name,
-        (None, "engine") => format!("Loudhailer, {}", entry.actor_id),
         (None, "os") => entry.actor_id.clone(),
         (None, "anonymous") => "nobody known".to_owned(),
         (None, kind) => format!("{} whose name was erased", kind.replace('_', " ")),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alerts::{Alert, Chain, ChainRow, Knot, StepState};
+use alerts::{Alert, By, Chain, ChainRow, Knot, State, StepState};
 use base::{SignalId, Timestamp};
 
 use crate::draw::{MiniKnot, mini};
@@ -84,6 +84,10 @@ pub struct RunFacts {
 pub struct View {
     /// `A-1042`
     pub alert: String,
+    /// What is known of the signal.
+    pub signal: Option<SignalFacts>,
+    /// What is known of the run.
+    pub run: Option<RunFacts>,
     /// Signal and run.
     pub trunk: Vec<Link>,
     /// One row a person.
@@ -94,8 +98,8 @@ pub struct View {
     pub lonely: bool,
     /// `116 ms`, once the first page went out.
     pub first_page: Option<String>,
-    /// How long the first answer took.
-    pub first_answer: Option<String>,
+    /// Who answered and how long it took, or that nobody did.
+    pub answered: String,
 }
 
 impl View {
@@ -110,7 +114,7 @@ impl View {
         let first_page_at = chain.rows.iter().filter(|row| row.notified.knot != Knot::Skipped).find_map(|row| row.notified.at);
         let signal_at = signal.as_ref().and_then(|facts| facts.at);
         let run_at = run.as_ref().and_then(|facts| facts.at);
-        let mut trunk = vec![signal_link(signal, base), run_link(run)];
+        let mut trunk = vec![signal_link(signal.as_ref(), base), run_link(run.as_ref())];
         trunk[0].gap = between(signal_at, run_at);
         trunk[1].gap = between(run_at, first_page_at);
         let mut rows: Vec<Row> = chain.rows.iter().map(|row| draw_row(row, alert, base)).collect();
@@ -125,12 +129,14 @@ impl View {
         }
         Self {
             alert: alert.name(),
+            signal,
+            run,
             trunk,
             rows,
             policy: chain.policy.clone(),
             lonely,
             first_page: chain.first_page_after.map(length),
-            first_answer: chain.first_answer_after.map(length),
+            answered: answered(alert, chain.first_answer_after),
         }
     }
 
@@ -143,16 +149,16 @@ impl View {
     }
 }
 
-fn signal_link(facts: Option<SignalFacts>, base: Option<&str>) -> Link {
+fn signal_link(facts: Option<&SignalFacts>, base: Option<&str>) -> Link {
     let Some(facts) = facts else { return Link::new(Knot::Skipped, "No signal") };
-    let mut link = Link::new(Knot::Done, facts.integration);
+    let mut link = Link::new(Knot::Done, facts.integration.clone());
     link.at = facts.at;
     link.href = base.zip(facts.id).map(|(base, id)| format!("{base}/signals/{id}"));
     link.small = facts.took.map(|took| format!("202 in {}", length(took)));
     link
 }
 
-fn run_link(facts: Option<RunFacts>) -> Link {
+fn run_link(facts: Option<&RunFacts>) -> Link {
     let Some(facts) = facts else { return Link::new(Knot::Skipped, "No run") };
     let mut link = Link::new(Knot::Done, format!("{}, v{}", facts.flow, facts.version));
     link.at = facts.at;
@@ -160,8 +166,28 @@ fn run_link(facts: Option<RunFacts>) -> Link {
     link
 }
 
+/// Who answered first: a person whose phone rang, or somebody at a desk.
+fn answered(alert: &Alert, first: Option<Duration>) -> String {
+    if let Some(first) = first {
+        return format!("answered after {}", length(first));
+    }
+    let by = |by: &Option<By>, did: &str, at: Option<Timestamp>| {
+        let name = by.as_ref().map_or("somebody", |by| by.name.as_str());
+        let after = at.map(|at| format!(" after {}", length(at.since(alert.opened)))).unwrap_or_default();
+        format!("{did} by {name}{after}")
+    };
+    match alert.state {
+        State::Open => "answer: none yet".to_owned(),
+        State::Acknowledged => by(&alert.acknowledged_by, "taken", alert.acknowledged),
+        State::Resolved => by(&alert.closed_by, "resolved", alert.closed),
+        State::Expired => "nobody answered".to_owned(),
+    }
+}
+
 fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<String> {
-    Some(gap(to?.since(from?)))
+    let (from, to) = (from?, to?);
+    // Two clocks, or one that was set back, may tell them in the wrong order: then no gap is better than a wrong one.
+    (from <= to).then(|| gap(to.since(from)))
 }
 
 fn draw_row(row: &ChainRow, alert: &Alert, base: Option<&str>) -> Row {
@@ -173,8 +199,14 @@ fn draw_row(row: &ChainRow, alert: &Alert, base: Option<&str>) -> Row {
         return Row { first: notified, links: Vec::new(), reason: Some(row.reason.clone().unwrap_or_default()), later: false };
     }
     let later = row.state == StepState::Planned;
-    if later {
-        notified.small = notified.small.map(|place| format!("{place}, due"));
+    if later && row.notified.knot == Knot::Skipped {
+        let who = alert.acknowledged_by.as_ref().map_or("somebody", |by| by.name.as_str());
+        return Row {
+            first: notified,
+            links: Vec::new(),
+            reason: Some(format!("Not paged while {who} has it.")),
+            later: false,
+        };
     }
     notified.gap = if later { None } else { between(row.notified.at, row.message.at) };
     let mut message = Link::new(row.message.knot, message_title(row));
@@ -189,7 +221,8 @@ fn draw_row(row: &ChainRow, alert: &Alert, base: Option<&str>) -> Row {
     message.wait = row.receipt.at.is_none();
     let answer_title = match (&row.answer.words, row.answer.knot) {
         (Some(words), _) => words.clone(),
-        (None, Knot::Waiting | Knot::Now) if !later && alert.state == alerts::State::Open => "No answer yet".into(),
+        (None, Knot::Waiting | Knot::Now) if !later && alert.state == State::Open => "No answer yet".into(),
+        (None, Knot::Skipped) => "None needed".into(),
         _ => String::new(),
     };
     let mut answer = Link::new(row.answer.knot, answer_title);

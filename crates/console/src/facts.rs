@@ -75,3 +75,27 @@ pub enum Payload {
     /// It is not kept.
     Gone,
 }
+
+/// `A4:2B 29:AD …`: in pairs, so that it wraps between them and can be compared by eye.
+pub fn paired(fingerprint: &str) -> String {
+    let bytes: Vec<&str> = fingerprint.split(':').collect();
+    bytes.chunks(2).map(|pair| pair.join(":")).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_wraps_between_pairs() {
+        assert_eq!(paired("A4:2B:29:AD:00"), "A4:2B 29:AD 00");
+    }
+
+    #[test]
+    fn only_https_leads_outside() {
+        assert!(Fact::outside("Read on", "https://runbooks.example.com/db").href.is_some());
+        for bad in ["javascript:alert(1)", "http://runbooks.example.com", "data:text/html,x", ""] {
+            assert!(Fact::outside("Read on", bad).href.is_none(), "{bad}");
+        }
+    }
+}

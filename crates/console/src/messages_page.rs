@@ -8,6 +8,7 @@ use base::{MessageId, Page as Listed, PageRequest, Timestamp};
 use http::{Answer, Form, HeaderMap, InWorkspace, PageQuery, Path, Query, Refusal, Response};
 use messaging::{Content, Filter, Minute, State as MessageState, Step, Summary};
 use routing::Class;
+use sms::Encoding;
 use serde::Deserialize;
 
 use crate::Console;
@@ -28,6 +29,7 @@ struct Row {
     knot: Knot,
     state: String,
     took: String,
+    for_whom: String,
 }
 
 struct InboundRow {
@@ -99,7 +101,10 @@ pub async fn list(
     let filter = Filter { states: states(&which.state), class: class(&which.class), to, ..Filter::default() };
     let minutes = console.minutes(guard.permit().clone()).await?;
     let first = request.after.is_none();
-    let (found, newer) = console.log(guard.permit().clone(), filter, request, which.top).await?;
+    let (found, newer) = match &problem {
+        None => console.log(guard.permit().clone(), filter, request, which.top).await?,
+        Some(_) => (Listed { items: Vec::new(), next: None }, 0),
+    };
     let top = which.top.or_else(|| found.items.first().filter(|_| first).map(|newest| newest.created_at.as_micros()));
     let inbound = inbound(&console, &guard).await?;
     let (sentence, standing) = last_hour(&minutes);
@@ -228,6 +233,26 @@ pub fn state_words(summary: &Summary) -> (Knot, String) {
     }
 }
 
+/// Who wanted it sent.
+fn for_whom(summary: &Summary) -> String {
+    match (summary.origin.as_ref().map(|origin| origin.kind.as_str()), summary.submitter.split(':').next()) {
+        (Some("notification"), _) => "an alert".to_owned(),
+        (Some(kind), _) => kind.replace('_', " "),
+        (None, Some("engine")) => "Loudhailer".to_owned(),
+        (None, Some("api_key")) => "an API key".to_owned(),
+        (None, Some("user")) => "a person".to_owned(),
+        (None, who) => who.unwrap_or_default().to_owned(),
+    }
+}
+
+/// The alphabet as people write it.
+fn alphabet(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Gsm7 => "GSM-7",
+        Encoding::Ucs2 => "UCS-2",
+    }
+}
+
 fn row(slug: &str, summary: &Summary) -> Row {
     let (knot, state) = state_words(summary);
     Row {
@@ -241,6 +266,7 @@ fn row(slug: &str, summary: &Summary) -> Row {
         knot,
         state,
         took: summary.done_at.map(|done| length(done.since(summary.created_at))).unwrap_or_default(),
+        for_whom: for_whom(summary),
     }
 }
 
@@ -278,10 +304,10 @@ struct MessagePage {
     shell: Shell,
     slug: String,
     id: MessageId,
-    sentence: String,
+    to: String,
+    state: String,
     standing: String,
     history: Vec<HistoryView>,
-    reasons: Vec<String>,
     text: Payload,
     revealed: bool,
     facts: Vec<Fact>,
@@ -330,25 +356,10 @@ pub async fn reveal(
     Form(_): Form<crate::alerts::ActForm>,
 ) -> Answer<Response> {
     let (messaging, permit) = (console.messaging.clone(), guard.permit().clone());
-    // Shown and written down together, or neither.
+    // A write: shown and written down together, or neither.
     let content: Result<Option<Content>, Refusal> = console
         .db
-        .write(move |tx| {
-            let content = messaging.content(tx, &permit, id)?;
-            audit::record(
-                tx,
-                audit::Entry {
-                    actor: permit.actor(),
-                    workspace: Some(permit.workspace()),
-                    action: "message.content.read",
-                    target: ("message", &id.to_string()),
-                    outcome: audit::Outcome::Success,
-                    reason: None,
-                    changes: None,
-                },
-            )?;
-            Ok(content)
-        })
+        .write(move |tx| messaging.content(tx, &permit, id).map_err(Refusal::from))
         .await;
     let (text, number) = match content? {
         Some(content) => (Payload::Shown(content.text), Some(content.to.to_string())),
@@ -378,7 +389,7 @@ async fn message_page<C: access::Cap>(
         Fact::new("Carrier", summary.carrier.clone()),
         Fact::new("Class", summary.class.name()),
         Fact::new("Attempts", summary.attempts.to_string()),
-        Fact::new("Submitted by", summary.submitter.clone()),
+        Fact::new("For", for_whom(summary)),
     ];
     facts.extend(summary.client_ref.clone().map(|reference| Fact::mono("Own reference", reference)));
     facts.extend(summary.error.clone().map(|error| Fact::mono("Network error", error)));
@@ -388,11 +399,12 @@ async fn message_page<C: access::Cap>(
         }
     }
     page(&MessagePage {
-        sentence: format!("To {}: {}", number.as_deref().unwrap_or(&summary.to), state.to_lowercase()),
+        to: number.unwrap_or_else(|| summary.to.clone()),
+        state: state.to_lowercase(),
         standing: format!(
             "{}, {}. Accepted {}.",
             if summary.parts == 1 { "1 part".to_owned() } else { format!("{} parts", summary.parts) },
-            summary.encoding.label(),
+            alphabet(summary.encoding),
             shell.zone.exact(&summary.created_at)
         ),
         history: details
@@ -401,7 +413,6 @@ async fn message_page<C: access::Cap>(
             .rev()
             .map(told)
             .collect(),
-        reasons: details.notes.iter().filter(|note| note.kind == "routed").map(|note| note.text.clone()).collect(),
         revealed: matches!(text, Payload::Shown(_)),
         text,
         facts,

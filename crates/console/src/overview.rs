@@ -146,7 +146,7 @@ pub async fn show(guard: InWorkspace<cap::OverviewRead>, State(console): State<C
         chart: minutes.as_deref().map(|minutes| chart(minutes, &shell)),
         groups: groups(&console, &guard).await?,
         carriers: carriers(&console, &guard),
-        steps: first_steps(&console, &guard, &slug, &live, minutes.as_deref()).await?,
+        steps: first_steps(&console, &guard, &slug, minutes.as_deref()).await?,
         slug,
         shell,
     })
@@ -269,14 +269,14 @@ async fn first_steps(
     console: &Console,
     guard: &InWorkspace<cap::OverviewRead>,
     slug: &str,
-    live: &[Alert],
     minutes: Option<&[Minute]>,
 ) -> Answer<Vec<FirstStep>> {
     let Some(permit) = guard.also::<cap::AlertsRead>() else { return Ok(Vec::new()) };
-    let replies = console.alerts.replies(permit, PageRequest::new(1, None)).await?;
+    let replies = console.alerts.replies(permit.clone(), PageRequest::new(1, None)).await?;
     if !replies.items.is_empty() {
         return Ok(Vec::new());
     }
+    let any = console.alerts.list(permit, Filter::default(), PageRequest::new(1, None)).await?;
     let step = |done: bool, words: &str, href: Option<String>| FirstStep {
         knot: if done { Knot::Done } else { Knot::Waiting },
         words: words.to_owned(),
@@ -285,7 +285,7 @@ async fn first_steps(
     let handsets = console.handsets.is_some().then(|| format!("/w/{slug}/handsets"));
     Ok(vec![
         step(true, "The first administrator is made", None),
-        step(!live.is_empty(), "Send a first signal: press “Raise an alert” beside the handsets", handsets.clone()),
+        step(!any.items.is_empty(), "Send a first signal: press “Raise an alert” beside the handsets", handsets.clone()),
         step(minutes.is_some_and(|minutes| minutes.iter().any(|m| m.delivered > 0)), "See the text arrive on a handset", handsets.clone()),
         step(false, "Tap 1 on the handset, and watch the alert become acknowledged", handsets),
     ])

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::Console;
 use crate::change::ground;
-use crate::facts::Fact;
+use crate::facts::{Fact, paired};
 use crate::page::{Wrong, page_with, see_other};
 use crate::shell::{Page, Shell};
 use crate::signals_page::IntegrationRow;
@@ -88,7 +88,7 @@ fn facts(console: &Console, workspace: &Workspace) -> Vec<Fact> {
         Fact::mono("Id", workspace.id.to_string()),
         Fact::mono("Address", console.public_url.clone()),
     ];
-    facts.extend(console.fingerprint.clone().map(|print| Fact::mono("Certificate, SHA-256", print)));
+    facts.extend(console.fingerprint.as_deref().map(|print| Fact::mono("Certificate", paired(print))));
     facts
 }
 

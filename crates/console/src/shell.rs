@@ -112,6 +112,7 @@ const PAGES: &[(Page, Group, &str, &str, Capability)] = &[
     (Page::Audit, Group::Govern, "/audit", "Audit", Capability::AuditRead),
     (Page::Settings, Group::Own, "/settings", "Workspace", Capability::WorkspaceRead),
     (Page::Keys, Group::Own, "/keys", "API keys", Capability::ApiKeysManage),
+    (Page::You, Group::Own, "/you", "You", Capability::OverviewRead),
 ];
 
 /// What pages ask of a reader: each of these decides whether a link is shown.
@@ -220,9 +221,16 @@ impl Place {
         groups
             .into_iter()
             .flat_map(|group| self.open(group))
+            .filter(|(page, ..)| *page != Page::You)
             .map(|(page, _, path, name, _)| Link {
                 href: format!("/w/{}{path}", self.slug),
-                name,
+                name: match page {
+                    Page::Signals => "Signals",
+                    Page::Messages => "Messages",
+                    Page::Audit => "Audit log",
+                    Page::Settings => "Settings of the workspace",
+                    _ => name,
+                },
                 icon: "",
                 key: "",
                 count: 0,

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::Console;
 use crate::draw::Draw as _;
+use crate::facts::paired;
 use crate::page::{Wrong, bare, own_zone, page, page_with, see_other};
 use crate::shell::Shell;
 
@@ -205,7 +206,7 @@ async fn setup_page(
         name: form.name,
         login: form.login,
         already,
-        fingerprint: console.fingerprint.clone(),
+        fingerprint: console.fingerprint.as_deref().map(paired),
     })
 }
 

@@ -148,7 +148,18 @@ struct RunView {
     title: String,
     words: String,
     alert: Option<String>,
-    steps: Vec<String>,
+    steps: Vec<Vec<Piece>>,
+}
+
+/// A stretch of a sentence; code stands between backticks in a record.
+struct Piece {
+    text: String,
+    code: bool,
+}
+
+fn pieces(sentence: &str) -> Vec<Piece> {
+    let parts = sentence.split('`').enumerate();
+    parts.map(|(at, text)| Piece { text: text.to_owned(), code: at % 2 == 1 }).filter(|one| !one.text.is_empty()).collect()
 }
 
 #[derive(Template)]
@@ -220,12 +231,18 @@ async fn signal_page<C: access::Cap>(
                 at: found.run.started,
                 knot: run_knot(found.run.state),
                 title: format!("{}, v{}", found.run.flow_name, found.run.version),
-                words: found.run.reason.clone().unwrap_or_else(|| format!("ran {} steps.", found.steps.len())),
+                words: found.run.reason.clone().unwrap_or_else(|| format!("ran {}.", match found.steps.len() {
+                    1 => "1 step".to_owned(),
+                    count => format!("{count} steps"),
+                })),
                 alert,
                 steps: found
                     .steps
                     .iter()
-                    .map(|step| format!("{}. {} ({}): {}", step.number, step.step, step.kind, step.record.join(" ")))
+                    .map(|step| {
+                        let kind = step.kind.replace('_', " ");
+                        pieces(&format!("{}. `{}`, {kind}: {}", step.number, step.step, step.record.join(" ")))
+                    })
                     .collect(),
             });
         }

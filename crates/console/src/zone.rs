@@ -84,7 +84,7 @@ impl Zone {
 
 /// `+61 ms`, `+3.1 s`, `+1 min 30 s`, `+16 h`: the gap between two knots.
 pub fn gap(span: Duration) -> String {
-    format!("+{}", length(span))
+    if span.as_millis() == 0 { "+0 ms".to_owned() } else { format!("+{}", length(span)) }
 }
 
 /// `61 ms`, `3.1 s`, `1 min 30 s`, `24 min`, `16 h`, `3 d`.
@@ -92,7 +92,8 @@ pub fn length(span: Duration) -> String {
     let millis = span.as_millis();
     let seconds = span.as_secs();
     match millis {
-        0..1_000 => format!("{millis} ms"),
+        0 => "<1 ms".to_owned(),
+        1..1_000 => format!("{millis} ms"),
         1_000..60_000 => format!("{}.{} s", seconds, (millis % 1_000) / 100),
         60_000..600_000 if !seconds.is_multiple_of(60) => format!("{} min {} s", seconds / 60, seconds % 60),
         60_000..3_600_000 => format!("{} min", seconds / 60),
@@ -132,7 +133,7 @@ mod tests {
 
     #[test]
     fn lengths_read_like_speech() {
-        let cases = [(61, "61 ms"), (3_100, "3.1 s"), (90_000, "1 min 30 s"), (120_000, "2 min"), (57_600_000, "16 h")];
+        let cases = [(0, "<1 ms"), (61, "61 ms"), (3_100, "3.1 s"), (90_000, "1 min 30 s"), (120_000, "2 min"), (57_600_000, "16 h")];
         for (millis, expected) in cases {
             assert_eq!(length(Duration::from_millis(millis)), expected);
         }
