@@ -21,6 +21,7 @@ mod postgres {
 }
 
 async fn proof(database: Option<String>, name: &str) {
+    let _alone = crate::ALONE.lock().await;
     let demo = Demo::start(BINARY, database);
     let browser = Browser::open(1440, 1400).await;
     let console = demo.fact("console").to_owned();

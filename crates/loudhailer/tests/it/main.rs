@@ -14,6 +14,9 @@ mod matrix;
 /// The binary under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_loudhailer");
 
+/// Held by the tests that load the machine, so that none of them measures another.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// A fresh database on the test cluster for a process of its own. Keep it until the process is gone.
 async fn postgres() -> testdb::Fresh {
     testdb::postgres_url().await
