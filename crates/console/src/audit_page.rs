@@ -181,7 +181,7 @@ pub async fn verify(
     guard: InWorkspace<cap::AuditVerify>,
     State(console): State<Console>,
     headers: HeaderMap,
-    Form(_): Form<crate::alerts::ActForm>,
+    Form(_): Form<crate::answers::ActForm>,
 ) -> Answer<Response> {
     let verdict = audit::verify_all(&console.db, guard.permit()).await?;
     render(&console, guard, &headers, Which::default(), PageRequest::default(), Some(said(verdict))).await

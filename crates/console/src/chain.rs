@@ -252,3 +252,95 @@ fn receipt_title(row: &ChainRow) -> &'static str {
         _ => "Waiting",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{NOW, after, alert, by, chain, step};
+
+    fn view(alert: &Alert, rows: Vec<ChainRow>) -> View {
+        let signal = SignalFacts {
+            id: alert.signal,
+            integration: "alertmanager".into(),
+            at: Some(NOW.minus(Duration::from_millis(49))),
+            took: Some(Duration::from_millis(4)),
+        };
+        let run = RunFacts {
+            flow: "page-on-call".into(),
+            version: 3,
+            at: Some(NOW.minus(Duration::from_millis(28))),
+            steps: (3, 4),
+        };
+        View::new(alert, &chain(rows), Some(signal), Some(run), Some("/w/demo"))
+    }
+
+    #[test]
+    fn the_six_links_carry_times_and_gaps() {
+        let view = view(&alert(), vec![step()]);
+        let trunk: Vec<_> = view.trunk.iter().map(|link| (link.title.as_str(), link.gap.as_deref())).collect();
+        assert_eq!(trunk, [("alertmanager", Some("+21 ms")), ("page-on-call, v3", Some("+56 ms"))]);
+        assert_eq!(view.trunk[1].small.as_deref(), Some("3 of 4 steps"));
+        let row = &view.rows[0];
+        assert_eq!((row.first.title.as_str(), row.first.gap.as_deref()), ("Cem Sample", Some("+67 ms")));
+        let rest: Vec<_> = row.links.iter().map(|link| (link.title.as_str(), link.gap.as_deref())).collect();
+        assert_eq!(rest, [("1 of 1 sent", Some("+3.1 s")), ("Delivered", None), ("No answer yet", None)]);
+        assert_eq!(row.links[0].href.as_deref(), Some("/w/demo/messages/00000000-0000-0000-0000-000000000009"));
+        assert!(row.links[1].wait, "the line to an answer that is not there is dotted");
+        assert_eq!(view.answered, "answer: none yet");
+    }
+
+    #[test]
+    fn parts_are_told_as_they_went() {
+        let titles = |sent, total, again, state| {
+            let mut row = step();
+            (row.message.sent, row.message.total, row.message.again, row.state) = (sent, total, again, state);
+            view(&alert(), vec![row]).rows[0].links[0].title.clone()
+        };
+        let cases = [
+            (titles(1, 2, 0, StepState::Sent), "1 of 2 sent"),
+            (titles(2, 2, 1, StepState::Sent), "2 of 2 sent, 1 sent again"),
+            (titles(0, 0, 0, StepState::Sent), "Not sent yet"),
+            (titles(0, 1, 0, StepState::Planned), "Planned"),
+        ];
+        for (title, expected) in cases {
+            assert_eq!(title, expected);
+        }
+    }
+
+    #[test]
+    fn every_non_event_has_a_reason() {
+        let mut skipped = step();
+        (skipped.state, skipped.reason) = (StepState::Skipped, Some("Not paged: absent.".into()));
+        let mut planned = step();
+        (planned.state, planned.notified.knot) = (StepState::Planned, Knot::Skipped);
+        let mut taken = alert();
+        (taken.state, taken.acknowledged) = (State::Acknowledged, Some(after(90_000)));
+        taken.acknowledged_by = by("Ada Sample");
+        let view = view(&taken, vec![skipped, planned]);
+        let reasons: Vec<_> = view.rows.iter().map(|row| row.reason.as_deref()).collect();
+        assert_eq!(reasons, [Some("Not paged: absent."), Some("Not paged while Ada Sample has it.")]);
+        assert_eq!(view.answered, "taken by Ada Sample after 1 min 30 s");
+        let nobody = View::new(&alert(), &chain(Vec::new()), None, None, None);
+        assert!(nobody.lonely && nobody.rows[0].reason.is_some());
+        assert_eq!(nobody.trunk[0].title, "No signal");
+    }
+
+    #[test]
+    fn a_gap_that_would_be_negative_is_not_told() {
+        assert_eq!(between(Some(after(10)), Some(NOW)), None);
+        assert_eq!(between(Some(NOW), Some(NOW)).as_deref(), Some("+0 ms"));
+    }
+
+    #[test]
+    fn the_small_chain_shows_who_got_furthest() {
+        let mut planned = step();
+        planned.state = StepState::Planned;
+        for knot in [&mut planned.notified.knot, &mut planned.message.knot, &mut planned.receipt.knot] {
+            *knot = Knot::Waiting;
+        }
+        let mini = view(&alert(), vec![planned, step()]).mini();
+        let knots: Vec<Knot> = mini.iter().map(|one| one.knot).collect();
+        assert_eq!(knots, [Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Waiting]);
+        assert!(mini[4].ahead && !mini[3].ahead);
+    }
+}

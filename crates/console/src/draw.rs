@@ -103,3 +103,36 @@ pub fn mini(knots: [Knot; 6]) -> Vec<MiniKnot> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPRITE: &str = include_str!("../assets/icons.svg");
+
+    #[test]
+    fn every_meaning_has_a_shape_of_its_own_in_the_sprite() {
+        let priorities = [Priority::Critical, Priority::High, Priority::Medium, Priority::Low, Priority::Info];
+        let knots = [Knot::Done, Knot::Now, Knot::Waiting, Knot::Skipped, Knot::Unknown, Knot::Failed];
+        let icons: std::collections::BTreeSet<&str> =
+            priorities.iter().map(Draw::icon).chain(knots.iter().map(Draw::icon)).collect();
+        assert_eq!(icons.len(), priorities.len() + knots.len(), "no meaning by colour alone");
+        for icon in icons {
+            assert!(SPRITE.contains(&format!("id=\"{icon}\"")), "{icon}");
+        }
+    }
+
+    /// What templates name must be in the sprite, or a hole stays on the page.
+    #[test]
+    fn every_icon_of_the_templates_is_in_the_sprite() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/templates");
+        for file in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            for rest in text.split("parts::icon(\"").skip(1) {
+                let name = rest.split('"').next().unwrap();
+                assert!(SPRITE.contains(&format!("id=\"{name}\"")), "{name}");
+            }
+            assert!(!text.contains("|safe"), "nothing is trusted to be HTML");
+        }
+    }
+}

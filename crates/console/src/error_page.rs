@@ -60,3 +60,31 @@ fn heading(status: StatusCode) -> &'static str {
         _ => "Something failed on our side",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{HOSTILE, NOW, checked};
+
+    #[test]
+    fn a_failure_says_what_the_remedy_and_last_the_code() {
+        let shell = Shell {
+            name: String::new(),
+            csrf: String::new(),
+            theme: None,
+            zone: Zone::first_of(["UTC"]),
+            now: NOW,
+            stream: None,
+            place: None,
+        };
+        let html = checked(&ErrorPage {
+            shell,
+            heading: heading(StatusCode::NOT_FOUND),
+            detail: HOSTILE.into(),
+            code: "404 not-found".into(),
+            request: "0192b6f4".into(),
+        });
+        assert!(html.contains("There is nothing here") && html.contains("404 not-found · 0192b6f4"));
+        assert!(!html.contains("htmx-2"), "a page that does not change by itself loads no library for it");
+    }
+}

@@ -14,13 +14,13 @@ use http::{
     Answer, Event, Form, HeaderMap, InWorkspace, IntoResponse as _, Method, Open, Refusal, Response, Routes, StatusCode,
 };
 use serde::Deserialize;
-use simulator::{Behaviour, Change, Control, Counters, Direction, Handset, Text, TextState};
+use simulator::{Change, Control, Direction};
 
 use crate::Console;
 use crate::live;
 use crate::page::{cookie, page, page_with, see_other};
+use crate::phones::{Dial, Phone, count_word, counted, dials, draw};
 use crate::shell::{Page, Shell};
-use crate::zone::length;
 
 /// Where the simulated carrier is, and the key that opens its phones without a session.
 #[derive(Debug)]
@@ -36,45 +36,6 @@ pub struct Handsets {
 }
 
 const COOKIE: &str = "__Host-handsets";
-
-/// A key under the phone's glass.
-struct Key {
-    digit: String,
-    name: String,
-    text: String,
-}
-
-struct TextView {
-    mine: bool,
-    body: String,
-    rest: Option<String>,
-    small: String,
-}
-
-struct Phone {
-    name: String,
-    number: String,
-    digits: String,
-    in_reach: bool,
-    receipts_twice: bool,
-    away_words: String,
-    waiting_words: String,
-    note: String,
-    clock: String,
-    texts: Vec<TextView>,
-    keys: Vec<Key>,
-}
-
-struct Dial {
-    name: &'static str,
-    label: &'static str,
-    max: u64,
-    step: u64,
-    value: u64,
-    unit: &'static str,
-    after: &'static str,
-    words: String,
-}
 
 #[derive(Template)]
 #[template(path = "handsets.html")]
@@ -194,123 +155,6 @@ async fn render(phones: &Handsets, seen: Seen, problem: Option<String>) -> Answe
             shell,
         },
     )
-}
-
-fn counted(counters: &Counters) -> String {
-    let answered = counters.accepted + counters.rejected + counters.throttled;
-    format!("{} submits · {answered} answered · {} bound", counters.submits, counters.binds.len())
-}
-
-fn count_word(count: usize) -> String {
-    const WORDS: [&str; 13] =
-        ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve"];
-    WORDS.get(count).map_or_else(|| count.to_string(), |word| (*word).to_owned())
-}
-
-fn draw(handset: &Handset, shell: &Shell) -> Phone {
-    let latest = handset.texts.iter().rev().find(|text| text.direction == Direction::Received && offers(&text.text).next().is_some());
-    let keys = latest.map(|text| offers(&text.text).take(3).collect()).unwrap_or_default();
-    Phone {
-        name: handset.name.clone().unwrap_or_else(|| "A phone".to_owned()),
-        number: handset.number.clone(),
-        digits: handset.number.trim_start_matches('+').to_owned(),
-        in_reach: handset.in_reach,
-        receipts_twice: handset.receipts_twice,
-        away_words: match handset.out_of_reach_since {
-            Some(since) => format!("Out of reach since {}.", short(&shell.zone.clock(&since))),
-            None => "Out of reach.".to_owned(),
-        },
-        waiting_words: match handset.waiting {
-            0 => "Nothing waits at the carrier.".to_owned(),
-            1 => "1 part waits at the carrier.".to_owned(),
-            count => format!("{count} parts wait at the carrier."),
-        },
-        note: note(handset),
-        clock: short(&shell.zone.clock(&shell.now)),
-        texts: handset.texts.iter().rev().take(30).map(|text| view(text, shell)).collect(),
-        keys,
-    }
-}
-
-/// The small line below a phone: how its last receipt went.
-fn note(handset: &Handset) -> String {
-    match (handset.waiting, handset.last_receipt) {
-        (1, _) => "1 part waits at the carrier".to_owned(),
-        (waiting @ 2.., _) => format!("{waiting} parts wait at the carrier"),
-        (0, None) => "no receipt yet".to_owned(),
-        (0, Some(receipt)) => {
-            let after = length(Duration::from_millis(receipt.after_ms));
-            let times = match receipt.times {
-                0 | 1 => "",
-                2 => ", twice",
-                _ => ", more than twice",
-            };
-            format!("last receipt {after} after submit{times}")
-        }
-    }
-}
-
-/// `03:12` of `03:12:07`.
-fn short(clock: &str) -> String {
-    clock.chars().take(5).collect()
-}
-
-fn view(text: &Text, shell: &Shell) -> TextView {
-    let (here, total) = (text.parts.len(), usize::from(text.total));
-    let mine = text.direction == Direction::Sent;
-    let at = shell.zone.clock(&text.at);
-    let small = match (&text.state, mine) {
-        (TextState::Waiting, _) => format!("{at} · waits for an application"),
-        (TextState::Refused { status }, _) => format!("{at} · refused: {status}"),
-        (_, true) => format!("{at} · taken by the application"),
-        _ => format!("{at} · {}", text.note()),
-    };
-    TextView {
-        mine,
-        body: text.text.clone(),
-        rest: (!mine && here < total).then(|| match total - here {
-            1 => "one part is on its way".to_owned(),
-            missing => format!("{missing} parts are on their way"),
-        }),
-        small,
-    }
-}
-
-/// What a text offers to answer: `1 K7Q = acknowledge` gives the key 1.
-fn offers(text: &str) -> impl Iterator<Item = Key> + '_ {
-    text.split([',', '.', '\n', ';']).filter_map(|piece| {
-        let (answer, name) = piece.split_once('=')?;
-        let mut words: Vec<&str> = answer.split_whitespace().rev().take(2).collect();
-        words.reverse();
-        let at = words.iter().position(|word| word.chars().all(|c| c.is_ascii_digit()))?;
-        let digit = (*words.get(at)?).to_owned();
-        let name = name.trim().to_owned();
-        (!name.is_empty() && name.len() <= 20).then(|| Key { text: words[at..].join(" "), digit, name })
-    })
-}
-
-fn dials(now: &Behaviour) -> Vec<Dial> {
-    let delay = |name, label, max: u64, value: u64, after| {
-        let words = format!("{} {after}", length(Duration::from_millis(value)));
-        Dial { name, label, max, step: max / 200, value, unit: "ms", after, words }
-    };
-    let share = |name, label, value: f64, after| {
-        let words = if value > 0.0 { format!("{value:.0} % {after}") } else { "none".to_owned() };
-        Dial { name, label, max: 100, step: 1, value: whole(value), unit: "%", after, words }
-    };
-    vec![
-        delay("answer_delay_ms", "Answer time", 2_000, now.answer_delay_ms, "after each submit_sm"),
-        delay("receipt_delay_ms", "Receipt delay", 10_000, now.receipt_delay_ms, "after the submit"),
-        share("loss_percent", "Loss", now.loss_percent, "of submits are never answered"),
-        share("reject_percent", "Rejections", now.reject_percent, "of submits are refused"),
-        share("throttle_percent", "Throttling", now.throttle_percent, "of submits are told to slow down"),
-        share("receipts_twice_percent", "Receipts twice", now.receipts_twice_percent, "of receipts come twice"),
-    ]
-}
-
-/// A percentage as a slider shows it.
-fn whole(percent: f64) -> u64 {
-    (0..=100_u8).min_by(|a, b| (f64::from(*a) - percent).abs().total_cmp(&(f64::from(*b) - percent).abs())).map_or(0, u64::from)
 }
 
 /// What the acts of a phone send.
@@ -540,20 +384,90 @@ acts! {
 
 #[cfg(test)]
 mod tests {
+    use simulator::{Behaviour, Counters, Handset, Part, Text, TextEncoding, TextState};
+
     use super::*;
+    use crate::testing::{HOSTILE, NOW, after as at, checked, shell};
+
+    fn text(direction: Direction, words: &str, parts: u8, total: u8, state: TextState) -> Text {
+        let part = |number| Part { number, message_id: String::new(), submitted: NOW, receipt: None };
+        Text {
+            id: 1,
+            at: NOW,
+            direction,
+            peer: "447700900000".into(),
+            text: words.into(),
+            encoding: TextEncoding::Gsm7,
+            parts: (1..=parts).map(part).collect(),
+            total,
+            state,
+        }
+    }
+
+    fn handset() -> Handset {
+        Handset {
+            number: "+447700900104".into(),
+            name: Some("Cem Sample".into()),
+            in_reach: true,
+            out_of_reach_since: None,
+            receipts_twice: true,
+            waiting: 0,
+            last_receipt: Some(simulator::ReceiptNote { after_ms: 3_100, times: 2 }),
+            texts: vec![
+                text(Direction::Received, "HIGH. Answer 1 = acknowledge, 2 = pass on.", 1, 2, TextState::Partial),
+                text(Direction::Sent, HOSTILE, 1, 1, TextState::Waiting),
+            ],
+        }
+    }
+
+    fn sample(handsets: &[Handset], problem: Option<String>) -> HandsetsPage {
+        let shell = shell();
+        HandsetsPage {
+            phones: handsets.iter().map(|handset| draw(handset, &shell)).collect(),
+            counters: counted(&Counters::default()),
+            dials: dials(&Behaviour::default()),
+            sentence: "One phone on the simulated carrier".into(),
+            proof: "proof-of-the-page".into(),
+            base: "/handsets".into(),
+            problem,
+            shell,
+        }
+    }
 
     #[test]
-    fn the_keys_under_the_glass_are_what_the_text_offers() {
-        let keys = |text: &str| offers(text).map(|key| (key.digit, key.name, key.text)).collect::<Vec<_>>();
-        let own = |digit: &str, name: &str, text: &str| (digit.to_owned(), name.to_owned(), text.to_owned());
-        assert_eq!(
-            keys("HIGH queue-2: depth 5,210. Answer 1 = acknowledge, 2 = pass on, 3 = resolve."),
-            [own("1", "acknowledge", "1"), own("2", "pass on", "2"), own("3", "resolve", "3")]
-        );
-        assert_eq!(
-            keys("CRITICAL db-1. Answer 4 K7Q = acknowledge, 5 K7Q = pass on."),
-            [own("4", "acknowledge", "4 K7Q"), own("5", "pass on", "5 K7Q")]
-        );
-        assert!(keys("A-1042 is resolved.").is_empty());
+    fn a_phone_shows_its_texts_and_offers_its_keys() {
+        let html = checked(&sample(&[handset()], None));
+        for words in ["one part is on its way", "waits for an application", "last receipt 3.1 s after submit, twice"] {
+            assert!(html.contains(words), "{words}");
+        }
+        assert!(html.contains("id=\"phone-447700900104\"") && html.contains("acknowledge, phone of Cem Sample"));
+        assert!(html.contains("name=\"twice\" value=\"true\" checked"));
+        let forms = html.split("<form").skip(1).filter(|form| form.contains("/handsets/"));
+        for form in forms {
+            assert!(form.contains("value=\"proof-of-the-page\""), "{form}");
+        }
+    }
+
+    #[test]
+    fn a_phone_out_of_reach_says_since_when_and_what_waits() {
+        let away = Handset { in_reach: false, out_of_reach_since: Some(at(0)), waiting: 2, ..handset() };
+        let html = checked(&sample(&[away], Some("There is no such handset.".into())));
+        assert!(html.contains("Out of reach since 03:12.") && html.contains("2 parts wait at the carrier"));
+        assert!(html.contains("phone away") && html.contains("There is no such handset."));
+    }
+
+    #[test]
+    fn the_key_is_asked_for_in_a_form() {
+        let html = checked(&KeyPage { shell: shell(), problem: None });
+        assert!(html.contains("data-from-fragment=\"submit\""));
+    }
+
+    #[test]
+    fn cookie_and_proof_are_made_from_the_key_and_are_not_the_key() {
+        let (one, two) = (SecretString::from("one"), SecretString::from("two"));
+        let all = [cookie_value(&one), cookie_value(&two), form_proof(&one), form_proof(&two)];
+        for (at, value) in all.iter().enumerate() {
+            assert!(value.len() == 64 && !all[at + 1..].contains(value));
+        }
     }
 }

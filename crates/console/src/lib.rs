@@ -3,7 +3,9 @@
 //! A page is a template with a typed context; the full page holds the fragment that live updates fetch again. This room has
 //! no business rules and no SQL: it asks the rooms below with the reader's [`access::Permit`] and shows what they say.
 
+mod alert_page;
 mod alerts;
+mod answers;
 mod assets;
 mod audit_page;
 mod chain;
@@ -15,9 +17,11 @@ mod find;
 mod handsets;
 mod keys;
 mod live;
+mod message_page;
 mod messages_page;
 mod overview;
 mod page;
+mod phones;
 mod settings;
 mod shell;
 mod sign_in;
@@ -96,17 +100,17 @@ impl Console {
             .get("/w/{workspace}/events", live::events)
             .get("/w/{workspace}/find", find::find)
             .get("/w/{workspace}/alerts", alerts::list)
-            .get("/w/{workspace}/alerts/{alert}", alerts::show)
-            .post("/w/{workspace}/alerts/{alert}/acknowledge", alerts::acknowledge)
-            .post("/w/{workspace}/alerts/{alert}/pass-on", alerts::pass_on)
-            .post("/w/{workspace}/alerts/{alert}/resolve", alerts::resolve)
-            .post("/w/{workspace}/alerts/{alert}/undo", alerts::undo)
+            .get("/w/{workspace}/alerts/{alert}", alert_page::show)
+            .post("/w/{workspace}/alerts/{alert}/acknowledge", answers::acknowledge)
+            .post("/w/{workspace}/alerts/{alert}/pass-on", answers::pass_on)
+            .post("/w/{workspace}/alerts/{alert}/resolve", answers::resolve)
+            .post("/w/{workspace}/alerts/{alert}/undo", answers::undo)
             .get("/w/{workspace}/signals", signals_page::list)
             .get("/w/{workspace}/signals/{signal}", signals_page::show)
             .post("/w/{workspace}/signals/{signal}/payload", signals_page::reveal)
             .get("/w/{workspace}/messages", messages_page::list)
-            .get("/w/{workspace}/messages/{message}", messages_page::show)
-            .post("/w/{workspace}/messages/{message}/reveal", messages_page::reveal)
+            .get("/w/{workspace}/messages/{message}", message_page::show)
+            .post("/w/{workspace}/messages/{message}/reveal", message_page::reveal)
             .get("/w/{workspace}/settings", settings::show)
             .post("/w/{workspace}/settings", settings::save)
             .get("/w/{workspace}/keys", keys::list)

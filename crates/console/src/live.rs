@@ -12,11 +12,14 @@ use http::{Answer, Event, InWorkspace, Query, Response};
 use serde::Deserialize;
 use store::Changed;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::time::Instant;
 
 use crate::Console;
 
 /// Changes within this time are told once: a page that is being written to does not flicker.
 const GATHER: Duration = Duration::from_millis(150);
+/// A page asks again this often at most, however much happens.
+const PAUSE: Duration = Duration::from_millis(500);
 /// How often the clock in the head is set.
 pub const TICK: Duration = Duration::from_secs(5);
 /// The event of the clock; its data is milliseconds of Unix time.
@@ -46,7 +49,7 @@ pub async fn events(
     Query(wanted): Query<Wanted>,
 ) -> Answer<Response> {
     let topics = TOPICS.into_iter().filter(|topic| wanted.topics.split(',').any(|asked| asked == *topic)).collect();
-    let listener = Listener { changes: console.db.subscribe(), workspace: guard.workspace(), topics, due: BTreeSet::new() };
+    let listener = Listener { changes: console.db.subscribe(), workspace: guard.workspace(), topics, due: BTreeSet::new(), told: None };
     http::events(guard.watch(), told(listener, console.db.context().clone()))
 }
 
@@ -70,6 +73,8 @@ struct Listener {
     workspace: WorkspaceId,
     topics: BTreeSet<&'static str>,
     due: BTreeSet<&'static str>,
+    /// When changes were last told.
+    told: Option<Instant>,
 }
 
 impl Listener {
@@ -82,8 +87,10 @@ impl Listener {
             Err(_) => Some(CLOCK),
             Ok(false) => None,
             Ok(true) => {
+                let rest = self.told.map_or(Duration::ZERO, |told| PAUSE.saturating_sub(told.elapsed()));
                 let more = async { while self.gather().await {} };
-                let _: Result<(), _> = tokio::time::timeout(GATHER, more).await;
+                let _: Result<(), _> = tokio::time::timeout(rest.max(GATHER), more).await;
+                self.told = Some(Instant::now());
                 self.due.pop_first()
             }
         }
@@ -120,7 +127,7 @@ mod tests {
 
     fn listener(topics: &[&'static str], changes: Receiver<Changed>) -> Listener {
         let topics = topics.iter().copied().collect();
-        Listener { changes, workspace: workspace(1), topics, due: BTreeSet::new() }
+        Listener { changes, workspace: workspace(1), topics, due: BTreeSet::new(), told: None }
     }
 
     fn workspace(number: u128) -> WorkspaceId {
@@ -150,6 +157,29 @@ mod tests {
         assert_eq!(listener.next().await, Some(alerts::TOPIC), "what belongs to no workspace concerns all");
         drop(send);
         assert_eq!(listener.next().await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_asks_twice_a_second_at_most_and_misses_nothing() {
+        let (send, receive) = broadcast::channel(64);
+        let mut listener = listener(&[alerts::TOPIC], receive);
+        let began = Instant::now();
+        let sender = async {
+            for _ in 0..40 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                send.send(change(alerts::TOPIC, Some(1))).unwrap();
+            }
+        };
+        let reader = async {
+            let mut told = 0;
+            while listener.next().await == Some(alerts::TOPIC) {
+                told += 1;
+            }
+            told
+        };
+        let ((), told) = tokio::join!(sender, reader);
+        assert!((4..=6).contains(&told), "{told} in {:?}", began.elapsed());
+        assert!(listener.changes.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,20 +1,20 @@
-//! The message log: what went out, what came in, and the life of one message.
+//! The message log: what went out and what came in.
 
-use access::{Capability, Permit, cap};
+use access::{Permit, cap};
 use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
 use base::{MessageId, Page as Listed, PageRequest, Timestamp};
-use http::{Answer, Form, HeaderMap, InWorkspace, PageQuery, Path, Query, Refusal, Response};
-use messaging::{Content, Filter, Minute, State as MessageState, Step, Summary};
+use http::{Answer, HeaderMap, InWorkspace, PageQuery, Query, Response};
+use messaging::{Filter, Minute, State as MessageState, Summary};
 use routing::Class;
 use sms::Encoding;
 use serde::Deserialize;
 
 use crate::Console;
 use crate::draw::Draw;
-use crate::facts::{Choice, Fact, Payload, choices};
-use crate::page::{encode, page, see_other, sentence};
+use crate::facts::{Choice, choices};
+use crate::page::{encode, page, see_other};
 use crate::shell::{Page, Shell};
 use crate::zone::length;
 
@@ -234,7 +234,7 @@ pub fn state_words(summary: &Summary) -> (Knot, String) {
 }
 
 /// Who wanted it sent.
-fn for_whom(summary: &Summary) -> String {
+pub fn for_whom(summary: &Summary) -> String {
     match (summary.origin.as_ref().map(|origin| origin.kind.as_str()), summary.submitter.split(':').next()) {
         (Some("notification"), _) => "an alert".to_owned(),
         (Some(kind), _) => kind.replace('_', " "),
@@ -246,7 +246,7 @@ fn for_whom(summary: &Summary) -> String {
 }
 
 /// The alphabet as people write it.
-fn alphabet(encoding: Encoding) -> &'static str {
+pub fn alphabet(encoding: Encoding) -> &'static str {
     match encoding {
         Encoding::Gsm7 => "GSM-7",
         Encoding::Ucs2 => "UCS-2",
@@ -291,133 +291,127 @@ pub fn last_hour(minutes: &[Minute]) -> (String, String) {
     (sentence, standing)
 }
 
-struct HistoryView {
-    at: Timestamp,
-    knot: Knot,
-    headline: String,
-    detail: String,
-}
+#[cfg(test)]
+mod tests {
+    use base::WorkspaceId;
+    use messaging::OriginRef;
 
-#[derive(Template)]
-#[template(path = "message.html")]
-struct MessagePage {
-    shell: Shell,
-    slug: String,
-    id: MessageId,
-    to: String,
-    state: String,
-    standing: String,
-    history: Vec<HistoryView>,
-    text: Payload,
-    revealed: bool,
-    facts: Vec<Fact>,
-}
+    use super::*;
+    use crate::testing::{HOSTILE, NOW, after, checked, shell};
 
-fn knot_of(kind: &str) -> Knot {
-    match kind {
-        "unknown" | "unknown_outcome" | "resent" | "moved" | "throttled" => Knot::Unknown,
-        "refused" | "failed" | "rejected" | "undelivered" | "expired" => Knot::Failed,
-        "queued" | "scheduled" | "waiting" => Knot::Waiting,
-        _ => Knot::Done,
-    }
-}
-
-/// A step of the history: what matters first, in bold, and the rest.
-fn told(step: &Step) -> HistoryView {
-    let text = sentence(&step.text);
-    // The first colon, comma or full stop that ends a clause.
-    let end = text.match_indices([':', ',', '.']).map(|(at, _)| at + 1).find(|end| text[*end..].starts_with(' '));
-    let (headline, detail) = text.split_at(end.unwrap_or(text.len()));
-    HistoryView {
-        at: step.at,
-        knot: knot_of(&step.kind),
-        headline: headline.to_owned(),
-        detail: detail.trim_start().to_owned(),
-    }
-}
-
-/// One message.
-pub async fn show(
-    guard: InWorkspace<cap::MessagesRead>,
-    State(console): State<Console>,
-    headers: HeaderMap,
-    Path((_, id)): Path<(String, MessageId)>,
-) -> Answer<Response> {
-    let text = if guard.may(Capability::MessageContentRead) { Payload::Offered } else { Payload::Closed };
-    message_page(&console, guard, &headers, id, text, None).await
-}
-
-/// One message with its text and number: a POST, because it is written to the audit log.
-pub async fn reveal(
-    guard: InWorkspace<cap::MessageContentRead>,
-    State(console): State<Console>,
-    headers: HeaderMap,
-    Path((_, id)): Path<(String, MessageId)>,
-    Form(_): Form<crate::alerts::ActForm>,
-) -> Answer<Response> {
-    let (messaging, permit) = (console.messaging.clone(), guard.permit().clone());
-    // A write: shown and written down together, or neither.
-    let content: Result<Option<Content>, Refusal> = console
-        .db
-        .write(move |tx| messaging.content(tx, &permit, id).map_err(Refusal::from))
-        .await;
-    let (text, number) = match content? {
-        Some(content) => (Payload::Shown(content.text), Some(content.to.to_string())),
-        None => (Payload::Gone, None),
-    };
-    message_page(&console, guard, &headers, id, text, number).await
-}
-
-async fn message_page<C: access::Cap>(
-    console: &Console,
-    guard: InWorkspace<C>,
-    headers: &HeaderMap,
-    id: MessageId,
-    text: Payload,
-    number: Option<String>,
-) -> Answer<Response> {
-    let shell = console.shell(&guard, headers, Page::Messages).await?.listening(&[messaging::TOPIC]);
-    let slug = guard.name().to_owned();
-    let permit = guard.also::<cap::MessagesRead>().ok_or_else(Refusal::not_found)?;
-    let messaging = console.messaging.clone();
-    let details =
-        console.db.read(move |tx| messaging.get(tx, &permit, id)).await?.ok_or_else(Refusal::not_found)?;
-    let summary = &details.summary;
-    let (_, state) = state_words(summary);
-    let mut facts = vec![
-        Fact::mono("Sender", summary.sender.clone()),
-        Fact::new("Carrier", summary.carrier.clone()),
-        Fact::new("Class", summary.class.name()),
-        Fact::new("Attempts", summary.attempts.to_string()),
-        Fact::new("For", for_whom(summary)),
-    ];
-    facts.extend(summary.client_ref.clone().map(|reference| Fact::mono("Own reference", reference)));
-    facts.extend(summary.error.clone().map(|error| Fact::mono("Network error", error)));
-    for part in &details.parts {
-        if let Some(reference) = &part.carrier_ref {
-            facts.push(Fact::mono("Carrier’s id", reference.clone()));
+    pub fn summary() -> Summary {
+        Summary {
+            id: uuid::Uuid::from_u128(9).into(),
+            workspace: WorkspaceId::from(uuid::Uuid::from_u128(1)),
+            state: MessageState::Delivered,
+            class: Class::Alert,
+            carrier: "sim-1".into(),
+            sender: "447700900000".into(),
+            to: "+44 77•• ••• 117".into(),
+            parts: 2,
+            encoding: Encoding::Ucs2,
+            created_at: NOW,
+            due_at: NOW,
+            expires_at: None,
+            submitted_at: Some(after(67)),
+            done_at: Some(after(3_100)),
+            reason: None,
+            error: None,
+            attempts: 1,
+            throttled: 0,
+            unknown_outcomes: 0,
+            origin: None,
+            client_ref: None,
+            submitter: "api_key:7".into(),
         }
     }
-    page(&MessagePage {
-        to: number.unwrap_or_else(|| summary.to.clone()),
-        state: state.to_lowercase(),
-        standing: format!(
-            "{}, {}. Accepted {}.",
-            if summary.parts == 1 { "1 part".to_owned() } else { format!("{} parts", summary.parts) },
-            alphabet(summary.encoding),
-            shell.zone.exact(&summary.created_at)
-        ),
-        history: details
-            .history
-            .iter()
-            .rev()
-            .map(told)
-            .collect(),
-        revealed: matches!(text, Payload::Shown(_)),
-        text,
-        facts,
-        id,
-        slug,
-        shell,
-    })
+
+    #[test]
+    fn every_state_has_a_knot_and_words() {
+        let said = |state, reason: Option<&str>, unknown_outcomes| {
+            let (knot, words) =
+                state_words(&Summary { state, reason: reason.map(str::to_owned), unknown_outcomes, ..summary() });
+            (knot, words)
+        };
+        let cases = [
+            (said(MessageState::Queued, None, 0), Knot::Waiting, "Waiting"),
+            (said(MessageState::Claimed, None, 0), Knot::Now, "Sending"),
+            (said(MessageState::Sent, None, 1), Knot::Now, "Taken by the carrier, sent again after an unknown outcome"),
+            (said(MessageState::Unknown, Some("held"), 1), Knot::Unknown, "Unknown: held"),
+            (said(MessageState::Delivered, None, 0), Knot::Done, "Delivered"),
+            (said(MessageState::Undelivered, Some("absent"), 0), Knot::Failed, "Not delivered: absent"),
+            (said(MessageState::Expired, None, 0), Knot::Failed, "Expired"),
+            (said(MessageState::Rejected, Some("0x45"), 0), Knot::Failed, "Rejected: 0x45"),
+            (said(MessageState::Failed, None, 0), Knot::Failed, "Failed"),
+        ];
+        for ((knot, words), expected, text) in cases {
+            assert_eq!((knot, words.as_str()), (expected, text));
+        }
+    }
+
+    #[test]
+    fn a_filter_covers_every_state_once() {
+        let all: Vec<MessageState> = ["waiting", "delivered", "failed", "unknown"].into_iter().flat_map(states).collect();
+        for state in MessageState::ALL {
+            assert_eq!(all.iter().filter(|one| **one == state).count(), 1, "{state:?}");
+        }
+        assert!(states("").is_empty() && states("<script>").is_empty());
+        assert_eq!((class("alert"), class("otp")), (Some(Class::Alert), None));
+    }
+
+    #[test]
+    fn a_message_says_for_whom_it_is() {
+        let notification = OriginRef { kind: "notification".into(), id: uuid::Uuid::nil() };
+        assert_eq!(for_whom(&Summary { origin: Some(notification), ..summary() }), "an alert");
+        for (submitter, expected) in [("api_key:7", "an API key"), ("user:7", "a person"), ("engine:alerts", "Loudhailer")] {
+            assert_eq!(for_whom(&Summary { submitter: submitter.into(), ..summary() }), expected);
+        }
+    }
+
+    #[test]
+    fn the_last_hour_is_said_in_two_sentences() {
+        let minute = |accepted, delivered, failed| Minute { at: NOW, accepted, delivered, failed };
+        let said = |minutes: &[Minute]| last_hour(minutes);
+        assert_eq!(said(&[]).0, "No message in the last hour");
+        assert_eq!(said(&[minute(1, 1, 0)]).1, "Every one that came to its end was delivered.");
+        let (sentence, standing) = said(&[minute(200, 150, 1), minute(100, 49, 0)]);
+        assert_eq!(sentence, "300 messages in the last hour");
+        assert_eq!(standing, "99.5 % delivered; 1 did not arrive.");
+    }
+
+    fn sample() -> ListPage {
+        ListPage {
+            shell: shell().listening(&["message"]),
+            slug: "demo".into(),
+            again: "/w/demo/messages?q=&top=1".into(),
+            live: true,
+            newer: Some("14 newer messages".into()),
+            here: "/w/demo/messages?q=".into(),
+            sentence: "3 messages in the last hour".into(),
+            standing: "All delivered.".into(),
+            query: HOSTILE.into(),
+            states: choices(&[("", "All")], ""),
+            classes: choices(&[("", "All")], ""),
+            problem: Some("That is no number.".into()),
+            empty: "No message fits.",
+            rows: vec![row("demo", &summary())],
+            inbound: vec![InboundRow {
+                at: NOW,
+                from: "+44 77•• ••• 117".into(),
+                to: "447700900000".into(),
+                carrier: "sim-1".into(),
+                became: HOSTILE.into(),
+            }],
+            older: None,
+        }
+    }
+
+    #[test]
+    fn newer_messages_wait_to_be_asked_for() {
+        let html = checked(&sample());
+        assert!(html.contains("14 newer messages") && html.contains("hx-get=\"/w/demo/messages?q=&#38;top=1\""), "{html}");
+        assert!(html.contains("+44 77•• ••• 117") && html.contains("an API key"));
+        let older = checked(&ListPage { live: false, newer: None, ..sample() });
+        assert!(!older.contains("hx-get"), "an older page stands still");
+    }
 }

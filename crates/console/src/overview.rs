@@ -10,7 +10,8 @@ use messaging::Minute;
 use oncall::{Plan, Step};
 
 use crate::Console;
-use crate::alerts::{ActButton, AlertRow, acts};
+use crate::alerts::AlertRow;
+use crate::answers::{ActButton, acts};
 use crate::chain::View;
 use crate::draw::{Draw, MiniKnot};
 use crate::messages_page::last_hour;
@@ -164,7 +165,7 @@ async fn call(console: &Console, guard: &InWorkspace<cap::OverviewRead>, slug: &
         mini: chain.mini(),
         mini_label: format!("Chain of {}", alert.name()),
         chain,
-        acts: if guard.may(Capability::AlertsAnswer) { acts(slug, alert, shell) } else { Vec::new() },
+        acts: if guard.may(Capability::AlertsAnswer) { acts(slug, alert) } else { Vec::new() },
     })
 }
 
@@ -289,4 +290,107 @@ async fn first_steps(
         step(minutes.is_some_and(|minutes| minutes.iter().any(|m| m.delivered > 0)), "See the text arrive on a handset", handsets.clone()),
         step(false, "Tap 1 on the handset, and watch the alert become acknowledged", handsets),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use oncall::{SkipReason, Who};
+
+    use super::*;
+    use crate::testing::{NOW, alert, chain, checked, shell, step};
+
+    fn minute(number: u64, accepted: u32, failed: u32) -> Minute {
+        let at = NOW.plus(std::time::Duration::from_secs(60 * number));
+        Minute { at, accepted, delivered: accepted - failed, failed }
+    }
+
+    #[test]
+    fn the_chart_is_scaled_to_a_round_number_and_never_hides_a_failure() {
+        let mut minutes: Vec<Minute> = (0..60).map(|number| minute(number, 10, 0)).collect();
+        minutes[30] = minute(30, 61, 1);
+        let chart = chart(&minutes, &shell());
+        assert_eq!((chart.top, chart.bars.len(), chart.failed), (80, 60, 1));
+        assert_eq!((chart.bars[30].height, chart.bars[30].failed), (61, 1));
+        assert!(chart.bars.iter().all(|bar| bar.y + bar.height == 104));
+        assert_eq!(chart.labels[0].text, "03:12");
+        assert_eq!(super::chart(&[], &shell()).top, 4, "no minutes are no reason to fail");
+    }
+
+    #[test]
+    fn a_group_says_who_is_paged_and_who_is_not() {
+        let who = |name: &str| Who { id: uuid::Uuid::nil().into(), name: name.into() };
+        let page = |name: &str| Step::Page { position: 1, due: NOW, who: who(name), device: uuid::Uuid::nil().into() };
+        let skip = Step::Skip {
+            position: 2,
+            login: "eli@example.com".into(),
+            who: Some(who("Eli Sample")),
+            reason: SkipReason::NoDevice,
+        };
+        let plan = Plan { steps: vec![page("Cem Sample"), skip.clone(), page("Dina Sample")], ends: NOW };
+        let row = group_row("on-call".into(), &plan, String::new());
+        assert_eq!(row.members, "Cem Sample, then Dina Sample");
+        assert_eq!(row.warnings, ["Eli Sample is not paged: no phone number is stored; add one under People."]);
+        let nobody = group_row("empty".into(), &Plan { steps: vec![skip], ends: NOW }, String::new());
+        assert!(nobody.warnings.contains(&"An alert to it pages nobody.".to_owned()));
+    }
+
+    fn sample() -> OverviewPage {
+        let (alert, minutes) = (alert(), [minute(0, 3, 1)]);
+        let chain = View::new(&alert, &chain(vec![step()]), None, None, None);
+        OverviewPage {
+            shell: shell().listening(&["alerts"]),
+            slug: "demo".into(),
+            sentence: "One alert waits for an answer".into(),
+            standing: "If nobody answers, the next person is paged.".into(),
+            next_until: Some(NOW.as_millis()),
+            next_words: "Dina Sample is paged in".into(),
+            next_in: "1:00".into(),
+            call: Some(Call {
+                priority: alert.priority,
+                name: alert.name(),
+                title: alert.title.clone(),
+                from: "Database · from alertmanager".into(),
+                since: NOW.as_millis(),
+                age: "2:51".into(),
+                mini: chain.mini(),
+                mini_label: "Chain of A-1042".into(),
+                chain,
+                acts: acts("demo", &alert),
+            }),
+            rows: vec![AlertRow::new(&alert, &shell(), &std::collections::HashMap::new())],
+            chart: Some(chart(&minutes, &shell())),
+            groups: Some(vec![GroupRow {
+                name: "on-call".into(),
+                members: "Cem Sample".into(),
+                policy: "Cem Sample at once.".into(),
+                warnings: vec!["Eli Sample is not paged.".into()],
+            }]),
+            carriers: Some(vec![CarrierRow {
+                name: "sim-1".into(),
+                knot: Knot::Done,
+                words: "2 of 2 sessions".into(),
+                used: 90,
+                window: 100,
+                percent: 90,
+                p99: "14 ms".into(),
+            }]),
+            steps: vec![FirstStep { knot: Knot::Waiting, words: "Send a first signal".into(), href: Some("/w/demo/handsets".into()) }],
+        }
+    }
+
+    #[test]
+    fn the_overview_shows_what_calls_and_whether_all_works() {
+        let html = checked(&sample());
+        for words in ["Dina Sample is paged in", "Eli Sample is not paged.", "90/100", "Send a first signal", "See those that did not arrive"] {
+            assert!(html.contains(words), "{words}");
+        }
+        assert!(html.contains("bar\" role=\"img\"") && html.contains("class=\"v hot\""));
+    }
+
+    #[test]
+    fn a_reader_with_little_rights_sees_a_page_all_the_same() {
+        let page = OverviewPage { call: None, rows: Vec::new(), chart: None, groups: None, carriers: None, steps: Vec::new(), ..sample() };
+        let html = checked(&page);
+        assert!(html.contains("Nothing is open.") && !html.contains("Carriers"));
+    }
 }

@@ -239,3 +239,38 @@ impl Place {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::shell;
+
+    fn place(may: &[Capability]) -> Place {
+        Place { may: may.to_vec(), ..shell().place.unwrap() }
+    }
+
+    fn names(links: &[Link]) -> Vec<&str> {
+        links.iter().map(|link| link.name).collect()
+    }
+
+    #[test]
+    fn links_are_shown_to_those_who_may_open_them() {
+        let all = place(READ_BY_PAGES);
+        assert_eq!(names(&all.groups()), ["Watch", "Signals", "Messages", "Govern"]);
+        assert_eq!(names(&all.pages()), ["Overview", "Alerts", "Handsets"]);
+        let viewer = place(&[Capability::OverviewRead, Capability::AlertsRead]);
+        assert_eq!(names(&viewer.groups()), ["Watch"]);
+        assert_eq!(names(&viewer.pages()), ["Overview", "Alerts"]);
+        assert_eq!(names(&viewer.tabs()), ["Now", "Alerts", "Menu"]);
+        assert!(Place { handsets: false, ..all }.pages().iter().all(|link| link.name != "Handsets"));
+    }
+
+    #[test]
+    fn the_page_that_is_open_is_marked_with_its_group() {
+        let place = Place { page: Page::Keys, ..place(READ_BY_PAGES) };
+        let current = |links: &[Link]| links.iter().filter(|link| link.current).map(|link| link.name).collect::<Vec<_>>();
+        assert_eq!(current(&place.pages()), ["API keys"]);
+        assert!(current(&place.groups()).is_empty());
+        assert_eq!(place.group_name(), "Workspace");
+    }
+}

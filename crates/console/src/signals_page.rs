@@ -193,7 +193,7 @@ pub async fn reveal(
     State(console): State<Console>,
     headers: HeaderMap,
     Path((_, id)): Path<(String, SignalId)>,
-    Form(_): Form<crate::alerts::ActForm>,
+    Form(_): Form<crate::answers::ActForm>,
 ) -> Answer<Response> {
     let payload = console.signals.payload(guard.permit(), id).await?;
     let shown = payload.map_or(Payload::Gone, |payload| Payload::Shown(pretty(&payload.body)));
@@ -319,5 +319,116 @@ impl Console {
                 name: integration.name,
             })
             .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use signals::Door;
+
+    use super::*;
+    use crate::testing::{HOSTILE, NOW, checked, shell};
+
+    fn activity() -> Activity {
+        Activity {
+            id: uuid::Uuid::from_u128(3).into(),
+            integration: None,
+            integration_name: Some(HOSTILE.into()),
+            at: NOW,
+            state: SignalState::Handled,
+            status: 202,
+            door: Door::Signals,
+            method: "url_token".into(),
+            sender: None,
+            source: Some("192.0.2.7".into()),
+            user_agent: Some(HOSTILE.into()),
+            bytes: 1_234,
+            count: 1,
+            events: 1,
+            reason: None,
+            took: Duration::from_millis(4),
+            handled: None,
+        }
+    }
+
+    #[test]
+    fn a_line_says_what_became_of_the_request() {
+        let said = |state, reason: Option<&str>, status| {
+            outcome(&Activity { state, reason: reason.map(str::to_owned), status, ..activity() })
+        };
+        let cases = [
+            (said(SignalState::Accepted, None, 202), Knot::Now, "Accepted, waits for its flow"),
+            (said(SignalState::Handled, None, 202), Knot::Done, "Handled"),
+            (said(SignalState::Handled, Some("No severity."), 202), Knot::Done, "Handled. No severity."),
+            (said(SignalState::Failed, Some("No flow."), 202), Knot::Failed, "Failed. No flow."),
+            (said(SignalState::Refused, Some("Wrong token."), 401), Knot::Skipped, "Refused with 401. Wrong token."),
+        ];
+        for ((knot, words), expected, text) in cases {
+            assert_eq!((knot, words.as_str()), (expected, text));
+        }
+        let refused = row("demo", &Activity { state: SignalState::Refused, count: 30, ..activity() });
+        assert!(refused.href.is_none() && refused.outcome.starts_with("30 requests:"));
+        assert_eq!((size(999).as_str(), size(1_234).as_str()), ("999 B", "1.2 KB"));
+    }
+
+    #[test]
+    fn code_stands_between_backticks() {
+        let pieces: Vec<_> = pieces("`page`, create alert: `x == 1` is true.").into_iter().map(|one| (one.text, one.code)).collect();
+        let own = |text: &str, code| (text.to_owned(), code);
+        assert_eq!(
+            pieces,
+            [own("page", true), own(", create alert: ", false), own("x == 1", true), own(" is true.", false)]
+        );
+    }
+
+    fn integration() -> IntegrationRow {
+        IntegrationRow { name: "generic".into(), url: "https://localhost/signals/1".into(), words: "URL token".into() }
+    }
+
+    #[test]
+    fn a_first_page_says_where_to_send() {
+        let page = |rows| ListPage {
+            shell: shell().listening(&["signal"]),
+            slug: "demo".into(),
+            here: "/w/demo/signals".into(),
+            sentence: "No signal yet".into(),
+            standing: "Each request is listed.".into(),
+            outcomes: choices(&[("", "All")], ""),
+            integrations: vec![integration()],
+            rows,
+            older: None,
+        };
+        let html = checked(&page(Vec::new()));
+        assert!(html.contains("POST https://localhost/signals/1"));
+        let html = checked(&page(vec![row("demo", &activity())]));
+        assert!(html.contains("1.2 KB") && html.contains("&#60;script&#62;"));
+    }
+
+    #[test]
+    fn a_signal_shows_its_runs_and_keeps_its_payload_closed() {
+        let page = |payload| SignalPage {
+            shell: shell(),
+            slug: "demo".into(),
+            id: uuid::Uuid::from_u128(3).into(),
+            integration: HOSTILE.into(),
+            sentence: "One event".into(),
+            standing: "Handled".into(),
+            runs: vec![RunView {
+                at: NOW,
+                knot: run_knot(RunState::Degraded),
+                title: "page-on-call, v1".into(),
+                words: "ran 3 steps.".into(),
+                alert: Some("A-7".into()),
+                steps: vec![pieces("1. `start`, trigger: generic said “firing”.")],
+            }],
+            payload,
+            facts: vec![Fact::new("Program", HOSTILE)],
+        };
+        let html = checked(&page(Payload::Offered));
+        assert!(html.contains("<code>start</code>") && html.contains("/w/demo/alerts/A-7") && html.contains("/payload\""));
+        assert!(checked(&page(Payload::Shown(HOSTILE.into()))).contains("<pre"));
+        assert!(!checked(&page(Payload::Closed)).contains("/payload\""));
     }
 }

@@ -1,8 +1,14 @@
 //! What the tests of the pages share: sample readers, and rules that hold for every page.
 
+use std::time::Duration;
+
 use access::{Capability, Environment};
+use alerts::{
+    Alert, AnswerKnot, By, Chain, ChainRow, Knot, KnotAt, MessageKnot, Priority, State as AlertState, StepState, Via,
+};
 use askama::Template;
 use base::Timestamp;
+use uuid::Uuid;
 
 use crate::shell::{Page, Place, Shell};
 use crate::zone::Zone;
@@ -31,6 +37,91 @@ pub fn shell() -> Shell {
     }
 }
 
+/// So many milliseconds after [`NOW`].
+pub fn after(millis: u64) -> Timestamp {
+    NOW.plus(Duration::from_millis(millis))
+}
+
+/// A stranger's words, as every page must survive them.
+pub const HOSTILE: &str = "<script>alert(1)</script> & \"><img src=x onerror=alert(1)>";
+
+/// An open alert with a hostile title.
+pub fn alert() -> Alert {
+    Alert {
+        id: Uuid::from_u128(7).into(),
+        workspace: Uuid::from_u128(1).into(),
+        number: 1042,
+        integration: Some(Uuid::from_u128(2).into()),
+        signal: Some(Uuid::from_u128(3).into()),
+        run: Some(Uuid::from_u128(4).into()),
+        key: Some(HOSTILE.into()),
+        priority: Priority::Critical,
+        title: HOSTILE.into(),
+        text: Some(HOSTILE.into()),
+        link: Some("https://runbooks.example.com/db".into()),
+        group: "Database".into(),
+        state: AlertState::Open,
+        opened: NOW,
+        changed: NOW,
+        acknowledged: None,
+        acknowledged_by: None,
+        closed: None,
+        closed_by: None,
+        note: None,
+        expires: after(86_400_000),
+        joined: 2,
+        next_page: Some(after(60_000)),
+        next_person: Some("Dina Sample".into()),
+        unanswered: false,
+    }
+}
+
+/// Somebody who did something in the console.
+#[expect(clippy::unnecessary_wraps, reason = "as the fields have it")]
+pub fn by(name: &str) -> Option<By> {
+    Some(By { user: None, name: name.into(), via: Via::Console })
+}
+
+/// Cem's step of a chain: paged, delivered, not answered.
+pub fn step() -> ChainRow {
+    ChainRow {
+        notification: Uuid::from_u128(8).into(),
+        person: "Cem Sample".into(),
+        user: None,
+        device: None,
+        round: 1,
+        step: 1,
+        state: StepState::Delivered,
+        notified: KnotAt { knot: Knot::Done, at: Some(after(28)) },
+        message: MessageKnot {
+            knot: Knot::Done,
+            at: Some(after(95)),
+            sent: 1,
+            total: 1,
+            again: 0,
+            carrier: Some("sim-1".into()),
+        },
+        receipt: KnotAt { knot: Knot::Done, at: Some(after(3_195)) },
+        answer: AnswerKnot { knot: Knot::Waiting, at: None, words: None },
+        message_id: Some(Uuid::from_u128(9).into()),
+        reason: None,
+    }
+}
+
+/// A chain of these steps.
+pub fn chain(rows: Vec<ChainRow>) -> Chain {
+    Chain {
+        alert: Uuid::from_u128(7).into(),
+        signal: None,
+        run: None,
+        opened: NOW,
+        rows,
+        first_page_after: Some(Duration::from_millis(28)),
+        first_answer_after: None,
+        policy: "Group “Database”, in words: Cem Sample at once.".into(),
+    }
+}
+
 /// Renders a page and checks what holds for all of them: the content security policy leaves no room for inline script or
 /// style, every form that changes something carries the token, and nothing is left unrendered.
 pub fn checked(template: &impl Template) -> String {
@@ -50,6 +141,7 @@ pub fn checked(template: &impl Template) -> String {
         assert!(!form.contains("method=\"post\"") || form.contains("name=\"csrf\""), "a form without a token: {form}");
     }
     assert!(!html.contains("/assets/missing"), "an asset that is not embedded");
+    assert!(!html.contains("<script>alert") && !html.contains("<img"), "a stranger's words became HTML");
     assert!(!html.contains("{{") && !html.contains("{%"), "something is left unrendered");
     html
 }

@@ -66,3 +66,27 @@ pub async fn appearance(guard: InWorkspace<cap::OverviewRead>, Form(chosen): For
     }
     Ok(response)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{checked, shell};
+
+    #[test]
+    fn the_page_leads_everywhere_the_reader_may_go() {
+        let shell = shell();
+        let links = shell.place.as_ref().map(crate::shell::Place::all).unwrap_or_default();
+        let html = checked(&YouPage {
+            slug: "demo".into(),
+            standing: "Times are shown in your browser’s zone.".into(),
+            links,
+            workspaces: choices(&[("", "demo (development)")], ""),
+            themes: choices(&[("dark", "Dark")], "dark"),
+            shell,
+        });
+        for path in ["/w/demo/alerts", "/w/demo/handsets", "/w/demo/signals", "/w/demo/messages", "/w/demo/audit", "/w/demo/keys"] {
+            assert!(html.contains(&format!("href=\"{path}\"")), "{path}");
+        }
+        assert!(html.contains("aria-pressed=\"true\"") && html.contains("action=\"/sign-out\""));
+    }
+}
