@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,7 +68,10 @@ async fn measure(options: &Bench, dir: &Path) -> Result<()> {
     commands::apply_here(&product.resources, &commands::operator(), document, ApplyOptions::default(), false).await?;
     let read = |name: &str| fs::read_to_string(dir.join(name)).map_err(|source| Error::file(&dir.join(name), source));
     let (_resolver, tls) = web::tls(&read("server.pem")?, &read("server.key")?, None)?;
-    let app = web::app(&product, settings(listen)?, Extras::default());
+    let mut settings = settings(listen)?;
+    // One machine plays all the senders here; the limits per address are for strangers.
+    settings.rates = http::Rates { per_address: NonZeroU32::MAX, per_principal: NonZeroU32::MAX };
+    let app = web::app(&product, settings, Extras::default());
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     product.run(&tasks, &stop).await?;
     tasks.spawn(Server::on(listener, tls, app).run(stop.clone()));
@@ -91,9 +95,16 @@ fn seed(simulator: &str, dir: &Path) -> String {
     let mut text = include_str!("bench.yaml")
         .replace("@SIMULATOR@", simulator)
         .replace("@CA@", &dir.join("ca.pem").display().to_string());
+    text.push_str("integrations:\n");
+    for sender in 0..SENDERS {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "  - {{workspace: bench, name: bench-{sender}, auth: [url_token], mapping: generic, flow: bench, rate_per_minute: 60000, token: {{env: GENERIC_TOKEN}}}}"
+        );
+    }
     text.push_str("users:\n");
     for person in 0..PEOPLE {
-        // Writing to a string cannot fail.
         let _ = writeln!(
             text,
             "  - {{name: Person {person}, login: p{person}@example.com, devices: [{{kind: sms, number: '+4477009{person:05}', order: 1}}]}}"
@@ -121,15 +132,16 @@ async fn signals(
     let workspace = product.db.read(|tx| access::workspace_by_slug(tx, "bench")).await?;
     let workspace = workspace.ok_or_else(|| Error::told("the bench's workspace is missing"))?.id;
     let integrations = product.signals.integrations(&Permit::engine(Engine("bench"), workspace)).await?;
-    let id = integrations.first().ok_or_else(|| Error::told("the bench's integration is missing"))?.id;
-    let url = Arc::new(format!("https://localhost:{port}/signals/{id}?token={}", secrets.generic_token));
     let pem = fs::read_to_string(dir.join("ca.pem")).map_err(|source| Error::file(dir, source))?;
     let clock = product.db.context().clone();
     let (began, cpu) = (clock.monotonic(), cpu_seconds());
     let mut tasks = tokio::task::JoinSet::new();
     for sender in 0..SENDERS as u64 {
         let client = OperatorClient::new(Some(&pem), None)?;
-        let (url, clock, count) = (Arc::clone(&url), clock.clone(), options.signals);
+        let id =
+            integrations.get(sender as usize).ok_or_else(|| Error::told("the bench's integrations are missing"))?.id;
+        let url = format!("https://localhost:{port}/signals/{id}?token={}", secrets.generic_token);
+        let (clock, count) = (clock.clone(), options.signals);
         tasks.spawn(async move {
             let mut sent = Vec::new();
             for number in (sender..count).step_by(SENDERS) {
