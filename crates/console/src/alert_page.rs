@@ -154,10 +154,13 @@ fn facts(slug: &str, alert: &Alert, chain: &View) -> Vec<Fact> {
     if let Some(key) = &alert.key {
         facts.push(Fact::mono("Key", key.clone()));
     }
-    facts.push(Fact::new("Signals", match alert.joined {
-        0 => "1".into(),
-        joined => format!("{}, of which {joined} joined", joined + 1),
-    }));
+    facts.push(Fact::new(
+        "Signals",
+        match alert.joined {
+            0 => "1".into(),
+            joined => format!("{}, of which {joined} joined", joined + 1),
+        },
+    ));
     if let Some(signal) = alert.signal {
         facts.push(Fact::link("Signal", "Payload and run", format!("/w/{slug}/signals/{signal}")));
     }
@@ -184,7 +187,9 @@ fn standing(alert: &Alert, shell: &Shell) -> String {
             alert.closed.map(|at| shell.zone.day_clock(&at)).unwrap_or_default(),
             alert.closed.map(|at| length(at.since(alert.opened))).unwrap_or_default()
         ),
-        AlertState::Expired => "Expired: nobody resolved it in time. A new signal with the same key opens a new alert.".into(),
+        AlertState::Expired => {
+            "Expired: nobody resolved it in time. A new signal with the same key opens a new alert.".into()
+        }
     }
 }
 
@@ -229,7 +234,8 @@ mod tests {
     #[test]
     fn the_page_has_chain_timeline_and_acts_for_those_who_may() {
         let html = checked(&sample(alert(), acts("demo", &alert())));
-        for words in ["Cem Sample", "1 of 1 sent", "Delivered", "No answer yet", "Passed on.", "Pass on to Dina Sample"] {
+        for words in ["Cem Sample", "1 of 1 sent", "Delivered", "No answer yet", "Passed on.", "Pass on to Dina Sample"]
+        {
             assert!(html.contains(words), "{words}");
         }
         assert!(html.contains(r#"action="/w/demo/alerts/A-1042/acknowledge""#));

@@ -46,9 +46,11 @@ impl AlertRow {
     pub fn new(alert: &Alert, shell: &Shell, names: &Names) -> Self {
         let by = |who: &Option<alerts::By>| who.as_ref().map(|by| by.name.clone()).unwrap_or_default();
         let (state, who, knots) = match alert.state {
-            AlertState::Open if alert.unanswered => {
-                ("Unanswered".to_owned(), "everybody was paged".to_owned(), [Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Failed])
-            }
+            AlertState::Open if alert.unanswered => (
+                "Unanswered".to_owned(),
+                "everybody was paged".to_owned(),
+                [Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Failed],
+            ),
             AlertState::Open => {
                 let who = alert.next_person.as_ref().map_or_else(String::new, |next| format!("next: {next}"));
                 ("Open".to_owned(), who, [Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Now, Knot::Waiting])
@@ -58,9 +60,11 @@ impl AlertRow {
                 ("Acknowledged".to_owned(), format!("{}, {at}", by(&alert.acknowledged_by)), [Knot::Done; 6])
             }
             AlertState::Resolved => ("Resolved".to_owned(), by(&alert.closed_by), [Knot::Done; 6]),
-            AlertState::Expired => {
-                ("Expired".to_owned(), "nobody resolved it".to_owned(), [Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Skipped])
-            }
+            AlertState::Expired => (
+                "Expired".to_owned(),
+                "nobody resolved it".to_owned(),
+                [Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Skipped],
+            ),
         };
         Self {
             priority: alert.priority,
@@ -114,7 +118,12 @@ pub async fn list(
     let slug = guard.name().to_owned();
     let counts = console.alerts.counts(guard.permit().clone()).await?;
     let (show, states, heading, empty) = match which.show.as_str() {
-        "closed" => ("closed", vec![AlertState::Resolved, AlertState::Expired], "Resolved and expired", "Nothing was closed yet."),
+        "closed" => (
+            "closed",
+            vec![AlertState::Resolved, AlertState::Expired],
+            "Resolved and expired",
+            "Nothing was closed yet.",
+        ),
         "all" => ("all", AlertState::ALL.to_vec(), "Every alert", "No alert yet."),
         _ => ("live", vec![AlertState::Open, AlertState::Acknowledged], "Live alerts", "Nothing is open."),
     };
@@ -143,7 +152,9 @@ pub async fn list(
         standing: match (counts.acknowledged, counts.unanswered) {
             (0, 0) => "People are paged in the order of their group until someone answers.".into(),
             (taken, 0) => format!("{taken} taken by somebody."),
-            (taken, nobody) => format!("{taken} taken by somebody; for {nobody} everybody was paged and nobody answered."),
+            (taken, nobody) => {
+                format!("{taken} taken by somebody; for {nobody} everybody was paged and nobody answered.")
+            }
         },
         heading,
         empty,

@@ -27,7 +27,8 @@ pub struct ActButton {
 /// What this reader can do about `alert` now.
 pub fn acts(slug: &str, alert: &Alert) -> Vec<ActButton> {
     let to = |verb: &str| format!("/w/{slug}/alerts/{}/{verb}", alert.name());
-    let button = |verb: &str, name: &str, icon, key, chief| ActButton { action: to(verb), name: name.into(), icon, key, chief };
+    let button =
+        |verb: &str, name: &str, icon, key, chief| ActButton { action: to(verb), name: name.into(), icon, key, chief };
     let pass_on = alert.next_person.as_ref().map_or_else(|| "Pass on".to_owned(), |next| format!("Pass on to {next}"));
     match alert.state {
         AlertState::Open => vec![

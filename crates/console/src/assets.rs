@@ -33,7 +33,8 @@ impl Asset {
         let reads = accepted.is_some_and(|accepted| {
             accepted.split(',').any(|one| {
                 let (coding, weight) = one.split_once(';').unwrap_or((one, ""));
-                coding.trim().eq_ignore_ascii_case("gzip") && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+                coding.trim().eq_ignore_ascii_case("gzip")
+                    && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
             })
         });
         match &self.gzip {
@@ -141,7 +142,12 @@ mod tests {
     #[test]
     fn the_first_load_is_small() {
         let names = [
-            "loudhailer.css", "icons.svg", "favicon.svg", "app.js", "htmx-2.0.11.min.js", "htmx-ext-sse-2.2.4.min.js",
+            "loudhailer.css",
+            "icons.svg",
+            "favicon.svg",
+            "app.js",
+            "htmx-2.0.11.min.js",
+            "htmx-ext-sse-2.2.4.min.js",
             "idiomorph-ext-0.8.0.min.js",
         ];
         let bytes: usize = names.iter().map(|name| asset(name).coded(Some("gzip")).1.len()).sum();

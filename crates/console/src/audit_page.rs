@@ -108,7 +108,9 @@ fn said(verdict: Verdict) -> Said {
         Verdict::Broken(found) => Said {
             intact: false,
             headline: "The audit log was tampered with.".into(),
-            detail: format!("The first wrong one: {found}. Compare with a backup, and find out who could write to the database."),
+            detail: format!(
+                "The first wrong one: {found}. Compare with a backup, and find out who could write to the database."
+            ),
         },
     }
 }
@@ -152,7 +154,10 @@ async fn render<C: access::Cap>(
         standing: "Who did what, when and from where. Each entry is sealed into a chain within a second, so that none can be altered or taken out unseen.",
         may_verify: guard.may(Capability::AuditVerify),
         verdict,
-        outcomes: choices(&[("", "All"), ("success", "Done"), ("denied", "Refused"), ("failure", "Failed")], &which.outcome),
+        outcomes: choices(
+            &[("", "All"), ("success", "Done"), ("denied", "Refused"), ("failure", "Failed")],
+            &which.outcome,
+        ),
         places: match everywhere {
             Some(_) => choices(&[("", "This workspace"), ("everywhere", "Everywhere")], &which.place),
             None => Vec::new(),

@@ -111,7 +111,8 @@ impl View {
         run: Option<RunFacts>,
         base: Option<&str>,
     ) -> Self {
-        let first_page_at = chain.rows.iter().filter(|row| row.notified.knot != Knot::Skipped).find_map(|row| row.notified.at);
+        let first_page_at =
+            chain.rows.iter().filter(|row| row.notified.knot != Knot::Skipped).find_map(|row| row.notified.at);
         let signal_at = signal.as_ref().and_then(|facts| facts.at);
         let run_at = run.as_ref().and_then(|facts| facts.at);
         let mut trunk = vec![signal_link(signal.as_ref(), base), run_link(run.as_ref())];
@@ -191,12 +192,18 @@ fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<String> {
 }
 
 fn draw_row(row: &ChainRow, alert: &Alert, base: Option<&str>) -> Row {
-    let place = if row.round > 1 { format!("round {}, step {}", row.round, row.step) } else { format!("step {}", row.step) };
+    let place =
+        if row.round > 1 { format!("round {}, step {}", row.round, row.step) } else { format!("step {}", row.step) };
     let mut notified = Link::new(row.notified.knot, row.person.clone());
     notified.at = row.notified.at;
     notified.small = Some(place);
     if row.state == StepState::Skipped {
-        return Row { first: notified, links: Vec::new(), reason: Some(row.reason.clone().unwrap_or_default()), later: false };
+        return Row {
+            first: notified,
+            links: Vec::new(),
+            reason: Some(row.reason.clone().unwrap_or_default()),
+            later: false,
+        };
     }
     let later = row.state == StepState::Planned;
     if later && row.notified.knot == Knot::Skipped {

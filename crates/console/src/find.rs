@@ -51,7 +51,11 @@ pub async fn find(
                 Some(permit) => console.signals.get(&permit, SignalId::from(id)).await?.is_some(),
                 None => false,
             };
-            if signal { format!("/w/{slug}/signals/{id}") } else { format!("/w/{slug}/messages/{}", MessageId::from(id)) }
+            if signal {
+                format!("/w/{slug}/signals/{id}")
+            } else {
+                format!("/w/{slug}/messages/{}", MessageId::from(id))
+            }
         }
     }))
 }

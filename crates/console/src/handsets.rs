@@ -107,7 +107,11 @@ impl Console {
         if crypto::constant_time_eq(proof.as_bytes(), form_proof(&phones.key).as_bytes()) {
             Ok(())
         } else {
-            Err(Refusal::new(Problem::new(ProblemKind::Forbidden, "form-out-of-date", "This form is too old. Load the page again and repeat what you did.")))
+            Err(Refusal::new(Problem::new(
+                ProblemKind::Forbidden,
+                "form-out-of-date",
+                "This form is too old. Load the page again and repeat what you did.",
+            )))
         }
     }
 }
@@ -291,11 +295,17 @@ struct KeyForm {
     key: String,
 }
 
-async fn open(open: Open, State(console): State<Console>, headers: HeaderMap, Form(form): Form<KeyForm>) -> Answer<Response> {
+async fn open(
+    open: Open,
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Form(form): Form<KeyForm>,
+) -> Answer<Response> {
     let phones = console.phones()?;
     if !crypto::constant_time_eq(form.key.trim().as_bytes(), phones.key.expose_secret().as_bytes()) {
         let shell = crate::page::bare(&headers, console.db.context().now(), open.caller().csrf());
-        let problem = Some("That is not the key of these handsets. Copy the whole link that the demo printed.".to_owned());
+        let problem =
+            Some("That is not the key of these handsets. Copy the whole link that the demo printed.".to_owned());
         return page_with(StatusCode::UNAUTHORIZED, &KeyPage { shell, problem });
     }
     let mut response = see_other("/handsets");
@@ -327,8 +337,12 @@ async fn changes(phones: &Handsets, context: Context) -> Answer<impl Stream<Item
     Ok(stream::unfold((watch, context), |(mut watch, context)| async move {
         let event = match tokio::time::timeout(live::TICK, watch.next()).await {
             Err(_) => live::clock(&context),
-            Ok(Ok(Some(Change::Handset(_) | Change::Removed { .. }))) => Event::default().event("handsets").data("changed"),
-            Ok(Ok(Some(Change::Behaviour(_) | Change::Counters(_)))) => Event::default().event("carrier").data("changed"),
+            Ok(Ok(Some(Change::Handset(_) | Change::Removed { .. }))) => {
+                Event::default().event("handsets").data("changed")
+            }
+            Ok(Ok(Some(Change::Behaviour(_) | Change::Counters(_)))) => {
+                Event::default().event("carrier").data("changed")
+            }
             Ok(Ok(None) | Err(_)) => return None,
         };
         Some((event, (watch, context)))

@@ -310,7 +310,8 @@ mod tests {
         for never in ["keys:manage", "people:write", "workspace:write"] {
             assert!(!all.contains(&never), "{never}");
         }
-        let chosen: Vec<&str> = common.iter().filter(|choice| choice.current).map(|choice| choice.value.as_str()).collect();
+        let chosen: Vec<&str> =
+            common.iter().filter(|choice| choice.current).map(|choice| choice.value.as_str()).collect();
         assert_eq!(chosen, ["signals:send"]);
     }
 

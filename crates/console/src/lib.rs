@@ -94,8 +94,18 @@ impl Console {
             .public(Method::GET, "/sign-in", "the page on which people prove who they are", sign_in::show)
             .public(Method::POST, "/sign-in", "the form with which people prove who they are", sign_in::sign_in)
             .post("/sign-out", sign_in::sign_out)
-            .public(Method::GET, "/setup", "the first administrator is made here, with the one-time code", sign_in::show_setup)
-            .public(Method::POST, "/setup", "the first administrator is made here, with the one-time code", sign_in::set_up)
+            .public(
+                Method::GET,
+                "/setup",
+                "the first administrator is made here, with the one-time code",
+                sign_in::show_setup,
+            )
+            .public(
+                Method::POST,
+                "/setup",
+                "the first administrator is made here, with the one-time code",
+                sign_in::set_up,
+            )
             .get("/w/{workspace}", overview::show)
             .get("/w/{workspace}/events", live::events)
             .get("/w/{workspace}/find", find::find)
@@ -125,12 +135,21 @@ impl Console {
             .post("/w/{workspace}/you/appearance", you::appearance);
         handsets::routes(routes)
             .door(Door::Public)
-            .public(Method::GET, "/assets/{name}", "style sheets, scripts and pictures are the same for everybody", asset)
+            .public(
+                Method::GET,
+                "/assets/{name}",
+                "style sheets, scripts and pictures are the same for everybody",
+                asset,
+            )
             .with_state(self)
     }
 
     /// The chain of `alert` with its signal and run, as far as this reader may see them.
-    pub(crate) async fn chain<C: access::Cap>(&self, guard: &InWorkspace<C>, alert: &::alerts::Alert) -> Answer<chain::View> {
+    pub(crate) async fn chain<C: access::Cap>(
+        &self,
+        guard: &InWorkspace<C>,
+        alert: &::alerts::Alert,
+    ) -> Answer<chain::View> {
         let read = guard.also::<cap::AlertsRead>().ok_or_else(Refusal::not_found)?;
         let chain = self.alerts.chain(read, alert.id).await?.ok_or_else(Refusal::not_found)?;
         let signal = match (chain.signal, guard.also::<cap::SignalsRead>()) {
@@ -176,7 +195,5 @@ async fn asset(_: Open, headers: HeaderMap, Path(name): Path<String>) -> Answer<
     if let Some(coding) = coding {
         response = response.header(header::CONTENT_ENCODING, coding);
     }
-    response
-        .body(axum::body::Body::from(bytes))
-        .map_err(|error| Refusal::new(Problem::internal()).because(error))
+    response.body(axum::body::Body::from(bytes)).map_err(|error| Refusal::new(Problem::internal()).because(error))
 }

@@ -49,7 +49,13 @@ pub async fn events(
     Query(wanted): Query<Wanted>,
 ) -> Answer<Response> {
     let topics = TOPICS.into_iter().filter(|topic| wanted.topics.split(',').any(|asked| asked == *topic)).collect();
-    let listener = Listener { changes: console.db.subscribe(), workspace: guard.workspace(), topics, due: BTreeSet::new(), told: None };
+    let listener = Listener {
+        changes: console.db.subscribe(),
+        workspace: guard.workspace(),
+        topics,
+        due: BTreeSet::new(),
+        told: None,
+    };
     http::events(guard.watch(), told(listener, console.db.context().clone()))
 }
 

@@ -81,10 +81,8 @@ pub async fn reveal(
 ) -> Answer<Response> {
     let (messaging, permit) = (console.messaging.clone(), guard.permit().clone());
     // A write: shown and written down together, or neither.
-    let content: Result<Option<Content>, Refusal> = console
-        .db
-        .write(move |tx| messaging.content(tx, &permit, id).map_err(Refusal::from))
-        .await;
+    let content: Result<Option<Content>, Refusal> =
+        console.db.write(move |tx| messaging.content(tx, &permit, id).map_err(Refusal::from)).await;
     let (text, number) = match content? {
         Some(content) => (Payload::Shown(content.text), Some(content.to.to_string())),
         None => (Payload::Gone, None),
@@ -104,8 +102,7 @@ async fn message_page<C: access::Cap>(
     let slug = guard.name().to_owned();
     let permit = guard.also::<cap::MessagesRead>().ok_or_else(Refusal::not_found)?;
     let messaging = console.messaging.clone();
-    let details =
-        console.db.read(move |tx| messaging.get(tx, &permit, id)).await?.ok_or_else(Refusal::not_found)?;
+    let details = console.db.read(move |tx| messaging.get(tx, &permit, id)).await?.ok_or_else(Refusal::not_found)?;
     let summary = &details.summary;
     let (_, state) = state_words(summary);
     let mut facts = vec![
@@ -131,12 +128,7 @@ async fn message_page<C: access::Cap>(
             alphabet(summary.encoding),
             shell.zone.exact(&summary.created_at)
         ),
-        history: details
-            .history
-            .iter()
-            .rev()
-            .map(told)
-            .collect(),
+        history: details.history.iter().rev().map(told).collect(),
         revealed: matches!(text, Payload::Shown(_)),
         text,
         facts,

@@ -8,8 +8,8 @@ use base::{MessageId, Page as Listed, PageRequest, Timestamp};
 use http::{Answer, HeaderMap, InWorkspace, PageQuery, Query, Response};
 use messaging::{Filter, Minute, State as MessageState, Summary};
 use routing::Class;
-use sms::Encoding;
 use serde::Deserialize;
+use sms::Encoding;
 
 use crate::Console;
 use crate::draw::Draw;
@@ -95,7 +95,10 @@ pub async fn list(
         "" => (None, None),
         text => match sms::Number::parse(text, None) {
             Ok(number) => (Some(number), None),
-            Err(_) => (None, Some("That is no number with its country code, such as +447700900117, and no message id.".to_owned())),
+            Err(_) => (
+                None,
+                Some("That is no number with its country code, such as +447700900117, and no message id.".to_owned()),
+            ),
         },
     };
     let filter = Filter { states: states(&which.state), class: class(&which.class), to, ..Filter::default() };
@@ -108,12 +111,8 @@ pub async fn list(
     let top = which.top.or_else(|| found.items.first().filter(|_| first).map(|newest| newest.created_at.as_micros()));
     let inbound = inbound(&console, &guard).await?;
     let (sentence, standing) = last_hour(&minutes);
-    let base = format!(
-        "/w/{slug}/messages?state={}&class={}&q={}",
-        encode(&which.state),
-        encode(&which.class),
-        encode(query)
-    );
+    let base =
+        format!("/w/{slug}/messages?state={}&class={}&q={}", encode(&which.state), encode(&which.class), encode(query));
     page(&ListPage {
         again: match top {
             Some(top) => format!("{base}&top={top}"),
@@ -130,7 +129,13 @@ pub async fn list(
         sentence,
         standing,
         states: choices(
-            &[("", "All"), ("waiting", "Waiting"), ("delivered", "Delivered"), ("failed", "Did not arrive"), ("unknown", "Unknown")],
+            &[
+                ("", "All"),
+                ("waiting", "Waiting"),
+                ("delivered", "Delivered"),
+                ("failed", "Did not arrive"),
+                ("unknown", "Unknown"),
+            ],
             &which.state,
         ),
         classes: choices(&[("", "All"), ("alert", "alert"), ("normal", "normal"), ("bulk", "bulk")], &which.class),
@@ -166,7 +171,8 @@ impl Console {
             .read(move |tx| {
                 let Some(top) = top else { return Ok((messaging.list(tx, &permit, &filter, &request)?, 0)) };
                 let since = Filter { since: Some(top), ..filter.clone() };
-                let newer = messaging.list(tx, &permit, &since, &PageRequest::new(PageRequest::MAX_LIMIT, None))?.items.len();
+                let newer =
+                    messaging.list(tx, &permit, &since, &PageRequest::new(PageRequest::MAX_LIMIT, None))?.items.len();
                 let until = Filter { until: Some(top), ..filter.clone() };
                 Ok((messaging.list(tx, &permit, &until, &request)?, newer))
             })
@@ -179,7 +185,9 @@ fn states(word: &str) -> Vec<MessageState> {
     match word {
         "waiting" => vec![MessageState::Queued, MessageState::Claimed, MessageState::Sent],
         "delivered" => vec![MessageState::Delivered],
-        "failed" => vec![MessageState::Undelivered, MessageState::Expired, MessageState::Rejected, MessageState::Failed],
+        "failed" => {
+            vec![MessageState::Undelivered, MessageState::Expired, MessageState::Rejected, MessageState::Failed]
+        }
         "unknown" => vec![MessageState::Unknown],
         _ => Vec::new(),
     }
@@ -191,8 +199,7 @@ fn class(word: &str) -> Option<Class> {
 
 async fn inbound(console: &Console, guard: &InWorkspace<cap::MessagesRead>) -> Answer<Vec<InboundRow>> {
     let (messaging, permit) = (console.messaging.clone(), guard.permit().clone());
-    let found =
-        console.db.read(move |tx| messaging.inbound_list(tx, &permit, &PageRequest::new(20, None))).await?;
+    let found = console.db.read(move |tx| messaging.inbound_list(tx, &permit, &PageRequest::new(20, None))).await?;
     let replies = match guard.also::<cap::AlertsRead>() {
         Some(permit) => console.alerts.replies(permit, PageRequest::new(100, None)).await?.items,
         None => Vec::new(),
@@ -236,7 +243,7 @@ pub fn state_words(summary: &Summary) -> (Knot, String) {
 /// Who wanted it sent.
 pub fn for_whom(summary: &Summary) -> String {
     match (summary.origin.as_ref().map(|origin| origin.kind.as_str()), summary.submitter.split(':').next()) {
-        (Some("notification"), _) => "an alert".to_owned(),
+        (Some("notification" | "note"), _) => "an alert".to_owned(),
         (Some(kind), _) => kind.replace('_', " "),
         (None, Some("engine")) => "Loudhailer".to_owned(),
         (None, Some("api_key")) => "an API key".to_owned(),
@@ -351,7 +358,8 @@ mod tests {
 
     #[test]
     fn a_filter_covers_every_state_once() {
-        let all: Vec<MessageState> = ["waiting", "delivered", "failed", "unknown"].into_iter().flat_map(states).collect();
+        let all: Vec<MessageState> =
+            ["waiting", "delivered", "failed", "unknown"].into_iter().flat_map(states).collect();
         for state in MessageState::ALL {
             assert_eq!(all.iter().filter(|one| **one == state).count(), 1, "{state:?}");
         }
@@ -363,7 +371,9 @@ mod tests {
     fn a_message_says_for_whom_it_is() {
         let notification = OriginRef { kind: "notification".into(), id: uuid::Uuid::nil() };
         assert_eq!(for_whom(&Summary { origin: Some(notification), ..summary() }), "an alert");
-        for (submitter, expected) in [("api_key:7", "an API key"), ("user:7", "a person"), ("engine:alerts", "Loudhailer")] {
+        for (submitter, expected) in
+            [("api_key:7", "an API key"), ("user:7", "a person"), ("engine:alerts", "Loudhailer")]
+        {
             assert_eq!(for_whom(&Summary { submitter: submitter.into(), ..summary() }), expected);
         }
     }
@@ -409,7 +419,10 @@ mod tests {
     #[test]
     fn newer_messages_wait_to_be_asked_for() {
         let html = checked(&sample());
-        assert!(html.contains("14 newer messages") && html.contains("hx-get=\"/w/demo/messages?q=&#38;top=1\""), "{html}");
+        assert!(
+            html.contains("14 newer messages") && html.contains("hx-get=\"/w/demo/messages?q=&#38;top=1\""),
+            "{html}"
+        );
         assert!(html.contains("+44 77•• ••• 117") && html.contains("an API key"));
         let older = checked(&ListPage { live: false, newer: None, ..sample() });
         assert!(!older.contains("hx-get"), "an older page stands still");

@@ -99,7 +99,11 @@ struct OverviewPage {
 }
 
 /// The page.
-pub async fn show(guard: InWorkspace<cap::OverviewRead>, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
+pub async fn show(
+    guard: InWorkspace<cap::OverviewRead>,
+    State(console): State<Console>,
+    headers: HeaderMap,
+) -> Answer<Response> {
     let topics = [alerts::TOPIC, messaging::TOPIC, carriers::TOPIC];
     let shell = console.shell(&guard, &headers, Page::Overview).await?.listening(&topics);
     let names = console.integration_names(&guard).await?;
@@ -112,7 +116,8 @@ pub async fn show(guard: InWorkspace<cap::OverviewRead>, State(console): State<C
         None => Vec::new(),
     };
     let waiting = live.iter().filter(|alert| alert.state == AlertState::Open).count();
-    let first = live.iter().filter(|alert| alert.state == AlertState::Open).min_by_key(|alert| (alert.priority, alert.opened));
+    let first =
+        live.iter().filter(|alert| alert.state == AlertState::Open).min_by_key(|alert| (alert.priority, alert.opened));
     let call = match first {
         Some(alert) => Some(call(&console, &guard, &slug, alert, &shell).await?),
         None => None,
@@ -153,7 +158,13 @@ pub async fn show(guard: InWorkspace<cap::OverviewRead>, State(console): State<C
     })
 }
 
-async fn call(console: &Console, guard: &InWorkspace<cap::OverviewRead>, slug: &str, alert: &Alert, shell: &Shell) -> Answer<Call> {
+async fn call(
+    console: &Console,
+    guard: &InWorkspace<cap::OverviewRead>,
+    slug: &str,
+    alert: &Alert,
+    shell: &Shell,
+) -> Answer<Call> {
     let chain = console.chain(guard, alert).await?;
     Ok(Call {
         priority: alert.priority,
@@ -193,7 +204,9 @@ fn chart(minutes: &[Minute], shell: &Shell) -> Chart {
             }
         })
         .collect();
-    let at = |index: usize| minutes.get(index).map(|minute| shell.zone.clock(&minute.at)[..5].to_owned()).unwrap_or_default();
+    let at = |index: usize| {
+        minutes.get(index).map(|minute| shell.zone.clock(&minute.at)[..5].to_owned()).unwrap_or_default()
+    };
     let labels = vec![
         Label { x: 0, anchor: "start", text: at(0) },
         Label { x: 25, anchor: "middle", text: at(count / 4) },
@@ -286,8 +299,16 @@ async fn first_steps(
     let handsets = console.handsets.is_some().then(|| format!("/w/{slug}/handsets"));
     Ok(vec![
         step(true, "The first administrator is made", None),
-        step(!any.items.is_empty(), "Send a first signal: press “Raise an alert” beside the handsets", handsets.clone()),
-        step(minutes.is_some_and(|minutes| minutes.iter().any(|m| m.delivered > 0)), "See the text arrive on a handset", handsets.clone()),
+        step(
+            !any.items.is_empty(),
+            "Send a first signal: press “Raise an alert” beside the handsets",
+            handsets.clone(),
+        ),
+        step(
+            minutes.is_some_and(|minutes| minutes.iter().any(|m| m.delivered > 0)),
+            "See the text arrive on a handset",
+            handsets.clone(),
+        ),
         step(false, "Tap 1 on the handset, and watch the alert become acknowledged", handsets),
     ])
 }
@@ -374,14 +395,24 @@ mod tests {
                 percent: 90,
                 p99: "14 ms".into(),
             }]),
-            steps: vec![FirstStep { knot: Knot::Waiting, words: "Send a first signal".into(), href: Some("/w/demo/handsets".into()) }],
+            steps: vec![FirstStep {
+                knot: Knot::Waiting,
+                words: "Send a first signal".into(),
+                href: Some("/w/demo/handsets".into()),
+            }],
         }
     }
 
     #[test]
     fn the_overview_shows_what_calls_and_whether_all_works() {
         let html = checked(&sample());
-        for words in ["Dina Sample is paged in", "Eli Sample is not paged.", "90/100", "Send a first signal", "See those that did not arrive"] {
+        for words in [
+            "Dina Sample is paged in",
+            "Eli Sample is not paged.",
+            "90/100",
+            "Send a first signal",
+            "See those that did not arrive",
+        ] {
             assert!(html.contains(words), "{words}");
         }
         assert!(html.contains("bar\" role=\"img\"") && html.contains("class=\"v hot\""));
@@ -389,7 +420,15 @@ mod tests {
 
     #[test]
     fn a_reader_with_little_rights_sees_a_page_all_the_same() {
-        let page = OverviewPage { call: None, rows: Vec::new(), chart: None, groups: None, carriers: None, steps: Vec::new(), ..sample() };
+        let page = OverviewPage {
+            call: None,
+            rows: Vec::new(),
+            chart: None,
+            groups: None,
+            carriers: None,
+            steps: Vec::new(),
+            ..sample()
+        };
         let html = checked(&page);
         assert!(html.contains("Nothing is open.") && !html.contains("Carriers"));
     }

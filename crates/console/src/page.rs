@@ -114,7 +114,15 @@ pub fn sentence(text: &str) -> String {
 
 /// The frame of a page that anybody may see.
 pub fn bare(headers: &HeaderMap, now: Timestamp, csrf: &str) -> Shell {
-    Shell { name: String::new(), csrf: csrf.to_owned(), theme: theme(headers), zone: zone(headers, "UTC"), now, stream: None, place: None }
+    Shell {
+        name: String::new(),
+        csrf: csrf.to_owned(),
+        theme: theme(headers),
+        zone: zone(headers, "UTC"),
+        now,
+        stream: None,
+        place: None,
+    }
 }
 
 impl Console {

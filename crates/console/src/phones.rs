@@ -90,8 +90,19 @@ pub fn count_word(count: usize) -> String {
 
 /// Draws one phone.
 pub fn draw(handset: &Handset, shell: &Shell) -> Phone {
-    let latest = handset.texts.iter().rev().find(|text| text.direction == Direction::Received && offers(&text.text).next().is_some());
-    let keys = latest.map(|text| offers(&text.text).take(3).collect()).unwrap_or_default();
+    let latest = handset
+        .texts
+        .iter()
+        .rev()
+        .find(|text| text.direction == Direction::Received && offers(&text.text).next().is_some());
+    let mut keys: Vec<Key> = latest.map(|text| offers(&text.text).take(3).collect()).unwrap_or_default();
+    // What was just acknowledged can be taken back: the same key does that now.
+    let last = handset.texts.iter().rev().find(|text| text.direction == Direction::Received);
+    if let Some(digit) = last.and_then(|text| undo(&text.text))
+        && let Some(key) = keys.iter_mut().find(|key| key.text.split(' ').next() == Some(digit))
+    {
+        *key = Key { digit: digit.to_owned(), name: "undo".to_owned(), text: format!("UNDO {digit}") };
+    }
     Phone {
         name: handset.name.clone().unwrap_or_else(|| "A phone".to_owned()),
         number: handset.number.clone(),
@@ -171,6 +182,13 @@ fn offers(text: &str) -> impl Iterator<Item = Key> + '_ {
     })
 }
 
+/// The digit in `Answer UNDO 4 within 5 min`.
+fn undo(text: &str) -> Option<&str> {
+    let rest = text.split_once("UNDO ")?.1;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    (!digits.is_empty()).then_some(digits)
+}
+
 /// The sliders, set as the carrier behaves now.
 pub fn dials(now: &Behaviour) -> Vec<Dial> {
     let delay = |name, label, max: u64, value: u64, after| {
@@ -193,7 +211,9 @@ pub fn dials(now: &Behaviour) -> Vec<Dial> {
 
 /// A percentage as a slider shows it.
 fn whole(percent: f64) -> u64 {
-    (0..=100_u8).min_by(|a, b| (f64::from(*a) - percent).abs().total_cmp(&(f64::from(*b) - percent).abs())).map_or(0, u64::from)
+    (0..=100_u8)
+        .min_by(|a, b| (f64::from(*a) - percent).abs().total_cmp(&(f64::from(*b) - percent).abs()))
+        .map_or(0, u64::from)
 }
 
 #[cfg(test)]
@@ -213,5 +233,7 @@ mod tests {
             [own("4", "acknowledge", "4 K7Q"), own("5", "pass on", "5 K7Q")]
         );
         assert!(keys("A-1042 is resolved.").is_empty());
+        assert_eq!(undo("A-2 is yours: Queue depth. Answer UNDO 14 within 5 min to give it back."), Some("14"));
+        assert_eq!(undo("Answer UNDO to give it back."), None);
     }
 }

@@ -105,7 +105,8 @@ async fn render<C: access::Cap>(
     let history = match grants.permit_organisation::<cap::ResourcesRead>() {
         Ok(permit) => {
             let (resources, slug) = (console.resources.clone(), workspace.slug.to_string());
-            let found: Result<_, Error> = console.db.read(move |tx| resources.history(tx, &permit, KIND, None, &slug)).await;
+            let found: Result<_, Error> =
+                console.db.read(move |tx| resources.history(tx, &permit, KIND, None, &slug)).await;
             Some(found?.into_iter().take(20).map(|entry| version(entry, &shell)).collect())
         }
         Err(_) => None,

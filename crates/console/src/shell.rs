@@ -159,7 +159,10 @@ impl Place {
         GROUPS.iter().find(|(other, ..)| *other == group).map_or("Workspace", |(_, name, _)| name)
     }
 
-    fn open(&self, group: Group) -> impl Iterator<Item = &'static (Page, Group, &'static str, &'static str, Capability)> {
+    fn open(
+        &self,
+        group: Group,
+    ) -> impl Iterator<Item = &'static (Page, Group, &'static str, &'static str, Capability)> {
         let (may, handsets) = (self.may.clone(), self.handsets);
         PAGES.iter().filter(move |(page, of, _, _, capability)| {
             *of == group && may.contains(capability) && (handsets || *page != Page::Handsets)
@@ -268,7 +271,8 @@ mod tests {
     #[test]
     fn the_page_that_is_open_is_marked_with_its_group() {
         let place = Place { page: Page::Keys, ..place(READ_BY_PAGES) };
-        let current = |links: &[Link]| links.iter().filter(|link| link.current).map(|link| link.name).collect::<Vec<_>>();
+        let current =
+            |links: &[Link]| links.iter().filter(|link| link.current).map(|link| link.name).collect::<Vec<_>>();
         assert_eq!(current(&place.pages()), ["API keys"]);
         assert!(current(&place.groups()).is_empty());
         assert_eq!(place.group_name(), "Workspace");

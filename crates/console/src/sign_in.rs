@@ -190,7 +190,10 @@ async fn setup_page(
     form: SetUpForm,
 ) -> Answer<SetUpPage> {
     let needed = console.needs_setup().await?;
-    let mut already = vec!["This page came over TLS: nobody on the way could read it", "Keys lie in a file that only their owner reads"];
+    let mut already = vec![
+        "This page came over TLS: nobody on the way could read it",
+        "Keys lie in a file that only their owner reads",
+    ];
     if needed {
         already.push("There is no account and no default password");
     }
@@ -280,8 +283,18 @@ mod tests {
             assert_eq!(local(good), Some(good));
         }
         let bad = [
-            "", "/", "//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "w/demo",
-            "/w/demo\r\nSet-Cookie: a=b", "/w/\u{1f600}", "/sign-in?next=/sign-in", "/sign-out", "/setup",
+            "",
+            "/",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "javascript:alert(1)",
+            "w/demo",
+            "/w/demo\r\nSet-Cookie: a=b",
+            "/w/\u{1f600}",
+            "/sign-in?next=/sign-in",
+            "/sign-out",
+            "/setup",
         ];
         for bad in bad {
             assert_eq!(local(bad), None, "{bad}");

@@ -132,7 +132,9 @@ fn outcome(activity: &Activity) -> (Knot, String) {
     let reason = activity.reason.as_deref().unwrap_or_default();
     match activity.state {
         SignalState::Accepted => (Knot::Now, "Accepted, waits for its flow".into()),
-        SignalState::Handled => (Knot::Done, if reason.is_empty() { "Handled".into() } else { format!("Handled. {reason}") }),
+        SignalState::Handled => {
+            (Knot::Done, if reason.is_empty() { "Handled".into() } else { format!("Handled. {reason}") })
+        }
         SignalState::Failed => (Knot::Failed, format!("Failed. {reason}")),
         SignalState::Refused => (Knot::Skipped, format!("Refused with {}. {reason}", activity.status)),
     }
@@ -159,7 +161,10 @@ struct Piece {
 
 fn pieces(sentence: &str) -> Vec<Piece> {
     let parts = sentence.split('`').enumerate();
-    parts.map(|(at, text)| Piece { text: text.to_owned(), code: at % 2 == 1 }).filter(|one| !one.text.is_empty()).collect()
+    parts
+        .map(|(at, text)| Piece { text: text.to_owned(), code: at % 2 == 1 })
+        .filter(|one| !one.text.is_empty())
+        .collect()
 }
 
 #[derive(Template)]
@@ -231,10 +236,15 @@ async fn signal_page<C: access::Cap>(
                 at: found.run.started,
                 knot: run_knot(found.run.state),
                 title: format!("{}, v{}", found.run.flow_name, found.run.version),
-                words: found.run.reason.clone().unwrap_or_else(|| format!("ran {}.", match found.steps.len() {
-                    1 => "1 step".to_owned(),
-                    count => format!("{count} steps"),
-                })),
+                words: found.run.reason.clone().unwrap_or_else(|| {
+                    format!(
+                        "ran {}.",
+                        match found.steps.len() {
+                            1 => "1 step".to_owned(),
+                            count => format!("{count} steps"),
+                        }
+                    )
+                }),
                 alert,
                 steps: found
                     .steps
@@ -375,7 +385,8 @@ mod tests {
 
     #[test]
     fn code_stands_between_backticks() {
-        let pieces: Vec<_> = pieces("`page`, create alert: `x == 1` is true.").into_iter().map(|one| (one.text, one.code)).collect();
+        let pieces: Vec<_> =
+            pieces("`page`, create alert: `x == 1` is true.").into_iter().map(|one| (one.text, one.code)).collect();
         let own = |text: &str, code| (text.to_owned(), code);
         assert_eq!(
             pieces,
@@ -427,7 +438,9 @@ mod tests {
             facts: vec![Fact::new("Program", HOSTILE)],
         };
         let html = checked(&page(Payload::Offered));
-        assert!(html.contains("<code>start</code>") && html.contains("/w/demo/alerts/A-7") && html.contains("/payload\""));
+        assert!(
+            html.contains("<code>start</code>") && html.contains("/w/demo/alerts/A-7") && html.contains("/payload\"")
+        );
         assert!(checked(&page(Payload::Shown(HOSTILE.into()))).contains("<pre"));
         assert!(!checked(&page(Payload::Closed)).contains("/payload\""));
     }

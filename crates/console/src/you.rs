@@ -23,7 +23,11 @@ struct YouPage {
 }
 
 /// The page.
-pub async fn show(guard: InWorkspace<cap::OverviewRead>, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
+pub async fn show(
+    guard: InWorkspace<cap::OverviewRead>,
+    State(console): State<Console>,
+    headers: HeaderMap,
+) -> Answer<Response> {
     let shell = console.shell(&guard, &headers, Page::You).await?;
     let grants = guard.caller().grants().clone();
     let workspaces = console
@@ -42,7 +46,10 @@ pub async fn show(guard: InWorkspace<cap::OverviewRead>, State(console): State<C
         slug: guard.name().to_owned(),
         standing: "Times are shown in your browser’s zone. What you do here is written to the audit log.".into(),
         links: shell.place.as_ref().map(crate::shell::Place::all).unwrap_or_default(),
-        themes: choices(&[("system", "As the system"), ("light", "Light"), ("dark", "Dark")], shell.theme.unwrap_or("system")),
+        themes: choices(
+            &[("system", "As the system"), ("light", "Light"), ("dark", "Dark")],
+            shell.theme.unwrap_or("system"),
+        ),
         workspaces,
         shell,
     })
@@ -84,7 +91,14 @@ mod tests {
             themes: choices(&[("dark", "Dark")], "dark"),
             shell,
         });
-        for path in ["/w/demo/alerts", "/w/demo/handsets", "/w/demo/signals", "/w/demo/messages", "/w/demo/audit", "/w/demo/keys"] {
+        for path in [
+            "/w/demo/alerts",
+            "/w/demo/handsets",
+            "/w/demo/signals",
+            "/w/demo/messages",
+            "/w/demo/audit",
+            "/w/demo/keys",
+        ] {
             assert!(html.contains(&format!("href=\"{path}\"")), "{path}");
         }
         assert!(html.contains("aria-pressed=\"true\"") && html.contains("action=\"/sign-out\""));

@@ -133,7 +133,14 @@ mod tests {
 
     #[test]
     fn lengths_read_like_speech() {
-        let cases = [(0, "<1 ms"), (61, "61 ms"), (3_100, "3.1 s"), (90_000, "1 min 30 s"), (120_000, "2 min"), (57_600_000, "16 h")];
+        let cases = [
+            (0, "<1 ms"),
+            (61, "61 ms"),
+            (3_100, "3.1 s"),
+            (90_000, "1 min 30 s"),
+            (120_000, "2 min"),
+            (57_600_000, "16 h"),
+        ];
         for (millis, expected) in cases {
             assert_eq!(length(Duration::from_millis(millis)), expected);
         }
