@@ -136,11 +136,9 @@ async fn signals(
     let clock = product.db.context().clone();
     let (began, cpu) = (clock.monotonic(), cpu_seconds());
     let mut tasks = tokio::task::JoinSet::new();
-    for sender in 0..SENDERS as u64 {
+    for (sender, integration) in (0..).zip(integrations) {
         let client = OperatorClient::new(Some(&pem), None)?;
-        let id =
-            integrations.get(sender as usize).ok_or_else(|| Error::told("the bench's integrations are missing"))?.id;
-        let url = format!("https://localhost:{port}/signals/{id}?token={}", secrets.generic_token);
+        let url = format!("https://localhost:{port}/signals/{}?token={}", integration.id, secrets.generic_token);
         let (clock, count) = (clock.clone(), options.signals);
         tasks.spawn(async move {
             let mut sent = Vec::new();
