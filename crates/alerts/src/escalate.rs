@@ -73,16 +73,17 @@ impl Inner {
         Ok(Chosen { round: None, failed })
     }
 
-    /// Writes the steps of a round and a line for each person left out.
+    /// Writes the steps of a round and a line for each person left out; the steps.
     pub(crate) fn begin_round(
         &self,
         tx: &mut Tx<'_>,
         alert: &mut AlertRow,
         round: &Round,
         number: u32,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<StepRow>, Error> {
         alert.cursor.round = number;
         alert.cursor.round_ends = Some(round.plan.ends);
+        let mut rows = Vec::with_capacity(round.plan.steps.len());
         for step in &round.plan.steps {
             let id = tx.context().id();
             match step {
@@ -92,6 +93,7 @@ impl Inner {
                     row.user = Some(who.id);
                     row.device = Some(*device);
                     steps::insert(tx, &row)?;
+                    rows.push(row);
                 }
                 Step::Skip { position, login, who, reason } => {
                     let name = who.as_ref().map_or_else(|| login.clone(), |who| who.name.clone());
@@ -109,26 +111,42 @@ impl Inner {
                         reason: *reason,
                     };
                     self.record(tx, alert, &happening)?;
+                    rows.push(row);
                 }
             }
         }
-        Ok(())
+        rows.sort_by_key(|row| row.step);
+        Ok(rows)
     }
 
     /// Does whatever is due and sets the timer for what comes next. The caller holds the row and saves it.
-    pub(crate) fn advance(&self, tx: &mut Tx<'_>, alert: &mut AlertRow, mut push: Option<Push>) -> Result<(), Error> {
+    pub(crate) fn advance(&self, tx: &mut Tx<'_>, alert: &mut AlertRow, push: Option<Push>) -> Result<(), Error> {
+        self.advance_from(tx, alert, push, None)
+    }
+
+    /// The same when all steps of the alert are at hand: `known`.
+    pub(crate) fn advance_from(
+        &self,
+        tx: &mut Tx<'_>,
+        alert: &mut AlertRow,
+        mut push: Option<Push>,
+        mut known: Option<Vec<StepRow>>,
+    ) -> Result<(), Error> {
         let now = tx.now();
         while alert.is_open() {
-            let all = steps::of_alert(tx, alert.workspace, alert.id)?;
-            let next = all.iter().find(|step| step.state == StepState::Planned);
+            let mut all = match known.take() {
+                Some(all) => all,
+                None => steps::of_alert(tx, alert.workspace, alert.id)?,
+            };
+            let next = all.iter_mut().find(|step| step.state == StepState::Planned);
             match next {
                 Some(step) if step.due <= now => {
-                    let step = step.clone();
                     let pushed = push.take().unwrap_or(Push { cause: Cause::Due, due: step.due });
-                    let person = step.person.clone();
-                    if !self.page(tx, alert, step, &pushed)? {
+                    if self.page(tx, alert, step, &pushed)? {
+                        known = Some(all);
+                    } else {
                         // Whoever cannot be paged cannot answer either: the next person's time is now.
-                        push = pull(tx, alert, Cause::Undeliverable { to: person })?;
+                        push = pull(tx, alert, Cause::Undeliverable { to: step.person.clone() })?;
                     }
                 }
                 Some(step) => {
@@ -151,7 +169,7 @@ impl Inner {
     }
 
     /// Pages one person. `false` when that is impossible, with the reason in the step and the timeline.
-    fn page(&self, tx: &mut Tx<'_>, alert: &mut AlertRow, mut step: StepRow, push: &Push) -> Result<bool, Error> {
+    fn page(&self, tx: &mut Tx<'_>, alert: &mut AlertRow, step: &mut StepRow, push: &Push) -> Result<bool, Error> {
         let now = tx.now();
         let person = Person { id: step.user, name: step.person.clone() };
         let device = match step.device {
@@ -161,7 +179,7 @@ impl Inner {
         let Some(device) = device else {
             step.state = StepState::Skipped;
             step.why = Some(Why::Gone);
-            steps::save(tx, &step)?;
+            steps::save(tx, step)?;
             self.record(
                 tx,
                 alert,
@@ -188,7 +206,7 @@ impl Inner {
                 step.message = Some(paged.message);
                 step.parts = paged.parts;
                 step.carrier = Some(paged.carrier.clone());
-                steps::save(tx, &step)?;
+                steps::save(tx, step)?;
                 let interval = Duration::from_secs(u64::from(alert.cursor.interval_seconds));
                 // A late page gives its reader the time to answer that an early one would have given.
                 alert.cursor.round_ends = alert.cursor.round_ends.map(|ends| ends.max(now.plus(interval)));
@@ -213,7 +231,7 @@ impl Inner {
                 step.state = StepState::Failed;
                 step.failed = Some(now);
                 step.why = Some(Why::Refused(why.trim_end_matches('.').to_owned()));
-                steps::save(tx, &step)?;
+                steps::save(tx, step)?;
                 self.record(tx, alert, &Happening::NotPaged { person, why })?;
                 Ok(false)
             }
@@ -245,7 +263,8 @@ impl Inner {
         let number = alert.cursor.round + 1;
         let happening = Happening::Round { round: number, rounds: alert.cursor.rounds, group };
         self.record(tx, alert, &happening)?;
-        self.begin_round(tx, alert, &round, number)
+        self.begin_round(tx, alert, &round, number)?;
+        Ok(())
     }
 
     fn give_up(&self, tx: &mut Tx<'_>, alert: &mut AlertRow, all: &[StepRow]) -> Result<(), Error> {

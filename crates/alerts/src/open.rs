@@ -128,12 +128,13 @@ impl Inner {
             &mut alert,
             &Happening::Opened { number, priority: new.priority, group: new.group.clone(), key: new.key.clone() },
         )?;
+        let mut steps = Vec::new();
         for (group, why, instead, round) in chosen.failed {
             let happening = Happening::NobodyToPage { group, why, instead: instead.clone() };
             self.record(tx, &mut alert, &happening)?;
             // The members of the last group tried show in the chain; those of the others in the timeline alone.
             if let (None, Some(round)) = (&instead, &round) {
-                self.begin_round(tx, &mut alert, round, 1)?;
+                steps = self.begin_round(tx, &mut alert, round, 1)?;
                 alert.cursor.round_ends = None;
             }
         }
@@ -141,9 +142,9 @@ impl Inner {
             alert.cursor.group = Some(round.group.name.clone());
             alert.cursor.rounds = round.group.repeat.times + 1;
             alert.cursor.interval_seconds = round.group.repeat.interval_seconds;
-            self.begin_round(tx, &mut alert, round, 1)?;
+            steps = self.begin_round(tx, &mut alert, round, 1)?;
         }
-        self.advance(tx, &mut alert, None)?;
+        self.advance_from(tx, &mut alert, None, Some(steps))?;
         tx.enqueue(NewJob {
             kind: EXPIRE,
             key: Some(&id.to_string()),

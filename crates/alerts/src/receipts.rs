@@ -30,16 +30,18 @@ impl Inner {
         notification: base::NotificationId,
         message: &Details,
     ) -> Result<(), Error> {
-        let Some(step) = steps::by_id(tx, notification)? else { return Ok(()) };
-        let Some(mut alert) = rows::lock(tx, step.workspace, step.alert)? else { return Ok(()) };
-        // Read again under the lock.
+        let Some(mut alert) = rows::lock_paged(tx, notification)? else { return Ok(()) };
+        // Read under the lock.
         let Some(mut step) = steps::by_id(tx, notification)?.filter(|step| step.message == Some(message.summary.id))
         else {
             return Ok(());
         };
+        let known = step.carrier.clone();
         let news = compare(&mut step, message);
-        // First of all the ways it went: an answer may come as soon as the phone has the text.
+        // First of all the ways it went: an answer may come as soon as the phone has the text. The way it was meant to go is
+        // known since it was paged.
         if let Some(device) = step.device
+            && message.parts.iter().any(|part| known.as_deref() != Some(&*part.carrier))
             && let Some(device) = self.oncall.device(tx, device)?
         {
             for part in &message.parts {

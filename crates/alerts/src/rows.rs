@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use base::{AlertId, IntegrationId, RunId, SignalId, Timestamp, WorkspaceId};
+use base::{AlertId, IntegrationId, NotificationId, RunId, SignalId, Timestamp, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use store::{Row, Tx, params};
 
@@ -212,7 +212,7 @@ pub(crate) fn insert(tx: &mut Tx<'_>, alert: &AlertRow) -> Result<bool, Error> {
 /// Writes back what can change. The caller holds the row by [`lock`].
 pub(crate) fn save(tx: &mut Tx<'_>, alert: &AlertRow) -> Result<(), Error> {
     let (acknowledged_at, acknowledged_by, closed_at, closed_by) = life_columns(&alert.life);
-    let written = tx.execute(
+    tx.send(
         "UPDATE alerts SET state = $3, changed_at = $4, acknowledged_at = $5, acknowledged_by = $6, closed_at = $7,
              closed_by = $8, note = $9, joined = $10, lines = $11, generation = $12, paged_group = $13, round = $14, rounds = $15,
              interval_seconds = $16, round_ends_at = $17, next_at = $18, next_person = $19, unanswered = $20
@@ -240,7 +240,7 @@ pub(crate) fn save(tx: &mut Tx<'_>, alert: &AlertRow) -> Result<(), Error> {
             alert.unanswered,
         ],
     )?;
-    if written == 1 { Ok(()) } else { Err(Error::NotFound) }
+    Ok(())
 }
 
 /// Reads an alert of `workspace`.
@@ -256,6 +256,15 @@ pub(crate) fn find(tx: &mut Tx<'_>, workspace: WorkspaceId, id: AlertId) -> Resu
 pub(crate) fn lock(tx: &mut Tx<'_>, workspace: WorkspaceId, id: AlertId) -> Result<Option<AlertRow>, Error> {
     let sql = format!("SELECT * FROM alerts WHERE workspace = $1 AND id = $2{}", tx.dialect().for_update());
     Ok(tx.query_opt(&sql, &params![workspace, id], AlertRow::read)?)
+}
+
+/// The same for the alert that somebody was paged for.
+pub(crate) fn lock_paged(tx: &mut Tx<'_>, notification: NotificationId) -> Result<Option<AlertRow>, Error> {
+    let sql = format!(
+        "SELECT * FROM alerts WHERE id = (SELECT alert FROM alert_notifications WHERE id = $1){}",
+        tx.dialect().for_update()
+    );
+    Ok(tx.query_opt(&sql, &params![notification], AlertRow::read)?)
 }
 
 /// The same for the live alert with a key.
@@ -290,7 +299,7 @@ pub(crate) fn insert_join(
     signal: SignalId,
     at: Timestamp,
 ) -> Result<(), Error> {
-    tx.execute(
+    tx.send(
         "INSERT INTO alert_joins (alert, signal, workspace, joined_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
         &params![alert, signal, workspace, at],
     )?;

@@ -154,7 +154,7 @@ impl StepRow {
 
 /// Writes a new step.
 pub(crate) fn insert(tx: &mut Tx<'_>, step: &StepRow) -> Result<(), Error> {
-    tx.execute(
+    tx.send(
         "INSERT INTO alert_notifications (id, workspace, alert, round, step, user_id, person, device, state, reason, due_at,
              paged_at, message, parts, parts_sent, parts_again, carrier, sent_at, delivered_at, failed_at, answered_at, answer)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
@@ -188,7 +188,7 @@ pub(crate) fn insert(tx: &mut Tx<'_>, step: &StepRow) -> Result<(), Error> {
 
 /// Writes back what can change. The caller holds the alert's row.
 pub(crate) fn save(tx: &mut Tx<'_>, step: &StepRow) -> Result<(), Error> {
-    tx.execute(
+    tx.send(
         "UPDATE alert_notifications SET state = $3, reason = $4, due_at = $5, paged_at = $6, message = $7, parts = $8,
              parts_sent = $9, parts_again = $10, carrier = $11, sent_at = $12, delivered_at = $13, failed_at = $14,
              answered_at = $15, answer = $16

@@ -23,7 +23,7 @@ impl Inner {
         let now = tx.now();
         let place = format!("{}/{}", alert.id, alert.lines);
         let data = seal(tx, &self.vault, alert.workspace, now, LINE, &place, happening)?;
-        tx.execute(
+        tx.send(
             "INSERT INTO alert_lines (alert, number, workspace, happened_at, kind, data) VALUES ($1, $2, $3, $4, $5, $6)",
             &params![alert.id, alert.lines, alert.workspace, now, happening.kind(), data],
         )?;

@@ -97,12 +97,12 @@ fn insert(tx: &mut Tx<'_>, entry: Entry<'_>, ticket: Option<&str>) -> Result<Aud
     let id: AuditId = tx.context().id();
     let now = tx.now();
     let lane = entry.workspace.map_or_else(|| "organisation".to_owned(), |workspace| workspace.to_string());
-    // The row of the lane stays locked until the commit, so numbers follow one another without a gap.
-    let counter: i64 = tx.query_one(
+    // The row of the lane stays locked until the commit, so numbers follow one another without a gap. The entry takes its
+    // number from there itself: nobody has to wait for it.
+    tx.send(
         "INSERT INTO audit_lanes (lane, counter) VALUES ($1, 1)
-         ON CONFLICT (lane) DO UPDATE SET counter = audit_lanes.counter + 1 RETURNING counter",
+         ON CONFLICT (lane) DO UPDATE SET counter = audit_lanes.counter + 1",
         &params![&lane],
-        |row| row.get("counter"),
     )?;
     let personal = personal(entry.actor);
     let (commitment, salt) = Commitment::new(tx.context(), &personal);
@@ -112,15 +112,15 @@ fn insert(tx: &mut Tx<'_>, entry: Entry<'_>, ticket: Option<&str>) -> Result<Aud
         access::Principal::Os(_) => String::new(),
         other => other.id(),
     };
-    tx.execute(
+    tx.send(
         "INSERT INTO audit_entries (id, lane, counter, time, workspace, actor_type, actor_id, session, auth,
              request_id, action, target_type, target_id, outcome, reason, ticket, changes,
              personal_commitment, personal, personal_salt)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+         VALUES ($1, $2, (SELECT counter FROM audit_lanes WHERE lane = $2), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+             $14, $15, $16, $17, $18, $19)",
         &params![
             id,
             &lane,
-            counter,
             now,
             entry.workspace,
             principal.kind(),

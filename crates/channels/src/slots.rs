@@ -94,18 +94,25 @@ fn aad(id: &str) -> Aad<'_> {
 pub(crate) fn take(tx: &mut Tx<'_>, vault: &Vault, new: &NewSlot<'_>) -> Result<Slot, Error> {
     let now = tx.now();
     // Locks the phone's row until the commit.
-    tx.execute(
+    tx.send(
         "INSERT INTO answer_handsets (handset, given_at) VALUES ($1, $2)
          ON CONFLICT (handset) DO UPDATE SET given_at = excluded.given_at",
         &params![new.handset.as_str(), now],
     )?;
-    tx.execute(
+    tx.send(
         "UPDATE answer_slots SET released_at = $2
          WHERE handset = $1 AND released_at IS NULL AND closed_at IS NOT NULL AND paged_at < $3",
         &params![new.handset.as_str(), now, now.minus(KEPT)],
     )?;
-    if let Some(mut slot) = of_subject(tx, vault, new.handset, new.subject)? {
-        tx.execute(
+    let taken = tx.query(
+        "SELECT first_digit, subject FROM answer_slots WHERE handset = $1 AND released_at IS NULL",
+        &params![new.handset.as_str()],
+        |row| Ok((row.get::<u32>("first_digit")?, row.get::<Uuid>("subject")?)),
+    )?;
+    if taken.iter().any(|(_, subject)| *subject == new.subject)
+        && let Some(mut slot) = of_subject(tx, vault, new.handset, new.subject)?
+    {
+        tx.send(
             "UPDATE answer_slots SET notification = $2, paged_at = $3, closed_at = NULL WHERE id = $1",
             &params![slot.id, new.notification, now],
         )?;
@@ -115,15 +122,13 @@ pub(crate) fn take(tx: &mut Tx<'_>, vault: &Vault, new: &NewSlot<'_>) -> Result<
         return Ok(slot);
     }
     // A released slot of the same subject (reopened days later) starts anew.
-    tx.execute(
+    tx.send(
         "DELETE FROM answer_slots WHERE subject = $1 AND handset = $2",
         &params![new.subject, new.handset.as_str()],
     )?;
-    let taken = tx.query(
-        "SELECT first_digit FROM answer_slots WHERE handset = $1 AND released_at IS NULL",
-        &params![new.handset.as_str()],
-        |row| row.get::<u32>("first_digit"),
-    )?;
+    // The slot of this subject, if it is in there, could not be opened any more and was deleted.
+    let taken: Vec<u32> =
+        taken.into_iter().filter(|(_, subject)| *subject != new.subject).map(|(digit, _)| digit).collect();
     let first_digit = first_free(&taken);
     if first_digit + BLOCK > DIGITS_MAX {
         return Err(Error::NoDigitsLeft);
@@ -137,7 +142,7 @@ pub(crate) fn take(tx: &mut Tx<'_>, vault: &Vault, new: &NewSlot<'_>) -> Result<
             Some(key.seal(tx.context().chance(), &aad(&id.to_string()), code.as_bytes()))
         }
     };
-    tx.execute(
+    tx.send(
         "INSERT INTO answer_slots (id, workspace, handset, subject, label, notification, first_digit, code, paged_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         &params![
@@ -181,37 +186,32 @@ fn draw_code(context: &base::Context) -> String {
 
 /// Notes a way that a page went.
 pub(crate) fn add_way(tx: &mut Tx<'_>, slot: Uuid, way: &Way) -> Result<(), Error> {
-    tx.execute(
+    tx.send(
         "INSERT INTO answer_ways (slot, carrier, sender) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         &params![slot, &way.carrier, &way.sender],
     )?;
     Ok(())
 }
 
-/// The page about a subject on a phone.
-pub(crate) fn id_of(tx: &mut Tx<'_>, subject: Uuid, handset: &Handset) -> Result<Option<Uuid>, Error> {
-    Ok(tx.query_opt(
-        "SELECT id FROM answer_slots WHERE subject = $1 AND handset = $2",
-        &params![subject, handset.as_str()],
-        |row| row.get("id"),
-    )?)
+/// The same for the page about a subject on a phone, if there is one.
+pub(crate) fn add_way_of(tx: &mut Tx<'_>, subject: Uuid, handset: &Handset, way: &Way) -> Result<(), Error> {
+    tx.send(
+        "INSERT INTO answer_ways (slot, carrier, sender)
+         SELECT id, $3, $4 FROM answer_slots WHERE subject = $1 AND handset = $2 ON CONFLICT DO NOTHING",
+        &params![subject, handset.as_str(), &way.carrier, &way.sender],
+    )?;
+    Ok(())
 }
 
 /// The subject ended: its pages are answered no more, but a late answer is still told apart from a wrong one.
 pub(crate) fn close(tx: &mut Tx<'_>, subject: Uuid, at: Timestamp) -> Result<(), Error> {
-    tx.execute(
-        "UPDATE answer_slots SET closed_at = $2 WHERE subject = $1 AND closed_at IS NULL",
-        &params![subject, at],
-    )?;
+    tx.send("UPDATE answer_slots SET closed_at = $2 WHERE subject = $1 AND closed_at IS NULL", &params![subject, at])?;
     Ok(())
 }
 
 /// The subject goes on.
 pub(crate) fn reopen(tx: &mut Tx<'_>, subject: Uuid) -> Result<(), Error> {
-    tx.execute(
-        "UPDATE answer_slots SET closed_at = NULL WHERE subject = $1 AND released_at IS NULL",
-        &params![subject],
-    )?;
+    tx.send("UPDATE answer_slots SET closed_at = NULL WHERE subject = $1 AND released_at IS NULL", &params![subject])?;
     Ok(())
 }
 

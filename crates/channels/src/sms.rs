@@ -215,10 +215,7 @@ impl Sms {
         carrier: &str,
         sender: &str,
     ) -> Result<(), Error> {
-        match slots::id_of(tx, subject, handset)? {
-            Some(slot) => slots::add_way(tx, slot, &Way::new(carrier, sender)),
-            None => Ok(()),
-        }
+        slots::add_way_of(tx, subject, handset, &Way::new(carrier, sender))
     }
 
     /// The subject ended; its digits rest until nobody can answer an old text by mistake.

@@ -191,7 +191,7 @@ pub(crate) fn insert(
     version: i64,
     standing: &Standing<'_>,
 ) -> Result<(), Error> {
-    tx.execute(
+    tx.send(
         "INSERT INTO runs (id, workspace, flow, version, integration, signal, ordinal, state, segment, step, steps,
              reason, alert, data, started, finished)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11, $12, $13, $14, $15)",

@@ -245,7 +245,7 @@ fn write_records(
             standing.at.into(),
         ]);
     }
-    tx.execute_many(
+    tx.send_many(
         "INSERT INTO run_steps (run, number, workspace, step, kind, state, record, next, at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         &rows,

@@ -228,7 +228,7 @@ pub(crate) fn accept(
     let (accepted, room) = (prepared.accepted(), prepared.reserve(engine));
     let row = engine.numbers.take(tx, 1)?[0];
     let claimed_by = room.as_ref().map(|_| engine.epoch());
-    tx.execute(INSERT, &prepared.values(row, claimed_by))?;
+    tx.send(INSERT, &prepared.values(row, claimed_by))?;
     let mut touched = Touched::default();
     touched.message(prepared.workspace, Some(prepared.id));
     touched.announce(tx);

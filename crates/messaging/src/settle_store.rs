@@ -337,7 +337,7 @@ fn single_receipt(
         return Ok(message.state.is_terminal());
     };
     let reason = failure_sentence(receipt);
-    tx.execute(
+    tx.send(
         "UPDATE messages SET state = $2, receipt = $3, receipt_at = $4, error = $5, done_at = $6, reason = $7, receipt_time = $8
          WHERE id = $1",
         &params![
@@ -380,7 +380,7 @@ fn part_receipt(
         again(tx, to.row, Some(usize::from(to.part)), before.as_deref(), receipt, at)?;
         return Ok(now.is_terminal());
     };
-    tx.execute(
+    tx.send(
         "UPDATE message_parts SET state = $3, receipt = $4, receipt_at = $5, error = $6, receipt_time = $7
          WHERE message = $1 AND part = $2",
         &params![
@@ -399,7 +399,7 @@ fn part_receipt(
         .filter(|all| all.is_failure() || i64::try_from(known.len()) == Ok(message.parts));
     if let Some(all) = all.filter(|all| matches!(message.state, State::Sent | State::Unknown) && *all > message.state) {
         let reason = failure_sentence(receipt).map(|sentence| format!("part {}: {sentence}", to.part));
-        tx.execute(
+        tx.send(
             "UPDATE messages SET state = $2, error = $3, done_at = $4, reason = $5 WHERE id = $1",
             &params![to.row, all.code(), receipt.error.as_deref(), all.is_terminal().then_some(at), reason.as_deref()],
         )?;
@@ -497,7 +497,7 @@ pub(crate) fn take_strays(
 /// Adds a sentence to a message's history.
 pub(crate) fn note(tx: &mut Tx<'_>, row: i64, at: Timestamp, new: &NewNote) -> Result<(), Error> {
     let id = tx.next_number("messaging.notes")?;
-    tx.execute(
+    tx.send(
         "INSERT INTO message_notes (id, message, at, kind, part, note) VALUES ($1, $2, $3, $4, $5, $6)",
         &params![id, row, at, new.kind, new.part.map(part_number), &new.text],
     )?;

@@ -139,16 +139,14 @@ impl OnCall {
     pub fn people_of(&self, tx: &mut Tx<'_>, group: &Definition) -> Result<Vec<Reachable>, Error> {
         let mut out = Vec::with_capacity(group.members.len());
         for member in &group.members {
-            let person = tx.query_opt(
-                "SELECT * FROM oncall_people WHERE login_folded = $1",
+            let rows = tx.query(
+                "SELECT p.id, p.login, p.name, p.enabled, d.id AS device FROM oncall_people p
+                 LEFT JOIN devices d ON d.user_id = p.id WHERE p.login_folded = $1 ORDER BY d.position",
                 &params![fold(&member.user)],
-                Person::read,
+                |row| Ok((Person::read(row)?, row.get::<Option<DeviceId>>("device")?)),
             )?;
-            let Some(person) = person else { continue };
-            let devices =
-                tx.query("SELECT id FROM devices WHERE user_id = $1 ORDER BY position", &params![person.id], |row| {
-                    row.get::<DeviceId>("id")
-                })?;
+            let devices = rows.iter().filter_map(|(_, device)| *device).collect();
+            let Some((person, _)) = rows.into_iter().next() else { continue };
             out.push(Reachable {
                 who: Who { id: person.id, name: person.name },
                 login: person.login,

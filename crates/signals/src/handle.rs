@@ -177,6 +177,8 @@ impl Signals {
             .0
             .db
             .write(move |tx| {
+                let seen: Vec<_> = planned.iter().map(|(portion, _)| (portion.signal, portion.from)).collect();
+                rows::hold(tx, &seen)?;
                 for (portion, runs) in &planned {
                     let mut step = advance(portion);
                     for run in runs {
@@ -232,6 +234,7 @@ impl Signals {
         step.failed = true;
         step.reason = Some(format!("An event could not be handled, and was given up after {attempt} tries."));
         let given_up = self.0.db.write(move |tx| {
+            rows::hold(tx, &[(step.id, step.from)])?;
             let now = tx.now();
             rows::advance(tx, &step, now)
         });

@@ -1,5 +1,6 @@
 //! The SQL of this room.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use base::{FlowId, IntegrationId, Page, PageRequest, RunId, SignalId, Timestamp, WorkspaceId};
@@ -38,16 +39,14 @@ fn auth_of(text: &str) -> Vec<Auth> {
 /// The integration with its tokens; removed ones only when `removed` says so. Both queries run whether it exists or not,
 /// so that the time of an answer tells a stranger nothing.
 pub(crate) fn known(tx: &mut Tx<'_>, id: IntegrationId, removed: bool) -> Result<Option<Known>, Error> {
-    let sql = "SELECT hash, expires, last_used FROM integration_tokens WHERE integration = $1 ORDER BY created DESC";
-    let tokens = tx.query(sql, &params![id], |row| {
+    let sql = "SELECT i.workspace, i.name, i.auth, i.mapping, i.flow, i.enabled, i.rate, t.hash, t.expires, t.last_used
+        FROM integrations i LEFT JOIN integration_tokens t ON t.integration = i.id
+        WHERE i.id = $1 AND (i.removed = FALSE OR $2) ORDER BY t.created DESC";
+    let rows = tx.query(sql, &params![id, removed], |row| {
+        let hash: Option<Vec<u8>> = row.get("hash")?;
         let (expires, last_used) = (row.get("expires")?, row.get("last_used")?);
-        let hash: Option<[u8; 32]> = row.get::<Vec<u8>>("hash")?.try_into().ok();
-        Ok(hash.map(|hash| Token { hash, expires, last_used }))
-    })?;
-    let sql = "SELECT workspace, name, auth, mapping, flow, enabled, rate FROM integrations
-        WHERE id = $1 AND (removed = FALSE OR $2)";
-    Ok(tx.query_opt(sql, &params![id, removed], |row| {
-        Ok(Known {
+        let token = hash.and_then(|hash| hash.try_into().ok()).map(|hash| Token { hash, expires, last_used });
+        let known = Known {
             id,
             workspace: row.get("workspace")?,
             name: row.get("name")?,
@@ -56,14 +55,17 @@ pub(crate) fn known(tx: &mut Tx<'_>, id: IntegrationId, removed: bool) -> Result
             flow: row.get("flow")?,
             enabled: row.get("enabled")?,
             rate: u32::try_from(row.get::<i64>("rate")?).unwrap_or(1),
-            tokens: tokens.iter().flatten().cloned().collect(),
-        })
-    })?)
+            tokens: Vec::new(),
+        };
+        Ok((known, token))
+    })?;
+    let (known, tokens): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    Ok(known.into_iter().next().map(|known| Known { tokens: tokens.into_iter().flatten().collect(), ..known }))
 }
 
 /// Writes a token's last use down.
 pub(crate) fn used(tx: &mut Tx<'_>, id: IntegrationId, hash: [u8; 32], at: Timestamp) -> Result<(), Error> {
-    tx.execute(
+    tx.send(
         "UPDATE integration_tokens SET last_used = $3 WHERE integration = $1 AND hash = $2",
         &params![id, hash.to_vec(), at],
     )?;
@@ -170,7 +172,7 @@ fn micros(span: Duration) -> i64 {
 /// Writes lines of activity.
 pub(crate) fn insert(tx: &mut Tx<'_>, lines: &[Line]) -> Result<(), Error> {
     let rows: Vec<Vec<Value<'_>>> = lines.iter().map(values).collect();
-    tx.execute_many(INSERT, &rows)?;
+    tx.send_many(INSERT, &rows)?;
     Ok(())
 }
 
@@ -183,7 +185,7 @@ pub(crate) fn count(tx: &mut Tx<'_>, id: SignalId, more: i64) -> Result<(), Erro
 /// Keeps a sealed body.
 pub(crate) fn insert_payload(tx: &mut Tx<'_>, id: SignalId, workspace: WorkspaceId, body: &str) -> Result<(), Error> {
     let sql = "INSERT INTO signal_payloads (signal, workspace, body) VALUES ($1, $2, $3)";
-    tx.execute(sql, &params![id, workspace, body])?;
+    tx.send(sql, &params![id, workspace, body])?;
     Ok(())
 }
 
@@ -230,7 +232,22 @@ pub(crate) struct Advance {
     pub failed: bool,
 }
 
-/// Writes how far a signal came, unless somebody else did.
+/// Holds signals until the transaction ends, if each still stands where it was seen: so many events had their run.
+pub(crate) fn hold(tx: &mut Tx<'_>, seen: &[(SignalId, u32)]) -> Result<(), Error> {
+    let places: Vec<String> = (1..=seen.len()).map(|place| format!("${place}")).collect();
+    let sql = format!(
+        "SELECT id, done FROM signals WHERE id IN ({}) AND state = 'accepted' ORDER BY id{}",
+        places.join(", "),
+        tx.dialect().for_update()
+    );
+    let ids: Vec<Value<'_>> = seen.iter().map(|(id, _)| (*id).into()).collect();
+    let held: HashMap<SignalId, u32> =
+        tx.query(&sql, &ids, |row| Ok((row.get("id")?, row.get::<u32>("done")?)))?.into_iter().collect();
+    let stand = seen.iter().all(|(id, done)| held.get(id) == Some(done));
+    if stand { Ok(()) } else { Err(Error::Overtaken) }
+}
+
+/// Writes how far a signal came. The caller [holds](hold) it.
 pub(crate) fn advance(tx: &mut Tx<'_>, step: &Advance, at: Timestamp) -> Result<(), Error> {
     let to = step.from + u32::try_from(step.runs.len()).unwrap_or_default();
     let over = to >= step.total;
@@ -239,19 +256,16 @@ pub(crate) fn advance(tx: &mut Tx<'_>, step: &Advance, at: Timestamp) -> Result<
         (true, false) => SignalState::Handled,
         (true, true) => SignalState::Failed,
     };
-    let changed = tx.execute(
+    tx.send(
         "UPDATE signals SET state = $3, done = $4, events = $5, reason = COALESCE(reason, $6), handled = $7
          WHERE id = $1 AND state = 'accepted' AND done = $2",
         &params![step.id, step.from, state.as_str(), to, step.total, step.reason.as_deref(), over.then_some(at)],
     )?;
-    if changed != 1 {
-        return Err(Error::Overtaken);
-    }
     let rows: Vec<Vec<Value<'_>>> = (step.from..)
         .zip(&step.runs)
         .map(|(ordinal, run)| vec![step.id.into(), i64::from(ordinal).into(), (*run).into()])
         .collect();
-    tx.execute_many("INSERT INTO signal_events (signal, ordinal, run) VALUES ($1, $2, $3)", &rows)?;
+    tx.send_many("INSERT INTO signal_events (signal, ordinal, run) VALUES ($1, $2, $3)", &rows)?;
     Ok(())
 }
 

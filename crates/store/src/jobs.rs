@@ -194,7 +194,7 @@ fn insert(
     let sql = "INSERT INTO jobs (kind, topic, job_key, unique_key, payload, run_at, created_at)
        VALUES ($1, $2, $3, $3, $4, $5, $6) ON CONFLICT (kind, unique_key) WHERE unique_key IS NOT NULL DO UPDATE SET unique_key = excluded.unique_key";
     let now = tx.now();
-    tx.execute(sql, &params![kind, topic, key, payload, run_at, now])?;
+    tx.send(sql, &params![kind, topic, key, payload, run_at, now])?;
     tx.wake_workers();
     Ok(())
 }

@@ -1,8 +1,10 @@
-//! PostgreSQL: a pool of connections, each transaction on a blocking thread that waits for one statement at a time.
-//! Statements are prepared once per connection; a serialisation failure or a deadlock runs the closure again.
+//! PostgreSQL: a pool of connections, each transaction on a blocking thread that waits for one answer at a time: what
+//! nobody waits for is [sent ahead](ahead) of the next statement that somebody does. Statements are prepared once per
+//! connection; a serialisation failure or a deadlock runs the closure again.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
 };
 use futures_util::future::try_join_all;
+use futures_util::poll;
 use tokio::runtime::Handle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
@@ -24,10 +27,12 @@ use crate::tx::{Driver, Failed, Tx};
 use crate::work::Work;
 use crate::{Constraint, Error, Row, Value};
 
+mod ahead;
 mod batch;
 mod connect;
 mod types;
 
+use ahead::{Ahead, together};
 use batch::Insert;
 use types::Bound;
 pub(crate) use types::PostgresValue;
@@ -112,6 +117,21 @@ pub(crate) struct Session {
     handle: Handle,
     patience: Duration,
     health: Cell<Health>,
+    /// What goes ahead of the next statement that is waited for.
+    ahead: RefCell<Vec<Ahead>>,
+    /// How far the server has taken up the present transaction.
+    begun: Cell<Begun>,
+}
+
+/// How far the server has taken up a transaction.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Begun {
+    /// It has heard nothing of it.
+    No,
+    /// It was sent its beginning.
+    Sent,
+    /// It answered.
+    Yes,
 }
 
 /// What is known of a connection.
@@ -130,30 +150,15 @@ enum Ended {
     Decided(Result<(), Error>),
     /// Nothing was done, and the database says that another run may succeed.
     Again(Error),
+    /// The connection was dead before the transaction began on it.
+    Lost(Error),
 }
 
 /// Runs a transaction to its answer.
 fn serve(mut session: Session, mut work: Box<dyn Work>, access: Access, pool: &Pool, shared: &Shared) {
-    let mut begun = session.begin(access);
-    // Pooled connections may have died while nobody looked (a server that restarted leaves as many as there are); a
-    // fresh one tells whether the database has, too.
-    for _ in 0..=pool.status().max_size {
-        if begun.is_ok() || session.health.get() != Health::Dead {
-            break;
-        }
-        let (handle, patience) = (session.handle.clone(), session.patience);
-        session.give_back();
-        match handle.block_on(pool.get()) {
-            Ok(client) => session = Session::new(client, handle, patience),
-            Err(error) => return work.answer(Err(unreachable(error))),
-        }
-        begun = session.begin(access);
-    }
-    let mut tries = 0;
+    let (mut tries, mut lost) = (0, 0);
     let result = loop {
-        if let Err(failed) = begun {
-            break Err(failed.error);
-        }
+        session.begin(access);
         match session.run(&mut *work, access, shared) {
             Ended::Decided(result) => break result,
             Ended::Again(error) => {
@@ -166,8 +171,21 @@ fn serve(mut session: Session, mut work: Box<dyn Work>, access: Access, pool: &P
                 let pause = Duration::from_millis(u64::from(1 + shared.context.chance().below(limit)));
                 session.handle.block_on(tokio::time::sleep(pause));
             }
+            // Pooled connections may have died while nobody looked (a server that restarted leaves as many as there
+            // are); a fresh one tells whether the database has, too.
+            Ended::Lost(error) => {
+                lost += 1;
+                if lost > pool.status().max_size + 1 {
+                    break Err(error);
+                }
+                let (handle, patience) = (session.handle.clone(), session.patience);
+                session.give_back();
+                match handle.block_on(pool.get()) {
+                    Ok(client) => session = Session::new(client, handle, patience),
+                    Err(error) => return work.answer(Err(unreachable(error))),
+                }
+            }
         }
-        begun = session.begin(access);
     };
     // The connection first: a caller's next transaction shall find it.
     session.give_back();
@@ -176,35 +194,78 @@ fn serve(mut session: Session, mut work: Box<dyn Work>, access: Access, pool: &P
 
 impl Session {
     const fn new(client: Object, handle: Handle, patience: Duration) -> Self {
-        Self { client, handle, patience, health: Cell::new(Health::Good) }
+        Self {
+            client,
+            handle,
+            patience,
+            health: Cell::new(Health::Good),
+            ahead: RefCell::new(Vec::new()),
+            begun: Cell::new(Begun::No),
+        }
     }
 
-    fn begin(&self, access: Access) -> Result<(), Failed> {
-        self.script(match access {
+    /// The transaction begins together with its first statement.
+    fn begin(&self, access: Access) {
+        self.begun.set(Begun::No);
+        self.ahead.replace(vec![Ahead::Control(match access {
             Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             Access::Write | Access::Patient => "BEGIN ISOLATION LEVEL READ COMMITTED",
-        })
+        })]);
     }
 
     fn run(&self, work: &mut dyn Work, access: Access, shared: &Shared) -> Ended {
         let mut tx = Tx::new(Driver::Postgres(self), shared);
         let keep = work.run(&mut tx);
         let failure = tx.failure();
-        if !keep || access == Access::Read {
-            if self.is_good() && self.script("ROLLBACK").is_err() {
-                self.health.set(Health::Dead);
+        if !keep {
+            if self.is_lost() {
+                return Ended::Lost(Error::Unavailable(cause("the connection was closed")));
             }
+            self.roll_back();
             if failure.retry && self.is_good() {
                 return Ended::Again(Error::Unavailable(cause("the database kept asking for another try")));
             }
             return Ended::Decided(Ok(()));
         }
-        match self.wait(self.client.batch_execute("COMMIT")) {
+        // Only its beginning waits: nothing was asked for.
+        let empty = self.begun.get() == Begun::No && self.ahead.borrow().len() == 1;
+        if !empty && (access == Access::Read || self.begun.get() < Begun::Yes) {
+            // A commit must not be the first that a connection hears of a transaction: if that one is dead, nobody could
+            // tell whether it heard.
+            if !self.ahead.borrow().is_empty()
+                && let Err(failed) = self.script("")
+            {
+                if self.is_lost() {
+                    return Ended::Lost(failed.error);
+                }
+                self.roll_back();
+                return if failed.retry { Ended::Again(failed.error) } else { Ended::Decided(Err(failed.error)) };
+            }
+        }
+        if empty || access == Access::Read {
+            self.let_go();
+            tx.into_effects().release(shared);
+            return Ended::Decided(Ok(()));
+        }
+        self.commit(tx, shared)
+    }
+
+    /// Commits, together with what is still to be sent. If that fails, the server makes a rollback of the commit.
+    fn commit(&self, tx: Tx<'_>, shared: &Shared) -> Ended {
+        let (ahead, asked) = (self.ahead.take(), Cell::new(false));
+        let commit = async |client: &deadpool_postgres::ClientWrapper| {
+            asked.set(true);
+            client.batch_execute("COMMIT").await
+        };
+        match self.wait(together(&self.client, &ahead, false, commit)) {
             Ok(()) => {
                 tx.into_effects().release(shared);
                 Ended::Decided(Ok(()))
             }
-            Err(refusal) if refusal.is_decided() => {
+            Err(refusal) if !asked.get() || refusal.is_decided() => {
+                if !asked.get() {
+                    self.roll_back();
+                }
                 let failed = refusal.into_failed();
                 if failed.retry { Ended::Again(failed.error) } else { Ended::Decided(Err(failed.error)) }
             }
@@ -213,6 +274,27 @@ impl Session {
                 Ended::Decided(Err(Error::CommitUnknown(refusal.into_cause())))
             }
         }
+    }
+
+    /// Ends the transaction without its changes.
+    fn roll_back(&self) {
+        self.ahead.take();
+        if self.begun.get() > Begun::No && self.is_good() && self.script("ROLLBACK").is_err() {
+            self.health.set(Health::Dead);
+        }
+    }
+
+    /// The same for a transaction that changed nothing: nobody waits for that.
+    fn let_go(&self) {
+        if self.begun.get() > Begun::No && self.is_good() {
+            // The first poll sends; whoever has the connection next is behind it.
+            let _ = self.handle.block_on(async { poll!(pin!(self.client.batch_execute("ROLLBACK"))) });
+        }
+    }
+
+    /// Whether the connection turned out dead before the server had taken up anything.
+    fn is_lost(&self) -> bool {
+        self.health.get() == Health::Dead && self.begun.get() < Begun::Yes
     }
 
     /// Returns the connection to the pool, or drops it: then the server undoes what was not committed.
@@ -233,10 +315,15 @@ impl Session {
     /// Waits for an answer, but not without end.
     fn wait<T>(&self, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, NoAnswer> {
         match self.handle.block_on(tokio::time::timeout(self.patience, answer)) {
-            Ok(Ok(value)) => Ok(value),
+            Ok(Ok(value)) => {
+                self.begun.set(Begun::Yes);
+                Ok(value)
+            }
             Ok(Err(error)) => {
                 if error.is_closed() || error.as_db_error().is_some_and(|error| ends_session(error.code())) {
                     self.health.set(Health::Dead);
+                } else {
+                    self.begun.set(Begun::Yes);
                 }
                 Err(NoAnswer::Error(error))
             }
@@ -296,7 +383,37 @@ impl Session {
     }
 
     pub(crate) fn script(&self, sql: &str) -> Result<(), Failed> {
-        self.wait(self.client.batch_execute(sql)).map_err(NoAnswer::into_failed)
+        // Nothing to say of its own: what is ahead is sent, and its last answer is waited for.
+        self.statement(async |client| if sql.is_empty() { Ok(()) } else { client.batch_execute(sql).await })
+    }
+
+    /// A statement whose result nobody needs now: it goes ahead of the next one that somebody waits for, and its failure
+    /// shows there.
+    pub(crate) fn send(&self, sql: &str, params: &[Value<'_>]) -> Result<(), Failed> {
+        let params = params.iter().cloned().map(Value::into_owned).collect();
+        self.push(Ahead::Statement { sql: sql.to_owned(), params })
+    }
+
+    /// The same for a word of transaction control.
+    pub(crate) fn control(&self, sql: &'static str) -> Result<(), Failed> {
+        self.push(Ahead::Control(sql))
+    }
+
+    fn push(&self, sent: Ahead) -> Result<(), Failed> {
+        let waiting = {
+            let mut ahead = self.ahead.borrow_mut();
+            ahead.push(sent);
+            ahead.len()
+        };
+        if waiting < PIPELINE { Ok(()) } else { self.script("") }
+    }
+
+    /// Goes back to a savepoint. It may be among what is still to be sent, and so may what fails.
+    pub(crate) fn back(&self, sql: &str) -> Result<(), Failed> {
+        let ahead = self.ahead.take();
+        self.begun.set(self.begun.get().max(Begun::Sent));
+        self.wait(together(&self.client, &ahead, true, async |client| client.batch_execute(sql).await))
+            .map_err(NoAnswer::into_failed)
     }
 
     fn statement<T>(
@@ -304,7 +421,9 @@ impl Session {
         run: impl AsyncFnOnce(&deadpool_postgres::ClientWrapper) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, Failed> {
         let client: &deadpool_postgres::ClientWrapper = &self.client;
-        self.wait(run(client)).map_err(|refusal| {
+        let ahead = self.ahead.take();
+        self.begun.set(self.begun.get().max(Begun::Sent));
+        self.wait(together(client, &ahead, false, run)).map_err(|refusal| {
             if refusal.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) {
                 // A migration changed the columns under a prepared statement: forget it and run again.
                 client.statement_cache.clear();

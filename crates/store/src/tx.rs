@@ -31,6 +31,9 @@ pub(crate) enum Driver<'a> {
     Postgres(&'a Session),
 }
 
+/// Fewer rows than this are sent one by one; more are worth a statement of many rows.
+const FEW: usize = 16;
+
 /// What waits for the commit.
 #[derive(Default)]
 pub(crate) struct Effects {
@@ -87,6 +90,25 @@ impl<'a> Tx<'a> {
             Driver::Sqlite(statements) => statements.execute(sql, params),
             Driver::Postgres(session) => session.execute(sql, params),
         })
+    }
+
+    /// Runs a statement whose count nobody needs. On PostgreSQL it is not waited for: it travels with the next statement that
+    /// is, or with the commit, and its failure shows there. So it is for writes that cannot fail but by the database's
+    /// fault or ours; what may run into a constraint wants [`Self::execute`].
+    pub fn send(&mut self, sql: &str, params: &[Value<'_>]) -> Result<(), Error> {
+        storable(params)?;
+        self.statement(|driver| match driver {
+            Driver::Sqlite(statements) => statements.execute(sql, params).map(drop),
+            Driver::Postgres(session) => session.send(sql, params),
+        })
+    }
+
+    /// The same for each row of parameters.
+    pub fn send_many(&mut self, sql: &str, rows: &[Vec<Value<'_>>]) -> Result<(), Error> {
+        if self.dialect() == Dialect::Postgres && rows.len() < FEW {
+            return rows.iter().try_for_each(|row| self.send(sql, row));
+        }
+        self.execute_many(sql, rows).map(drop)
     }
 
     /// Runs one statement for each row of parameters; how many rows it touched. A prepared loop on SQLite. On
@@ -149,19 +171,32 @@ impl<'a> Tx<'a> {
 
     /// Runs `f` under a savepoint: when it returns `Err`, what it did is undone (its announcements included) and the
     /// transaction goes on. This is how a statement that may fail is tried; anywhere else a failed statement ends the
-    /// transaction, on both databases.
+    /// transaction, on both databases, and so does one that was [sent](Self::send) in here and fails after `f` returned.
     pub fn attempt<T, E: From<Error>>(&mut self, f: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
         let marks = (self.effects.hooks.len(), self.effects.changed.len(), self.effects.wake);
-        self.control("SAVEPOINT attempt")?;
+        self.statement(|driver| match driver {
+            Driver::Sqlite(statements) => statements.script("SAVEPOINT attempt"),
+            Driver::Postgres(session) => session.control("SAVEPOINT attempt"),
+        })?;
         let result = f(self);
         if result.is_ok() && !self.failure.aborted {
-            self.control("RELEASE SAVEPOINT attempt")?;
-            return result;
+            let released = self.statement(|driver| match driver {
+                Driver::Sqlite(statements) => statements.script("RELEASE SAVEPOINT attempt"),
+                Driver::Postgres(session) => session.control("RELEASE SAVEPOINT attempt"),
+            });
+            return released.map_err(E::from).and(result);
         }
         let retry = self.failure.retry;
         self.failure = Failure::default();
-        self.control("ROLLBACK TO SAVEPOINT attempt")?;
-        self.control("RELEASE SAVEPOINT attempt")?;
+        let back = "ROLLBACK TO SAVEPOINT attempt; RELEASE SAVEPOINT attempt";
+        let undone = self.statement(|driver| match driver {
+            Driver::Sqlite(statements) => statements.script(back),
+            Driver::Postgres(session) => session.back(back),
+        });
+        if let Err(error) = undone {
+            self.failure.retry |= retry;
+            return Err(error.into());
+        }
         self.effects.hooks.truncate(marks.0);
         self.effects.changed.truncate(marks.1);
         self.effects.wake = marks.2;
@@ -236,10 +271,6 @@ impl<'a> Tx<'a> {
             Driver::Sqlite(statements) => statements.script(sql),
             Driver::Postgres(session) => session.script(sql),
         })
-    }
-
-    fn control(&mut self, sql: &str) -> Result<(), Error> {
-        self.script(sql)
     }
 
     fn statement<T>(&mut self, run: impl FnOnce(&Driver<'_>) -> Result<T, Failed>) -> Result<T, Error> {
