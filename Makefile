@@ -7,6 +7,7 @@ help: ## Say what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Build and run the whole product with a simulated carrier; says what to open
+	@command -v cc >/dev/null || { echo "A C compiler is needed for the embedded database: apt-get install build-essential" >&2; exit 1; }
 	@echo "Building Loudhailer. The first time this takes a few minutes; after that, seconds."
 	@cargo build --quiet --bin loudhailer
 	@target/debug/loudhailer demo --data $(DATA)
