@@ -152,6 +152,66 @@ testdb::both_databases! {
         assert_eq!(seen, ["1", "1000"]);
     }
 
+    /// What is sent takes its place among the other statements, and nothing of it stays when it fails, whenever that shows.
+    async fn what_is_sent_takes_effect_in_order_and_fails_its_transaction(db: Db) {
+        fn note(tx: &mut store::Tx<'_>, id: i64) -> Result<(), Error> {
+            tx.send("INSERT INTO notes (id, text) VALUES ($1, $2)", &params![id, "x"])
+        }
+        db.write(|tx| {
+            note(tx, 1)?;
+            let change = |tx: &mut store::Tx<'_>| tx.execute("UPDATE notes SET text = 'y' WHERE id = 1", &[]);
+            assert_eq!(change(tx)?, 1, "a statement sees what was sent before it");
+            let undone: Result<(), Error> = tx.attempt(|tx| {
+                note(tx, 2)?;
+                Err(Error::NoRow)
+            });
+            assert!(matches!(undone, Err(Error::NoRow)));
+            tx.attempt(|tx| note(tx, 3))?;
+            tx.send_many("INSERT INTO notes (id, text) VALUES ($1, $2)", &[params![4, "x"].to_vec(), params![5, "x"].to_vec()])
+        })
+        .await
+        .unwrap();
+        assert_eq!(ids(&db).await, [1, 3, 4, 5]);
+        // Alone before the commit, before another statement, and before the end of an attempt.
+        for place in 0..4 {
+            let told = Arc::new(AtomicU32::new(0));
+            let teller = Arc::clone(&told);
+            let failed = db.write(move |tx| {
+                let teller = Arc::clone(&teller);
+                tx.after_commit(move || {
+                    teller.fetch_add(1, Ordering::Relaxed);
+                });
+                note(tx, 6)?;
+                if place == 3 {
+                    return tx.attempt(|tx| note(tx, 1));
+                }
+                note(tx, if place == 2 { -1 } else { 1 })?;
+                if place == 1 {
+                    tx.query("SELECT id FROM notes", &[], |row| row.get::<i64>(0))?;
+                }
+                Ok(())
+            });
+            let kind = if place == 2 { Constraint::Check } else { Constraint::Unique };
+            match failed.await {
+                Err(Error::Constraint { kind: told, .. }) => assert_eq!(told, kind),
+                other => panic!("place {place}: {other:?}"),
+            }
+            assert_eq!((ids(&db).await, told.load(Ordering::Relaxed)), (vec![1, 3, 4, 5], 0), "place {place}");
+        }
+        // What does not fit its column, or is no statement, leaves a connection that is of use.
+        for (sql, value) in [("INSERT INTO notes (id, text) VALUES ($1, 'x')", Value::Text("seven".into())), ("INSERT INTO", 7.into())] {
+            let value = value.clone();
+            let failed = db.write(move |tx| {
+                note(tx, 6)?;
+                let values = if sql.contains('$') { vec![value.clone()] } else { Vec::new() };
+                tx.send(sql, &values)
+            });
+            assert!(failed.await.is_err(), "{sql}");
+            assert_eq!(ids(&db).await, [1, 3, 4, 5]);
+        }
+        add(&db, 6).await.unwrap();
+    }
+
     async fn who_waits_for_a_commit_is_told_after_it_and_never_of_a_rollback(db: Db) {
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut changes = db.subscribe();
