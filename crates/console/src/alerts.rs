@@ -1,7 +1,7 @@
 //! The alerts of a workspace: those that are open, and those that were.
 
-use access::cap;
-use alerts::{Alert, Filter, Knot, Priority, State as AlertState};
+use access::{Cap, cap};
+use alerts::{Alert, Chain, Filter, Priority, State as AlertState};
 use askama::Template;
 use axum::extract::State;
 use base::{Page as Listed, Timestamp};
@@ -9,6 +9,7 @@ use http::{Answer, HeaderMap, InWorkspace, PageQuery, Query, Response};
 use serde::Deserialize;
 
 use crate::Console;
+use crate::chain::six;
 use crate::draw::{Draw, MiniKnot, mini};
 use crate::facts::Choice;
 use crate::page::{encode, page};
@@ -27,7 +28,7 @@ pub struct AlertRow {
     pub title: String,
     /// Where it came from and whom it pages.
     pub from: String,
-    /// The chain, small.
+    /// The chain, small; nothing where it was not read.
     pub mini: Vec<MiniKnot>,
     /// What the small chain says.
     pub mini_label: String,
@@ -43,29 +44,21 @@ pub struct AlertRow {
 
 impl AlertRow {
     /// The row of `alert` as seen at `now`.
-    pub fn new(alert: &Alert, shell: &Shell, names: &Names) -> Self {
+    pub fn new(alert: &Alert, shell: &Shell, names: &Names, chain: Option<&Chain>) -> Self {
         let by = |who: &Option<alerts::By>| who.as_ref().map(|by| by.name.clone()).unwrap_or_default();
-        let (state, who, knots) = match alert.state {
-            AlertState::Open if alert.unanswered => (
-                "Unanswered".to_owned(),
-                "everybody was paged".to_owned(),
-                [Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Failed],
-            ),
+        let (state, who) = match alert.state {
+            AlertState::Open if alert.unanswered => ("Unanswered", "everybody was paged".to_owned()),
             AlertState::Open => {
-                let who = alert.next_person.as_ref().map_or_else(String::new, |next| format!("next: {next}"));
-                ("Open".to_owned(), who, [Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Now, Knot::Waiting])
+                ("Open", alert.next_person.as_ref().map_or_else(String::new, |next| format!("next: {next}")))
             }
             AlertState::Acknowledged => {
                 let at = alert.acknowledged.map(|at| shell.zone.clock(&at)).unwrap_or_default();
-                ("Acknowledged".to_owned(), format!("{}, {at}", by(&alert.acknowledged_by)), [Knot::Done; 6])
+                ("Acknowledged", format!("{}, {at}", by(&alert.acknowledged_by)))
             }
-            AlertState::Resolved => ("Resolved".to_owned(), by(&alert.closed_by), [Knot::Done; 6]),
-            AlertState::Expired => (
-                "Expired".to_owned(),
-                "nobody resolved it".to_owned(),
-                [Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Skipped],
-            ),
+            AlertState::Resolved => ("Resolved", by(&alert.closed_by)),
+            AlertState::Expired => ("Expired", "nobody resolved it".to_owned()),
         };
+        let state = state.to_owned();
         Self {
             priority: alert.priority,
             name: alert.name(),
@@ -74,13 +67,37 @@ impl AlertRow {
                 Some(name) => format!("{name} · {}", alert.group),
                 None => alert.group.clone(),
             },
-            mini: mini(knots),
+            mini: chain.map(|chain| mini(six(alert, chain))).unwrap_or_default(),
             mini_label: format!("{state}. {who}"),
             state,
             who,
             opened: alert.opened,
             age: length(shell.now.since(alert.opened)),
         }
+    }
+}
+
+/// Rows of a list that show their chain: the newest, which are those that people look at.
+const WITH_CHAIN: usize = 20;
+
+impl Console {
+    /// Alerts as rows.
+    pub async fn rows<C: Cap>(
+        &self,
+        guard: &InWorkspace<C>,
+        alerts: impl Iterator<Item = &Alert>,
+        shell: &Shell,
+    ) -> Answer<Vec<AlertRow>> {
+        let names = self.integration_names(guard).await?;
+        let mut rows = Vec::new();
+        for alert in alerts {
+            let chain = match guard.also::<cap::AlertsRead>().filter(|_| rows.len() < WITH_CHAIN) {
+                Some(permit) => self.alerts.chain(permit, alert.id).await?,
+                None => None,
+            };
+            rows.push(AlertRow::new(alert, shell, &names, chain.as_ref()));
+        }
+        Ok(rows)
     }
 }
 
@@ -129,7 +146,7 @@ pub async fn list(
     };
     let filter = Filter { states, ..Filter::default() };
     let found: Listed<Alert> = console.alerts.list(guard.permit().clone(), filter, request).await?;
-    let names = console.integration_names(&guard).await?;
+    let rows = console.rows(&guard, found.items.iter(), &shell).await?;
     let choices = [("live", "Live"), ("closed", "Closed"), ("all", "All")]
         .into_iter()
         .map(|(value, name)| Choice {
@@ -159,7 +176,7 @@ pub async fn list(
         heading,
         empty,
         choices,
-        rows: found.items.iter().map(|alert| AlertRow::new(alert, &shell, &names)).collect(),
+        rows,
         older: found.next.map(|cursor| format!("/w/{slug}/alerts?show={show}&cursor={}", encode(&cursor.0))),
         slug,
         shell,
@@ -172,7 +189,7 @@ mod tests {
 
     use super::*;
     use crate::facts::choices;
-    use crate::testing::{after, alert, by, checked, shell};
+    use crate::testing::{after, alert, by, chain, checked, shell, step};
 
     #[test]
     fn a_row_says_where_the_alert_stands() {
@@ -180,7 +197,7 @@ mod tests {
         let row = |alter: fn(&mut Alert)| {
             let mut alert = alert();
             alter(&mut alert);
-            let row = AlertRow::new(&alert, &shell(), &names);
+            let row = AlertRow::new(&alert, &shell(), &names, None);
             (row.state, row.who)
         };
         let words = |state: &str, who: &str| (state.to_owned(), who.to_owned());
@@ -194,7 +211,7 @@ mod tests {
         let over = |alert: &mut Alert| (alert.state, alert.closed_by) = (AlertState::Resolved, by("Ada Sample"));
         assert_eq!(row(over), words("Resolved", "Ada Sample"));
         assert_eq!(row(|alert| alert.state = AlertState::Expired), words("Expired", "nobody resolved it"));
-        assert_eq!(AlertRow::new(&alert(), &shell(), &names).from, "alertmanager · Database");
+        assert_eq!(AlertRow::new(&alert(), &shell(), &names, None).from, "alertmanager · Database");
     }
 
     fn sample(rows: Vec<AlertRow>) -> ListPage {
@@ -215,7 +232,7 @@ mod tests {
     /// A stranger writes the title of an alert.
     #[test]
     fn hostile_titles_stay_text_and_the_list_is_live() {
-        let html = checked(&sample(vec![AlertRow::new(&alert(), &shell(), &Names::new())]));
+        let html = checked(&sample(vec![AlertRow::new(&alert(), &shell(), &Names::new(), Some(&chain(vec![step()])))]));
         assert!(html.contains("&#60;script&#62;alert(1)"), "{html}");
         assert!(html.contains(r#"sse-connect="/w/demo/events?topics=alerts""#));
         assert!(html.contains(r#"hx-trigger="sse:alerts""#) && html.contains("/w/demo/alerts/A-1042"));

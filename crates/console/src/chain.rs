@@ -5,7 +5,6 @@ use std::time::Duration;
 use alerts::{Alert, By, Chain, ChainRow, Knot, State, StepState};
 use base::{SignalId, Timestamp};
 
-use crate::draw::{MiniKnot, mini};
 use crate::zone::{gap, length};
 
 /// One knot with what stands beneath it.
@@ -141,30 +140,31 @@ impl View {
         }
     }
 
-    /// The whole chain as six circles: of the row that got furthest.
-    pub fn mini(&self) -> Vec<MiniKnot> {
-        let gone = |row: &&Row| row.knots().iter().filter(|knot| !matches!(knot, Knot::Waiting)).count();
-        let best = self.rows.iter().filter(|row| row.reason.is_none()).max_by_key(gone);
+    /// The whole chain as six knots: those of the row that got furthest.
+    pub fn six(&self, alert: &Alert) -> [Knot; 6] {
+        let far = |row: &&Row| row.knots().into_iter().map(weight).sum::<u32>();
+        let best = self.rows.iter().filter(|row| row.reason.is_none()).max_by_key(far);
         let [page, parts, receipt, answer] = best.map_or([Knot::Waiting; 4], Row::knots);
-        mini([self.trunk[0].knot, self.trunk[1].knot, page, parts, receipt, answer])
+        let taken = alert.acknowledged.is_some() || alert.closed_by.is_some();
+        let there = |known: bool| if known { Knot::Done } else { Knot::Skipped };
+        let answer = if taken { Knot::Done } else { answer };
+        [there(alert.signal.is_some()), there(alert.run.is_some()), page, parts, receipt, answer]
     }
 }
 
-fn signal_link(facts: Option<&SignalFacts>, base: Option<&str>) -> Link {
-    let Some(facts) = facts else { return Link::new(Knot::Skipped, "No signal") };
-    let mut link = Link::new(Knot::Done, facts.integration.clone());
-    link.at = facts.at;
-    link.href = base.zip(facts.id).map(|(base, id)| format!("{base}/signals/{id}"));
-    link.small = facts.took.map(|took| format!("202 in {}", length(took)));
-    link
+/// How far a knot is on the way to an answer.
+const fn weight(knot: Knot) -> u32 {
+    match knot {
+        Knot::Done => 3,
+        Knot::Now => 2,
+        Knot::Unknown | Knot::Failed => 1,
+        Knot::Waiting | Knot::Skipped => 0,
+    }
 }
 
-fn run_link(facts: Option<&RunFacts>) -> Link {
-    let Some(facts) = facts else { return Link::new(Knot::Skipped, "No run") };
-    let mut link = Link::new(Knot::Done, format!("{}, v{}", facts.flow, facts.version));
-    link.at = facts.at;
-    link.small = (facts.steps.1 > 0).then(|| format!("{} of {} steps", facts.steps.0, facts.steps.1));
-    link
+/// The six knots of a chain for a list, where signal and run are not looked at more closely.
+pub fn six(alert: &Alert, chain: &Chain) -> [Knot; 6] {
+    View::new(alert, chain, None, None, None).six(alert)
 }
 
 /// Who answered first: a person whose phone rang, or somebody at a desk.
@@ -228,6 +228,7 @@ fn draw_row(row: &ChainRow, alert: &Alert, base: Option<&str>) -> Row {
     message.wait = row.receipt.at.is_none();
     let answer_title = match (&row.answer.words, row.answer.knot) {
         (Some(words), _) => words.clone(),
+        _ if row.state == StepState::Failed => "Not reached".into(),
         (None, Knot::Waiting | Knot::Now) if !later && alert.state == State::Open => "No answer yet".into(),
         (None, Knot::Skipped) => "None needed".into(),
         _ => String::new(),
@@ -345,9 +346,14 @@ mod tests {
         for knot in [&mut planned.notified.knot, &mut planned.message.knot, &mut planned.receipt.knot] {
             *knot = Knot::Waiting;
         }
-        let mini = view(&alert(), vec![planned, step()]).mini();
-        let knots: Vec<Knot> = mini.iter().map(|one| one.knot).collect();
-        assert_eq!(knots, [Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Waiting]);
-        assert!(mini[4].ahead && !mini[3].ahead);
+        let mut failed = step();
+        for knot in [&mut failed.message.knot, &mut failed.receipt.knot] {
+            *knot = Knot::Failed;
+        }
+        let six = view(&alert(), vec![step(), failed, planned]).six(&alert());
+        assert_eq!(six, [Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Done, Knot::Waiting]);
+        let by_hand = Alert { signal: None, run: None, closed_by: by("Ada Sample"), ..alert() };
+        let six = super::six(&by_hand, &chain(vec![step()]));
+        assert_eq!((six[0], six[1], six[5]), (Knot::Skipped, Knot::Skipped, Knot::Done));
     }
 }

@@ -132,7 +132,9 @@ impl Console {
             .get("/w/{workspace}/audit", audit_page::list)
             .post("/w/{workspace}/audit/verify", audit_page::verify)
             .get("/w/{workspace}/you", you::show)
-            .post("/w/{workspace}/you/appearance", you::appearance);
+            .post("/w/{workspace}/you/appearance", you::appearance)
+            .post("/w/{workspace}/you/token", you::token)
+            .session_only();
         handsets::routes(routes)
             .door(Door::Public)
             .public(

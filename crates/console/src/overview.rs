@@ -13,7 +13,7 @@ use crate::Console;
 use crate::alerts::AlertRow;
 use crate::answers::{ActButton, acts};
 use crate::chain::View;
-use crate::draw::{Draw, MiniKnot};
+use crate::draw::{Draw, MiniKnot, mini};
 use crate::messages_page::last_hour;
 use crate::page::page;
 use crate::shell::{Page, Shell};
@@ -106,7 +106,6 @@ pub async fn show(
 ) -> Answer<Response> {
     let topics = [alerts::TOPIC, messaging::TOPIC, carriers::TOPIC];
     let shell = console.shell(&guard, &headers, Page::Overview).await?.listening(&topics);
-    let names = console.integration_names(&guard).await?;
     let slug = guard.name().to_owned();
     let live = match guard.also::<cap::AlertsRead>() {
         Some(permit) => {
@@ -127,11 +126,8 @@ pub async fn show(
         Some(permit) => Some(console.minutes(permit).await?),
         None => None,
     };
-    let rows: Vec<AlertRow> = live
-        .iter()
-        .filter(|alert| first.is_none_or(|first| first.id != alert.id))
-        .map(|alert| AlertRow::new(alert, &shell, &names))
-        .collect();
+    let others = live.iter().filter(|alert| first.is_none_or(|first| first.id != alert.id));
+    let rows = console.rows(&guard, others, &shell).await?;
     page(&OverviewPage {
         sentence: match waiting {
             0 if live.is_empty() => "All quiet: nothing is open".into(),
@@ -173,7 +169,7 @@ async fn call(
         from: format!("{} · from {}", alert.group, chain.trunk[0].title),
         since: alert.opened.as_millis(),
         age: counter(shell.now.since(alert.opened)),
-        mini: chain.mini(),
+        mini: mini(chain.six(alert)),
         mini_label: format!("Chain of {}", alert.name()),
         chain,
         acts: if guard.may(Capability::AlertsAnswer) { acts(slug, alert) } else { Vec::new() },
@@ -373,12 +369,12 @@ mod tests {
                 from: "Database · from alertmanager".into(),
                 since: NOW.as_millis(),
                 age: "2:51".into(),
-                mini: chain.mini(),
+                mini: mini(chain.six(&alert)),
                 mini_label: "Chain of A-1042".into(),
                 chain,
                 acts: acts("demo", &alert),
             }),
-            rows: vec![AlertRow::new(&alert, &shell(), &std::collections::HashMap::new())],
+            rows: vec![AlertRow::new(&alert, &shell(), &std::collections::HashMap::new(), None)],
             chart: Some(chart(&minutes, &shell())),
             groups: Some(vec![GroupRow {
                 name: "on-call".into(),

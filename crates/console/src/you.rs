@@ -1,9 +1,11 @@
 //! The reader's own page: sign out, appearance, workspaces, and on a phone the menu.
 
-use access::cap;
+use access::{Cap, Capability, cap};
 use askama::Template;
 use axum::extract::State;
-use http::{Answer, Form, HeaderMap, InWorkspace, Response};
+use base::ExposeSecret as _;
+use http::{Answer, Form, HeaderMap, InWorkspace, Refusal, Response};
+use identity::AdminToken;
 use serde::Deserialize;
 
 use crate::Console;
@@ -20,6 +22,16 @@ struct YouPage {
     links: Vec<Link>,
     workspaces: Vec<Choice>,
     themes: Vec<Choice>,
+    /// Whether the reader may draw a token for the command line.
+    may_apply: bool,
+    /// A token drawn just now: shown once.
+    token: Option<Token>,
+}
+
+/// A token as the page shows it.
+struct Token {
+    text: String,
+    until: String,
 }
 
 /// The page.
@@ -28,7 +40,31 @@ pub async fn show(
     State(console): State<Console>,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    let shell = console.shell(&guard, &headers, Page::You).await?;
+    render(&console, &guard, &headers, None).await
+}
+
+/// Draws a short-lived token with which `loudhailer apply` and its like act as this person.
+pub async fn token(
+    guard: InWorkspace<cap::ResourcesApply>,
+    State(console): State<Console>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let session = match guard.caller().session_token() {
+        Some(token) => console.identity.by_session(token, &guard.caller().source().into()).await?,
+        None => None,
+    };
+    let session = session.ok_or_else(Refusal::unauthenticated)?;
+    let drawn = console.identity.admin_token(&session).await?;
+    render(&console, &guard, &headers, Some(drawn)).await
+}
+
+async fn render<C: Cap>(
+    console: &Console,
+    guard: &InWorkspace<C>,
+    headers: &HeaderMap,
+    drawn: Option<AdminToken>,
+) -> Answer<Response> {
+    let shell = console.shell(guard, headers, Page::You).await?;
     let grants = guard.caller().grants().clone();
     let workspaces = console
         .workspaces()
@@ -51,6 +87,11 @@ pub async fn show(
             shell.theme.unwrap_or("system"),
         ),
         workspaces,
+        may_apply: guard.may(Capability::ResourcesApply),
+        token: drawn.map(|drawn| Token {
+            text: drawn.token.expose_secret().to_owned(),
+            until: shell.zone.day_clock(&drawn.expires_at),
+        }),
         shell,
     })
 }
@@ -84,6 +125,8 @@ mod tests {
         let shell = shell();
         let links = shell.place.as_ref().map(crate::shell::Place::all).unwrap_or_default();
         let html = checked(&YouPage {
+            may_apply: true,
+            token: None,
             slug: "demo".into(),
             standing: "Times are shown in your browser’s zone.".into(),
             links,

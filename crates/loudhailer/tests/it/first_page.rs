@@ -1,6 +1,8 @@
 //! The first proof of the product: a real Alertmanager fires, a text reaches a handset, a finger taps 1 in a real browser, the alert
 //! is acknowledged with its whole chain; Alertmanager resolves it and the handset is told. On both databases (E-20, E-31, X-02).
 
+use std::process::Command;
+
 use testkit::{Alertmanager, Browser, Demo, eventually};
 
 use crate::BINARY;
@@ -36,6 +38,8 @@ async fn proof(database: Option<String>, name: &str) {
     browser.click("form button.go").await;
     browser.sees("h1", "All quiet").await;
 
+    apply_with_a_token(&demo, &browser).await;
+
     // Alertmanager fires.
     let alertmanager = Alertmanager::start(demo.fact("alertmanager_url"), demo.fact("ca_cert").as_ref()).await;
     let labels = ["severity=error", "instance=db-1.example.com"];
@@ -69,4 +73,42 @@ async fn proof(database: Option<String>, name: &str) {
     })
     .await;
     browser.close().await;
+}
+
+/// The command line against the running server, with a token that the administrator drew in the console (E-25): what is exported can be
+/// applied again, and changes nothing.
+async fn apply_with_a_token(demo: &Demo, browser: &Browser) {
+    browser.goto(&format!("{}/w/demo/you", demo.fact("console"))).await;
+    browser.click("#draw").await;
+    browser.wait("#token").await;
+    let token = browser.text("#token").await;
+    let run = |arguments: &[&str]| {
+        let output = Command::new(BINARY)
+            .args(arguments)
+            .env("LOUDHAILER_URL", demo.fact("console"))
+            .env("LOUDHAILER_CA", demo.fact("ca_cert"))
+            .env("LOUDHAILER_TOKEN", token.trim())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let exported = run(&["export", "--kind", "groups", "--kind", "flows"]);
+    assert!(exported.contains("page-on-call") && exported.contains("cem@example.com"), "{exported}");
+    let file = demo.data().join("exported.yaml");
+    std::fs::write(&file, &exported).unwrap();
+    let file = file.display().to_string();
+    assert!(run(&["apply", "-f", &file]).starts_with("nothing to change"));
+    std::fs::write(&file, exported.replace("delay_seconds: 60", "delay_seconds: 90")).unwrap();
+    assert!(run(&["apply", "-f", &file, "--dry-run"]).contains("would be updated"));
+    assert!(run(&["history", "groups", "demo/on-call"]).contains("version 1 created"));
+    assert!(run(&["audit", "verify"]).starts_with("intact"));
+    let sent = Command::new(BINARY)
+        .args(["send", "--to", "+447700900126", "--text", "Tea is ready"])
+        .env("LOUDHAILER_URL", demo.fact("console"))
+        .env("LOUDHAILER_CA", demo.fact("ca_cert"))
+        .env("LOUDHAILER_TOKEN", demo.fact("api_key"))
+        .output()
+        .unwrap();
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
 }
