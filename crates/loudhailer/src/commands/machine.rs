@@ -68,9 +68,8 @@ pub async fn check(options: &Local) -> Result<()> {
     println!("ok  certificate, good until {until}");
     crate::serve::settings(&config)?;
     let db = Db::open(Options { shared: true, ..database_options(&config)? }, product::context()).await?;
-    db.read(|tx| tx.query_one("SELECT COUNT(*) AS steps FROM schema_migrations", &[], |row| row.get::<i64>("steps")))
-        .await?;
-    println!("ok  database answers");
+    let report = db.pending(product::MIGRATIONS).await?;
+    println!("ok  database answers; {} schema steps there, {} to come", report.present, report.applied.len());
     db.close().await;
     Ok(())
 }
