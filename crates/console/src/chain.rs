@@ -167,6 +167,23 @@ pub fn six(alert: &Alert, chain: &Chain) -> [Knot; 6] {
     View::new(alert, chain, None, None, None).six(alert)
 }
 
+fn signal_link(facts: Option<&SignalFacts>, base: Option<&str>) -> Link {
+    let Some(facts) = facts else { return Link::new(Knot::Skipped, "No signal") };
+    let mut link = Link::new(Knot::Done, facts.integration.clone());
+    link.at = facts.at;
+    link.href = base.zip(facts.id).map(|(base, id)| format!("{base}/signals/{id}"));
+    link.small = facts.took.map(|took| format!("202 in {}", length(took)));
+    link
+}
+
+fn run_link(facts: Option<&RunFacts>) -> Link {
+    let Some(facts) = facts else { return Link::new(Knot::Skipped, "No run") };
+    let mut link = Link::new(Knot::Done, format!("{}, v{}", facts.flow, facts.version));
+    link.at = facts.at;
+    link.small = (facts.steps.1 > 0).then(|| format!("{} of {} steps", facts.steps.0, facts.steps.1));
+    link
+}
+
 /// Who answered first: a person whose phone rang, or somebody at a desk.
 fn answered(alert: &Alert, first: Option<Duration>) -> String {
     if let Some(first) = first {
