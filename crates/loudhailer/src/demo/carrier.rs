@@ -39,6 +39,8 @@ impl Carrier {
             .env("LOUDHAILER_SIMULATOR_PASSWORD", &secrets.carrier_password)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // Ctrl-C is for the demo, which unbinds in order and then ends this one.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
         let stdout = child.stdout.take().ok_or_else(|| Error::told("the simulated carrier has no output"))?;
