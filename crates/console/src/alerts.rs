@@ -15,7 +15,7 @@ use crate::facts::Choice;
 use crate::page::{encode, page};
 use crate::shell::{Page, Shell};
 use crate::signals_page::Names;
-use crate::zone::length;
+use crate::zone::age;
 
 /// One alert in a list.
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ impl AlertRow {
             state,
             who,
             opened: alert.opened,
-            age: length(shell.now.since(alert.opened)),
+            age: age(shell.now.since(alert.opened)),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::change::ground;
 use crate::facts::Choice;
 use crate::page::{Wrong, encode, page_with, see_other};
 use crate::shell::{Page, Shell};
-use crate::zone::length;
+use crate::zone::{age, length};
 
 const KIND: &str = "api_keys";
 
@@ -139,7 +139,7 @@ fn row(slug: &str, key: &ApiKeyInfo, shell: &Shell) -> Row {
         },
         over,
         used: match key.last_used_at {
-            Some(at) => format!("{} ago", length(shell.now.since(at))),
+            Some(at) => format!("{} ago", age(shell.now.since(at))),
             None => "never".to_owned(),
         },
         from: if key.allow.is_empty() { "anywhere".to_owned() } else { key.allow.join(", ") },

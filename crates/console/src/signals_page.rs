@@ -17,7 +17,7 @@ use crate::draw::Draw;
 use crate::facts::{Choice, Fact, Payload, choices};
 use crate::page::{encode, page};
 use crate::shell::{Page, Shell};
-use crate::zone::length;
+use crate::zone::{age, length};
 
 struct Row {
     href: Option<String>,
@@ -91,7 +91,7 @@ pub async fn list(
             None => "No signal yet".into(),
             Some(last) => format!(
                 "The last signal came {} ago from {}",
-                length(shell.now.since(last.at)),
+                age(shell.now.since(last.at)),
                 last.integration_name.as_deref().unwrap_or("an unknown sender")
             ),
         },

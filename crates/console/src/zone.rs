@@ -102,6 +102,16 @@ pub fn length(span: Duration) -> String {
     }
 }
 
+/// `25 s`, `1 min`, `16 h`, `3 d`: how long ago, for lists.
+pub fn age(span: Duration) -> String {
+    match span.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3_600 => format!("{} min", seconds / 60),
+        seconds @ 3_600..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
 /// `2:51` or `1:02:51`: how long, counting.
 pub fn counter(span: Duration) -> String {
     let seconds = span.as_secs();
@@ -143,6 +153,9 @@ mod tests {
         ];
         for (millis, expected) in cases {
             assert_eq!(length(Duration::from_millis(millis)), expected);
+        }
+        for (seconds, expected) in [(0, "0 s"), (67, "1 min"), (7_300, "2 h"), (400_000, "4 d")] {
+            assert_eq!(age(Duration::from_secs(seconds)), expected);
         }
         assert_eq!(counter(Duration::from_secs(171)), "2:51");
         assert_eq!(counter(Duration::from_secs(3_771)), "1:02:51");
