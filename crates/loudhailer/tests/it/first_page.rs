@@ -56,9 +56,9 @@ async fn proof(database: Option<String>, name: &str) {
     // The alert is acknowledged, with the whole chain.
     browser.goto(&format!("{console}/w/demo/alerts/A-1")).await;
     browser.sees("#alert", "Cem Sample has it since").await;
-    let chain = browser.text("table.chain").await;
+    // The receipt may come after the answer: the open page follows.
     for knot in ["alertmanager", "page-on-call, v1", "Cem Sample", "1 of 1 sent", "Delivered", "acknowledge"] {
-        assert!(chain.contains(knot), "the chain has {knot}: {chain}");
+        browser.sees("table.chain", knot).await;
     }
     browser.picture(&format!("{name}-alert-acknowledged")).await;
 
