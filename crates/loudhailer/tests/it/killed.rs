@@ -120,7 +120,7 @@ impl Site {
         if let Some(url) = database {
             text = text.replace("sqlite:loudhailer.db", url);
         }
-        std::fs::write(&config, text.replace("level = \"info\"", "level = \"warn\"")).unwrap();
+        std::fs::write(&config, text.replace("level = \"info\"", "level = \"error\"")).unwrap();
         std::fs::write(dir.join("resources.yaml"), resources(carrier_port, &path("ca.pem"))).unwrap();
         let printed = run(&["apply", "-f", &path("resources.yaml"), "--config", &path("loudhailer.toml")]);
         let again = run(&["apply", "-f", &path("resources.yaml"), "--config", &path("loudhailer.toml")]);
