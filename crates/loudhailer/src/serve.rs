@@ -48,9 +48,10 @@ pub fn database_options(config: &Config) -> Result<Options> {
 pub async fn run(options: &Serve) -> Result<()> {
     let config = configuration(&options.config)?;
     crate::logging::start(&config.log);
-    if config.smpp.listen_plain.is_some() {
+    // A key that would be ignored in silence is worse than none.
+    if config.smpp.listen_tls.is_some() || config.smpp.listen_plain.is_some() {
         return Err(Error::told(
-            "smpp.listen_plain: SMPP for applications is not part of this version; remove the key",
+            "[smpp]: SMPP for applications is not part of this version; remove listen_tls and listen_plain",
         ));
     }
     let product = Product::open(database_options(&config)?, &config.keys.file).await?;

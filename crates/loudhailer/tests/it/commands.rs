@@ -76,6 +76,10 @@ fn an_installation_is_made_checked_and_gets_a_set_up_link() {
     let link = String::from_utf8(run(&["setup-link", "--config", &config]).stdout).unwrap();
     assert!(link.starts_with("https://localhost:8443/setup#"), "{link}");
 
+    let text = std::fs::read_to_string(path("loudhailer.toml")).unwrap();
+    std::fs::write(path("smpp.toml"), format!("{text}\n[smpp]\nlisten_tls = \"127.0.0.1:2776\"\n")).unwrap();
+    failed(&["serve", "--config", &path("smpp.toml")], 1, "remove listen_tls and listen_plain");
+
     std::fs::set_permissions(path("loudhailer.keys"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     failed(&["check", "--config", &config], 1, "chmod 600");
 }
