@@ -136,6 +136,8 @@ async fn signals(
     let clock = product.db.context().clone();
     let (began, cpu) = (clock.monotonic(), cpu_seconds());
     let mut tasks = tokio::task::JoinSet::new();
+    let first = integrations.first().ok_or_else(|| Error::told("the bench's integrations are missing"))?.id;
+    let steady_url = format!("https://localhost:{port}/signals/{first}?token={}", secrets.generic_token);
     for (sender, integration) in (0..).zip(integrations) {
         let client = OperatorClient::new(Some(&pem), None)?;
         let url = format!("https://localhost:{port}/signals/{}?token={}", integration.id, secrets.generic_token);
@@ -161,7 +163,10 @@ async fn signals(
     }
     let took = clock.monotonic().saturating_sub(began).as_secs_f64();
     let cpu = cpu_seconds() - cpu;
-    let mut latencies = wait_for_pages(dir, &sent).await?;
+    // All of them first, so that the steady ones below wait for nobody.
+    wait_for_pages(dir, &sent).await?;
+    let steady = steadily(&OperatorClient::new(Some(&pem), None)?, &steady_url, &clock).await;
+    let mut latencies = wait_for_pages(dir, &steady).await?;
     latencies.sort_unstable();
     let at =
         |percent: usize| latencies.get(latencies.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default();
@@ -171,6 +176,26 @@ async fn signals(
     figures.insert("signal_to_submit_p50_ms".into(), json!(round(at(50) as f64 / 1_000.0)));
     figures.insert("signal_to_submit_p99_ms".into(), json!(round(at(99) as f64 / 1_000.0)));
     Ok(())
+}
+
+/// Signals at a steady pace, far from what the machine can do: for the latency of a page, not the depth of a backlog.
+async fn steadily(
+    client: &OperatorClient,
+    url: &str,
+    clock: &base::Context,
+) -> std::collections::HashMap<String, base::Timestamp> {
+    let mut pace = tokio::time::interval(Duration::from_millis(50));
+    let mut sent = std::collections::HashMap::new();
+    for number in 0..200_u64 {
+        pace.tick().await;
+        let name = format!("B-9{number:05}");
+        let body = json!({ "key": name, "title": format!("Bench {name}"), "group": format!("g{}", number % PEOPLE) });
+        let at = clock.now();
+        if client.send(HttpMethod::POST, url, Some(&body)).await.is_ok_and(|answer| answer.status == 202) {
+            sent.insert(name, at);
+        }
+    }
+    sent
 }
 
 /// Microseconds from sending each signal to its submit_sm, once all are there.
