@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use base::{ApiKeyId, IntegrationId, RequestId, SessionId, UserId};
+use base::{ApiKeyId, IntegrationId, RequestId, SessionId, SmppAccountId, UserId};
 use serde::{Deserialize, Serialize};
 
 /// Who somebody is, once proven.
@@ -21,6 +21,13 @@ pub enum Principal {
         /// The key's id.
         id: ApiKeyId,
         /// The key's name.
+        name: String,
+    },
+    /// A program that is bound by SMPP.
+    SmppAccount {
+        /// The account's id.
+        id: SmppAccountId,
+        /// Its `system_id`.
         name: String,
     },
     /// A source of signals.
@@ -44,6 +51,7 @@ impl Principal {
         match self {
             Self::User { .. } => "user",
             Self::ApiKey { .. } => "api_key",
+            Self::SmppAccount { .. } => "smpp_account",
             Self::Integration { .. } => "integration",
             Self::Engine(_) => "engine",
             Self::Os(_) => "os",
@@ -56,6 +64,7 @@ impl Principal {
         match self {
             Self::User { id, .. } => id.to_string(),
             Self::ApiKey { id, .. } => id.to_string(),
+            Self::SmppAccount { id, .. } => id.to_string(),
             Self::Integration { id, .. } => id.to_string(),
             Self::Engine(part) => (*part).to_owned(),
             Self::Os(who) => who.clone(),
@@ -66,7 +75,10 @@ impl Principal {
     /// The name for pages and timelines.
     pub fn name(&self) -> &str {
         match self {
-            Self::User { name, .. } | Self::ApiKey { name, .. } | Self::Integration { name, .. } => name,
+            Self::User { name, .. }
+            | Self::ApiKey { name, .. }
+            | Self::SmppAccount { name, .. }
+            | Self::Integration { name, .. } => name,
             Self::Engine(part) => part,
             Self::Os(who) => who,
             Self::Anonymous => "nobody",
@@ -86,7 +98,11 @@ impl fmt::Debug for Principal {
     /// Without names: they are personal values and `Debug` ends up in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::User { .. } | Self::ApiKey { .. } | Self::Integration { .. } | Self::Engine(_) => {
+            Self::User { .. }
+            | Self::ApiKey { .. }
+            | Self::SmppAccount { .. }
+            | Self::Integration { .. }
+            | Self::Engine(_) => {
                 write!(f, "{}:{}", self.kind(), self.id())
             }
             Self::Os(_) | Self::Anonymous => f.write_str(self.kind()),

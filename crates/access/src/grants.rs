@@ -47,6 +47,14 @@ impl Grants {
         grants
     }
 
+    /// What an application bound by SMPP may do in its `workspace`: send, and hear what became of its messages.
+    pub fn of_smpp_account(actor: Actor, workspace: WorkspaceId) -> Self {
+        let mut grants = Self::none(actor);
+        let held = [Capability::MessagesSend, Capability::MessagesRead, Capability::MessageContentRead];
+        grants.add(Scope::Workspace(workspace), held.into_iter().collect());
+        grants
+    }
+
     /// What an operator on the machine may do: everything, since the database and the key file are theirs.
     pub fn of_operator(actor: Actor) -> Self {
         let mut grants = Self::none(actor);

@@ -87,6 +87,8 @@ ids! {
     FlowId;
     /// A key of a program.
     ApiKeyId;
+    /// An application that binds by SMPP.
+    SmppAccountId;
     /// A logged-in browser.
     SessionId;
     /// One thing that somebody configured, of whichever kind.

@@ -12,7 +12,8 @@ mod time;
 
 pub use ids::{
     AlertId, ApiKeyId, AuditId, CarrierId, DeviceId, FlowId, GroupId, IdError, InboundId, IntegrationId, MessageId,
-    NotificationId, OrganisationId, RequestId, ResourceId, RouteId, RunId, SessionId, SignalId, UserId, WorkspaceId,
+    NotificationId, OrganisationId, RequestId, ResourceId, RouteId, RunId, SessionId, SignalId, SmppAccountId, UserId,
+    WorkspaceId,
 };
 pub use mask::{mask_email, mask_phone, mask_text};
 pub use nearest::nearest;
