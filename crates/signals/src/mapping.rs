@@ -88,10 +88,12 @@ pub enum FieldTemplates {
 
 const ALERTMANAGER: &str = include_str!("../mappings/alertmanager.yaml");
 const GENERIC: &str = include_str!("../mappings/generic.yaml");
+const GIT: &str = include_str!("../mappings/git.yaml");
+const ICINGA2: &str = include_str!("../mappings/icinga2.yaml");
 
 /// The mappings that come with the product; every workspace has them.
 static BUILT_IN: LazyLock<Vec<Mapping>> = LazyLock::new(|| {
-    [ALERTMANAGER, GENERIC]
+    [ALERTMANAGER, GENERIC, GIT, ICINGA2]
         .into_iter()
         .filter_map(|text| match serde_saphyr::from_str(text) {
             Ok(mapping) => Some(mapping),

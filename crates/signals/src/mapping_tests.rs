@@ -9,7 +9,7 @@ async fn understand(mapping: &str, payload: Json) -> Understood {
 
 #[test]
 fn what_comes_with_the_product_is_right() {
-    assert_eq!(built_in_names().collect::<Vec<_>>(), ["alertmanager", "generic"]);
+    assert_eq!(built_in_names().collect::<Vec<_>>(), ["alertmanager", "generic", "git", "icinga2"]);
     for mapping in BUILT_IN.iter() {
         assert_eq!(mapping.mistakes(), [], "{}", mapping.name);
     }
@@ -76,6 +76,48 @@ async fn generic_takes_the_usual_names_of_any_json() {
         assert_eq!(event.status, Status::Firing, "{odd}");
         assert!(!event.title.is_empty(), "{odd}");
     }
+}
+
+/// What contrib/icinga2 sends: problems and recoveries of services and hosts; acknowledgements are none of our business.
+#[tokio::test]
+async fn icinga_notifications_become_events() {
+    let service = |kind: &str, state: &str| {
+        json!({"type": kind, "host": "db-1.example.com", "host_name": "db-1", "service": "replication", "service_name": "",
+               "state": state, "output": "lag 42 s", "author": "", "comment": "", "priority": "", "group": "", "link": "https://icinga.example/x"})
+    };
+    let event = understand("icinga2", service("PROBLEM", "CRITICAL")).await.events.remove(0);
+    assert_eq!(
+        (event.key.as_deref(), event.status, event.priority.as_str()),
+        (Some("db-1.example.com!replication"), Status::Firing, "high")
+    );
+    assert_eq!((event.title.as_str(), event.text.as_str()), ("replication on db-1 is CRITICAL", "lag 42 s"));
+    assert_eq!(event.link.as_deref(), Some("https://icinga.example/x"));
+    let over = understand("icinga2", service("RECOVERY", "OK")).await;
+    assert_eq!((over.events[0].status, over.events[0].key.clone()), (Status::Resolved, event.key));
+    assert!(over.notes.is_empty(), "{:?}", over.notes);
+    assert_eq!(understand("icinga2", service("ACKNOWLEDGEMENT", "CRITICAL")).await.events, []);
+    let host = json!({"type": "PROBLEM", "host": "db-1", "state": "DOWN", "output": "no ping", "comment": "on it", "author": "Ada Sample"});
+    let event = understand("icinga2", host).await.events.remove(0);
+    assert_eq!((event.key.as_deref(), event.title.as_str()), (Some("db-1"), "Host on db-1 is DOWN"));
+    assert_eq!(event.text, "no ping\n\nAda Sample: on it");
+}
+
+/// What contrib/git sends for branches that were pushed, rewritten and deleted.
+#[tokio::test]
+async fn pushes_become_events() {
+    let push = |action: &str| {
+        json!({"repository": "shop", "ref": "refs/heads/main", "name": "main", "action": action, "new": "c0ffee", "pusher": "Ada Sample",
+               "commits": "2", "subject": "Pay twice no more", "log": "c0ffee Pay twice no more", "priority": "", "group": "", "link": ""})
+    };
+    let event = understand("git", push("pushed")).await.events.remove(0);
+    assert_eq!(
+        (event.key.as_deref(), event.status, event.priority.as_str()),
+        (Some("shop refs/heads/main c0ffee"), Status::Firing, "info")
+    );
+    assert_eq!(event.title, "shop: main: Pay twice no more");
+    assert_eq!(event.text, "Ada Sample pushed main (2 commits)\n\nc0ffee Pay twice no more");
+    assert_eq!(understand("git", push("forced")).await.events[0].title, "shop: main was rewritten");
+    assert_eq!(understand("git", push("deleted")).await.events[0].title, "shop: main was deleted");
 }
 
 #[tokio::test]
