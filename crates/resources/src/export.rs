@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use access::{Authority, Scope, cap};
+use access::{Authority, Cap, Scope, cap};
 use base::WorkspaceId;
 use serde_json::Map;
 use store::Tx;
@@ -140,12 +140,13 @@ impl Resources {
     }
 
     /// Makes an older version the newest one. Secrets stay as they are now: a secret that was changed because it
-    /// leaked must not come back. What was deleted is not restored but made anew, under a new id (E-16).
+    /// leaked must not come back. What was deleted is not restored but made anew, under a new id (E-16). The rights are those
+    /// of [`Self::put`].
     #[expect(clippy::too_many_arguments, reason = "who, what, where, which and why")]
-    pub fn restore_version<P: Authority<cap::ResourcesApply>>(
+    pub fn restore_version<C: Cap>(
         &self,
         tx: &mut Tx<'_>,
-        permit: &P,
+        permit: &impl Authority<C>,
         kind: &str,
         workspace: Option<WorkspaceId>,
         key: &str,
@@ -154,7 +155,7 @@ impl Resources {
         clearance: &Clearance,
     ) -> Result<Written, Error> {
         let kind = self.registry.require(kind)?;
-        allow::<cap::ResourcesApply>(kind, permit, workspace)?;
+        allow(kind, permit, workspace)?;
         rows::lock(tx)?;
         let now = rows::find(tx, kind.name(), workspace, key)?.ok_or(Error::NotFound)?;
         clear(tx, kind, workspace, Some(now.id), clearance, permit.actor())?;
@@ -176,7 +177,7 @@ impl Resources {
     }
 
     /// Clears a change to `workspace` (`None`: the organisation) on `ground`; see [`Clearance::check`].
-    pub fn clear<C: access::Cap>(
+    pub fn clear<C: Cap>(
         &self,
         tx: &mut Tx<'_>,
         permit: &impl Authority<C>,
@@ -192,7 +193,7 @@ impl Resources {
     }
 }
 
-fn yaml(value: &Json) -> Result<String, Error> {
+pub(crate) fn yaml(value: &Json) -> Result<String, Error> {
     let options = serde_saphyr::ser_options! { indent_step: 2, prefer_block_scalars: true };
     serde_saphyr::to_string_with_options(value, options)
         .map(|text| if text.ends_with('\n') { text } else { format!("{text}\n") })

@@ -72,6 +72,13 @@ impl Draft {
         self
     }
 
+    /// The same draft, with what it says about secrets, over other plain fields.
+    #[must_use]
+    pub fn with_body(mut self, body: Json) -> Self {
+        self.body = body;
+        self
+    }
+
     /// The plain fields.
     pub fn body(&self) -> &Json {
         &self.body

@@ -4,6 +4,7 @@
 mod apply;
 mod control;
 mod document;
+mod edit;
 mod export;
 mod house;
 mod secrets;
