@@ -37,12 +37,65 @@ pub struct ApiKeyInfo {
     pub last_used_at: Option<Timestamp>,
     /// Whether its token was brought along rather than drawn by us.
     pub imported: bool,
+    /// When its present token was set: the key's beginning, or its last rotation.
+    pub token_set_at: Timestamp,
+    /// When the present token was last used, to the minute. [`Self::last_used_at`] counts every token of the key.
+    pub token_used_at: Option<Timestamp>,
+    /// The token before, while it still works. Only lists say it.
+    pub retiring: Option<Retiring>,
     networks: Arc<[Cidr]>,
     /// When the token that was shown retires; only in rotation.
     retires_at: Option<Timestamp>,
+    /// The token that was shown.
+    token_hash: [u8; 32],
+}
+
+/// The token before a rotation, while it still works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retiring {
+    /// When it stops to work.
+    pub until: Timestamp,
+    /// When it was last used, to the minute: a use after the rotation is a program that has to be told.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// How long before its end a key is due for rotation.
+pub const DUE_WITHIN: Duration = Duration::from_hours(14 * 24);
+
+/// How a key stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// It works, for longer than [`DUE_WITHIN`].
+    Good,
+    /// It works, but ends within [`DUE_WITHIN`]: rotate it.
+    Due,
+    /// It works no more.
+    Over,
+}
+
+impl KeyState {
+    /// The word that machines read.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Due => "due",
+            Self::Over => "over",
+        }
+    }
 }
 
 impl ApiKeyInfo {
+    /// How the key stands at `now`.
+    pub fn state(&self, now: Timestamp) -> KeyState {
+        if self.expires_at <= now {
+            KeyState::Over
+        } else if self.expires_at.since(now) <= DUE_WITHIN {
+            KeyState::Due
+        } else {
+            KeyState::Good
+        }
+    }
+
     fn admits(&self, address: Option<IpAddr>) -> bool {
         self.networks.is_empty() || address.is_some_and(|ip| self.networks.iter().any(|network| network.contains(ip)))
     }
@@ -54,7 +107,11 @@ impl ApiKeyInfo {
 }
 
 const COLUMNS: &str = "k.id, k.workspace, k.name, k.scopes, k.allow, k.created_at, k.expires_at, k.last_used_at, \
-                       t.imported, t.retires_at";
+                       t.imported, t.retires_at, t.set_at, t.last_used_at AS token_used_at, t.token_hash, \
+                       o.retires_at AS old_until, o.last_used_at AS old_used_at";
+
+/// The token before, of a key in rotation. A key has one such token at most.
+const OLD_TOKEN: &str = "LEFT JOIN api_key_tokens o ON o.api_key = k.id AND o.retires_at IS NOT NULL";
 
 fn info(row: &store::Row<'_>) -> Result<ApiKeyInfo, store::Error> {
     let (scopes, allow): (String, String) = (row.get("scopes")?, row.get("allow")?);
@@ -71,8 +128,15 @@ fn info(row: &store::Row<'_>) -> Result<ApiKeyInfo, store::Error> {
         expires_at: row.get("expires_at")?,
         last_used_at: row.get("last_used_at")?,
         imported: row.get("imported")?,
+        token_set_at: row.get("set_at")?,
+        token_used_at: row.get("token_used_at")?,
+        retiring: match row.get::<Option<Timestamp>>("old_until")? {
+            Some(until) => Some(Retiring { until, last_used_at: row.get("old_used_at")? }),
+            None => None,
+        },
         networks: networks.into(),
         retires_at: row.get("retires_at")?,
+        token_hash: row.get::<Vec<u8>>("token_hash")?.try_into().unwrap_or_default(),
     })
 }
 
@@ -113,25 +177,44 @@ impl Identity {
         Ok((alive && key.admits(caller.ip())).then(|| key.grants(caller)))
     }
 
-    /// Writes the last use down, once a minute. A failure to do so refuses nobody.
+    /// Writes the last use of a token down, once a minute. A failure to do so refuses nobody.
     async fn used(&self, key: &ApiKeyInfo) {
         let now = self.0.db.context().now();
-        if key.last_used_at.is_some_and(|last| now.since(last) < WRITTEN) {
+        if key.token_used_at.is_some_and(|last| now.since(last) < WRITTEN) {
             return;
         }
-        let id = key.id;
-        let written = self
+        let (id, hash) = (key.id, key.token_hash);
+        let written: Result<(), store::Error> = self
             .0
             .db
-            .write(move |tx| tx.execute("UPDATE api_keys SET last_used_at = $2 WHERE id = $1", &params![id, now]))
+            .write(move |tx| {
+                tx.send("UPDATE api_keys SET last_used_at = $2 WHERE id = $1", &params![id, now])?;
+                tx.send(
+                    "UPDATE api_key_tokens SET last_used_at = $2 WHERE token_hash = $1",
+                    &params![hash.to_vec(), now],
+                )
+            })
             .await;
         if let Err(error) = written {
-            let error: store::Error = error;
             tracing::warn!(api_key.id = %id, %error, "the last use of an API key could not be written down");
         }
     }
 
-    /// The keys of a workspace, by name.
+    /// The keys of a workspace that a person has to see to: ended, or ending within [`DUE_WITHIN`]; the first to end first.
+    pub fn keys_due(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &impl Authority<cap::WorkspaceRead>,
+        workspace: WorkspaceId,
+    ) -> Result<Vec<ApiKeyInfo>, Error> {
+        let now = tx.now();
+        let mut due = self.api_keys(tx, permit, workspace)?;
+        due.retain(|key| key.state(now) != KeyState::Good);
+        due.sort_by_key(|key| key.expires_at);
+        Ok(due)
+    }
+
+    /// The keys of a workspace, by name, each with the token before while that one still works.
     pub fn api_keys(
         &self,
         tx: &mut Tx<'_>,
@@ -142,14 +225,17 @@ impl Identity {
             Scope::Workspace(here) if here != workspace => return Err(resources::Error::OutOfScope.into()),
             _ => {}
         }
-        Ok(tx.query(
-            &format!(
-                "SELECT {COLUMNS} FROM api_keys k JOIN api_key_tokens t ON t.api_key = k.id AND t.retires_at IS NULL \
-                 WHERE k.workspace = $1 ORDER BY k.name, k.id"
-            ),
-            &params![workspace],
-            info,
-        )?)
+        let now = tx.now();
+        let sql = format!(
+            "SELECT {COLUMNS} FROM api_keys k JOIN api_key_tokens t ON t.api_key = k.id AND t.retires_at IS NULL \
+             {OLD_TOKEN} WHERE k.workspace = $1 ORDER BY k.name, k.id"
+        );
+        let mut keys = tx.query(&sql, &params![workspace], info)?;
+        for key in &mut keys {
+            // A token that has retired stays in the table until it is swept; it works no more.
+            key.retiring = key.retiring.filter(|old| now < old.until);
+        }
+        Ok(keys)
     }
 }
 
@@ -157,7 +243,7 @@ fn find(tx: &mut Tx<'_>, hash: &[u8; 32]) -> Result<Option<ApiKeyInfo>, Error> {
     let now = tx.now();
     Ok(tx.query_opt(
         &format!(
-            "SELECT {COLUMNS} FROM api_key_tokens t JOIN api_keys k ON k.id = t.api_key \
+            "SELECT {COLUMNS} FROM api_key_tokens t JOIN api_keys k ON k.id = t.api_key {OLD_TOKEN} \
              WHERE t.token_hash = $1 AND k.expires_at > $2 AND (t.retires_at IS NULL OR t.retires_at > $2)"
         ),
         &params![hash.to_vec(), now],

@@ -161,8 +161,8 @@ fn rotate(tx: &mut Tx<'_>, change: &Projection<'_, ApiKeyBody>, id: ApiKeyId, ov
     tx.execute("UPDATE api_key_tokens SET retires_at = $2 WHERE api_key = $1", &params![id, change.now.plus(overlap)])?;
     let imported = change.secret(TOKEN).is_none_or(|token| crypto::token::check(token.expose_secret()).is_err());
     tx.execute(
-        "INSERT INTO api_key_tokens (token_hash, api_key, retires_at, imported) VALUES ($1, $2, $3, $4)",
-        &params![hash.to_vec(), id, None::<Timestamp>, imported],
+        "INSERT INTO api_key_tokens (token_hash, api_key, retires_at, imported, set_at) VALUES ($1, $2, $3, $4, $5)",
+        &params![hash.to_vec(), id, None::<Timestamp>, imported, change.now],
     )?;
     Ok(())
 }

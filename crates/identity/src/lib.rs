@@ -15,6 +15,7 @@ mod device;
 mod error;
 mod gate;
 mod identity;
+mod key_rotation;
 mod link;
 mod lockout;
 mod login;
@@ -24,10 +25,11 @@ mod throttle;
 mod users_kind;
 
 pub use admin_token::AdminToken;
-pub use api_key::ApiKeyInfo;
+pub use api_key::{ApiKeyInfo, DUE_WITHIN, KeyState, Retiring};
 pub use api_keys_kind::ApiKeysKind;
 pub use error::Error;
 pub use identity::{Caller, Identity, Options};
+pub use key_rotation::{KeyRotation, LONGEST_OVERLAP, RotatedKey, USUAL_OVERLAP};
 pub use link::{Link, SetUp};
 pub use login::{LogIn, LoggedIn};
 pub use session::Session;
@@ -36,5 +38,8 @@ pub use users_kind::{DeviceSpec, NoHooks, PeopleHooks, PersonSpec, UsersKind};
 /// The tables of this room.
 pub const MIGRATIONS: store::Migrations = store::Migrations {
     room: "identity",
-    steps: &[store::Migration { version: 1, name: "identity", sql: include_str!("../migrations/001_identity.sql") }],
+    steps: &[
+        store::Migration { version: 1, name: "identity", sql: include_str!("../migrations/001_identity.sql") },
+        store::Migration { version: 2, name: "token_use", sql: include_str!("../migrations/002_token_use.sql") },
+    ],
 };

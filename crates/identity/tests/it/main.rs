@@ -6,4 +6,5 @@ mod keys;
 mod links;
 mod login;
 mod people;
+mod rotation;
 mod session;
