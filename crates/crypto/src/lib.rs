@@ -1,5 +1,5 @@
 //! Every algorithm of the house, over one provider (aws-lc-rs): AES-256-GCM, HMAC, SHA-256, HKDF, Argon2id,
-//! the format of tokens, TLS set-up and self-signed certificates.
+//! the format of tokens, signatures of webhooks, TLS set-up and self-signed certificates.
 //!
 //! This room is stateless: it never keeps a key of the product (that is `vault`) and decides nothing about
 //! people (that is `identity`). MD5, SHA-1, ECB, CBC and RSA below 3072 bits are not here on purpose.
@@ -11,6 +11,7 @@ pub mod password;
 mod random;
 pub mod tls;
 pub mod token;
+pub mod webhook;
 
 pub use error::Error;
 pub use mac::{HmacKey, Sha256, constant_time_eq, hkdf_sha256, hmac_sha256, sha256};

@@ -58,6 +58,15 @@ impl HmacKey {
         array(hmac::sign(&self.0, data).as_ref())
     }
 
+    /// The tag of the pieces one after the other, without putting them together first.
+    pub fn sign_parts(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in parts {
+            context.update(part);
+        }
+        array(context.sign().as_ref())
+    }
+
     /// Whether `tag` is the tag of `data`, in constant time.
     pub fn verify(&self, data: &[u8], tag: &[u8]) -> bool {
         hmac::verify(&self.0, data, tag).is_ok()

@@ -26,6 +26,15 @@ pub enum Keep {
     Hashed,
 }
 
+/// What we draw when a secret is not brought along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Draw {
+    /// A token, `loudhailer_<kind>_…`.
+    Token(token::Kind),
+    /// A secret that signs webhooks, `whsec_…`.
+    Webhook,
+}
+
 /// What a value looks like. All shapes are constants: `Shape::List(&Shape::Text)`.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
@@ -45,8 +54,8 @@ pub enum Shape {
     Secret {
         /// How it is kept.
         keep: Keep,
-        /// The token kind when we draw the secret ourselves if the file gives none.
-        draw: Option<token::Kind>,
+        /// What we draw ourselves if the file gives none.
+        draw: Option<Draw>,
     },
     /// Several values of one shape.
     List(&'static Shape),
@@ -64,8 +73,11 @@ impl Shape {
 
     /// A machine secret that is kept as a hash, and drawn by us (`loudhailer_<kind>_…`) when not imported.
     pub const fn token(kind: token::Kind) -> Self {
-        Self::Secret { keep: Keep::Hashed, draw: Some(kind) }
+        Self::Secret { keep: Keep::Hashed, draw: Some(Draw::Token(kind)) }
     }
+
+    /// A secret that signs webhooks, which both sides need in clear: kept sealed, and drawn by us when not imported.
+    pub const WEBHOOK: Self = Self::Secret { keep: Keep::Sealed, draw: Some(Draw::Webhook) };
 }
 
 /// One field of a kind.

@@ -132,6 +132,11 @@ impl<'a, B> Projection<'a, B> {
         self.secrets.hash(path)
     }
 
+    /// Whether the secret at `path` was drawn by us in this change.
+    pub fn secret_drawn(&self, path: &str) -> bool {
+        self.secrets.drawn(path)
+    }
+
     /// Whether this change sets another value for the secret at `path`.
     pub fn secret_changed(&self, path: &str) -> bool {
         self.secrets.changed(path)

@@ -37,7 +37,7 @@ pub use difference::{Difference, Line, Op};
 pub use document::{Document, Parsed, SecretSource, SourceError};
 pub use edit::{Edit, Upon};
 pub use error::Error;
-pub use field::{Class, Field, Keep, Shape};
+pub use field::{Class, Draw, Field, Keep, Shape};
 pub use kind::{Kind, KindScope, Projection, TypedKind, typed};
 pub use own::{Settings, settings};
 pub use registry::{ClassedField, Registry, RegistryError};

@@ -10,7 +10,7 @@ use store::Tx;
 use vault::{Aad, Purpose};
 
 use crate::change::{Drawn, Stored};
-use crate::field::{Keep, Shape};
+use crate::field::{Draw, Keep, Shape};
 use crate::kind::{Kind, KindScope, Reference, References};
 use crate::secret::{Draft, Given, Opened, Secrets};
 use crate::shape::{at, printable, secret_fields, set, shape, tidy};
@@ -165,9 +165,13 @@ impl Resources {
                     continue;
                 }
                 (None, None, Some(_)) if parent_absent => continue,
-                (Some(Given::Draw), old, Some(token)) | (_, old @ None, Some(token)) => {
-                    let secret = crypto::token::mint(token, tx.context().chance());
-                    let made = self.given(tx, out.workspace, out.id, &path, keep, &secret, old)?;
+                (Some(Given::Draw), old, Some(what)) | (_, old @ None, Some(what)) => {
+                    let secret = match what {
+                        Draw::Token(kind) => crypto::token::mint(kind, tx.context().chance()),
+                        Draw::Webhook => crypto::webhook::mint(tx.context().chance()),
+                    };
+                    let mut made = self.given(tx, out.workspace, out.id, &path, keep, &secret, old)?;
+                    made.1.drawn = true;
                     out.drawn.push(Drawn {
                         kind: kind.name(),
                         workspace: None,
@@ -209,7 +213,7 @@ impl Resources {
             Some(leaf) => Some(self.open(tx, workspace, id, path, leaf)?),
             None => None,
         };
-        let mut opened = Opened { value: Some(value.clone()), hash: None, changed: true };
+        let mut opened = Opened { value: Some(value.clone()), changed: true, ..Opened::default() };
         let leaf = match keep {
             Keep::Hashed => {
                 let hash = self.vault.token_hash(value.expose_secret());

@@ -95,6 +95,7 @@ pub(crate) struct Opened {
     pub value: Option<SecretString>,
     pub hash: Option<[u8; 32]>,
     pub changed: bool,
+    pub drawn: bool,
 }
 
 impl fmt::Debug for Opened {
@@ -114,6 +115,10 @@ impl Secrets {
 
     pub(crate) fn hash(&self, path: &str) -> Option<[u8; 32]> {
         self.0.get(path)?.hash
+    }
+
+    pub(crate) fn drawn(&self, path: &str) -> bool {
+        self.0.get(path).is_some_and(|opened| opened.drawn)
     }
 
     pub(crate) fn changed(&self, path: &str) -> bool {
