@@ -68,6 +68,7 @@ async fn main() -> Outcome {
                 encoding: cut.encoding,
                 concat: part.concat,
                 payload: part.payload,
+                coded: None,
                 expires_at: None,
                 class: routing::Class::Normal,
             };

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use access::{Authority, cap};
 use base::SecretString;
 use messaging::Messaging;
-use store::{Db, params};
+use store::{Changed, Db, params};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use vault::{Aad, Vault};
 
+use crate::pause::Pause;
 use crate::settings::Settings;
-use crate::smpp_carrier::SmppCarrier;
-use crate::status::CarrierStatus;
+use crate::smpp_carrier::{Remembered, SmppCarrier};
+use crate::status::{CarrierStatus, Profile};
 use crate::{Error, TOPIC};
 
 /// The carriers. Cheap to clone.
@@ -36,6 +38,7 @@ struct Stored {
     settings: Settings,
     password: SecretString,
     version: i64,
+    paused: Option<Pause>,
 }
 
 impl Carriers {
@@ -80,9 +83,43 @@ impl Carriers {
         all
     }
 
+    /// One carrier with its settings and history, for those who may see carriers; `None` when it does not run here.
+    pub fn profile(&self, permit: &impl Authority<cap::CarriersRead>, name: &str) -> Option<Profile> {
+        let _ = permit;
+        let running = self.0.running.lock().ok()?;
+        let carrier = &running.values().find(|running| running.carrier.settings().name == name)?.carrier;
+        Some(Profile {
+            status: carrier.status(),
+            settings: Settings { password: None, ..carrier.settings().clone() },
+            history: carrier.history(),
+        })
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    pub(crate) fn connect_again(&self, name: &str) {
+        let Ok(running) = self.0.running.lock() else { return };
+        for running in running.values().filter(|running| running.carrier.settings().name == name) {
+            running.carrier.connect_again();
+        }
+    }
+
+    /// Tells open pages whenever a connection of `carrier` comes or goes, for as long as it runs.
+    fn announce(&self, carrier: &SmppCarrier, id: String) {
+        let (db, mut moves) = (self.0.db.clone(), carrier.moves());
+        tokio::spawn(async move {
+            while moves.changed().await.is_ok() {
+                db.announce(Changed { workspace: None, topic: TOPIC, id: id.clone() });
+            }
+        });
+    }
+
     async fn reconcile(&self) -> Result<(), Error> {
         let stored = self.stored().await?;
         let mut gone = Vec::new();
+        let mut remembered: BTreeMap<String, Remembered> = BTreeMap::new();
         {
             let Ok(mut running) = self.0.running.lock() else { return Ok(()) };
             let keep = |id: &String, running: &mut Running| {
@@ -91,6 +128,7 @@ impl Carriers {
             running.retain(|id, one| {
                 let kept = keep(id, one);
                 if !kept {
+                    remembered.insert(id.clone(), one.carrier.remembered());
                     gone.push(Arc::clone(&one.carrier));
                 }
                 kept
@@ -104,15 +142,28 @@ impl Carriers {
             tokio::spawn(async move { carrier.stop().await });
         }
         for stored in stored {
-            let known = self.0.running.lock().is_ok_and(|running| running.contains_key(&stored.id));
-            if !known {
-                let deliveries = Arc::new(self.0.messaging.clone());
-                let context = self.0.db.context().clone();
-                let carrier = SmppCarrier::start(stored.settings, &stored.password, deliveries, context);
-                self.0.messaging.attach(Arc::clone(&carrier) as Arc<dyn messaging::Carrier>);
-                if let Ok(mut running) = self.0.running.lock() {
-                    running.insert(stored.id, Running { version: stored.version, carrier });
-                }
+            let known =
+                self.0.running.lock().ok().and_then(|running| Some(Arc::clone(&running.get(&stored.id)?.carrier)));
+            if let Some(carrier) = known {
+                carrier.set_paused(stored.paused);
+                continue;
+            }
+            let deliveries = Arc::new(self.0.messaging.clone());
+            let context = self.0.db.context().clone();
+            let before = remembered.remove(&stored.id).unwrap_or_default();
+            let remembered = Remembered { paused: stored.paused, ..before };
+            let carrier = SmppCarrier::start_as(
+                stored.settings,
+                &stored.password,
+                deliveries,
+                context,
+                smpplink::Limits::default(),
+                remembered,
+            );
+            self.announce(&carrier, stored.id.clone());
+            self.0.messaging.attach(Arc::clone(&carrier) as Arc<dyn messaging::Carrier>);
+            if let Ok(mut running) = self.0.running.lock() {
+                running.insert(stored.id, Running { version: stored.version, carrier });
             }
         }
         Ok(())
@@ -124,7 +175,8 @@ impl Carriers {
             .db
             .read(move |tx| {
                 let rows = tx.query(
-                    "SELECT id, settings, password, version FROM carriers ORDER BY name",
+                    "SELECT c.id, c.settings, c.password, c.version, p.since, p.paused_by, p.reason FROM carriers c
+                     LEFT JOIN carrier_pauses p ON p.carrier = c.id ORDER BY c.name",
                     &params![],
                     |row| {
                         Ok((
@@ -132,18 +184,31 @@ impl Carriers {
                             row.get::<String>("settings")?,
                             row.get::<String>("password")?,
                             row.get::<i64>("version")?,
+                            match row.get::<Option<base::Timestamp>>("since")? {
+                                Some(since) => {
+                                    Some(Pause { since, by: row.get("paused_by")?, reason: row.get("reason")? })
+                                }
+                                None => None,
+                            },
                         ))
                     },
                 )?;
                 rows.into_iter()
-                    .map(|(id, settings, sealed, version)| {
+                    .map(|(id, settings, sealed, version, paused)| {
                         let aad = Aad { table: "carriers", column: "password", row: &id };
                         let password = vault.open(tx, None, &aad, &sealed)?;
                         let password = SecretString::from(String::from_utf8_lossy(&password).into_owned());
-                        Ok(Stored { settings: serde_json::from_str(&settings)?, password, version, id })
+                        Ok(Stored { settings: serde_json::from_str(&settings)?, password, version, paused, id })
                     })
                     .collect()
             })
             .await
+    }
+}
+
+/// Tells the open pages of this node each change of a connection, until its carrier is gone.
+async fn announce(db: Db, mut link: tokio::sync::watch::Receiver<messaging::LinkState>) {
+    while link.changed().await.is_ok() {
+        db.announce(store::Changed { workspace: None, topic: TOPIC, id: String::new() });
     }
 }

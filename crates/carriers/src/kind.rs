@@ -82,7 +82,8 @@ impl TypedKind for CarriersKind {
         let id = change.resource.to_string();
         tx.touched(Changed { workspace: None, topic: TOPIC, id: id.clone() });
         let Some(new) = change.new else {
-            tx.execute("DELETE FROM carriers WHERE id = $1", &params![id])?;
+            tx.execute("DELETE FROM carriers WHERE id = $1", &params![id.as_str()])?;
+            tx.execute("DELETE FROM carrier_pauses WHERE carrier = $1", &params![id])?;
             return Ok(());
         };
         let password = change.secret("password").ok_or(Error::NotFound)?;

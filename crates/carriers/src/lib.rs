@@ -6,8 +6,10 @@
 
 mod carriers;
 mod error;
+mod journal;
 mod kind;
 mod measure;
+mod pause;
 mod reference;
 mod session;
 mod settings;
@@ -17,17 +19,22 @@ mod translate;
 
 pub use carriers::Carriers;
 pub use error::Error;
+pub use journal::LinkChange;
 pub use kind::CarriersKind;
+pub use pause::Pause;
 pub use reference::MessageIds;
 pub use settings::{BindAs, Settings};
 pub use smpp_carrier::SmppCarrier;
-pub use status::{CarrierStatus, SessionStatus};
+pub use status::{CarrierStatus, Peer, Profile, SessionStatus};
 
 /// The tables of this room.
 pub const MIGRATIONS: store::Migrations = store::Migrations {
     room: "carriers",
-    steps: &[store::Migration { version: 1, name: "carriers", sql: include_str!("../migrations/001_carriers.sql") }],
+    steps: &[
+        store::Migration { version: 1, name: "carriers", sql: include_str!("../migrations/001_carriers.sql") },
+        store::Migration { version: 2, name: "pauses", sql: include_str!("../migrations/002_pauses.sql") },
+    ],
 };
 
-/// The topic of live updates when a carrier is configured anew.
+/// The topic of live updates: a carrier was configured anew, paused or resumed, or one of its connections came or went.
 pub const TOPIC: &str = "carriers";

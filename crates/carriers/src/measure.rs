@@ -102,6 +102,47 @@ impl Speed {
     }
 }
 
+/// How many in each ten seconds of the last ten minutes: for a small chart.
+#[derive(Debug)]
+pub struct Course {
+    /// Each holds which span of monotonic time in its upper half and a count in its lower.
+    spans: [AtomicU64; COURSE + 1],
+}
+
+/// Spans of a [`Course`].
+const COURSE: usize = 60;
+/// How long each is.
+const COURSE_SPAN: u64 = 10;
+
+impl Default for Course {
+    fn default() -> Self {
+        // No span has this number: a machine that has just started has not counted anything.
+        Self { spans: [const { AtomicU64::new(u64::MAX << 32) }; COURSE + 1] }
+    }
+}
+
+impl Course {
+    /// Counts one at `now` (monotonic).
+    pub fn note(&self, now: Duration) {
+        let span = (now.as_secs() / COURSE_SPAN) & 0xFFFF_FFFF;
+        let slot = &self.spans[usize::try_from(span % (COURSE as u64 + 1)).unwrap_or(0)];
+        let count = |held: u64| Some(if held >> 32 == span { held + 1 } else { span << 32 | 1 });
+        // The closure always has a new value.
+        let _ = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
+    }
+
+    /// Parts a second in each of the last sixty whole spans of ten seconds, the oldest first.
+    pub fn per_second(&self, now: Duration) -> Vec<u64> {
+        let now = now.as_secs() / COURSE_SPAN;
+        let at = |ago: u64| {
+            let span = now.checked_sub(ago)? & 0xFFFF_FFFF;
+            let held = self.spans[usize::try_from(span % (COURSE as u64 + 1)).unwrap_or(0)].load(Ordering::Relaxed);
+            (held >> 32 == span).then_some((held & 0xFFFF_FFFF).div_ceil(COURSE_SPAN))
+        };
+        (1..=COURSE as u64).rev().map(|ago| at(ago).unwrap_or(0)).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,5 +183,21 @@ mod tests {
         assert_eq!(speed.per_second(Duration::from_secs(110)), 40);
         assert_eq!(speed.per_second(Duration::from_secs(115)), 20);
         assert_eq!(speed.per_second(Duration::from_secs(200)), 0);
+    }
+
+    #[test]
+    fn a_course_is_the_last_ten_minutes() {
+        let course = Course::default();
+        assert_eq!(course.per_second(Duration::from_secs(3)), [0; 60]);
+        for second in 1_000..1_020 {
+            for _ in 0..30 {
+                course.note(Duration::from_secs(second));
+            }
+        }
+        course.note(Duration::from_secs(1_021));
+        let seen = course.per_second(Duration::from_secs(1_025));
+        assert_eq!((seen.len(), &seen[57..]), (60, [0, 30, 30].as_slice()), "the span that is not over does not count");
+        assert_eq!(course.per_second(Duration::from_secs(1_035))[59], 1, "one in ten seconds is shown");
+        assert_eq!(course.per_second(Duration::from_secs(9_000)), [0; 60]);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use base::Context;
+use base::{Context, Explain as _, Timestamp};
 use futures_util::future::join_all;
 use messaging::{Deliveries, LinkState};
 use smpp::{Bind, BindMode, DataSmResp, DeliverSmResp, Pdu, Status, Text, Tlvs};
@@ -11,8 +11,9 @@ use smpplink::{Closed, Handle, Incoming, Limits, Request, Target};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::journal::{Journal, LinkChange};
 use crate::reference::{NotYet, References};
-use crate::status::SessionStatus;
+use crate::status::{Peer, SessionStatus};
 use crate::translate::{self, Brought};
 
 /// The first wait before connecting again; doubled each time, with full jitter.
@@ -25,10 +26,21 @@ const TOGETHER: usize = 100;
 /// Where a session stands; shared with the carrier that submits through it.
 #[derive(Debug)]
 pub struct Place {
+    number: usize,
     mode: BindMode,
     window: usize,
-    now: Mutex<Standing>,
-    last_error: Mutex<Option<String>>,
+    now: Mutex<(Standing, Timestamp)>,
+    last_error: Mutex<Option<Trouble>>,
+    peer: Mutex<Option<Arc<Peer>>>,
+}
+
+/// Why a session is not bound, and what to do about it.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    /// What went wrong.
+    pub reason: String,
+    /// What to do; none when it mends itself.
+    pub remedy: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -40,32 +52,54 @@ enum Standing {
 }
 
 impl Place {
-    /// The place of a session that has not connected yet.
-    pub const fn new(mode: BindMode, window: usize) -> Self {
-        Self { mode, window, now: Mutex::new(Standing::Starting), last_error: Mutex::new(None) }
+    /// The place of the `number`th session (from 1), which has not connected yet at `now`.
+    pub const fn new(number: usize, mode: BindMode, window: usize, now: Timestamp) -> Self {
+        Self {
+            number,
+            mode,
+            window,
+            now: Mutex::new((Standing::Starting, now)),
+            last_error: Mutex::new(None),
+            peer: Mutex::new(None),
+        }
     }
 
-    fn set(&self, standing: Standing) {
+    /// Which session it is, from 1.
+    pub const fn number(&self) -> usize {
+        self.number
+    }
+
+    fn set(&self, standing: Standing, at: Timestamp) {
         if let Ok(mut now) = self.now.lock() {
-            *now = standing;
+            let bound = |standing: &Standing| matches!(standing, Standing::Bound(_));
+            // "Since" is since it was bound or not bound: a second try in vain does not begin anew.
+            let since = if !bound(&standing) && !bound(&now.0) { now.1 } else { at };
+            *now = (standing, since);
         }
     }
 
-    fn get(&self) -> Standing {
-        self.now.lock().map_or(Standing::Off, |now| now.clone())
+    fn get(&self) -> (Standing, Timestamp) {
+        self.now.lock().map_or((Standing::Off, Timestamp::from_micros(0)), |now| now.clone())
     }
 
-    /// It is not bound because of `reason`, and is tried again at `until` (monotonic).
-    pub fn waits(&self, reason: String, until: Duration) {
+    /// It is not bound because of `trouble`, and is tried again at `until` (monotonic).
+    pub fn waits(&self, trouble: Trouble, until: Duration, at: Timestamp) {
+        let reason = trouble.reason.clone();
         if let Ok(mut last) = self.last_error.lock() {
-            *last = Some(reason.clone());
+            *last = Some(trouble);
         }
-        self.set(Standing::Waiting { reason, until });
+        self.set(Standing::Waiting { reason, until }, at);
+    }
+
+    fn met(&self, peer: Option<Peer>) {
+        if let (Ok(mut held), Some(peer)) = (self.peer.lock(), peer) {
+            *held = Some(Arc::new(peer));
+        }
     }
 
     /// The handle, while the session is bound.
     pub fn bound(&self) -> Option<Handle> {
-        match self.get() {
+        match self.get().0 {
             Standing::Bound(handle) if !handle.is_closed() => Some(handle),
             _ => None,
         }
@@ -74,18 +108,23 @@ impl Place {
     /// How it is doing.
     pub fn status(&self, monotonic: Duration) -> SessionStatus {
         let bound = self.bound();
-        let (words, retry_in) = match self.get() {
+        let (standing, since) = self.get();
+        let (words, retry_in) = match standing {
             Standing::Bound(_) if bound.is_some() => ("bound".to_owned(), None),
             // Closed a moment ago; the session's task has not noticed yet.
             Standing::Bound(_) | Standing::Starting => ("connecting".to_owned(), None),
             Standing::Waiting { reason, until } => (reason, Some(until.saturating_sub(monotonic))),
             Standing::Off => ("switched off".to_owned(), None),
         };
+        let trouble = self.last_error.lock().map_or(None, |last| last.clone());
         SessionStatus {
             mode: self.mode,
             bound: bound.is_some(),
             words,
-            last_error: self.last_error.lock().map_or(None, |last| last.clone()),
+            since,
+            last_error: trouble.as_ref().map(|trouble| trouble.reason.clone()),
+            remedy: trouble.and_then(|trouble| trouble.remedy),
+            peer: self.peer.lock().map_or(None, |peer| peer.as_deref().cloned()),
             retry_in,
             in_flight: bound.map_or(0, |handle| handle.in_flight()),
             window: self.window,
@@ -104,50 +143,71 @@ pub struct Session {
     pub deliveries: Arc<dyn Deliveries>,
     pub place: Arc<Place>,
     pub context: Context,
+    pub journal: Arc<Journal>,
+    /// Counts how often a person asked to connect again.
+    pub again: watch::Receiver<u64>,
     /// Told whenever this session comes or goes.
     pub moved: watch::Sender<u64>,
 }
 
 impl Session {
     /// Keeps the session up until `stop`; then unbinds and waits for what is in flight.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) {
         let mut failures = 0_u32;
         while !stop.is_cancelled() {
+            self.again.mark_unchanged();
             let connecting = smpplink::connect(&self.target, self.mode, self.bind.clone(), self.limits);
             let link = tokio::select! {
                 link = connecting => link,
                 () = stop.cancelled() => break,
             };
-            let (reason, lasted) = match link {
+            let (trouble, lasted) = match link {
                 Ok(link) => {
                     tracing::info!(carrier = &*self.carrier, mode = self.mode.name(), "carrier bound");
                     let since = self.context.monotonic();
-                    self.place.set(Standing::Bound(link.handle.clone()));
+                    self.place.met(link.secured.as_ref().map(Peer::of));
+                    self.place.set(Standing::Bound(link.handle.clone()), self.context.now());
+                    self.note(true, "Bound".to_owned());
                     self.told();
                     let why = self.serve(link.handle, link.incoming, &stop).await;
-                    (why.to_string(), self.context.monotonic().saturating_sub(since))
+                    let trouble = Trouble { reason: why.to_string(), remedy: None };
+                    (trouble, self.context.monotonic().saturating_sub(since))
                 }
                 Err(error) => {
                     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-                    (format!("{error}{cause}"), Duration::ZERO)
+                    let remedy = Some(error.problem().detail.into_owned());
+                    (Trouble { reason: format!("{error}{cause}"), remedy }, Duration::ZERO)
                 }
             };
             if stop.is_cancelled() {
                 break;
             }
+            self.note(false, trouble.reason.clone());
+            if self.again.has_changed().unwrap_or(false) {
+                // A person waits for it: at once, and with the patience of a first try.
+                failures = 0;
+                self.place.set(Standing::Starting, self.context.now());
+                self.told();
+                continue;
+            }
             // A session that held for a while starts over; one that flaps backs off.
             failures = if lasted > Duration::from_mins(1) { 0 } else { failures.saturating_add(1) };
             let wait = wait(failures, self.context.chance().below(1_000));
-            tracing::warn!(carrier = &*self.carrier, %reason, wait_ms = wait.as_millis(), "carrier not bound");
-            self.place.waits(reason, self.context.monotonic() + wait);
+            tracing::warn!(carrier = &*self.carrier, reason = %trouble.reason, wait_ms = wait.as_millis(), "carrier not bound");
+            self.place.waits(trouble, self.context.monotonic() + wait, self.context.now());
             self.told();
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
+                Ok(()) = self.again.changed() => failures = 0,
                 () = stop.cancelled() => break,
             }
         }
-        self.place.set(Standing::Off);
+        self.place.set(Standing::Off, self.context.now());
         self.told();
+    }
+
+    fn note(&self, bound: bool, words: String) {
+        self.journal.note(LinkChange { at: self.context.now(), session: Some(self.place.number()), bound, words });
     }
 
     fn told(&self) {
@@ -156,6 +216,7 @@ impl Session {
 
     /// Serves until the connection is over.
     async fn serve(&self, handle: Handle, mut incoming: Incoming, stop: &CancellationToken) -> Closed {
+        let mut again = self.again.clone();
         let mut batch = Vec::with_capacity(TOGETHER);
         loop {
             tokio::select! {
@@ -166,6 +227,7 @@ impl Session {
                     // Together, so that one commit holds them all; each is answered after it.
                     join_all(batch.drain(..).map(|request| self.take(request))).await;
                 }
+                Ok(()) = again.changed() => return handle.unbind().await,
                 () = stop.cancelled() => return handle.unbind().await,
             }
         }

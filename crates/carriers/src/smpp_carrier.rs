@@ -17,9 +17,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::measure::{AnswerTimes, Speed};
+use crate::journal::{Journal, LinkChange};
+use crate::measure::{AnswerTimes, Course, Speed};
+use crate::pause::Pause;
 use crate::reference::References;
-use crate::session::{Place, Session, link_state};
+use crate::session::{Place, Session, Trouble, link_state};
 use crate::settings::{BindAs, Settings};
 use crate::status::{CarrierStatus, SessionStatus};
 use crate::translate::{is_permanent, submit_sm};
@@ -35,8 +37,13 @@ pub struct SmppCarrier {
     limits: Limits,
     times: AnswerTimes,
     speed: Speed,
+    course: Course,
     submits: AtomicU64,
     link: watch::Receiver<LinkState>,
+    journal: Arc<Journal>,
+    again: watch::Sender<u64>,
+    paused: watch::Sender<Option<Pause>>,
+    moves: watch::Receiver<u64>,
     context: Context,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -57,7 +64,7 @@ impl SmppCarrier {
         deliveries: Arc<dyn Deliveries>,
         context: Context,
     ) -> Arc<Self> {
-        Self::start_with(settings, password, deliveries, context, Limits::default())
+        Self::start_as(settings, password, deliveries, context, Limits::default(), Remembered::default())
     }
 
     /// The same with other timers; the window is always that of `settings`.
@@ -68,8 +75,23 @@ impl SmppCarrier {
         context: Context,
         limits: Limits,
     ) -> Arc<Self> {
+        Self::start_as(settings, password, deliveries, context, limits, Remembered::default())
+    }
+
+    /// The same for a carrier that was there before: what is remembered of it goes on.
+    pub(crate) fn start_as(
+        settings: Settings,
+        password: &SecretString,
+        deliveries: Arc<dyn Deliveries>,
+        context: Context,
+        limits: Limits,
+        remembered: Remembered,
+    ) -> Arc<Self> {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (moved, mut moves) = watch::channel(0_u64);
+        let (again, asked) = watch::channel(0_u64);
+        let (paused, mut pausing) = watch::channel(remembered.paused);
+        let (journal, told) = (remembered.journal, moves.clone());
         let references = Arc::new(References::new(settings.message_ids));
         let name: Arc<str> = Arc::from(settings.name.as_str());
         let limits = Limits { window: settings.window as usize, ..limits };
@@ -79,7 +101,7 @@ impl SmppCarrier {
             BindAs::TransmitterReceiver => &[BindMode::Transmitter, BindMode::Receiver],
         };
         for mode in (0..settings.sessions.max(1)).flat_map(|_| modes) {
-            let place = Arc::new(Place::new(*mode, limits.window));
+            let place = Arc::new(Place::new(places.len() + 1, *mode, limits.window, context.now()));
             places.push(Arc::clone(&place));
             let session = Starting {
                 settings: settings.clone(),
@@ -91,19 +113,26 @@ impl SmppCarrier {
                 deliveries: Arc::clone(&deliveries),
                 place,
                 context: context.clone(),
+                journal: Arc::clone(&journal),
+                again: asked.clone(),
                 moved: moved.clone(),
             };
             tasks.spawn(session.run(stop.clone()));
         }
-        let (state, link) = watch::channel(link_state(&places, context.monotonic()));
+        let sending = |places: &[Arc<Place>], paused: Option<&Pause>, now| match paused {
+            Some(pause) => LinkState::Down { reason: pause.words() },
+            None => link_state(places, now),
+        };
+        let (state, link) = watch::channel(sending(&places, paused.borrow().as_ref(), context.monotonic()));
         let (watched, clock, ended) = (places.clone(), context.clone(), stop.clone());
         tasks.spawn(async move {
             loop {
                 tokio::select! {
                     changed = moves.changed() => if changed.is_err() { return },
+                    changed = pausing.changed() => if changed.is_err() { return },
                     () = ended.cancelled() => return,
                 }
-                let new = link_state(&watched, clock.monotonic());
+                let new = sending(&watched, pausing.borrow().as_ref(), clock.monotonic());
                 state.send_if_modified(|old| {
                     let differs = *old != new;
                     old.clone_from(&new);
@@ -119,8 +148,13 @@ impl SmppCarrier {
             limits,
             times: AnswerTimes::default(),
             speed: Speed::default(),
+            course: Course::default(),
             submits: AtomicU64::new(0),
             link,
+            journal,
+            again,
+            paused,
+            moves: told,
             context,
             stop,
             tasks,
@@ -131,6 +165,40 @@ impl SmppCarrier {
     pub async fn stop(&self) {
         self.stop.cancel();
         self.tasks.wait().await;
+    }
+
+    /// Unbinds every session and binds anew; one that waits for its next try does not wait any longer.
+    pub fn connect_again(&self) {
+        self.again.send_modify(|count| *count += 1);
+    }
+
+    /// Sends nothing while paused; messages go elsewhere or wait. Connections stay bound.
+    pub(crate) fn set_paused(&self, pause: Option<Pause>) {
+        let changed = self.paused.send_if_modified(|held| {
+            let differs = *held != pause;
+            held.clone_from(&pause);
+            differs
+        });
+        if changed {
+            let words =
+                pause.map_or_else(|| "Sending was resumed".to_owned(), |pause| crate::status::sentence(&pause.words()));
+            self.journal.note(LinkChange { at: self.context.now(), session: None, bound: true, words });
+        }
+    }
+
+    /// Changes whenever a session comes or goes.
+    pub(crate) fn moves(&self) -> watch::Receiver<u64> {
+        self.moves.clone()
+    }
+
+    /// What goes on when its settings change.
+    pub(crate) fn remembered(&self) -> Remembered {
+        Remembered { journal: Arc::clone(&self.journal), paused: self.paused.borrow().clone() }
+    }
+
+    /// What became of its connections, newest first.
+    pub fn history(&self) -> Vec<LinkChange> {
+        self.journal.latest()
     }
 
     /// What it was started with.
@@ -153,7 +221,10 @@ impl SmppCarrier {
             Some(SessionStatus { words, .. }) => format!("{bound} of {sessions} sessions: {words}"),
             None => format!("{bound} of {sessions} sessions"),
         };
-        let last_error = each.iter().find_map(|session| session.last_error.clone());
+        let troubled = trouble.or_else(|| each.iter().find(|session| session.last_error.is_some()));
+        let last_error = troubled.and_then(|session| session.last_error.clone());
+        let remedy = troubled.and_then(|session| session.remedy.clone());
+        let paused = self.paused.borrow().clone();
         let window_used = each.iter().filter(|session| session.mode.transmits()).map(|session| session.in_flight).sum();
         CarrierStatus {
             name: self.settings.name.clone(),
@@ -170,6 +241,9 @@ impl SmppCarrier {
             p99: self.times.percentile(now, 99),
             words,
             last_error,
+            remedy,
+            paused,
+            course: self.course.per_second(now),
             each,
         }
     }
@@ -237,6 +311,7 @@ impl Carrier for SmppCarrier {
         };
         self.submits.fetch_add(1, Ordering::Relaxed);
         self.speed.note(self.context.monotonic());
+        self.course.note(self.context.monotonic());
         self.times.note(self.context.monotonic(), response.after);
         if response.status.is_throttling() {
             return Err(SubmitError::Throttled);
@@ -266,20 +341,41 @@ struct Starting {
     deliveries: Arc<dyn Deliveries>,
     place: Arc<Place>,
     context: Context,
+    journal: Arc<Journal>,
+    again: watch::Receiver<u64>,
     moved: watch::Sender<u64>,
 }
 
+/// What outlives a change of a carrier's settings.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    /// What became of its connections.
+    pub(crate) journal: Arc<Journal>,
+    /// Whether sending is paused.
+    pub(crate) paused: Option<Pause>,
+}
+
 impl Starting {
-    async fn run(self, stop: CancellationToken) {
+    async fn run(mut self, stop: CancellationToken) {
         let target = loop {
             match target(&self.settings).await {
                 Ok(target) => break target,
                 Err(reason) => {
                     tracing::warn!(carrier = &*self.name, reason, "carrier cannot be connected");
-                    self.place.waits(reason, self.context.monotonic() + AGAIN);
+                    let change = LinkChange {
+                        at: self.context.now(),
+                        session: Some(self.place.number()),
+                        bound: false,
+                        words: reason.clone(),
+                    };
+                    self.journal.note(change);
+                    let remedy = Some("Look at tls_ca and tls_name in the carrier’s settings.".to_owned());
+                    let trouble = Trouble { reason, remedy };
+                    self.place.waits(trouble, self.context.monotonic() + AGAIN, self.context.now());
                     self.moved.send_modify(|count| *count += 1);
                     tokio::select! {
                         () = tokio::time::sleep(AGAIN) => {}
+                        Ok(()) = self.again.changed() => {}
                         () = stop.cancelled() => return,
                     }
                 }
@@ -304,6 +400,8 @@ impl Starting {
             deliveries: self.deliveries,
             place: self.place,
             context: self.context,
+            journal: self.journal,
+            again: self.again,
             moved: self.moved,
         };
         session.run(stop).await;

@@ -15,7 +15,10 @@ use sms::{Coding, Concat, ReceiptState, ReceiptText, ShortMessage};
 /// The `submit_sm` of one part (SMPP 3.4 section 4.4.1).
 pub fn submit_sm(submission: &Submission, now: Timestamp) -> SubmitSm {
     let mut octets = submission.concat.map(Concat::to_header).unwrap_or_default();
-    let has_header = !octets.is_empty();
+    let (has_header, data_coding) = match submission.coded {
+        Some(coded) => (coded.has_header, coded.data_coding),
+        None => (!octets.is_empty(), Coding::from(submission.encoding).data_coding()),
+    };
     octets.extend_from_slice(&submission.payload);
     let (short_message, tlvs) = if octets.len() <= Message::LIMIT {
         (Message(Bytes::from(octets)), Tlvs::EMPTY)
@@ -34,7 +37,7 @@ pub fn submit_sm(submission: &Submission, now: Timestamp) -> SubmitSm {
         validity_period: left.map_or(Text::EMPTY, smpp::time::relative),
         registered_delivery: RegisteredDelivery::FINAL,
         replace_if_present_flag: 0,
-        data_coding: DataCoding(Coding::from(submission.encoding).data_coding()),
+        data_coding: DataCoding(data_coding),
         sm_default_msg_id: 0,
         short_message,
         tlvs,
@@ -171,6 +174,7 @@ mod tests {
             encoding: Encoding::Gsm7,
             concat,
             payload,
+            coded: None,
             expires_at: Some(Timestamp::from_micros(90_000_000)),
             class: routing::Class::Alert,
         }

@@ -83,6 +83,9 @@ pub struct Submission {
     pub concat: Option<Concat>,
     /// The text in its encoding, without the header.
     pub payload: Vec<u8>,
+    /// Set when an application coded the payload itself: then it goes as it is, header included, and `encoding` and
+    /// `concat` say nothing.
+    pub coded: Option<Coded>,
     /// After this the carrier should not deliver it any more.
     pub expires_at: Option<Timestamp>,
     /// How urgent it is.
@@ -98,6 +101,15 @@ impl std::fmt::Debug for Submission {
             .field("octets", &self.payload.len())
             .finish_non_exhaustive()
     }
+}
+
+/// How an application coded a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coded {
+    /// SMPP's `data_coding`.
+    pub data_coding: u8,
+    /// Whether the payload begins with a user data header.
+    pub has_header: bool,
 }
 
 /// The carrier took a part.

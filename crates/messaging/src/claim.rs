@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base::{MessageId, Timestamp, WorkspaceId};
 use routing::{Class, Sender};
-use sms::{Encoding, Number};
+use sms::Number;
 use store::{Row, Tx, params};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use vault::Aad;
 use crate::engine::Engine;
 use crate::job::{Job, Key, Outcome, StoredOrigin};
 use crate::lane::Lane;
+use crate::octets::{Body, encoding};
 use crate::state::Event;
 use crate::{Error, State};
 
@@ -91,15 +92,15 @@ fn hand_over(
     engine: &Engine,
     lane: &Lane,
     row: &Claimed,
-    opened: Result<(Number, String), Opening>,
+    opened: Result<(Number, Body), Opening>,
     room: Option<OwnedSemaphorePermit>,
 ) {
     let now = engine.ctx.now();
     let mut outcome = Outcome::new(row.key.clone(), engine.epoch(), &lane.name, State::Queued, now);
     outcome.due_at = Some(now);
     match (opened, room) {
-        (Ok((destination, text)), Some(room)) => {
-            match lane.side(row.key.class).push(row.job(destination, text, room)) {
+        (Ok((destination, body)), Some(room)) => {
+            match lane.side(row.key.class).push(row.job(destination, body, room)) {
                 Ok(()) => return,
                 // The lane has stopped.
                 Err(job) => outcome.room = Some(job.room),
@@ -137,7 +138,8 @@ pub(crate) struct Claimed {
     pub(crate) due_at: Timestamp,
     destination: String,
     body: String,
-    encoding: Encoding,
+    /// As stored: says how the body is to be read.
+    code: i64,
     expires_at: Option<Timestamp>,
     attempts: u32,
     sent: u16,
@@ -145,7 +147,7 @@ pub(crate) struct Claimed {
 
 /// The columns that [`Claimed`] reads.
 pub(crate) const COLUMNS: &str = "id, umid, workspace, class, encoding, parts, attempts, due_at, expires_at, carrier, sender, \
-     origin_kind, origin_id, destination, body";
+     origin_kind, origin_id, destination, body, tell";
 
 impl Claimed {
     pub(crate) fn read(row: &Row<'_>) -> Result<Self, store::Error> {
@@ -158,13 +160,14 @@ impl Claimed {
                 class: Class::from_code(row.get("class")?),
                 origin: kind.zip(origin).map(|(kind, id)| StoredOrigin { kind, id }),
                 parts: usize::try_from(row.get::<i64>("parts")?).unwrap_or(1),
+                tell: row.get::<Option<i64>>("tell")?.is_some_and(|tell| tell != 0),
             },
             sender: row.get("sender")?,
             carrier: row.get("carrier")?,
             due_at: row.get("due_at")?,
             destination: row.get("destination")?,
             body: row.get("body")?,
-            encoding: encoding(row.get("encoding")?),
+            code: row.get("encoding")?,
             expires_at: row.get("expires_at")?,
             attempts: row.get("attempts")?,
             sent: 0,
@@ -172,7 +175,7 @@ impl Claimed {
     }
 
     /// Number and text. `Later` when only the database failed.
-    pub(crate) fn open(&self, tx: &mut Tx<'_>, vault: &vault::Vault) -> Result<(Number, String), Opening> {
+    pub(crate) fn open(&self, tx: &mut Tx<'_>, vault: &vault::Vault) -> Result<(Number, Body), Opening> {
         let id = self.key.id.to_string();
         let workspace = Some(self.key.workspace);
         let mut open = |column, sealed: &str| {
@@ -181,11 +184,12 @@ impl Claimed {
                 vault::Error::Store(_) => Opening::Later,
                 _ => Opening::Never,
             })?;
-            String::from_utf8(opened.to_vec()).map_err(|_| Opening::Never)
+            Ok(opened.to_vec())
         };
-        let number = open("destination", &self.destination)?;
+        let number = String::from_utf8(open("destination", &self.destination)?).map_err(|_| Opening::Never)?;
         let number = Number::from_carrier(&number).map_err(|_| Opening::Never)?;
-        Ok((number, open("body", &self.body)?))
+        let body = Body::opened(self.code, open("body", &self.body)?).ok_or(Opening::Never)?;
+        Ok((number, body))
     }
 
     /// Whether its time ran out.
@@ -193,7 +197,7 @@ impl Claimed {
         self.expires_at.is_some_and(|at| at <= now)
     }
 
-    fn job(&self, destination: Number, text: String, room: OwnedSemaphorePermit) -> Job {
+    fn job(&self, destination: Number, body: Body, room: OwnedSemaphorePermit) -> Job {
         Job {
             row: self.key.row,
             id: self.key.id,
@@ -202,12 +206,13 @@ impl Claimed {
             origin: self.key.origin.clone(),
             sender: sender(&self.sender),
             destination,
-            text,
-            encoding: self.encoding,
+            body,
+            encoding: encoding(self.code),
             parts: self.key.parts,
             expires_at: self.expires_at,
             attempts: self.attempts,
             sent: self.sent,
+            tell: self.key.tell,
             room,
         }
     }
@@ -216,11 +221,6 @@ impl Claimed {
 /// A source address as stored.
 pub(crate) fn sender(text: &str) -> Sender {
     text.parse().unwrap_or_else(|_| Sender::Name(text.to_owned()))
-}
-
-/// An encoding as stored.
-pub(crate) const fn encoding(code: i64) -> Encoding {
-    if code == 0 { Encoding::Gsm7 } else { Encoding::Ucs2 }
 }
 
 /// Claims up to `most` due messages of `classes`, the most urgent class first.

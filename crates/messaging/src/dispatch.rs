@@ -15,11 +15,12 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use routing::Class;
 
-use crate::carrier::{Carrier, Submission, SubmitError};
+use crate::carrier::{Carrier, Coded, Submission, SubmitError};
 use crate::conclude::conclude;
 use crate::engine::Engine;
 use crate::job::{Job, Outcome, PartOutcome};
 use crate::lane::{Lane, Queues};
+use crate::octets::{Body, Octets};
 use crate::pace::{Congestion, Pace};
 use crate::{Error, State};
 
@@ -198,49 +199,35 @@ impl Dispatcher {
 /// nothing more is paid for a message whose first part is refused.
 async fn attempt(engine: Arc<Engine>, carrier: Arc<dyn Carrier>, job: Job) -> Attempt {
     let mut parts = Vec::new();
-    let end = match cut(&job) {
-        Ok(cut) => {
-            let mut end = End::Complete;
-            for (index, part) in cut.parts.into_iter().enumerate() {
-                let number = index + 1;
-                if job.has_sent(number) {
-                    continue;
-                }
-                if job.expires_at.is_some_and(|at| at <= engine.ctx.now()) {
-                    end = End::TooLate;
-                    break;
-                }
-                let submission = Submission {
-                    sender: job.sender.clone(),
-                    destination: job.destination.clone(),
-                    encoding: cut.encoding,
-                    concat: part.concat,
-                    payload: part.payload,
-                    expires_at: job.expires_at,
-                    class: job.class,
-                };
-                // A panic in a carrier is a submit without an answer, not the end of this lane (fault F-27).
-                let answer = std::panic::AssertUnwindSafe(carrier.submit(submission)).catch_unwind().await;
-                let answer = answer
-                    .unwrap_or_else(|_| Err(SubmitError::Unknown { reason: "the carrier's code failed".to_owned() }));
-                match answer {
-                    Ok(submitted) => parts.push(PartOutcome {
-                        part: number,
-                        state: State::Sent,
-                        carrier_ref: Some(submitted.carrier_ref).filter(|text| !text.is_empty()),
-                        at: engine.ctx.now(),
-                        error: None,
-                    }),
-                    Err(error) => {
-                        end = ended(number, error);
-                        break;
-                    }
-                }
-            }
-            end
+    let Ok(pieces) = cut(&job) else { return Attempt { job, parts, end: End::Unsendable } };
+    let mut end = End::Complete;
+    for (index, submission) in pieces.into_iter().enumerate() {
+        let number = index + 1;
+        if job.has_sent(number) {
+            continue;
         }
-        Err(_) => End::Unsendable,
-    };
+        if job.expires_at.is_some_and(|at| at <= engine.ctx.now()) {
+            end = End::TooLate;
+            break;
+        }
+        // A panic in a carrier is a submit without an answer, not the end of this lane (fault F-27).
+        let answer = std::panic::AssertUnwindSafe(carrier.submit(submission)).catch_unwind().await;
+        let answer =
+            answer.unwrap_or_else(|_| Err(SubmitError::Unknown { reason: "the carrier's code failed".to_owned() }));
+        match answer {
+            Ok(submitted) => parts.push(PartOutcome {
+                part: number,
+                state: State::Sent,
+                carrier_ref: Some(submitted.carrier_ref).filter(|text| !text.is_empty()),
+                at: engine.ctx.now(),
+                error: None,
+            }),
+            Err(error) => {
+                end = ended(number, error);
+                break;
+            }
+        }
+    }
     Attempt { job, parts, end }
 }
 
@@ -254,11 +241,30 @@ fn ended(part: usize, error: SubmitError) -> End {
 }
 
 /// The parts of a job. The reference is the row's: messages to one handset that are under way together differ in it.
-fn cut(job: &Job) -> Result<sms::Segmented, Error> {
-    let choice = match job.encoding {
-        sms::Encoding::Gsm7 => sms::Choice::Gsm7,
-        sms::Encoding::Ucs2 => sms::Choice::Ucs2,
+fn cut(job: &Job) -> Result<Vec<Submission>, Error> {
+    let submission = |encoding, concat, payload, coded| Submission {
+        sender: job.sender.clone(),
+        destination: job.destination.clone(),
+        encoding,
+        concat,
+        payload,
+        coded,
+        expires_at: job.expires_at,
+        class: job.class,
     };
     let reference = u16::try_from(job.row & 0xFFFF).unwrap_or(0);
-    Ok(sms::segment(&job.text, choice, reference, false)?)
+    match &job.body {
+        Body::Text(text) => {
+            let choice = match job.encoding {
+                sms::Encoding::Gsm7 => sms::Choice::Gsm7,
+                sms::Encoding::Ucs2 => sms::Choice::Ucs2,
+            };
+            let cut = sms::segment(text, choice, reference, false)?;
+            Ok(cut.parts.into_iter().map(|part| submission(cut.encoding, part.concat, part.payload, None)).collect())
+        }
+        Body::Octets(Octets { data_coding, has_header, octets }) => {
+            let coded = Coded { data_coding: *data_coding, has_header: *has_header };
+            Ok(vec![submission(job.encoding, None, octets.clone(), Some(coded))])
+        }
+    }
 }

@@ -12,7 +12,7 @@ use base::{Context, Timestamp, WorkspaceId};
 use routing::{CarrierFacts, Class, Decision, Query, Refused, Route, Sender};
 use sms::Number;
 use store::{Db, Tx, params};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use vault::Vault;
 
 use crate::Error;
@@ -43,6 +43,8 @@ pub(crate) struct Engine {
     pub(crate) settler: mpsc::UnboundedSender<Settle>,
     /// The rerouter shall look.
     pub(crate) reroute: Notify,
+    /// Turns when there may be something to tell an application.
+    pub(crate) told: watch::Sender<u64>,
     pub(crate) minutes: Minutes,
     pub(crate) strays: AtomicU64,
     pub(crate) refs: RefHasher,
@@ -64,6 +66,7 @@ impl Engine {
             routes: ArcSwap::default(),
             settler,
             reroute: Notify::new(),
+            told: watch::Sender::new(0),
             minutes: Minutes::default(),
             strays: AtomicU64::new(0),
             refs: RefHasher::default(),

@@ -13,11 +13,13 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use vault::{Aad, BlindIndex, DataKey, IndexKey, Purpose};
 
+use crate::deliveries::Tell;
 use crate::engine::{Counted, Engine};
 use crate::job::{Job, Outcome, StoredOrigin};
 use crate::lane::Lane;
 use crate::model::{Accepted, New};
 use crate::numbers::segment;
+use crate::octets::Body;
 use crate::settle_store::Touched;
 use crate::{Error, State};
 
@@ -47,6 +49,7 @@ pub(crate) struct Prepared {
     decision: Decision,
     encoding: Encoding,
     parts: usize,
+    content: Body,
     destination: String,
     body: String,
     blind: BlindIndex,
@@ -85,12 +88,13 @@ pub(crate) fn prepare(
     engine: &Engine,
     permit: &Permit<cap::MessagesSend>,
     keys: &Keys,
-    new: New,
+    mut new: New,
     now: Timestamp,
 ) -> Result<Prepared, Error> {
-    if new.text.is_empty() {
-        return Err(Error::EmptyText);
-    }
+    let content = match new.octets.take() {
+        Some(octets) => Body::Octets(octets),
+        None => Body::Text(std::mem::take(&mut new.text)),
+    };
     if new.client_ref.as_ref().is_some_and(|text| text.chars().count() > MOST_CLIENT_REF) {
         return Err(Error::TooLong { field: "clientMessageId", most: MOST_CLIENT_REF });
     }
@@ -98,10 +102,7 @@ pub(crate) fn prepare(
     if new.expires_at.is_some_and(|at| at <= due_at) {
         return Err(Error::Expired);
     }
-    let (encoding, parts) = sms::count(&new.text, new.encoding)?;
-    if parts > sms::MAX_PARTS {
-        return Err(sms::SegmentError::TooManyParts { parts }.into());
-    }
+    let (encoding, parts) = content.measure(new.encoding)?;
     let workspace = permit.workspace();
     let decision = engine.decide(&Query {
         workspace,
@@ -113,12 +114,13 @@ pub(crate) fn prepare(
     })?;
     let id: MessageId = engine.ctx.id();
     let umid = id.to_string();
-    let seal = |column, plain: &str| {
-        keys.data.seal(engine.ctx.chance(), &Aad { table: "messages", column, row: &umid }, plain.as_bytes())
+    let seal = |column, plain: &[u8]| {
+        keys.data.seal(engine.ctx.chance(), &Aad { table: "messages", column, row: &umid }, plain)
     };
     Ok(Prepared {
-        destination: seal("destination", new.to.digits()),
-        body: seal("body", &new.text),
+        destination: seal("destination", new.to.digits().as_bytes()),
+        body: seal("body", content.octets()),
+        content,
         blind: keys.index.index(new.to.digits()),
         submitter: submitter(permit.actor()),
         id,
@@ -134,7 +136,7 @@ pub(crate) fn prepare(
 }
 
 /// Who submits, as it is stored: no name, since that is personal.
-fn submitter(actor: &Actor) -> String {
+pub(crate) fn submitter(actor: &Actor) -> String {
     format!("{}:{}", actor.principal.kind(), actor.principal.id())
 }
 
@@ -147,9 +149,10 @@ impl Prepared {
         engine.lane(&self.decision.carrier)?.reserve(self.new.class, engine.ctx.monotonic())
     }
 
-    fn accepted(&self) -> Accepted {
+    fn accepted(&self, row: i64) -> Accepted {
         Accepted {
             id: self.id,
+            number: row,
             parts: self.parts,
             encoding: self.encoding,
             carrier: self.decision.carrier.clone(),
@@ -170,7 +173,7 @@ impl Prepared {
             self.workspace,
             state.code(),
             self.new.class.code(),
-            i64::from(self.encoding == Encoding::Ucs2),
+            self.content.code(self.encoding),
             i64::try_from(self.parts).unwrap_or(i64::MAX),
             self.created_at,
             self.due_at,
@@ -185,7 +188,8 @@ impl Prepared {
             origin.map(|origin| origin.id),
             self.blind,
             &self.destination,
-            &self.body
+            &self.body,
+            (self.new.tell != Tell::Nothing).then(|| self.new.tell.code())
         ])
     }
 
@@ -199,12 +203,13 @@ impl Prepared {
             origin: self.new.origin.as_ref().map(|origin| StoredOrigin { kind: origin.kind.to_owned(), id: origin.id }),
             sender: self.decision.sender.clone(),
             destination: self.new.to.clone(),
-            text: self.new.text.clone(),
+            body: self.content.clone(),
             encoding: self.encoding,
             parts: self.parts,
             expires_at: self.new.expires_at,
             attempts: 0,
             sent: 0,
+            tell: self.new.tell != Tell::Nothing,
             room,
         }
     }
@@ -212,8 +217,8 @@ impl Prepared {
 
 const INSERT: &str = "INSERT INTO messages (id, umid, segment, workspace, state, class, encoding, parts, created_at, due_at, \
      expires_at, claimed_by, carrier, sender, routed, submitter, client_ref, origin_kind, origin_id, blind, destination, body, \
-     attempts, throttled, unknown_outcomes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
-     $17, $18, $19, $20, $21, $22, 0, 0, 0)";
+     tell, attempts, throttled, unknown_outcomes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+     $17, $18, $19, $20, $21, $22, $23, 0, 0, 0)";
 
 /// Stores one message in the caller's transaction and hands it over when that is on disk.
 pub(crate) fn accept(
@@ -225,8 +230,9 @@ pub(crate) fn accept(
     let now = engine.ctx.now();
     let keys = keys(engine, tx, permit.workspace(), now)?;
     let prepared = prepare(engine, permit, &keys, new, now)?;
-    let (accepted, room) = (prepared.accepted(), prepared.reserve(engine));
+    let room = prepared.reserve(engine);
     let row = engine.numbers.take(tx, 1)?[0];
+    let accepted = prepared.accepted(row);
     let claimed_by = room.as_ref().map(|_| engine.epoch());
     tx.send(INSERT, &prepared.values(row, claimed_by))?;
     let mut touched = Touched::default();
@@ -347,7 +353,7 @@ async fn store_batch(engine: &Arc<Engine>, taken: &mut Vec<Submit>) {
     for (((prepared, _), row), (room, reply)) in prepared.iter().zip(rows).zip(waiting) {
         let answer = match row {
             Some(row) => {
-                let accepted = prepared.accepted();
+                let accepted = prepared.accepted(row);
                 hand_over(engine, prepared, row, room);
                 Ok(accepted)
             }

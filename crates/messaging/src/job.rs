@@ -7,6 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::State;
+use crate::octets::Body;
 
 /// What caused a message, as jobs carry it.
 #[derive(Clone, Debug)]
@@ -24,13 +25,15 @@ pub(crate) struct Job {
     pub(crate) origin: Option<StoredOrigin>,
     pub(crate) sender: Sender,
     pub(crate) destination: Number,
-    pub(crate) text: String,
+    pub(crate) body: Body,
     pub(crate) encoding: Encoding,
     pub(crate) parts: usize,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) attempts: u32,
     /// Parts that the carrier has already, as bits from part 1.
     pub(crate) sent: u16,
+    /// Whether its submitter wants to hear of its end.
+    pub(crate) tell: bool,
     pub(crate) room: OwnedSemaphorePermit,
 }
 
@@ -48,6 +51,7 @@ impl Job {
             class: self.class,
             origin: self.origin.clone(),
             parts: self.parts,
+            tell: self.tell,
         }
     }
 }
@@ -61,6 +65,7 @@ pub(crate) struct Key {
     pub(crate) class: Class,
     pub(crate) origin: Option<StoredOrigin>,
     pub(crate) parts: usize,
+    pub(crate) tell: bool,
 }
 
 /// What is known of one part after an attempt.

@@ -19,6 +19,7 @@ mod carrier;
 mod claim;
 mod conclude;
 mod decide_unknown;
+mod deliveries;
 mod dispatch;
 mod engine;
 mod error;
@@ -30,6 +31,7 @@ mod lane;
 mod messaging;
 mod model;
 mod numbers;
+mod octets;
 mod outstanding;
 mod owners;
 mod pace;
@@ -38,6 +40,7 @@ mod reads;
 mod rebuild;
 mod recover;
 mod reroute;
+mod reveal;
 mod routes;
 mod settle;
 mod settle_store;
@@ -47,8 +50,9 @@ mod state;
 mod tests;
 
 pub use carrier::{
-    Carrier, Deliveries, Inbound, LinkState, OnUnknownOutcome, Receipt, Submission, SubmitError, Submitted,
+    Carrier, Coded, Deliveries, Inbound, LinkState, OnUnknownOutcome, Receipt, Submission, SubmitError, Submitted,
 };
+pub use deliveries::{Delivery, DeliveryKey, Ended, Tell, What};
 pub use error::Error;
 pub use lane::LaneStatus;
 pub use messaging::Messaging;
@@ -56,6 +60,7 @@ pub use model::{
     Accepted, Changed, Content, Details, Filter, InboundArrived, InboundMessage, InboundSummary, Minute, New, Note,
     Origin, OriginRef, PartDetails, ReceiptDetails, Step, Summary,
 };
+pub use octets::Octets;
 pub use routes::{CostBody, RouteBody, RoutesKind};
 pub use routing::{Class, Sender};
 pub use state::{Event, Refusal, State, UnknownState, aggregate};
@@ -72,5 +77,9 @@ pub const INBOUND_TOPIC: &str = "inbound";
 /// The tables of this room.
 pub const MIGRATIONS: store::Migrations = store::Migrations {
     room: "messaging",
-    steps: &[store::Migration { version: 1, name: "messages", sql: include_str!("../migrations/001_messages.sql") }],
+    steps: &[
+        store::Migration { version: 1, name: "messages", sql: include_str!("../migrations/001_messages.sql") },
+        store::Migration { version: 2, name: "client refs", sql: include_str!("../migrations/002_client_refs.sql") },
+        store::Migration { version: 3, name: "applications", sql: include_str!("../migrations/003_applications.sql") },
+    ],
 };

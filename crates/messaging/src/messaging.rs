@@ -1,5 +1,6 @@
 //! The handle.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,12 +9,13 @@ use access::{Authority, Permit, cap};
 use async_trait::async_trait;
 use base::{InboundId, MessageId, Page, PageRequest, Timestamp};
 use store::{Db, Tx, params};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vault::Vault;
 
 use crate::carrier::{Carrier, Deliveries, Inbound, Receipt};
+use crate::deliveries::{Delivery, DeliveryKey};
 use crate::engine::{Engine, Lanes};
 use crate::intake::Submit;
 use crate::lane::{Lane, LaneStatus};
@@ -21,8 +23,8 @@ use crate::model::{Accepted, Content, Details, Filter, InboundMessage, InboundSu
 use crate::routes::RoutesKind;
 use crate::settle::{Settle, Waiting};
 use crate::{
-    Error, State, claim, decide_unknown, dispatch, inbound, intake, owners, reads, rebuild, recover, reroute, routes,
-    settle,
+    Error, State, claim, decide_unknown, deliveries, dispatch, inbound, intake, owners, reads, rebuild, recover,
+    reroute, reveal, routes, settle,
 };
 
 /// Routes that other nodes changed are read this often.
@@ -176,6 +178,27 @@ impl Messaging {
         reads::content(tx, &self.0.engine, permit, id)
     }
 
+    /// The number alone that a message goes to, for those who may read content. Audited, so `tx` must be a writing one.
+    pub fn number(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::MessageContentRead>,
+        id: MessageId,
+    ) -> Result<Option<sms::Number>, Error> {
+        reveal::number(tx, &self.0.engine, permit, id)
+    }
+
+    /// Handset and words of a message that came in, for a person to read. Audited, so `tx` must be a writing one;
+    /// [`Self::inbound`] is for the rooms that act on it.
+    pub fn inbound_content(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::MessageContentRead>,
+        id: InboundId,
+    ) -> Result<Option<InboundMessage>, Error> {
+        reveal::inbound(tx, &self.0.engine, permit, id)
+    }
+
     /// The last hour minute by minute, the oldest first. Approximate after a crash; about a second behind.
     pub fn last_hour(&self, tx: &mut Tx<'_>, permit: &Permit<cap::MessagesRead>) -> Result<Vec<Minute>, Error> {
         reads::last_hour(tx, permit, self.now())
@@ -232,6 +255,50 @@ impl Messaging {
             sender,
             avoid: &[],
         }))
+    }
+
+    /// Turns whenever there may be something new to tell an application; what there is, [`Self::waiting`] says.
+    pub fn told(&self) -> watch::Receiver<u64> {
+        self.0.engine.told.subscribe()
+    }
+
+    /// What waits for the holder of the permit: ends of its messages that it wants to hear of, and messages from handsets
+    /// for it. The oldest `most`, without those in `skip` (that are on their way to it).
+    pub async fn waiting(
+        &self,
+        permit: &Permit<cap::MessageContentRead>,
+        skip: HashSet<DeliveryKey>,
+        most: usize,
+    ) -> Result<Vec<Delivery>, Error> {
+        let (engine, permit) = (Arc::clone(&self.0.engine), permit.clone());
+        self.0.engine.db.read(move |tx| deliveries::waiting(tx, &engine, &permit, &skip, most)).await
+    }
+
+    /// The holder of the permit has these, and is not told them again.
+    pub async fn taken(&self, permit: &Permit<cap::MessageContentRead>, keys: Vec<DeliveryKey>) -> Result<(), Error> {
+        let permit = permit.clone();
+        self.0.engine.db.write(move |tx| deliveries::taken(tx, &permit, &keys)).await
+    }
+
+    /// Takes or keeps the lease on telling the holder of the permit; false while another process has it.
+    pub async fn lease_deliveries(&self, permit: &Permit<cap::MessageContentRead>) -> Result<bool, Error> {
+        let (engine, permit) = (Arc::clone(&self.0.engine), permit.clone());
+        self.0.engine.db.write(move |tx| deliveries::lease(tx, &engine, &permit)).await
+    }
+
+    /// Gives that lease back.
+    pub async fn release_deliveries(&self, permit: &Permit<cap::MessageContentRead>) -> Result<(), Error> {
+        let (engine, permit) = (Arc::clone(&self.0.engine), permit.clone());
+        self.0.engine.db.write(move |tx| deliveries::release(tx, &engine, &permit)).await
+    }
+
+    /// Gives a message from a handset to an application, named by kind and id as [`Summary::submitter`] names it. Called by
+    /// the room that knows whose it is, in the transaction in which it heard of the message.
+    pub fn give_inbound(&self, tx: &mut Tx<'_>, recipient: &str, id: InboundId) -> Result<(), Error> {
+        deliveries::tell_inbound(tx, recipient, id)?;
+        let engine = Arc::clone(&self.0.engine);
+        tx.after_commit(move || engine.told.send_modify(|turn| *turn += 1));
+        Ok(())
     }
 
     /// How the attached carriers are doing.

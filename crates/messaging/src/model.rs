@@ -7,6 +7,8 @@ use sms::{Choice, Encoding, Number};
 use uuid::Uuid;
 
 use crate::State;
+use crate::deliveries::Tell;
+use crate::octets::Octets;
 
 /// What caused a message: the kind and id of a row in a room above. Changes of such a message are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,8 +24,10 @@ pub struct Origin {
 pub struct New {
     /// Who it is for.
     pub to: Number,
-    /// What it says. At most ten parts.
+    /// What it says. At most ten parts. Empty when `octets` say it.
     pub text: String,
+    /// One part as an application made it, in place of a text.
+    pub octets: Option<Octets>,
     /// Who it is from; the route's sender when absent.
     pub sender: Option<Sender>,
     /// How urgent it is.
@@ -38,6 +42,8 @@ pub struct New {
     pub scheduled: Option<Timestamp>,
     /// Not after this.
     pub expires_at: Option<Timestamp>,
+    /// When the submitter wants to be told of its end; see [`Messaging::waiting`](crate::Messaging::waiting).
+    pub tell: Tell,
 }
 
 impl New {
@@ -46,6 +52,7 @@ impl New {
         Self {
             to,
             text: text.into(),
+            octets: None,
             sender: None,
             class: Class::Normal,
             origin: None,
@@ -53,6 +60,7 @@ impl New {
             encoding: Choice::Auto,
             scheduled: None,
             expires_at: None,
+            tell: Tell::Nothing,
         }
     }
 }
@@ -72,6 +80,8 @@ impl std::fmt::Debug for New {
 pub struct Accepted {
     /// Its id.
     pub id: MessageId,
+    /// Its number in order, from 1; another name for it, where an id must be short.
+    pub number: i64,
     /// How many parts it has.
     pub parts: usize,
     /// In which alphabet.
@@ -238,6 +248,8 @@ pub struct Filter {
     pub carrier: Option<String>,
     /// To this number: found by the blind index.
     pub to: Option<Number>,
+    /// With this id of the sender's own.
+    pub client_ref: Option<String>,
     /// Caused by this.
     pub origin: Option<OriginRef>,
     /// Accepted at or after this.

@@ -38,6 +38,8 @@ pub(crate) struct Outstanding {
     pub(crate) part: u8,
     /// A message of one part without an origin: its receipt is written without reading the row.
     pub(crate) plain: bool,
+    /// Whether its submitter wants to hear of its end.
+    pub(crate) tell: bool,
     pub(crate) workspace: WorkspaceNumber,
 }
 
@@ -190,7 +192,7 @@ mod tests {
     use uuid::Uuid;
 
     fn entry(map: &mut Map, row: i64) -> Outstanding {
-        Outstanding { row, part: 1, plain: true, workspace: map.number(Uuid::nil().into()) }
+        Outstanding { row, part: 1, plain: true, tell: false, workspace: map.number(Uuid::nil().into()) }
     }
 
     /// I7: the map stays bounded, whatever is inserted and removed.

@@ -23,6 +23,7 @@ pub(crate) struct Found {
     pub(crate) row: i64,
     pub(crate) part: u8,
     pub(crate) plain: bool,
+    pub(crate) tell: bool,
     pub(crate) workspace: WorkspaceId,
 }
 
@@ -79,7 +80,7 @@ pub(crate) fn find(tx: &mut Tx<'_>, carrier: &str, carrier_ref: &str) -> Result<
     // The join starts from the segments: CROSS JOIN says so to SQLite, and PostgreSQL has no other index for it.
     let single = tx.query_opt(
         "WITH RECURSIVE s(n) AS (SELECT CAST($1 AS BIGINT) UNION ALL SELECT n - 1 FROM s WHERE n > $2)
-         SELECT m.id, m.workspace, m.parts, m.origin_kind FROM s CROSS JOIN messages m
+         SELECT m.id, m.workspace, m.parts, m.origin_kind, m.tell FROM s CROSS JOIN messages m
          WHERE m.segment = s.n AND m.carrier_ref = $3 AND m.carrier = $4 LIMIT 1",
         &params![newest, oldest, carrier_ref, carrier],
         |row| {
@@ -88,6 +89,7 @@ pub(crate) fn find(tx: &mut Tx<'_>, carrier: &str, carrier_ref: &str) -> Result<
                 row: row.get(0)?,
                 part: 1,
                 plain: origin.is_none() && row.get::<i64>(2)? == 1,
+                tell: row.get::<Option<i64>>(4)?.is_some(),
                 workspace: row.get(1)?,
             })
         },
@@ -102,7 +104,7 @@ pub(crate) fn find(tx: &mut Tx<'_>, carrier: &str, carrier_ref: &str) -> Result<
         &params![newest, oldest, carrier_ref, carrier],
         |row| {
             let part = u8::try_from(row.get::<i64>(1)?).unwrap_or(u8::MAX);
-            Ok(Found { row: row.get(0)?, part, plain: false, workspace: row.get(2)? })
+            Ok(Found { row: row.get(0)?, part, plain: false, tell: false, workspace: row.get(2)? })
         },
     )?)
 }

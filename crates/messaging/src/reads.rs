@@ -8,7 +8,6 @@ use routing::Class;
 use store::{Row, Tx, Value, params};
 use uuid::Uuid;
 
-use crate::claim::encoding;
 use crate::engine::Engine;
 use crate::inbound::open;
 use crate::model::{
@@ -16,13 +15,16 @@ use crate::model::{
     Summary,
 };
 use crate::numbers::segment;
+use crate::octets::{Body, encoding};
 use crate::probe::newest_row;
 use crate::{Error, State, history};
 
 /// Rows looked at for one page when a filter drops most of them; the page then says where to go on.
 const SCANNED: i64 = 20_000;
-/// Segments searched for a number.
+/// Segments searched for a number or a sender's id.
 const SEGMENTS: i64 = 20_000;
+/// Rows that other processes may have taken at the same time.
+const SIDE_BY_SIDE: i64 = 16 * crate::numbers::SEGMENT;
 
 const COLUMNS: &str = "id, umid, workspace, state, class, carrier, sender, destination, parts, encoding, created_at, due_at, \
      expires_at, submitted_at, receipt_at, receipt_time, done_at, reason, routed, error, attempts, throttled, unknown_outcomes, origin_kind, \
@@ -109,18 +111,32 @@ pub(crate) fn list(
         Some(Cursor(text)) => text.parse::<i64>().map_err(|_| Error::Cursor)?,
         None => i64::MAX,
     };
-    let (rows, next) = match &filter.to {
-        Some(number) => {
+    // Row numbers rise with time but for processes that took their blocks side by side: the search finds about where, the
+    // time says exactly.
+    let before = match filter.until {
+        Some(until) => before.min(row_at(tx, permit.workspace(), until)?.saturating_add(SIDE_BY_SIDE)),
+        None => before,
+    };
+    let lowest = match filter.since {
+        Some(since) => row_at(tx, permit.workspace(), since)?.saturating_sub(SIDE_BY_SIDE),
+        None => 0,
+    };
+    let (rows, next) = match (&filter.to, &filter.client_ref) {
+        (Some(number), _) => {
             let blinds: Vec<_> = engine
                 .vault
                 .index_keys(tx, Some(permit.workspace()))?
                 .into_iter()
-                .map(|(_, key)| key.index(number.digits()))
+                .map(|(_, key)| Value::from(key.index(number.digits())))
                 .collect();
-            by_number(tx, permit, filter, &blinds, before, page.limit())?
+            by_segment(tx, permit, filter, "blind", &blinds, before, page.limit())?
         }
-        None => by_time(tx, permit, filter, before, page.limit())?,
+        (None, Some(client_ref)) => {
+            by_segment(tx, permit, filter, "client_ref", &[client_ref.into()], before, page.limit())?
+        }
+        (None, None) => by_time(tx, permit, filter, before, page.limit())?,
     };
+    let next = next.filter(|row| *row > lowest);
     let items = rows.into_iter().map(|row| Ok(row.masked(tx, engine)?.summary)).collect::<Result<Vec<_>, Error>>()?;
     Ok(Page { items, next: next.map(|row| Cursor(row.to_string())) })
 }
@@ -194,11 +210,30 @@ fn by_time(
     Ok((rows, lowest.filter(|_| seen == SCANNED)))
 }
 
-fn by_number(
+/// The lowest row of a workspace from which on all were accepted at `at` or later: found by halving, because an index
+/// over times would cost each message something.
+fn row_at(tx: &mut Tx<'_>, workspace: base::WorkspaceId, at: Timestamp) -> Result<i64, Error> {
+    let sql = "SELECT id, created_at FROM messages WHERE workspace = $1 AND id >= $2 ORDER BY id LIMIT 1";
+    let (mut low, mut high) = (0, newest_row(tx)?.saturating_add(1));
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let found =
+            tx.query_opt(sql, &params![workspace, middle], |row| Ok((row.get::<i64>(0)?, row.get::<Timestamp>(1)?)))?;
+        match found {
+            Some((row, created)) if created < at => low = row + 1,
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+/// Messages by a column whose index is led by the segment: each segment is probed, the newest first.
+fn by_segment(
     tx: &mut Tx<'_>,
     permit: &Permit<cap::MessagesRead>,
     filter: &Filter,
-    blinds: &[vault::BlindIndex],
+    column: &str,
+    sought: &[Value<'_>],
     before: i64,
     limit: u32,
 ) -> Result<Rows, Error> {
@@ -207,12 +242,12 @@ fn by_number(
         Vec::from(params![newest, (newest - SEGMENTS).max(0), permit.workspace(), before, i64::from(limit) + 1]);
     let conditions = conditions(filter, &mut values);
     let mut rows = Vec::new();
-    for blind in blinds {
+    for one in sought {
         let mut values = values.clone();
-        values.push((*blind).into());
+        values.push(one.clone());
         let sql = format!(
             "WITH RECURSIVE s(n) AS (SELECT CAST($1 AS BIGINT) UNION ALL SELECT n - 1 FROM s WHERE n > $2)
-             SELECT {COLUMNS} FROM (SELECT m.* FROM s CROSS JOIN messages m WHERE m.segment = s.n AND m.blind = ${}) AS found
+             SELECT {COLUMNS} FROM (SELECT m.* FROM s CROSS JOIN messages m WHERE m.segment = s.n AND m.{column} = ${}) AS found
              WHERE workspace = $3 AND id < $4{conditions} ORDER BY id DESC LIMIT $5",
             values.len()
         );
@@ -300,13 +335,15 @@ pub(crate) fn content(
     permit: &Permit<cap::MessageContentRead>,
     id: MessageId,
 ) -> Result<Option<Content>, Error> {
-    let sql = "SELECT destination, body FROM messages WHERE umid = $1 AND workspace = $2";
-    let found =
-        tx.query_opt(sql, &params![id, permit.workspace()], |row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)))?;
-    let Some((destination, body)) = found else { return Ok(None) };
+    let sql = "SELECT destination, body, encoding FROM messages WHERE umid = $1 AND workspace = $2";
+    let found = tx.query_opt(sql, &params![id, permit.workspace()], |row| {
+        Ok((row.get::<String>(0)?, row.get::<String>(1)?, row.get::<i64>(2)?))
+    })?;
+    let Some((destination, body, code)) = found else { return Ok(None) };
     let (workspace, uid) = (Some(permit.workspace()), id.to_string());
     let number = open(tx, engine, workspace, "messages", "destination", &uid, &destination)?;
-    let text = open(tx, engine, workspace, "messages", "body", &uid, &body)?;
+    let body = open(tx, engine, workspace, "messages", "body", &uid, &body)?;
+    let body = Body::opened(code, body).ok_or(Error::Corrupt("body"))?;
     let number = String::from_utf8(number).map_err(|_| Error::Corrupt("destination"))?;
     // Restricted data: whoever reads it is on record before it is shown (E-11).
     audit::record(
@@ -317,13 +354,13 @@ pub(crate) fn content(
             action: "message.content.read",
             target: ("message", &uid),
             outcome: audit::Outcome::Success,
-            reason: None,
+            reason: Some("restricted: the text and the number it goes to"),
             changes: None,
         },
     )?;
     Ok(Some(Content {
         to: sms::Number::from_carrier(&number).map_err(|_| Error::Corrupt("destination"))?,
-        text: String::from_utf8(text).map_err(|_| Error::Corrupt("body"))?,
+        text: body.text(),
     }))
 }
 

@@ -59,12 +59,13 @@ fn outstanding(tx: &mut Tx<'_>, from: i64, below: i64) -> Result<(Option<base::T
         |row| row.get::<Option<base::Timestamp>>(0),
     )?;
     let mut rows = tx.query(
-        "SELECT id, workspace, origin_kind, carrier, carrier_ref FROM messages
+        "SELECT id, workspace, origin_kind, carrier, carrier_ref, tell FROM messages
          WHERE id >= $1 AND id < $2 AND state IN (2, 3) AND carrier_ref IS NOT NULL ORDER BY id DESC",
         &params![from, below],
         |row| {
             let plain = row.get::<Option<String>>(2)?.is_none();
-            Ok((Found { row: row.get(0)?, part: 1, plain, workspace: row.get(1)? }, row.get(3)?, row.get(4)?))
+            let tell = row.get::<Option<i64>>(5)?.is_some();
+            Ok((Found { row: row.get(0)?, part: 1, plain, tell, workspace: row.get(1)? }, row.get(3)?, row.get(4)?))
         },
     )?;
     rows.extend(tx.query(
@@ -73,7 +74,7 @@ fn outstanding(tx: &mut Tx<'_>, from: i64, below: i64) -> Result<(Option<base::T
         &params![from, below],
         |row| {
             let part = u8::try_from(row.get::<i64>(1)?).unwrap_or(u8::MAX);
-            Ok((Found { row: row.get(0)?, part, plain: false, workspace: row.get(2)? }, row.get(3)?, row.get(4)?))
+            Ok((Found { row: row.get(0)?, part, plain: false, tell: false, workspace: row.get(2)? }, row.get(3)?, row.get(4)?))
         },
     )?);
     Ok((oldest, rows))

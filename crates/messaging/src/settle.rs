@@ -206,7 +206,13 @@ impl Settler {
     }
 
     fn entry(&mut self, found: &Found, plain: bool) -> Outstanding {
-        Outstanding { row: found.row, part: found.part, plain, workspace: self.map.number(found.workspace) }
+        Outstanding {
+            row: found.row,
+            part: found.part,
+            plain,
+            tell: found.tell,
+            workspace: self.map.number(found.workspace),
+        }
     }
 
     fn outcome(&mut self, outcome: &Outcome, batch: &mut Batch, seen: &mut HashSet<u64>, acks: &mut Vec<Ack>) {
@@ -219,6 +225,7 @@ impl Settler {
                 row: outcome.key.row,
                 part: u8::try_from(part.part).unwrap_or(u8::MAX),
                 plain,
+                tell: outcome.key.tell,
                 workspace,
             };
             self.map.insert(key, to);
@@ -354,6 +361,7 @@ impl Settler {
 
     /// Tells the claimers that there is work or room.
     fn wake(&self, batch: &Batch) {
+        self.engine.told.send_modify(|turn| *turn += 1);
         let lanes = self.engine.lanes.load();
         for outcome in batch.outcomes() {
             let carrier = outcome.move_to.as_ref().unwrap_or(&outcome.carrier);

@@ -6,6 +6,7 @@ use store::{Tx, params};
 use uuid::Uuid;
 
 use crate::carrier::Receipt;
+use crate::deliveries::{tell, tell_many};
 use crate::engine::{Counted, Engine};
 use crate::job::{NewNote, Outcome, StoredOrigin};
 use crate::model::Changed;
@@ -225,6 +226,7 @@ pub(crate) fn plain_receipts(
         &rows,
     )?;
     let complete = written == receipts.len() as u64;
+    let mut told = Vec::new();
     for matched in receipts {
         // Another node may have been first, or an entry of the map was wrong: then each is looked at.
         if complete || has_receipt(tx, matched)? {
@@ -232,11 +234,14 @@ pub(crate) fn plain_receipts(
             let state = State::Sent.after(Event::Receipt(matched.receipt.state)).unwrap_or(State::Sent);
             applied.ended_as(workspace, matched.at, state);
             touched.message(workspace, None);
+            if matched.to.tell {
+                told.push((matched.to.row, state, matched.at));
+            }
         } else {
             careful_receipt(tx, matched.to, &matched.receipt, matched.at, applied, touched)?;
         }
     }
-    Ok(())
+    tell_many(tx, &told)
 }
 
 fn has_receipt(tx: &mut Tx<'_>, matched: &Matched) -> Result<bool, Error> {
@@ -504,7 +509,7 @@ pub(crate) fn note(tx: &mut Tx<'_>, row: i64, at: Timestamp, new: &NewNote) -> R
     Ok(())
 }
 
-/// Tells whoever listens, if something above caused the message.
+/// Tells whoever listens: the room above that caused the message, or the application that submitted it.
 #[expect(clippy::too_many_arguments, reason = "the fields of one event, from rows of different shapes")]
 pub(crate) fn publish(
     tx: &mut Tx<'_>,
@@ -516,7 +521,7 @@ pub(crate) fn publish(
     reason: Option<&str>,
     at: Timestamp,
 ) -> Result<(), Error> {
-    let Some(origin) = origin else { return Ok(()) };
+    let Some(origin) = origin else { return tell(tx, message, state, at) };
     let changed = Changed {
         message,
         workspace,

@@ -158,6 +158,7 @@ pub fn parts(text: &str) -> Vec<Submission> {
         encoding,
         concat: part.concat,
         payload: part.payload,
+        coded: None,
         expires_at: None,
         class: routing::Class::Normal,
     };

@@ -45,6 +45,17 @@ testdb::both_databases! {
         let paged = list(&house, Filter { to: Some(number(17)), ..Filter::default() }, PageRequest::new(3, paged.next)).await;
         assert_eq!((paged.items.len(), paged.next), (2, None));
 
+        // By time: exactly, though only about where it is found by halving.
+        let all = of(Filter::default()).await.items;
+        let middle = all[3].created_at;
+        let later = all.iter().filter(|item| item.created_at >= middle).count();
+        assert_eq!(of(Filter { since: Some(middle), ..Filter::default() }).await.items.len(), later);
+        assert_eq!(of(Filter { until: Some(middle), ..Filter::default() }).await.items.len(), 8 - later);
+        let last = all[0].created_at.plus(std::time::Duration::from_secs(1));
+        assert_eq!(of(Filter { until: Some(last), ..Filter::default() }).await.items.len(), 8);
+        assert!(of(Filter { since: Some(last), ..Filter::default() }).await.items.is_empty());
+        assert!(of(Filter { client_ref: Some("unknown".into()), ..Filter::default() }).await.items.is_empty());
+
         // A foreign workspace sees nothing, by whichever way.
         house.workspace = workspace_id(2);
         let of = |filter| list(&house, filter, PageRequest::default());
