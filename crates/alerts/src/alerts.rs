@@ -18,7 +18,10 @@ use crate::views::{Chain, Entry, Reply};
 /// The tables of this room.
 pub const MIGRATIONS: Migrations = Migrations {
     room: "alerts",
-    steps: &[Migration { version: 1, name: "alerts", sql: include_str!("../migrations/001_alerts.sql") }],
+    steps: &[
+        Migration { version: 1, name: "alerts", sql: include_str!("../migrations/001_alerts.sql") },
+        Migration { version: 2, name: "alert lists", sql: include_str!("../migrations/002_alert_lists.sql") },
+    ],
 };
 
 /// The topic of live updates; their id is the alert's.
@@ -137,7 +140,8 @@ impl Alerts {
         self.0.db.write(move |tx| inner.answer(tx, &permit, alert, &answer)).await
     }
 
-    /// The alerts of the permit's workspace, newest first.
+    /// The alerts of the permit's workspace, newest first. A filter that drops most of them makes a page end early: it has
+    /// fewer items than asked for, perhaps none, and says where to go on.
     pub async fn list(
         &self,
         permit: Permit<cap::AlertsRead>,

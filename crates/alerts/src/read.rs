@@ -1,6 +1,6 @@
 //! What pages and programs read.
 
-use base::{AlertId, Page, PageRequest, WorkspaceId};
+use base::{AlertId, Cursor, Page, PageRequest, WorkspaceId};
 use store::Tx;
 
 use crate::Error;
@@ -8,9 +8,28 @@ use crate::alerts::{Inner, number_cursor};
 use crate::escalate::planned;
 use crate::rows::{self, AlertRow};
 use crate::state::Life;
-use crate::types::{Alert, Filter};
+use crate::types::{Alert, Filter, alert_name};
 use crate::views::{Entry, Knot};
 use crate::words;
+
+/// Alerts looked at for one page of a search.
+const SEARCHED: i64 = 1_000;
+
+/// The words of a search.
+struct Sought(Vec<String>);
+
+impl Sought {
+    fn new(text: &str) -> Self {
+        let text: String = text.chars().take(Filter::SEARCH_LIMIT).collect();
+        Self(text.to_lowercase().split_whitespace().map(str::to_owned).collect())
+    }
+
+    /// Whether each word stands in one of the texts.
+    fn stands_in(&self, texts: &[&str]) -> bool {
+        let texts: Vec<String> = texts.iter().map(|text| text.to_lowercase()).collect();
+        self.0.iter().all(|word| texts.iter().any(|text| text.contains(word.as_str())))
+    }
+}
 
 impl Inner {
     pub(crate) fn list(
@@ -21,6 +40,9 @@ impl Inner {
         page: &PageRequest,
     ) -> Result<Page<Alert>, Error> {
         let before = number_cursor(page.after.as_ref())?;
+        if let Some(search) = filter.search.as_deref().filter(|search| !search.trim().is_empty()) {
+            return self.search(tx, workspace, filter, &Sought::new(search), before, page.limit());
+        }
         let rows = rows::list(tx, workspace, filter, before, i64::from(page.limit()) + 1)?;
         let page = Page::from_overread(rows, page, |row| row.number.to_string());
         let mut items = Vec::with_capacity(page.items.len());
@@ -30,6 +52,36 @@ impl Inner {
             items.push(alert);
         }
         Ok(Page { items, next: page.next })
+    }
+
+    /// Titles are sealed, so a search opens them: a bounded stretch for each page, which then says where to go on.
+    fn search(
+        &self,
+        tx: &mut Tx<'_>,
+        workspace: WorkspaceId,
+        filter: &Filter,
+        sought: &Sought,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Page<Alert>, Error> {
+        let rows = rows::list(tx, workspace, filter, before, SEARCHED)?;
+        let whole = rows.len() < usize::try_from(SEARCHED).unwrap_or(usize::MAX);
+        let (mut items, mut last) = (Vec::new(), None);
+        for row in rows {
+            if items.len() == limit as usize {
+                return Ok(Page { items, next: last.map(|number: i64| Cursor(number.to_string())) });
+            }
+            last = Some(row.number);
+            let content = self.content(tx, &row)?;
+            let name = alert_name(row.number);
+            if sought.stands_in(&[&name, &content.title, row.key.as_deref().unwrap_or_default(), &row.group]) {
+                let mut alert = self.view(tx, row)?;
+                alert.text = None;
+                items.push(alert);
+            }
+        }
+        let next = last.filter(|_| !whole).map(|number| Cursor(number.to_string()));
+        Ok(Page { items, next })
     }
 
     pub(crate) fn get(&self, tx: &mut Tx<'_>, workspace: WorkspaceId, id: AlertId) -> Result<Option<Alert>, Error> {

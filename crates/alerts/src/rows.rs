@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use base::{AlertId, IntegrationId, NotificationId, RunId, SignalId, Timestamp, WorkspaceId};
 use serde::{Deserialize, Serialize};
-use store::{Row, Tx, params};
+use store::{Row, Tx, Value, params};
 
 use crate::Error;
 use crate::state::Life;
@@ -306,7 +306,7 @@ pub(crate) fn insert_join(
     Ok(())
 }
 
-/// A page of alerts, newest first: up to `limit` of those before `before`.
+/// Alerts, newest first: up to `limit` of those before `before`.
 pub(crate) fn list(
     tx: &mut Tx<'_>,
     workspace: WorkspaceId,
@@ -314,27 +314,61 @@ pub(crate) fn list(
     before: Option<i64>,
     limit: i64,
 ) -> Result<Vec<AlertRow>, Error> {
-    // Writing to a String cannot fail.
     let mut sql = String::from("SELECT * FROM alerts WHERE workspace = $1 AND number < $2");
-    if !filter.states.is_empty() {
-        let states: Vec<String> = filter.states.iter().map(|state| format!("'{}'", state.as_str())).collect();
-        let _ = write!(sql, " AND state IN ({})", states.join(", "));
-    }
     let mut params = params![workspace, before.unwrap_or(i64::MAX), limit].to_vec();
+    // Writing to a String cannot fail.
+    let mut also = |condition: &str, value: Value<'static>| {
+        params.push(value);
+        let _ = write!(sql, " AND {}", condition.replace('?', &format!("${}", params.len())));
+    };
     if let Some(integration) = filter.integration {
-        params.push(integration.into());
-        let _ = write!(sql, " AND integration = ${}", params.len());
+        also("integration = ?", integration.into());
     }
     if let Some(signal) = filter.signal {
-        params.push(signal.into());
-        let _ = write!(
-            sql,
-            " AND (signal = ${0} OR id IN (SELECT alert FROM alert_joins WHERE workspace = $1 AND signal = ${0}))",
-            params.len()
+        also(
+            "(signal = ? OR id IN (SELECT alert FROM alert_joins WHERE workspace = $1 AND signal = ?))",
+            signal.into(),
         );
+    }
+    if let Some(group) = &filter.group {
+        also("group_name = ?", group.clone().into());
+    }
+    if let Some(key) = &filter.key {
+        also("dedup_key = ?", key.clone().into());
+    }
+    // Numbers rise with time but for transactions that ran side by side: an index finds about where, the time says exactly.
+    if let Some(since) = filter.since {
+        also("opened_at >= ?", since.into());
+        let number = near(tx, workspace, "opened_at >= $2 ORDER BY opened_at", since)?;
+        also("number > ?", number.map_or(i64::MAX, |number| number - SIDE_BY_SIDE).into());
+    }
+    if let Some(until) = filter.until {
+        also("opened_at < ?", until.into());
+        let number = near(tx, workspace, "opened_at < $2 ORDER BY opened_at DESC", until)?;
+        also("number < ?", number.map_or(0, |number| number + SIDE_BY_SIDE).into());
+    }
+    if !filter.states.is_empty() {
+        let _ = write!(sql, " AND state IN ({})", words(filter.states.iter().map(|state| state.as_str())));
+    }
+    if !filter.priorities.is_empty() {
+        let _ = write!(sql, " AND priority IN ({})", words(filter.priorities.iter().map(|priority| priority.as_str())));
     }
     sql.push_str(" ORDER BY number DESC LIMIT $3");
     Ok(tx.query(&sql, &params, AlertRow::read)?)
+}
+
+/// Transactions that may have taken their numbers in another order than their times.
+const SIDE_BY_SIDE: i64 = 1_000;
+
+/// The number of the first alert of a stretch of time.
+fn near(tx: &mut Tx<'_>, workspace: WorkspaceId, which: &str, at: Timestamp) -> Result<Option<i64>, Error> {
+    let sql = format!("SELECT number FROM alerts WHERE workspace = $1 AND {which} LIMIT 1");
+    Ok(tx.query_opt(&sql, &params![workspace, at], |row| row.get(0))?)
+}
+
+/// Our own words, as a list in SQL.
+fn words<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ")
 }
 
 /// Alerts by what needs somebody.

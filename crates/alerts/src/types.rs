@@ -263,6 +263,24 @@ pub struct Filter {
     pub integration: Option<IntegrationId>,
     /// Only those caused by this signal (opened or joined).
     pub signal: Option<SignalId>,
+    /// Only those of one of these priorities; all when empty.
+    pub priorities: Vec<Priority>,
+    /// Only those that page this group.
+    pub group: Option<String>,
+    /// Only those with exactly this deduplication key, of whichever integration.
+    pub key: Option<String>,
+    /// Only those in which each of these words stands, in any case: in the name (`A-1042`), the title, the key or the
+    /// group. Up to [`SEARCH_LIMIT`](Self::SEARCH_LIMIT) characters.
+    pub search: Option<String>,
+    /// Only those opened at or after this.
+    pub since: Option<Timestamp>,
+    /// Only those opened before this.
+    pub until: Option<Timestamp>,
+}
+
+impl Filter {
+    /// Characters of a search at most; what is longer is cut.
+    pub const SEARCH_LIMIT: usize = 200;
 }
 
 /// How many alerts there are, for the overview.

@@ -193,7 +193,8 @@ async fn list(
     Query(wanted): Query<Wanted>,
     PageQuery(page): PageQuery,
 ) -> Answer<Json<List<AlertView>>> {
-    let filter = Filter { states: wanted.state, integration: wanted.integration, signal: wanted.signal };
+    let filter =
+        Filter { states: wanted.state, integration: wanted.integration, signal: wanted.signal, ..Filter::default() };
     let page = api.alerts.list(guard.into_permit(), filter, page).await?;
     Ok(Json(List::of(page, AlertView::from)))
 }

@@ -201,6 +201,7 @@ async fn list(
         class: wanted.class,
         carrier: wanted.carrier,
         to,
+        client_ref: None,
         origin: None,
         since: wanted.since.map(|At(at)| at),
         until: wanted.until.map(|At(at)| at),

@@ -115,8 +115,13 @@ async fn list(
     Query(wanted): Query<Wanted>,
     PageQuery(page): PageQuery,
 ) -> Answer<Json<List<RunView>>> {
-    let filter =
-        RunFilter { flow: wanted.flow, signal: wanted.signal, integration: wanted.integration, state: wanted.state };
+    let filter = RunFilter {
+        flow: wanted.flow,
+        signal: wanted.signal,
+        integration: wanted.integration,
+        state: wanted.state,
+        ..RunFilter::default()
+    };
     let page = api.flows.runs(guard.permit(), filter, page).await?;
     Ok(Json(List::of(page, RunView::from)))
 }

@@ -12,6 +12,9 @@ pub enum Error {
     /// What is stored cannot be read back: a defect, or a newer version of the product wrote it.
     #[error("stored {0} cannot be read")]
     Corrupt(&'static str),
+    /// A cursor that we did not make.
+    #[error("the cursor is not one of ours")]
+    Cursor,
     /// Somebody else carried the run on in the meantime; nothing was changed.
     #[error("the run was carried on elsewhere")]
     Overtaken,
@@ -39,6 +42,12 @@ impl Explain for Error {
                 "run-overtaken",
                 "Another node carried this run on in the meantime.",
             ),
+            Self::Cursor => Problem::new(
+                ProblemKind::Invalid,
+                "cursor-invalid",
+                "The cursor is not one of ours; start from the first page.",
+            )
+            .at("cursor"),
             Self::Corrupt(_) => Problem::internal(),
             Self::Store(error) => error.problem(),
             Self::Vault(error) => error.problem(),

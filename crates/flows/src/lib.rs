@@ -40,5 +40,8 @@ pub use types::{Event, FlowRow, Run, RunDetail, RunFilter, RunState, Start, Stat
 /// The tables of this room.
 pub const MIGRATIONS: store::Migrations = store::Migrations {
     room: "flows",
-    steps: &[store::Migration { version: 1, name: "flows", sql: include_str!("../migrations/001_flows.sql") }],
+    steps: &[
+        store::Migration { version: 1, name: "flows", sql: include_str!("../migrations/001_flows.sql") },
+        store::Migration { version: 2, name: "run lists", sql: include_str!("../migrations/002_run_lists.sql") },
+    ],
 };

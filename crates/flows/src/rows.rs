@@ -1,5 +1,7 @@
 //! The SQL of this room.
 
+use std::time::Duration;
+
 use base::{FlowId, Page, PageRequest, RunId, Timestamp, WorkspaceId};
 use store::{Row, Tx, Value, params};
 
@@ -45,6 +47,15 @@ pub(crate) fn flows(tx: &mut Tx<'_>, workspace: WorkspaceId) -> Result<Vec<FlowR
     })?)
 }
 
+/// How far a run's start may be from the moment in which its id was drawn: the time to evaluate it.
+const AROUND: Duration = Duration::from_mins(10);
+
+/// The lowest id that can have been drawn at `at` (RFC 9562, version 7).
+fn first_id_of(at: Timestamp) -> String {
+    let millis = u64::try_from(at.as_millis()).unwrap_or_default() & 0xffff_ffff_ffff;
+    format!("{:08x}-{:04x}-0000-0000-000000000000", millis >> 16, millis & 0xffff)
+}
+
 const RUN: &str =
     "SELECT r.id, r.workspace, r.flow, f.name AS flow_name, r.version, r.integration, r.signal, r.ordinal,
     r.state, r.reason, r.alert, r.started, r.finished FROM runs r JOIN flows f ON f.id = r.flow";
@@ -78,24 +89,44 @@ pub(crate) fn runs(
     let mut values: Vec<Value<'_>> = vec![workspace.into()];
     let mut also = |condition: &str, value: Value<'static>| {
         values.push(value);
-        sql = format!("{sql} AND {condition} ${}", values.len());
+        sql = format!("{sql} AND {}", condition.replace('?', &format!("${}", values.len())));
     };
     if let Some(flow) = filter.flow {
-        also("r.flow =", flow.into());
+        also("r.flow = ?", flow.into());
     }
     if let Some(signal) = filter.signal {
-        also("r.signal =", signal.into());
+        also("r.signal = ?", signal.into());
     }
     if let Some(integration) = filter.integration {
-        also("r.integration =", integration.into());
+        also("r.integration = ?", integration.into());
     }
-    if let Some(state) = filter.state {
-        also("r.state =", state.as_str().into());
+    if let Some(alert) = filter.alert {
+        also("r.alert = ?", alert.into());
+    }
+    match filter.state {
+        // The condition of the partial index, literally.
+        Some(state) if state != RunState::Done => also("r.state <> 'done' AND r.state = ?", state.as_str().into()),
+        Some(state) => also("r.state = ?", state.as_str().into()),
+        None => {}
+    }
+    // The exact time, and the stretch of ids around it, which is what the indexes know.
+    if let Some(since) = filter.since {
+        also("r.started >= ?", since.into());
+        also("r.id >= ?", first_id_of(since.minus(AROUND)).into());
+    }
+    if let Some(until) = filter.until {
+        also("r.started < ?", until.into());
+        also("r.id < ?", first_id_of(until.plus(AROUND)).into());
     }
     if let Some(after) = &page.after {
-        also("r.id <", after.0.clone().into());
+        let after: RunId = after.0.parse().map_err(|_| Error::Cursor)?;
+        // Runs of one signal come in the order of its events.
+        let on = match filter.signal {
+            Some(_) => "r.ordinal > (SELECT o.ordinal FROM runs o WHERE o.id = ?)",
+            None => "r.id < ?",
+        };
+        also(on, after.to_string().into());
     }
-    // Runs of one signal in the order of its events.
     let order = if filter.signal.is_some() { "r.ordinal, r.id" } else { "r.id DESC" };
     sql = format!("{sql} ORDER BY {order} LIMIT {}", page.limit() + 1);
     let rows = tx.query(&sql, &values, run_of)?;

@@ -209,8 +209,14 @@ pub struct RunFilter {
     pub signal: Option<SignalId>,
     /// Only those of this integration.
     pub integration: Option<IntegrationId>,
+    /// Only those whose last alert (opened or joined) is this one.
+    pub alert: Option<AlertId>,
     /// Only those in this state.
     pub state: Option<RunState>,
+    /// Only those started at or after this.
+    pub since: Option<Timestamp>,
+    /// Only those started before this.
+    pub until: Option<Timestamp>,
 }
 
 /// One flow, for lists.

@@ -3,6 +3,7 @@
 
 mod keys;
 mod life;
+mod lists;
 mod paging;
 mod replies;
 

@@ -102,6 +102,11 @@ testdb::both_databases! {
                  SELECT m.id FROM s CROSS JOIN messages m WHERE m.segment = s.n AND m.carrier_ref = 'x' AND m.carrier = 'sim' LIMIT 1",
                 "messages_by_carrier_ref",
             ),
+            (
+                "WITH RECURSIVE s(n) AS (SELECT CAST(9 AS BIGINT) UNION ALL SELECT n - 1 FROM s WHERE n > 0)
+                 SELECT m.id FROM s CROSS JOIN messages m WHERE m.segment = s.n AND m.client_ref = 'x'",
+                "messages_by_client_ref",
+            ),
             ("SELECT id FROM messages WHERE workspace = 'w' AND id < 9 ORDER BY id DESC LIMIT 50", "messages_by_workspace"),
             ("SELECT id FROM messages WHERE workspace = 'w' AND origin_id = 'x'", "messages_by_origin"),
         ] {
