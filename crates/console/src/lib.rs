@@ -17,6 +17,8 @@ mod find;
 mod handsets;
 mod keys;
 mod live;
+mod mask;
+mod menu;
 mod message_page;
 mod messages_page;
 mod overview;
@@ -121,6 +123,7 @@ impl Console {
             .get("/w/{workspace}/messages", messages_page::list)
             .get("/w/{workspace}/messages/{message}", message_page::show)
             .post("/w/{workspace}/messages/{message}/reveal", message_page::reveal)
+            .post("/w/{workspace}/inbound/{inbound}/reveal", messages_page::reveal_inbound)
             .get("/w/{workspace}/settings", settings::show)
             .post("/w/{workspace}/settings", settings::save)
             .get("/w/{workspace}/keys", keys::list)
@@ -133,6 +136,7 @@ impl Console {
             .post("/w/{workspace}/audit/verify", audit_page::verify)
             .get("/w/{workspace}/you", you::show)
             .post("/w/{workspace}/you/appearance", you::appearance)
+            .post("/w/{workspace}/you/shortcuts", you::shortcuts)
             .post("/w/{workspace}/you/token", you::token)
             .session_only();
         handsets::routes(routes)

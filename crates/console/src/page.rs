@@ -1,6 +1,6 @@
 //! From a template to an answer, and from a request to the frame around the page.
 
-use access::{Cap, Environment};
+use access::{Cap, Capability, Environment};
 use askama::Template;
 use base::{Problem, ProblemKind, Timestamp};
 use http::{Answer, HeaderMap, InWorkspace, IntoResponse as _, Refusal, Response, StatusCode, header};
@@ -8,7 +8,8 @@ use http::{Answer, HeaderMap, InWorkspace, IntoResponse as _, Refusal, Response,
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::Console;
-use crate::shell::{Page, Place, READ_BY_PAGES, Shell};
+use crate::facts::Choice;
+use crate::shell::{Page, Place, Shell};
 use crate::zone::Zone;
 
 /// Renders `template` as a whole page.
@@ -129,8 +130,19 @@ impl Console {
     /// The frame of `page` for the caller that `guard` proved.
     pub async fn shell<C: Cap>(&self, guard: &InWorkspace<C>, headers: &HeaderMap, page: Page) -> Answer<Shell> {
         let now = self.db.context().now();
-        let workspace = self.workspace(guard.workspace()).await?;
-        let may = READ_BY_PAGES.iter().copied().filter(|capability| guard.may(*capability)).collect();
+        let all = self.workspaces().await?;
+        let workspace = all.iter().find(|one| one.id == guard.workspace()).ok_or_else(Refusal::not_found)?.clone();
+        let grants = guard.caller().grants();
+        let seen = all.iter().filter(|one| grants.sees(one.id));
+        let workspaces = seen
+            .map(|one| Choice {
+                value: one.environment.to_string(),
+                name: one.slug.to_string(),
+                href: format!("/w/{}", one.slug),
+                current: one.id == workspace.id,
+            })
+            .collect();
+        let may = Capability::ALL.iter().copied().filter(|capability| guard.may(*capability)).collect();
         let open_alerts = match guard.also::<access::cap::AlertsRead>() {
             Some(permit) => self.alerts.counts(permit).await?.open,
             None => 0,
@@ -150,6 +162,8 @@ impl Console {
                 open_alerts,
                 handsets: self.handsets.is_some() && workspace.environment == Environment::Development,
                 may,
+                workspaces,
+                shortcuts: cookie(headers, "keys") != Some("off"),
             }),
         };
         Ok(shell.listening(&[]))

@@ -3,6 +3,9 @@
 use access::{Capability, Environment};
 use base::Timestamp;
 
+use crate::facts::Choice;
+pub use crate::menu::Page;
+use crate::menu::{Entry, GROUPS, Group, PAGES};
 use crate::zone::Zone;
 
 /// What the frame shows.
@@ -50,39 +53,10 @@ pub struct Place {
     pub find: String,
     /// What the reader may do here.
     pub may: Vec<Capability>,
-}
-
-/// Every page of the console.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Page {
-    /// What waits now.
-    Overview,
-    /// The alerts.
-    Alerts,
-    /// The demo's phones.
-    Handsets,
-    /// Inbound requests.
-    Signals,
-    /// Outbound texts.
-    Messages,
-    /// Settings of the workspace.
-    Settings,
-    /// API keys.
-    Keys,
-    /// The audit log.
-    Audit,
-    /// The reader's own page.
-    You,
-}
-
-/// The groups of pages, in the order of the head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Group {
-    Watch,
-    Signals,
-    Messages,
-    Govern,
-    Own,
+    /// The workspaces in which the reader may do something, this one among them.
+    pub workspaces: Vec<Choice>,
+    /// Whether single keys are shortcuts: the reader can switch them off (WCAG 2.1.4).
+    pub shortcuts: bool,
 }
 
 /// A link of the frame.
@@ -102,55 +76,33 @@ pub struct Link {
     pub current: bool,
 }
 
-/// Each page with its group, path, name and what a reader must be able to do to open it.
-const PAGES: &[(Page, Group, &str, &str, Capability)] = &[
-    (Page::Overview, Group::Watch, "", "Overview", Capability::OverviewRead),
-    (Page::Alerts, Group::Watch, "/alerts", "Alerts", Capability::AlertsRead),
-    (Page::Handsets, Group::Watch, "/handsets", "Handsets", Capability::HandsetsUse),
-    (Page::Signals, Group::Signals, "/signals", "Activity", Capability::SignalsRead),
-    (Page::Messages, Group::Messages, "/messages", "Log", Capability::MessagesRead),
-    (Page::Audit, Group::Govern, "/audit", "Audit", Capability::AuditRead),
-    (Page::Settings, Group::Own, "/settings", "Workspace", Capability::WorkspaceRead),
-    (Page::Keys, Group::Own, "/keys", "API keys", Capability::ApiKeysManage),
-    (Page::You, Group::Own, "/you", "You", Capability::OverviewRead),
-];
-
-/// What pages ask of a reader: each of these decides whether a link is shown.
-pub const READ_BY_PAGES: &[Capability] = &[
-    Capability::OverviewRead,
-    Capability::AlertsRead,
-    Capability::HandsetsUse,
-    Capability::SignalsRead,
-    Capability::MessagesRead,
-    Capability::AuditRead,
-    Capability::WorkspaceRead,
-    Capability::ApiKeysManage,
-];
-
-const GROUPS: &[(Group, &str, &str)] = &[
-    (Group::Watch, "Watch", "w"),
-    (Group::Signals, "Signals", "s"),
-    (Group::Messages, "Messages", "m"),
-    (Group::Govern, "Govern", "v"),
-];
+/// The class of an environment's name.
+pub fn environment_class(name: &str) -> &'static str {
+    match name {
+        "production" => "prod",
+        "qa" => "qa",
+        _ => "dev",
+    }
+}
 
 impl Place {
     /// The environment's class in the head: production filled, qa outlined, development dashed.
     pub fn class(&self) -> &'static str {
-        match self.environment {
-            Environment::Development => "dev",
-            Environment::Qa => "qa",
-            Environment::Production => "prod",
-        }
+        environment_class(self.environment.name())
     }
 
     fn group(&self) -> Group {
-        PAGES.iter().find(|(page, ..)| *page == self.page).map_or(Group::Own, |(_, group, ..)| *group)
+        self.page.entry().group
     }
 
-    /// Whether the reader may look for anything.
-    pub fn may_find(&self) -> bool {
-        self.may.contains(&Capability::AlertsRead) || self.may.contains(&Capability::MessagesRead)
+    /// Whether the reader may do that here.
+    pub fn may(&self, capability: Capability) -> bool {
+        self.may.contains(&capability)
+    }
+
+    /// Whether the reader may open that page, and it is there.
+    pub fn opens(&self, entry: &Entry) -> bool {
+        self.may(entry.capability) && (self.handsets || !entry.demo)
     }
 
     /// The name of the group that is open.
@@ -159,14 +111,19 @@ impl Place {
         GROUPS.iter().find(|(other, ..)| *other == group).map_or("Workspace", |(_, name, _)| name)
     }
 
-    fn open(
-        &self,
-        group: Group,
-    ) -> impl Iterator<Item = &'static (Page, Group, &'static str, &'static str, Capability)> {
-        let (may, handsets) = (self.may.clone(), self.handsets);
-        PAGES.iter().filter(move |(page, of, _, _, capability)| {
-            *of == group && may.contains(capability) && (handsets || *page != Page::Handsets)
-        })
+    fn open(&self, group: Group) -> impl Iterator<Item = &'static Entry> {
+        PAGES.iter().filter(move |entry| entry.group == group && self.opens(entry))
+    }
+
+    fn link(&self, entry: &Entry) -> Link {
+        Link {
+            href: format!("/w/{}{}", self.slug, entry.path),
+            name: entry.name,
+            icon: "",
+            key: "",
+            count: if entry.page == Page::Alerts { self.open_alerts } else { 0 },
+            current: entry.page == self.page,
+        }
     }
 
     /// The groups in which the reader may open something.
@@ -175,70 +132,53 @@ impl Place {
         GROUPS
             .iter()
             .filter_map(|(group, name, key)| {
-                let (_, _, path, ..) = self.open(*group).next()?;
-                let href = format!("/w/{}{path}", self.slug);
-                Some(Link { href, name, icon: "", key, count: 0, current: *group == here })
+                let first = self.open(*group).next()?;
+                Some(Link { name, key, count: 0, current: *group == here, ..self.link(first) })
             })
             .collect()
     }
 
     /// The pages of the group that is open.
     pub fn pages(&self) -> Vec<Link> {
-        self.open(self.group())
-            .map(|(page, _, path, name, _)| Link {
-                href: format!("/w/{}{path}", self.slug),
-                name,
-                icon: "",
-                key: "",
-                count: if *page == Page::Alerts { self.open_alerts } else { 0 },
-                current: *page == self.page,
-            })
-            .collect()
+        self.open(self.group()).map(|entry| self.link(entry)).collect()
     }
 
     /// The bar at the thumb.
     pub fn tabs(&self) -> Vec<Link> {
         let tabs = [
-            (Page::Overview, "", "Now", "watch", Capability::OverviewRead),
-            (Page::Alerts, "/alerts", "Alerts", "bell", Capability::AlertsRead),
-            (Page::Signals, "/signals", "Signals", "signal", Capability::SignalsRead),
-            (Page::Messages, "/messages", "Messages", "sms", Capability::MessagesRead),
-            (Page::You, "/you", "Menu", "menu", Capability::OverviewRead),
+            (Page::Overview, "Now", "watch"),
+            (Page::Alerts, "Alerts", "bell"),
+            (Page::Groups, "On call", "people"),
+            (Page::Messages, "Messages", "sms"),
+            (Page::You, "Menu", "menu"),
         ];
         tabs.into_iter()
-            .filter(|(.., capability)| self.may.contains(capability))
-            .map(|(page, path, name, icon, _)| Link {
-                href: format!("/w/{}{path}", self.slug),
-                name,
-                icon,
-                key: "",
-                count: 0,
-                current: page == self.page,
-            })
+            .map(|(page, name, icon)| (page.entry(), name, icon))
+            .filter(|(entry, ..)| self.opens(entry))
+            .map(|(entry, name, icon)| Link { name, icon, ..self.link(entry) })
             .collect()
     }
 
-    /// Every page the reader may open, for the menu on a phone.
-    pub fn all(&self) -> Vec<Link> {
-        let groups = [Group::Watch, Group::Signals, Group::Messages, Group::Govern, Group::Own];
-        groups
-            .into_iter()
-            .flat_map(|group| self.open(group))
-            .filter(|(page, ..)| *page != Page::You)
-            .map(|(page, _, path, name, _)| Link {
-                href: format!("/w/{}{path}", self.slug),
-                name: match page {
-                    Page::Signals => "Signals",
-                    Page::Messages => "Messages",
-                    Page::Audit => "Audit log",
-                    Page::Settings => "Settings of the workspace",
-                    _ => name,
-                },
-                icon: "",
-                key: "",
-                count: 0,
-                current: *page == self.page,
+    /// What stands behind the workspace's name, beside the other workspaces.
+    pub fn own(&self) -> Vec<Link> {
+        let own = [Page::Settings, Page::Keys, Page::Start];
+        own.into_iter()
+            .map(Page::entry)
+            .filter(|entry| self.opens(entry))
+            .map(|entry| Link { name: entry.alone, ..self.link(entry) })
+            .collect()
+    }
+
+    /// Every page the reader may open, group by group, for the menu on a phone.
+    pub fn all(&self) -> Vec<(&'static str, Vec<Link>)> {
+        let named = GROUPS.iter().map(|(group, name, _)| (*group, *name));
+        named
+            .chain([(Group::Own, "Workspace")])
+            .map(|(group, name)| {
+                let pages = self.open(group).filter(|entry| entry.page != Page::You);
+                (name, pages.map(|entry| self.link(entry)).collect::<Vec<_>>())
             })
+            .filter(|(_, links)| !links.is_empty())
             .collect()
     }
 }
@@ -258,11 +198,12 @@ mod tests {
 
     #[test]
     fn links_are_shown_to_those_who_may_open_them() {
-        let all = place(READ_BY_PAGES);
-        assert_eq!(names(&all.groups()), ["Watch", "Signals", "Messages", "Govern"]);
-        assert_eq!(names(&all.pages()), ["Overview", "Alerts", "Handsets"]);
+        let all = place(Capability::ALL);
+        assert_eq!(names(&all.groups()), ["Watch", "Signals", "Messages", "Carriers", "People", "Govern"]);
+        assert_eq!(names(&all.pages()), ["Overview", "Alerts", "On call", "Handsets"]);
+        assert_eq!(names(&all.tabs()), ["Now", "Alerts", "On call", "Messages", "Menu"]);
         let viewer = place(&[Capability::OverviewRead, Capability::AlertsRead]);
-        assert_eq!(names(&viewer.groups()), ["Watch"]);
+        assert_eq!(names(&viewer.groups()), ["Watch", "Govern"]);
         assert_eq!(names(&viewer.pages()), ["Overview", "Alerts"]);
         assert_eq!(names(&viewer.tabs()), ["Now", "Alerts", "Menu"]);
         assert!(Place { handsets: false, ..all }.pages().iter().all(|link| link.name != "Handsets"));
@@ -270,10 +211,12 @@ mod tests {
 
     #[test]
     fn the_page_that_is_open_is_marked_with_its_group() {
-        let place = Place { page: Page::Keys, ..place(READ_BY_PAGES) };
         let current =
             |links: &[Link]| links.iter().filter(|link| link.current).map(|link| link.name).collect::<Vec<_>>();
+        let place = Place { page: Page::Keys, ..place(Capability::ALL) };
         assert_eq!(current(&place.pages()), ["API keys"]);
+        assert_eq!(current(&place.groups()), ["Govern"]);
+        let place = Place { page: Page::You, ..place };
         assert!(current(&place.groups()).is_empty());
         assert_eq!(place.group_name(), "Workspace");
     }

@@ -33,6 +33,8 @@ pub fn shell() -> Shell {
             handsets: true,
             find: String::new(),
             may: Capability::ALL.to_vec(),
+            workspaces: crate::facts::choices(&[("development", "demo"), ("production", "live")], "development"),
+            shortcuts: true,
         }),
     }
 }

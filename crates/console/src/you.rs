@@ -19,9 +19,10 @@ struct YouPage {
     shell: Shell,
     slug: String,
     standing: String,
-    links: Vec<Link>,
+    links: Vec<(&'static str, Vec<Link>)>,
     workspaces: Vec<Choice>,
     themes: Vec<Choice>,
+    shortcuts: Vec<Choice>,
     /// Whether the reader may draw a token for the command line.
     may_apply: bool,
     /// A token drawn just now: shown once.
@@ -86,6 +87,10 @@ async fn render<C: Cap>(
             &[("system", "As the system"), ("light", "Light"), ("dark", "Dark")],
             shell.theme.unwrap_or("system"),
         ),
+        shortcuts: choices(
+            &[("on", "On"), ("off", "Off")],
+            if shell.place.as_ref().is_some_and(|place| place.shortcuts) { "on" } else { "off" },
+        ),
         workspaces,
         may_apply: guard.may(Capability::ResourcesApply),
         token: drawn.map(|drawn| Token {
@@ -104,15 +109,31 @@ pub struct Appearance {
 
 /// Keeps the choice in a cookie: it is nobody's business but the browser's.
 pub async fn appearance(guard: InWorkspace<cap::OverviewRead>, Form(chosen): Form<Appearance>) -> Answer<Response> {
-    let mut response = see_other(&format!("/w/{}/you", guard.name()));
-    let (value, age) = match chosen.theme.as_str() {
-        theme @ ("light" | "dark") => (theme, 31_536_000),
-        _ => ("system", 0),
-    };
-    if let Ok(cookie) = format!("theme={value}; Path=/; Secure; SameSite=Lax; Max-Age={age}").parse() {
+    let kept = Some(chosen.theme.as_str()).filter(|theme| matches!(*theme, "light" | "dark"));
+    Ok(remembered(&format!("/w/{}/you", guard.name()), "theme", kept))
+}
+
+/// Whether single keys are shortcuts.
+#[derive(Debug, Deserialize)]
+pub struct Shortcuts {
+    shortcuts: String,
+}
+
+/// Switches the single keys off or on in this browser (WCAG 2.1.4): a matter of the keyboard in front of the reader.
+pub async fn shortcuts(guard: InWorkspace<cap::OverviewRead>, Form(chosen): Form<Shortcuts>) -> Answer<Response> {
+    let kept = Some("off").filter(|_| chosen.shortcuts == "off");
+    Ok(remembered(&format!("/w/{}/you#shortcuts", guard.name()), "keys", kept))
+}
+
+/// Sends the browser to `path` with a choice to keep for a year, or to forget.
+fn remembered(path: &str, name: &str, value: Option<&str>) -> Response {
+    let mut response = see_other(path);
+    let age = if value.is_some() { 31_536_000 } else { 0 };
+    let value = value.unwrap_or_default();
+    if let Ok(cookie) = format!("{name}={value}; Path=/; Secure; SameSite=Lax; Max-Age={age}").parse() {
         response.headers_mut().append(http::header::SET_COOKIE, cookie);
     }
-    Ok(response)
+    response
 }
 
 #[cfg(test)]
@@ -132,6 +153,7 @@ mod tests {
             links,
             workspaces: choices(&[("", "demo (development)")], ""),
             themes: choices(&[("dark", "Dark")], "dark"),
+            shortcuts: choices(&[("on", "On")], "on"),
             shell,
         });
         for path in [

@@ -215,7 +215,7 @@ impl Door {
             return unbound.refuse(Status::RBINDFAIL).await;
         }
         let account = unbound.bind().system_id.to_string();
-        let Link { handle, incoming } = unbound.admit(self.name.as_str()).await?;
+        let Link { handle, incoming, .. } = unbound.admit(self.name.as_str()).await?;
         let bind = hub.bound(&handle, &account, self.tls.is_some());
         session::serve(hub, &handle, incoming, &account).await;
         let why = handle.closed().await;
