@@ -90,7 +90,7 @@ async fn icinga_notifications_become_events() {
         (event.key.as_deref(), event.status, event.priority.as_str()),
         (Some("db-1.example.com!replication"), Status::Firing, "high")
     );
-    assert_eq!((event.title.as_str(), event.text.as_str()), ("replication on db-1 is CRITICAL", "lag 42 s"));
+    assert_eq!((event.title.as_str(), event.text.as_str()), ("replication on db-1 is CRITICAL: lag 42 s", "lag 42 s"));
     assert_eq!(event.link.as_deref(), Some("https://icinga.example/x"));
     let over = understand("icinga2", service("RECOVERY", "OK")).await;
     assert_eq!((over.events[0].status, over.events[0].key.clone()), (Status::Resolved, event.key));
@@ -98,7 +98,7 @@ async fn icinga_notifications_become_events() {
     assert_eq!(understand("icinga2", service("ACKNOWLEDGEMENT", "CRITICAL")).await.events, []);
     let host = json!({"type": "PROBLEM", "host": "db-1", "state": "DOWN", "output": "no ping", "comment": "on it", "author": "Ada Sample"});
     let event = understand("icinga2", host).await.events.remove(0);
-    assert_eq!((event.key.as_deref(), event.title.as_str()), (Some("db-1"), "Host on db-1 is DOWN"));
+    assert_eq!((event.key.as_deref(), event.title.as_str()), (Some("db-1"), "Host on db-1 is DOWN: no ping"));
     assert_eq!(event.text, "no ping\n\nAda Sample: on it");
 }
 

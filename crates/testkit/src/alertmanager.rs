@@ -18,14 +18,19 @@ pub struct Alertmanager {
 impl Alertmanager {
     /// Starts it with `webhook` as its one receiver, whose certificate `ca` vouches for.
     pub async fn start(webhook: &str, ca: &Path) -> Self {
-        let data = tempfile::tempdir().expect("a temporary directory");
-        let config = data.path().join("alertmanager.yml");
         let text = format!(
             "route: {{receiver: loudhailer, group_wait: 0s, group_interval: 1s, repeat_interval: 1h}}\n\
              receivers: [{{name: loudhailer, webhook_configs: [{{url: '{webhook}', send_resolved: true, \
              http_config: {{tls_config: {{ca_file: '{}'}}}}}}]}}]\n",
             ca.display()
         );
+        Self::with(&text).await
+    }
+
+    /// Starts it on this configuration.
+    pub async fn with(text: &str) -> Self {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let config = data.path().join("alertmanager.yml");
         std::fs::write(&config, text).expect("the configuration is written");
         let address = format!("127.0.0.1:{}", free_port());
         let process = Process::start(

@@ -5,11 +5,15 @@
 #![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a helper of tests fails the test")]
 
 mod alertmanager;
+mod answers;
 mod browser;
+mod icinga;
 mod process;
 mod product;
 
 pub use alertmanager::Alertmanager;
+pub use answers::Answers;
 pub use browser::{Browser, artefact};
+pub use icinga::{Icinga, RunningIcinga};
 pub use process::{Process, eventually, free_port};
 pub use product::{Demo, Ledger, Line, Server, client};

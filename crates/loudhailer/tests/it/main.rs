@@ -10,6 +10,7 @@ mod commands;
 mod first_page;
 mod killed;
 mod matrix;
+mod sources;
 
 /// The binary under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_loudhailer");
