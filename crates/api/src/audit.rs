@@ -120,6 +120,7 @@ impl Wanted {
             outcome: outcome.map_err(|error| wrong(format!("There is {error}."), "outcome"))?,
             from: self.from.map(|At(at)| at),
             to: self.to.map(|At(at)| at),
+            ..Filter::default()
         })
     }
 }

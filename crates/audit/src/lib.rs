@@ -8,10 +8,12 @@ mod canonical;
 mod commitment;
 mod entry;
 mod error;
+mod export;
 mod read;
 mod refusals;
 mod seal;
 mod stored;
+mod verifier;
 mod verify;
 
 #[cfg(test)]
@@ -20,9 +22,11 @@ mod tests;
 pub use commitment::{Commitment, SALT_BYTES, Salt};
 pub use entry::{Entry, Outcome, UnknownOutcome, record, record_with_ticket};
 pub use error::Error;
-pub use read::{Filter, Recorded, erase_person, export, get, list};
+pub use export::{Format, export, record_export};
+pub use read::{Filter, Recorded, erase_person, get, list};
 pub use refusals::{Refusal, RefusalWriter, Refusals};
 pub use seal::{Head, Sealer, seal};
+pub use verifier::{Stage, Verification, Verifier};
 pub use verify::{Break, Tampering, Verdict, verify, verify_all};
 
 /// The topic under which new entries are announced to open pages (and to the sealer).

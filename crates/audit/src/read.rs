@@ -1,4 +1,4 @@
-//! Reading the log: lists, export, and the erasure of a person's values.
+//! Reading the log: lists, and the erasure of a person's values.
 
 use access::{Authority, Scope, cap};
 use base::{AuditId, Page, PageRequest, RequestId, SessionId, Timestamp, UserId, WorkspaceId};
@@ -136,7 +136,14 @@ pub struct Filter {
     pub from: Option<Timestamp>,
     /// Before this instant.
     pub to: Option<Timestamp>,
+    /// Of one of these principals, by their ids; an empty list fits nothing.
+    pub actors: Option<Vec<String>>,
+    /// That hold this text, in any case: in action, target, reason, change reference or request id.
+    pub search: Option<String>,
 }
+
+/// Principals of a filter at most.
+const ACTORS: usize = 200;
 
 /// Entries, newest first: those of the permit's workspace, or all with a right in the organisation.
 pub fn list(
@@ -165,14 +172,13 @@ pub fn get(tx: &mut Tx<'_>, permit: &impl Authority<cap::AuditRead>, id: AuditId
     tx.query_opt(&sql, &query.params, Stored::from_row)?.as_ref().map(Recorded::of).transpose()
 }
 
-/// The next entries of an export in the order of the log, each a line of JSON with its end, and where to go
-/// on; nothing more when the cursor is `None`. Record the export itself (`audit.export`) where it begins.
-pub fn export(
+/// The next entries in the order of the log, and where to go on; nothing more when the cursor is `None`.
+pub(crate) fn pages(
     tx: &mut Tx<'_>,
     permit: &impl Authority<cap::AuditRead>,
     filter: &Filter,
     after: Option<AuditId>,
-) -> Result<(String, Option<AuditId>), Error> {
+) -> Result<(Vec<Recorded>, Option<AuditId>), Error> {
     const LINES: u32 = 500;
     let mut query = Query::new(permit.scope(), filter);
     if let Some(after) = after {
@@ -181,13 +187,8 @@ pub fn export(
     let limit = query.param(Param::from(LINES));
     let sql = format!("SELECT {COLUMNS} FROM audit_entries {} ORDER BY id LIMIT {limit}", query.conditions());
     let rows = tx.query(&sql, &query.params, Stored::from_row)?;
-    let mut out = String::new();
-    for row in &rows {
-        out.push_str(&Recorded::of(row)?.to_json_line());
-        out.push('\n');
-    }
     let next = rows.last().filter(|_| rows.len() == LINES as usize).map(|row| row.id);
-    Ok((out, next))
+    Ok((rows.iter().map(Recorded::of).collect::<Result<_, _>>()?, next))
 }
 
 /// Erases a person's values (name, addresses, programs) from the log; how many entries held them. The chain
@@ -218,6 +219,16 @@ impl Query {
         if let Some(actor) = &filter.actor {
             query.and("actor_id = ", Param::from(actor.clone()));
         }
+        if let Some(actors) = &filter.actors {
+            let places: Vec<String> =
+                actors.iter().take(ACTORS).map(|actor| query.param(Param::from(actor.clone()))).collect();
+            // Nobody fits: no entry does.
+            let any = if places.is_empty() { "NULL".to_owned() } else { places.join(", ") };
+            query.conditions.push(format!("actor_id IN ({any})"));
+        }
+        if let Some(search) = &filter.search {
+            query.search(search);
+        }
         if let Some(prefix) = &filter.action_prefix {
             // Not LIKE: its wild cards and its case differ between the databases.
             let length = u32::try_from(prefix.chars().count()).unwrap_or(u32::MAX);
@@ -240,6 +251,22 @@ impl Query {
             query.and("time < ", Param::from(to));
         }
         query
+    }
+
+    /// Both sides are in lower case, so that LIKE means the same in both databases; its wild cards mean nothing.
+    fn search(&mut self, text: &str) {
+        let plain: String = text
+            .to_lowercase()
+            .chars()
+            .flat_map(|letter| match letter {
+                '%' | '_' | '!' => vec!['!', letter],
+                other => vec![other],
+            })
+            .collect();
+        let place = self.param(Param::from(format!("%{plain}%")));
+        let columns = ["action", "target_type", "target_id", "reason", "ticket", "request_id"];
+        let held = columns.map(|column| format!("LOWER(COALESCE({column}, '')) LIKE {place} ESCAPE '!'"));
+        self.conditions.push(format!("({})", held.join(" OR ")));
     }
 
     fn param(&mut self, value: Param<'static>) -> String {

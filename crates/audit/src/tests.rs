@@ -413,6 +413,63 @@ testdb::both_databases! {
         let now = db.context().now();
         assert_eq!(count(Filter { from: Some(now.plus(Duration::from_mins(1))), ..none() }).await, 0);
         assert_eq!(count(Filter { to: Some(now.plus(Duration::from_mins(1))), ..none() }).await, 4);
+        let user = Uuid::from_u128(7).to_string();
+        assert_eq!(count(Filter { actors: Some(vec![user, "nobody".into()]), ..none() }).await, 2);
+        assert_eq!(count(Filter { actors: Some(Vec::new()), ..none() }).await, 0);
+        for (search, expected) in [("ALERTING", 1), ("acknow", 2), ("a-1042", 3), ("looking", 4), ("%", 0), ("_", 0), ("!", 0)] {
+            assert_eq!(count(Filter { search: Some(search.into()), ..none() }).await, expected, "{search}");
+        }
+    }
+
+    /// X-18 and 16.2.5: what leaves as a table leaves its own entry, in all its lines, and runs in no spreadsheet.
+    async fn an_export_as_a_table_is_recorded_and_complete(db: Db) {
+        for _ in 0..12 {
+            fill(&db, 100).await;
+        }
+        let permit = reader(1);
+        write(&db, move |tx| record_export(tx, &permit, &Filter::default(), Format::Csv).map(drop)).await;
+        let (mut text, mut after, mut pages) = (Format::Csv.head(), None, 0);
+        loop {
+            let at = after;
+            let (more, next) =
+                db.read(move |tx| export(tx, &reader(1), &Filter::default(), Format::Csv, at)).await.unwrap();
+            text.push_str(&more);
+            pages += 1;
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let expected = db.read(move |tx| tx.query_one(
+            "SELECT COUNT(*) FROM audit_entries WHERE workspace = $1", &params![workspace(1)], |row| row.get::<i64>(0),
+        )).await.unwrap();
+        assert_eq!((text.lines().count(), pages), (usize::try_from(expected).unwrap() + 1, 2));
+        assert!(text.lines().last().unwrap().contains("audit.export"));
+    }
+
+    /// E-25: a verification runs by itself, says how far it is, and leaves its own entry; a second one waits for the first.
+    async fn a_verification_in_the_background_ends_in_the_log(db: Db) {
+        sealed(&db, 9).await;
+        let verifier = Verifier::new(db.clone());
+        assert_eq!(verifier.latest(&everywhere()), None);
+        verifier.begin(&everywhere()).await.unwrap();
+        verifier.begin(&everywhere()).await.unwrap();
+        let ended = async || loop {
+            match verifier.latest(&everywhere()) {
+                Some(latest) if latest.stage != Stage::Running => break latest,
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        };
+        let latest = ended().await;
+        assert!(matches!(latest.stage, Stage::Done(Verdict::Intact { entries: 9, .. })), "{latest:?}");
+        assert_eq!((latest.looked_at, latest.of), (9, 9));
+        let recorded = db.read(|tx| tx.query(
+            "SELECT outcome FROM audit_entries WHERE action = 'audit.verify'", &[], |row| row.get::<String>(0),
+        )).await.unwrap();
+        assert_eq!(recorded, ["success"], "asked twice while it ran, done once");
+        sql(&db, "UPDATE audit_entries SET reason = 'nothing to see' WHERE seq = 4").await;
+        verifier.begin(&everywhere()).await.unwrap();
+        assert!(matches!(ended().await.stage, Stage::Done(Verdict::Broken(Break { seq: Some(4), .. }))));
     }
 
     /// 16.4.1: what a stranger wrote cannot forge a line or turn text round.
@@ -421,7 +478,7 @@ testdb::both_databases! {
         seal_all(&db).await;
         let auditor = Grants::of_roles(ada(), &[(Role::Auditor, Scope::Organisation)]);
         let (text, next) = db
-            .read(move |tx| export(tx, &auditor.permit_organisation()?, &Filter::default(), None))
+            .read(move |tx| export(tx, &auditor.permit_organisation()?, &Filter::default(), Format::JsonLines, None))
             .await
             .unwrap();
         assert_eq!((text.lines().count(), next), (3, None));

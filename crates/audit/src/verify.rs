@@ -105,7 +105,16 @@ pub fn verify(tx: &mut Tx<'_>, _permit: &impl Authority<cap::AuditVerify>) -> Re
 
 /// Verifies everything, a page a snapshot: sealed entries never change, so pages of different snapshots fit
 /// together, and no read lasts long.
-pub async fn verify_all(db: &Db, _permit: &impl Authority<cap::AuditVerify>) -> Result<Verdict, Error> {
+pub async fn verify_all(db: &Db, permit: &impl Authority<cap::AuditVerify>) -> Result<Verdict, Error> {
+    verify_told(db, permit, |_| ()).await
+}
+
+/// The same, telling after each page how many entries were looked at.
+pub(crate) async fn verify_told(
+    db: &Db,
+    _permit: &impl Authority<cap::AuditVerify>,
+    told: impl Fn(u64),
+) -> Result<Verdict, Error> {
     let mut walk = Walk::default();
     loop {
         // The closure may run again, so each run starts from a copy.
@@ -117,6 +126,7 @@ pub async fn verify_all(db: &Db, _permit: &impl Authority<cap::AuditVerify>) -> 
             })
             .await?;
         walk = next;
+        told(u64::try_from(walk.seq).unwrap_or(0));
         if let Some(verdict) = verdict {
             return Ok(verdict);
         }

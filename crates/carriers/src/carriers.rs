@@ -106,6 +106,14 @@ impl Carriers {
         }
     }
 
+    /// Pauses or resumes here at once; other nodes follow when they read it.
+    pub(crate) fn set_paused(&self, id: &str, pause: Option<Pause>) {
+        let Ok(running) = self.0.running.lock() else { return };
+        if let Some(running) = running.get(id) {
+            running.carrier.set_paused(pause);
+        }
+    }
+
     /// Tells open pages whenever a connection of `carrier` comes or goes, for as long as it runs.
     fn announce(&self, carrier: &SmppCarrier, id: String) {
         let (db, mut moves) = (self.0.db.clone(), carrier.moves());
@@ -203,12 +211,5 @@ impl Carriers {
                     .collect()
             })
             .await
-    }
-}
-
-/// Tells the open pages of this node each change of a connection, until its carrier is gone.
-async fn announce(db: Db, mut link: tokio::sync::watch::Receiver<messaging::LinkState>) {
-    while link.changed().await.is_ok() {
-        db.announce(store::Changed { workspace: None, topic: TOPIC, id: String::new() });
     }
 }

@@ -4,7 +4,7 @@ use access::Capability;
 use base::ExposeSecret as _;
 use resources::{Check, Class, Error, Field, KindScope, Projection, Shape, TypedKind};
 use store::{Changed, Tx, params};
-use vault::{Aad, Purpose, Vault};
+use vault::{Aad, Purpose, SealedColumn, Vault};
 
 use crate::TOPIC;
 use crate::settings::Settings;
@@ -59,6 +59,16 @@ impl TypedKind for CarriersKind {
     const SCOPE: KindScope = KindScope::Organisation;
     const FIELDS: &'static [Field] = FIELDS;
     const CAPABILITY: Capability = Capability::CarriersWrite;
+
+    fn sealed_columns(&self) -> &'static [SealedColumn] {
+        &[SealedColumn {
+            table: "carriers",
+            column: "password",
+            id: "id",
+            workspace: None,
+            purpose: Purpose::Configuration,
+        }]
+    }
 
     fn key(&self, body: &Settings) -> String {
         body.name.clone()

@@ -50,7 +50,13 @@ impl Carriers {
             &params![id.as_str(), now, actor.principal.name(), reason.as_str()],
         )?;
         record(tx, actor, "carrier.pause", name, (!reason.is_empty()).then_some(reason.as_str()))?;
-        tx.touched(Changed { workspace: None, topic: TOPIC, id });
+        // As it is stored: somebody may have been quicker.
+        let pause = tx.query_one(
+            "SELECT since, paused_by, reason FROM carrier_pauses WHERE carrier = $1",
+            &params![id.as_str()],
+            |row| Ok(Pause { since: row.get("since")?, by: row.get("paused_by")?, reason: row.get("reason")? }),
+        )?;
+        self.changed(tx, id, Some(pause));
         Ok(())
     }
 
@@ -64,8 +70,14 @@ impl Carriers {
         let id = known(tx, permit, name)?;
         tx.execute("DELETE FROM carrier_pauses WHERE carrier = $1", &params![id.as_str()])?;
         record(tx, permit.actor(), "carrier.resume", name, None)?;
-        tx.touched(Changed { workspace: None, topic: TOPIC, id });
+        self.changed(tx, id, None);
         Ok(())
+    }
+
+    fn changed(&self, tx: &mut Tx<'_>, id: String, pause: Option<Pause>) {
+        tx.touched(Changed { workspace: None, topic: TOPIC, id: id.clone() });
+        let this = self.clone();
+        tx.after_commit(move || this.set_paused(&id, pause));
     }
 
     /// Unbinds every connection of a carrier on this node and binds anew, also one that waits for its next try. What is in flight

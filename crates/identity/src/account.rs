@@ -23,18 +23,32 @@ fn account(row: &store::Row<'_>) -> Result<Account, store::Error> {
     Ok(Account { id: row.get("id")?, name: row.get("name")?, login: row.get("login")? })
 }
 
-/// The person with that log-in name.
+/// The person with that log-in name, unless their account is switched off.
 pub(crate) fn by_login(tx: &mut Tx<'_>, login: &str) -> Result<Option<Account>, store::Error> {
     tx.query_opt(
-        "SELECT id, name, login FROM users WHERE login_folded = $1 AND removed_at IS NULL",
+        "SELECT id, name, login FROM users WHERE login_folded = $1 AND removed_at IS NULL AND disabled_at IS NULL",
         &params![fold(login)],
         account,
     )
 }
 
-/// The person of that id, unless removed.
+/// Whether somebody has that log-in name, also somebody who cannot sign in just now.
+pub(crate) fn is_taken(tx: &mut Tx<'_>, login: &str) -> Result<bool, store::Error> {
+    let found = tx.query_opt(
+        "SELECT id FROM users WHERE login_folded = $1 AND removed_at IS NULL",
+        &params![fold(login)],
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
+}
+
+/// The person of that id, unless removed or switched off.
 pub(crate) fn by_id(tx: &mut Tx<'_>, id: UserId) -> Result<Option<Account>, store::Error> {
-    tx.query_opt("SELECT id, name, login FROM users WHERE id = $1 AND removed_at IS NULL", &params![id], account)
+    tx.query_opt(
+        "SELECT id, name, login FROM users WHERE id = $1 AND removed_at IS NULL AND disabled_at IS NULL",
+        &params![id],
+        account,
+    )
 }
 
 /// The stored password hash.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 /// A network such as `192.0.2.0/24`; a single address is a network of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cidr {
+pub struct Cidr {
     address: IpAddr,
     prefix: u8,
 }
@@ -14,7 +14,7 @@ pub(crate) struct Cidr {
 /// A text that is no network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an address or network such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32 is expected, without host bits")]
-pub(crate) struct CidrError;
+pub struct CidrError;
 
 const fn bits(address: IpAddr) -> u8 {
     match address {
@@ -62,10 +62,10 @@ impl FromStr for Cidr {
 
 impl Cidr {
     /// A network that no caller is in: the unspecified address alone.
-    pub(crate) const NOBODY: Self = Self { address: IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED), prefix: 128 };
+    pub const NOBODY: Self = Self { address: IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED), prefix: 128 };
 
     /// Whether `address` is in the network. An IPv4 address that came in over IPv6 counts as IPv4.
-    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+    pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         bits(address) == bits(self.address) && (number(address) ^ number(self.address)) & mask(self.prefix) == 0
     }

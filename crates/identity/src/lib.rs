@@ -20,6 +20,8 @@ mod link;
 mod lockout;
 mod login;
 mod password;
+mod people;
+mod preferences;
 mod session;
 mod throttle;
 mod users_kind;
@@ -27,11 +29,14 @@ mod users_kind;
 pub use admin_token::AdminToken;
 pub use api_key::{ApiKeyInfo, DUE_WITHIN, KeyState, Retiring};
 pub use api_keys_kind::ApiKeysKind;
+pub use cidr::{Cidr, CidrError};
 pub use error::Error;
 pub use identity::{Caller, Identity, Options};
 pub use key_rotation::{KeyRotation, LONGEST_OVERLAP, RotatedKey, USUAL_OVERLAP};
 pub use link::{Link, SetUp};
 pub use login::{LogIn, LoggedIn};
+pub use people::{PersonInfo, Standing};
+pub use preferences::Preferences;
 pub use session::Session;
 pub use users_kind::{DeviceSpec, NoHooks, PeopleHooks, PersonSpec, UsersKind};
 
@@ -41,5 +46,7 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
     steps: &[
         store::Migration { version: 1, name: "identity", sql: include_str!("../migrations/001_identity.sql") },
         store::Migration { version: 2, name: "token_use", sql: include_str!("../migrations/002_token_use.sql") },
+        store::Migration { version: 3, name: "preferences", sql: include_str!("../migrations/003_preferences.sql") },
+        store::Migration { version: 4, name: "people", sql: include_str!("../migrations/004_people.sql") },
     ],
 };

@@ -172,7 +172,7 @@ impl Identity {
 
     fn make_administrator(&self, tx: &mut Tx<'_>, form: &SetUp, phc: &str, caller: &Caller) -> Result<LoggedIn, Error> {
         self.redeem(tx, SETUP, &form.secret)?;
-        if account::by_login(tx, &form.login)?.is_some() {
+        if account::is_taken(tx, &form.login)? {
             return Err(Error::Invalid(
                 Problem::new(
                     ProblemKind::Conflict,

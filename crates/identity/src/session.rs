@@ -138,6 +138,7 @@ pub(crate) fn start(tx: &mut Tx<'_>, account: &Account, caller: &Caller) -> Resu
          VALUES ($1, $2, $3, $4, $5, $5, $6)",
         &params![id, crypto::sha256(&*token).to_vec(), account.id, seal(&token, id, &data, &context)?, now, expires_at],
     )?;
+    tx.execute("UPDATE users SET last_sign_in_at = $2 WHERE id = $1", &params![account.id, now])?;
     let all: Vec<SessionId> = tx.query(
         "SELECT id FROM sessions WHERE user_id = $1 ORDER BY created_at DESC, id DESC",
         &params![account.id],

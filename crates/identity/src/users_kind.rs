@@ -39,6 +39,8 @@ pub struct PersonSpec<'a> {
     pub name: &'a str,
     /// Their log-in name, an e-mail address; groups refer to people by it.
     pub login: &'a str,
+    /// Whether their account is in use: somebody whose account is switched off neither signs in nor is paged.
+    pub enabled: bool,
     /// Their IANA time zone.
     pub time_zone: &'a str,
     /// Their devices.
@@ -59,6 +61,11 @@ pub trait PeopleHooks: Send + Sync + 'static {
 
     /// A person is gone.
     fn removed(&self, tx: &mut Tx<'_>, user: UserId, now: Timestamp) -> Result<(), Error>;
+
+    /// The columns that hold people's values, sealed: a rotation of keys seals them anew.
+    fn sealed_columns(&self) -> &'static [vault::SealedColumn] {
+        &[]
+    }
 }
 
 /// No hooks: for tests of this room.
@@ -97,6 +104,8 @@ pub struct UserBody {
     roles: Vec<RoleBody>,
     #[serde(default = "utc")]
     time_zone: String,
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    enabled: bool,
     #[serde(default)]
     devices: Vec<DeviceSpec>,
 }
@@ -111,6 +120,15 @@ pub struct RoleBody {
 
 fn utc() -> String {
     "Etc/UTC".to_owned()
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
+const fn is_yes(enabled: &bool) -> bool {
+    *enabled
 }
 
 impl UserBody {
@@ -145,6 +163,9 @@ impl TypedKind for UsersKind {
         )
         .about("what they are trusted with"),
         Field::new("time_zone", Class::Internal, Shape::Text).about("an IANA name such as Europe/Zurich"),
+        Field::new("enabled", Class::Internal, Shape::Boolean).about(
+            "false switches the account off: no signing in, no pages, everything else stays; true when left out",
+        ),
         Field::new(
             "devices",
             Class::Confidential,
@@ -158,6 +179,10 @@ impl TypedKind for UsersKind {
         )
         .about("how they are reached"),
     ];
+
+    fn sealed_columns(&self) -> &'static [vault::SealedColumn] {
+        self.hooks.sealed_columns()
+    }
 
     fn key(&self, body: &UserBody) -> String {
         body.login.clone()
@@ -199,8 +224,8 @@ impl TypedKind for UsersKind {
                 check.problem(format!("devices[{at}].number"), "twice", "this device stands here twice; leave one out");
             }
         }
-        if !check.is_new() && !body.is_administrator() {
-            keep_an_administrator(check, "roles")?;
+        if !check.is_new() && !(body.is_administrator() && body.enabled) {
+            keep_an_administrator(check, if body.enabled { "roles" } else { "enabled" })?;
         }
         self.hooks.validate(&body.devices, check)
     }
@@ -217,6 +242,7 @@ impl TypedKind for UsersKind {
             tx.execute("DELETE FROM credentials WHERE user_id = $1", &params![id])?;
             account::end_everything(tx, id)?;
             account::forgive_all(tx, id)?;
+            crate::Preferences::forget(tx, id)?;
             access::set_roles(tx, id, &[], now)?;
             tx.execute("UPDATE users SET removed_at = $2 WHERE id = $1", &params![id, now])?;
             return self.hooks.removed(tx, id, now);
@@ -227,8 +253,13 @@ impl TypedKind for UsersKind {
              login_folded = excluded.login_folded, time_zone = excluded.time_zone",
             &params![id, new.name.as_str(), new.login.as_str(), account::fold(&new.login), new.time_zone.as_str(), now],
         )?;
+        tx.execute(
+            "UPDATE users SET disabled_at = CASE WHEN $2 THEN NULL ELSE COALESCE(disabled_at, $3) END WHERE id = $1",
+            &params![id, new.enabled, now],
+        )?;
         let mut roles = Vec::with_capacity(new.roles.len());
-        for one in &new.roles {
+        // Whoever is switched off keeps their roles in the resource and holds none.
+        for one in new.roles.iter().filter(|_| new.enabled) {
             let scope = match &one.workspace {
                 None => Scope::Organisation,
                 Some(slug) => Scope::Workspace(change.reference::<WorkspaceId>("workspaces", slug)?),
@@ -237,11 +268,17 @@ impl TypedKind for UsersKind {
         }
         access::set_roles(tx, id, &roles, now)?;
         // Other roles, other session: the old ones end (7.2.4), and with them what was opened under the old rights.
-        if change.old.is_some_and(|old| old.roles != new.roles) {
+        if change.old.is_some_and(|old| old.roles != new.roles || old.enabled != new.enabled) {
             account::end_everything(tx, id)?;
         }
-        let person =
-            PersonSpec { id, name: &new.name, login: &new.login, time_zone: &new.time_zone, devices: &new.devices };
+        let person = PersonSpec {
+            id,
+            name: &new.name,
+            login: &new.login,
+            enabled: new.enabled,
+            time_zone: &new.time_zone,
+            devices: &new.devices,
+        };
         self.hooks.changed(tx, &person, now)
     }
 }

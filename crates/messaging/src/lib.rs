@@ -44,6 +44,7 @@ mod reveal;
 mod routes;
 mod settle;
 mod settle_store;
+mod shown;
 mod state;
 
 #[cfg(test)]
@@ -63,6 +64,7 @@ pub use model::{
 pub use octets::Octets;
 pub use routes::{CostBody, RouteBody, RoutesKind};
 pub use routing::{Class, Sender};
+pub use shown::COUNTED;
 pub use state::{Event, Refusal, State, UnknownState, aggregate};
 
 /// The event that a message with an origin changed its state; its body is [`Changed`].

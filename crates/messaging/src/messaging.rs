@@ -18,7 +18,7 @@ use crate::carrier::{Carrier, Deliveries, Inbound, Receipt};
 use crate::deliveries::{Delivery, DeliveryKey};
 use crate::engine::{Engine, Lanes};
 use crate::intake::Submit;
-use crate::lane::{Lane, LaneStatus};
+use crate::lane::Lane;
 use crate::model::{Accepted, Content, Details, Filter, InboundMessage, InboundSummary, Minute, New, Summary};
 use crate::routes::RoutesKind;
 use crate::settle::{Settle, Waiting};
@@ -168,6 +168,16 @@ impl Messaging {
         reads::get(tx, &self.0.engine, permit, id)
     }
 
+    /// The id of a message by its [number](Accepted::number), when it is one of the permit's workspace.
+    pub fn by_number(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::MessagesRead>,
+        number: i64,
+    ) -> Result<Option<MessageId>, Error> {
+        reads::by_number(tx, permit, number)
+    }
+
     /// Number and text of a message, for those who may read content. Audited, so `tx` must be a writing one.
     pub fn content(
         &self,
@@ -236,27 +246,6 @@ impl Messaging {
         decide_unknown::decide_unknown(tx, &self.0.engine, permit, id, send_again)
     }
 
-    /// Where a message of `class` to `to` would go now, with the record of the decision: the one that sending uses.
-    pub fn explain(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &Permit<cap::MessagesRead>,
-        to: &sms::Number,
-        class: routing::Class,
-        sender: Option<&routing::Sender>,
-    ) -> Result<Result<routing::Decision, routing::Refused>, Error> {
-        let engine = &self.0.engine;
-        let development = engine.is_development(tx, permit.workspace())?;
-        Ok(engine.decide(&routing::Query {
-            workspace: permit.workspace(),
-            development,
-            destination: to.digits(),
-            class,
-            sender,
-            avoid: &[],
-        }))
-    }
-
     /// Turns whenever there may be something new to tell an application; what there is, [`Self::waiting`] says.
     pub fn told(&self) -> watch::Receiver<u64> {
         self.0.engine.told.subscribe()
@@ -301,13 +290,6 @@ impl Messaging {
         Ok(())
     }
 
-    /// How the attached carriers are doing.
-    pub fn lanes(&self, permit: &impl Authority<cap::CarriersRead>) -> Vec<LaneStatus> {
-        let _ = permit;
-        let now = self.0.engine.ctx.monotonic();
-        self.0.engine.lanes.load().values().map(|lane| lane.status(now)).collect()
-    }
-
     /// Receipts that belonged to no message we know, since the start.
     pub fn stray_receipts(&self) -> u64 {
         self.0.engine.strays.load(Ordering::Relaxed)
@@ -316,6 +298,10 @@ impl Messaging {
     #[cfg(test)]
     pub(crate) async fn sweep(&self) -> Result<(), Error> {
         inbound::sweep(&self.0.engine).await
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
     }
 
     fn now(&self) -> Timestamp {

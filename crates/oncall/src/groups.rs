@@ -8,7 +8,7 @@ use store::{Row, Tx, params};
 use crate::Error;
 use crate::definition::{DELAY_MAX, Definition, INTERVAL_MIN, REPEAT_MAX};
 use crate::people::{OnCall, fold};
-use crate::plan::{Plan, plan};
+use crate::plan::{Plan, Reachable, plan};
 
 /// The kind `groups`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -115,18 +115,66 @@ impl OnCall {
         )?;
         let mut out = Vec::with_capacity(rows.len());
         for (id, text) in rows {
-            let definition = parse(&text)?;
-            let people = self.people_of(tx, &definition)?;
-            let plan = plan(&definition, &people, at);
-            let name_of = |login: &str| {
-                people
-                    .iter()
-                    .find(|person| person.login.eq_ignore_ascii_case(login))
-                    .map(|person| person.who.name.clone())
-            };
-            let policy = crate::policy_words(&definition, name_of);
-            out.push(Group { id, definition, plan, policy });
+            out.push(self.group_at(tx, id, parse(&text)?, at)?.0);
         }
         Ok(out)
     }
+
+    /// One group of the permit's workspace, and what happens round by round when nobody answers an alert that opens at `at`: the
+    /// first round and its repeats, `most` at most. Each round is planned as the escalation plans it, when the one before ends.
+    pub fn course(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::OnCallRead>,
+        id: GroupId,
+        at: Timestamp,
+        most: usize,
+    ) -> Result<Option<Course>, Error> {
+        let row = tx.query_opt(
+            "SELECT id, definition FROM oncall_groups WHERE workspace = $1 AND id = $2",
+            &params![permit.workspace(), id],
+            read,
+        )?;
+        let Some((id, text)) = row else { return Ok(None) };
+        let (group, people) = self.group_at(tx, id, parse(&text)?, at)?;
+        let all = group.definition.repeat.times as usize + 1;
+        let mut rounds = vec![group.plan.clone()];
+        while group.plan.reaches_anybody() && rounds.len() < all.min(most) {
+            let begins = rounds.last().map_or(at, |round| round.ends);
+            rounds.push(plan(&group.definition, &people, begins));
+        }
+        // The pause between rounds is the same each time, however many are shown.
+        let pause = group.plan.ends.since(at);
+        let ends = at.plus(pause.saturating_mul(u32::try_from(all).unwrap_or(u32::MAX)));
+        Ok(Some(Course { group, rounds, all, ends }))
+    }
+
+    fn group_at(
+        &self,
+        tx: &mut Tx<'_>,
+        id: GroupId,
+        definition: Definition,
+        at: Timestamp,
+    ) -> Result<(Group, Vec<Reachable>), Error> {
+        let people = self.people_of(tx, &definition)?;
+        let plan = plan(&definition, &people, at);
+        let name_of = |login: &str| {
+            people.iter().find(|person| person.login.eq_ignore_ascii_case(login)).map(|person| person.who.name.clone())
+        };
+        let policy = crate::policy_words(&definition, name_of);
+        Ok((Group { id, definition, plan, policy }, people))
+    }
+}
+
+/// What happens when nobody answers.
+#[derive(Clone, Debug)]
+pub struct Course {
+    /// The group with its first round.
+    pub group: Group,
+    /// The first rounds.
+    pub rounds: Vec<Plan>,
+    /// How many there are.
+    pub all: usize,
+    /// When the last one is over and the alert counts as unanswered.
+    pub ends: Timestamp,
 }

@@ -5,6 +5,7 @@ use identity::{DeviceSpec, PeopleHooks, PersonSpec};
 use resources::Check;
 use sms::{Number, NumberError};
 use store::Tx;
+use vault::{Purpose, SealedColumn};
 
 use crate::devices::{DeviceKind, NewDevice};
 use crate::people::{OnCall, Person, PersonChange};
@@ -40,7 +41,7 @@ impl PeopleHooks for OnCall {
                 id: person.id,
                 login: person.login.to_owned(),
                 name: person.name.to_owned(),
-                enabled: true,
+                enabled: person.enabled,
             },
             devices,
         };
@@ -49,5 +50,9 @@ impl PeopleHooks for OnCall {
 
     fn removed(&self, tx: &mut Tx<'_>, user: UserId, _now: Timestamp) -> Result<(), resources::Error> {
         self.remove_person(tx, user).map_err(resources::Error::kind)
+    }
+
+    fn sealed_columns(&self) -> &'static [SealedColumn] {
+        &[SealedColumn { table: "devices", column: "number", id: "id", workspace: None, purpose: Purpose::People }]
     }
 }

@@ -116,6 +116,28 @@ testdb::both_databases! {
             Cem Sample 2 min later or when passed on; then the same again, 2 times with 5 min between, until someone answers.");
     }
 
+    /// The course is round after round what the plan says, beginning when the one before ends.
+    async fn a_course_shows_each_round_and_its_end(db: Db, _clock: Arc<base::ManualClock>) {
+        let house = house(db).await;
+        house.apply(people("+447700900101")).await.unwrap();
+        let (oncall, workspace) = (house.oncall.clone(), house.workspace().await);
+        let (course, begins, elsewhere) = house.db.read(move |tx| {
+            let permit = Permit::<cap::OnCallRead>::engine(Engine("test"), workspace);
+            let at = tx.now();
+            let id = oncall.groups(tx, &permit, at)?[0].id;
+            let foreign = Permit::<cap::OnCallRead>::engine(Engine("test"), uuid::Uuid::from_u128(9).into());
+            Ok::<_, crate::Error>((oncall.course(tx, &permit, id, at, 2)?.unwrap(), at, oncall.course(tx, &foreign, id, at, 2)?))
+        }).await.unwrap();
+        assert!(elsewhere.is_none(), "a group of another workspace is not there");
+        assert_eq!((course.rounds.len(), course.all), (2, 3));
+        let dues: Vec<_> = course.rounds.iter().flat_map(|round| &round.steps).filter_map(|step| match step {
+            Step::Page { due, .. } => Some(due.since(begins).as_secs()),
+            Step::Skip { .. } => None,
+        }).collect();
+        assert_eq!(dues, [0, 60, 360, 420]);
+        assert_eq!(course.ends.since(begins).as_secs(), 1_080);
+    }
+
     /// E-11 and the rule that personal values are sealed at rest: no table holds a readable number, a keyed hash finds it,
     /// and a number that stays keeps its device id.
     async fn numbers_are_sealed_found_by_hash_and_keep_their_ids(db: Db) {

@@ -40,6 +40,21 @@ pub fn policy_words(group: &Definition, name_of: impl Fn(&str) -> Option<String>
     format!("Group “{}”, in words: {}.", group.name, parts.join("; "))
 }
 
+/// What happens when nobody answers, and when nobody can be reached, as sentences.
+pub fn ending_words(group: &Definition) -> String {
+    let unanswered = match group.repeat.times {
+        0 => "If nobody answers, the alert stays open and says that nobody did.".to_owned(),
+        1 => "If nobody answers in both rounds, the alert stays open and says that nobody did.".to_owned(),
+        times => {
+            format!("If nobody answers in all {} rounds, the alert stays open and says that nobody did.", times + 1)
+        }
+    };
+    match &group.fallback {
+        Some(fallback) => format!("{unanswered} If nobody in it can be reached at all, group “{fallback}” is paged."),
+        None => unanswered,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +75,20 @@ mod tests {
         ] {
             assert_eq!(delay_words(seconds), words);
         }
+    }
+
+    #[test]
+    fn the_end_is_said_with_the_fallback() {
+        let group = |times, fallback: Option<&str>| Definition {
+            name: "Database".into(),
+            description: None,
+            members: Vec::new(),
+            repeat: Repeat { times, interval_seconds: 300 },
+            fallback: fallback.map(str::to_owned),
+        };
+        assert!(ending_words(&group(0, None)).starts_with("If nobody answers, the alert stays open"));
+        let words = ending_words(&group(2, Some("Night")));
+        assert!(words.contains("in all 3 rounds") && words.ends_with("group “Night” is paged."), "{words}");
     }
 
     #[test]

@@ -165,6 +165,21 @@ impl Refused {
     }
 }
 
+/// Where a route stands in the order in which routes are tried: the least comes first.
+fn rank(route: &Route) -> impl Ord + use<> {
+    let cost = route.cost.as_ref().map_or(i64::MAX, |cost| cost.micros);
+    let named = (route.workspace.is_some(), route.matcher.digits().len(), route.matcher.class.is_some());
+    (Reverse(named), cost, route.id)
+}
+
+/// The routes that messages of `workspace` can go by, in the order in which [`decide`] tries them.
+pub fn in_order<'r>(workspace: WorkspaceId, routes: impl IntoIterator<Item = &'r Route>) -> Vec<&'r Route> {
+    let theirs = |route: &&Route| route.workspace.is_none_or(|owner| owner == workspace);
+    let mut ordered: Vec<&Route> = routes.into_iter().filter(theirs).collect();
+    ordered.sort_by_key(|route| rank(route));
+    ordered
+}
+
 /// Decides. Routes are tried from the most to the least specific: the workspace's own first, then by longer
 /// prefix, by named class, by lower cost. In each, carriers are tried in order. A carrier that is down or was
 /// tried already is taken only when there is no other, so that nothing is refused for a passing fault.
@@ -182,11 +197,7 @@ pub fn decide<'r>(
             }
         }
     }
-    matching.sort_by_key(|route| {
-        let cost = route.cost.as_ref().map_or(i64::MAX, |cost| cost.micros);
-        let named = (route.workspace.is_some(), route.matcher.digits().len(), route.matcher.class.is_some());
-        (Reverse(named), cost, route.id)
-    });
+    matching.sort_by_key(|route| rank(route));
     let mut record = Vec::new();
     if matching.is_empty() {
         record.push(Reason::NoRoute { routes: known, class: query.class });
@@ -310,6 +321,29 @@ mod tests {
         let cheap =
             Route { cost: Some(Cost { micros: 1, currency: "EUR".into() }), ..route(9, None, "", None, &["cheap"]) };
         check(&[all[0].clone(), cheap], &[], false, Ok("cheap"));
+    }
+
+    /// What is shown is the order in which routes are tried.
+    #[test]
+    fn the_order_that_is_shown_is_the_order_of_the_decision() {
+        let all = [
+            route(1, None, "", None, &["ghost"]),
+            route(2, None, "+44", Some(Class::Alert), &["ghost"]),
+            route(3, None, "447", None, &["ghost"]),
+            route(4, Some(2), "", None, &["ghost"]),
+            route(5, Some(WORKSPACE), "", None, &["ghost"]),
+            route(6, None, "44", None, &["ghost"]),
+        ];
+        let workspace = Uuid::from_u128(WORKSPACE).into();
+        let shown: Vec<String> = in_order(workspace, &all).iter().map(|route| route.matcher.to_string()).collect();
+        assert_eq!(shown, ["everything", "+447", "+44, alert", "+44", "everything"]);
+        let refused = decide(&query(&[], false), &all, facts).unwrap_err();
+        let tried: Vec<&String> = refused
+            .record
+            .iter()
+            .filter_map(|step| if let Reason::Matched { route, .. } = step { Some(route) } else { None })
+            .collect();
+        assert_eq!(tried, shown.iter().collect::<Vec<_>>());
     }
 
     #[test]

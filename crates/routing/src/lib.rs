@@ -8,6 +8,6 @@ mod decide;
 mod route;
 mod sender;
 
-pub use decide::{CarrierFacts, Decision, Query, Reason, Refused, decide};
+pub use decide::{CarrierFacts, Decision, Query, Reason, Refused, decide, in_order};
 pub use route::{Class, Cost, Matcher, Route, UnknownClass};
 pub use sender::{Sender, SenderError};

@@ -52,7 +52,7 @@ async fn main() -> Outcome {
 }
 
 async fn flood(link: Link, session: usize, messages: usize) -> Result<(), smpplink::NoAnswer> {
-    let Link { handle, mut incoming } = link;
+    let Link { handle, mut incoming, .. } = link;
     let receipts = tokio::spawn(async move {
         let mut batch = Vec::new();
         while incoming.next_many(&mut batch, 256).await > 0 {

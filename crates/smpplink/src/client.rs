@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::{ConnectError, Limits, Link, driver};
+use crate::{ConnectError, Limits, Link, Secured, driver};
 
 /// How long the network, and then TLS, may take.
 const REACH: Duration = Duration::from_secs(10);
@@ -54,10 +54,22 @@ pub async fn connect(target: &Target, mode: BindMode, bind: Bind, limits: Limits
                 .await
                 .map_err(|_| ConnectError::TimedOut("agreeing on TLS"))?
                 .map_err(ConnectError::Tls)?;
-            bind_over(stream, mode, bind, limits).await
+            let secured = secured(stream.get_ref().1);
+            let link = bind_over(stream, mode, bind, limits).await?;
+            Ok(Link { secured, ..link })
         }
         None => bind_over(stream, mode, bind, limits).await,
     }
+}
+
+fn secured(connection: &rustls::ClientConnection) -> Option<Secured> {
+    let certificate = connection.peer_certificates()?.first()?.as_ref().to_vec();
+    let version = match connection.protocol_version()? {
+        rustls::ProtocolVersion::TLSv1_3 => "TLS 1.3",
+        rustls::ProtocolVersion::TLSv1_2 => "TLS 1.2",
+        _ => "another version of TLS",
+    };
+    Some(Secured { certificate, version })
 }
 
 /// Binds over a stream that is already there.

@@ -188,7 +188,7 @@ where
         let waiters: Vec<_> = shared.waiters().drain().collect();
         drop(waiters);
     });
-    Link { handle, incoming: Incoming { requests: received } }
+    Link { handle, incoming: Incoming { requests: received }, secured: None }
 }
 
 /// The timers of a connection, and its orderly end.

@@ -35,4 +35,15 @@ pub struct Link {
     pub handle: Handle,
     /// The peer's requests.
     pub incoming: Incoming,
+    /// What the peer showed of itself over TLS, when we connected so.
+    pub secured: Option<Secured>,
+}
+
+/// What the peer showed of itself over TLS. It was verified before: this is for people to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secured {
+    /// Its certificate in DER.
+    pub certificate: Vec<u8>,
+    /// The version that was agreed on: `TLS 1.3`.
+    pub version: &'static str,
 }

@@ -17,11 +17,11 @@ use vault::{KeyFile, Vault};
 
 use crate::stage::{DINA, Stage, until};
 
-struct House {
-    db: Db,
+pub struct House {
+    pub db: Db,
     resources: Resources,
-    messaging: Messaging,
-    carriers: Carriers,
+    pub messaging: Messaging,
+    pub carriers: Carriers,
     stop: CancellationToken,
     running: tokio::task::JoinHandle<()>,
 }
@@ -51,7 +51,7 @@ fn administrator() -> OrganisationPermit<cap::ResourcesApply> {
 }
 
 impl House {
-    async fn new(db: Db) -> Self {
+    pub async fn new(db: Db) -> Self {
         let keys = KeyFile::parse("1 CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=").unwrap();
         let vault = Vault::unlock(db.clone(), keys).await.unwrap();
         let routes = RoutesKind::new();
@@ -66,26 +66,26 @@ impl House {
         Self { db, resources, messaging, carriers, stop, running }
     }
 
-    async fn apply(&self, yaml: &str) -> Result<(), Error> {
+    pub async fn apply(&self, yaml: &str) -> Result<(), Error> {
         let registry = self.resources.registry();
         let parsed = Parsed::yaml(yaml, registry)?.resolve(&Pocket).unwrap();
         let document = Document::from_wire(parsed.to_wire().as_bytes(), registry).unwrap();
         self.resources.apply(&administrator(), document, ApplyOptions::default()).await.map(drop)
     }
 
-    fn words(&self, name: &str) -> String {
+    pub fn words(&self, name: &str) -> String {
         let status = self.carriers.status().into_iter().find(|status| status.name == name);
         status.map(|status| status.words).unwrap_or_default()
     }
 
-    async fn end(self) {
+    pub async fn end(self) {
         self.messaging.stop().await;
         self.stop.cancel();
         self.running.await.unwrap();
     }
 }
 
-fn yaml(stage: &Stage, password: &str, sessions: u32) -> String {
+pub fn yaml(stage: &Stage, password: &str, sessions: u32) -> String {
     let ca = stage.directory.path().join("ca.pem");
     std::fs::write(&ca, &stage.ca_pem).unwrap();
     format!(

@@ -4,5 +4,6 @@
 
 mod configured;
 mod faults;
+mod hands;
 mod sessions;
 mod stage;

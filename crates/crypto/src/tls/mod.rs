@@ -2,6 +2,7 @@
 //! with forward secrecy, no renegotiation, no compression, no early data. There is no way to trust all.
 
 mod certificate;
+mod names;
 mod resolver;
 mod self_signed;
 mod ticket;
@@ -18,6 +19,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 pub use certificate::{Fingerprint, fingerprint, fingerprint_pem, not_after, not_after_pem};
+pub use names::{Names, names};
 pub use resolver::CertResolver;
 pub use self_signed::SelfSigned;
 

@@ -1,6 +1,11 @@
 //! The kind `users`.
 
-use access::{Role, Scope};
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Engine, Grants, OrganisationPermit, Permit, Role, Scope, cap};
+use base::{ManualClock, PageRequest};
+use identity::Standing;
 use store::Db;
 
 use crate::house::{self, PASSWORD, from, lines, log_in, open, secret};
@@ -99,4 +104,82 @@ testdb::both_databases! {
         house.apply(PEOPLE).await.unwrap();
         assert!(house.identity.login(log_in("ada@example.com", PASSWORD), &from("192.0.2.1")).await.is_ok());
     }
+
+    /// What the list of people says of each, to whom, and a page at a time.
+    async fn people_are_listed_with_their_standing(db: Db) {
+        let house = open(&db).await;
+        house.set_up().await;
+        house.apply(MORE).await.unwrap();
+        house.invite("dina@example.com").await;
+        let everybody: OrganisationPermit<cap::PeopleRead> = OrganisationPermit::engine(Engine("tests"));
+        let list = async |search: &'static str, limit: u32, after: Option<base::Cursor>| {
+            let (identity, permit) = (house.identity.clone(), everybody.clone());
+            let request = PageRequest::new(limit, after);
+            db.read(move |tx| identity.people(tx, &permit, search, &request)).await.unwrap()
+        };
+        let all = list("", 50, None).await;
+        let said: Vec<_> = all.items.iter().map(|one| (one.name.as_str(), one.standing, one.sessions)).collect();
+        assert_eq!(
+            said,
+            [("Ada Sample", Standing::Active, 1), ("Cem Sample", Standing::ReachedOnly, 0), ("Dina Sample", Standing::Invited, 0)]
+        );
+        assert!(all.items[0].last_sign_in.is_some() && all.items[0].last_use.is_some() && all.items[1].last_sign_in.is_none());
+        let first = list("SAMPLE", 2, None).await;
+        assert_eq!(first.items.len(), 2);
+        assert_eq!(list("sample", 2, first.next).await.items[0].name, "Dina Sample");
+        assert_eq!(list("dina@", 50, None).await.items.len(), 1);
+        // Somebody of one workspace sees those who have to do with it.
+        let resources = house.resources.clone();
+        let other = db.read(move |tx| resources.workspace(tx, "other")).await.unwrap().unwrap();
+        let (identity, permit) = (house.identity.clone(), Permit::<cap::PeopleRead>::engine(Engine("tests"), other));
+        let seen = db.read(move |tx| identity.people(tx, &permit, "", &PageRequest::default())).await.unwrap();
+        assert_eq!(seen.items.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["Ada Sample"]);
+    }
+
+    /// X-09, X-16, E-17: whoever is switched off is out within a second, cannot come back in, holds nothing, and keeps their roles for later.
+    async fn x_16_a_switched_off_account_is_out_within_a_second(db: Db, clock: Arc<ManualClock>) {
+        let house = open(&db).await;
+        house.set_up().await;
+        house.apply(MORE).await.unwrap();
+        let link = house.invite("dina@example.com").await;
+        let inside = house.identity.accept_invite(link, secret(PASSWORD), &from("192.0.2.1")).await.unwrap();
+        assert!(house.is_in(&inside.token).await);
+        house.apply(&MORE.replace("login: dina@example.com", "login: dina@example.com\n    enabled: false")).await.unwrap();
+        clock.advance(Duration::from_secs(1));
+        assert!(!house.is_in(&inside.token).await);
+        assert!(house.identity.login(log_in("dina@example.com", PASSWORD), &from("192.0.2.1")).await.is_err());
+        let dina = house.user("dina@example.com").await;
+        let roles = db.read(move |tx| access::roles_of(tx, dina)).await.unwrap();
+        assert_eq!(roles, []);
+        let off = house.apply("users:\n  - {name: Ada Sample, login: ada@example.com, roles: [{role: administrator}], enabled: false}\n").await;
+        assert_eq!(lines(&off.unwrap_err()), ["users[0].enabled: this is the last administrator who can log in; make another one first"]);
+        house.apply(MORE).await.unwrap();
+        assert!(house.identity.login(log_in("dina@example.com", PASSWORD), &from("192.0.2.1")).await.is_ok());
+        assert_eq!(db.read(move |tx| access::roles_of(tx, dina)).await.unwrap().len(), 1);
+    }
+
+    /// X-16: an administrator ends everything somebody has open, and the audit log says so.
+    async fn x_16_all_sessions_of_a_person_end_together(db: Db) {
+        let house = open(&db).await;
+        let inside = house.set_up().await;
+        let ada = house.user("ada@example.com").await;
+        let permit = Grants::of_operator(house::operator()).permit_organisation::<cap::PeopleWrite>().unwrap();
+        let identity = house.identity.clone();
+        assert_eq!(db.write(move |tx| identity.end_sessions(tx, &permit, ada)).await.unwrap(), 1);
+        assert!(!house.is_in(&inside.token).await);
+        assert!(house.texts("SELECT action FROM audit_entries").await.contains(&"session.end_all".to_owned()));
+    }
 }
+
+const MORE: &str = "
+workspaces: [{slug: demo, environment: development}, {slug: other, environment: development}]
+users:
+  - name: Ada Sample
+    login: ada@example.com
+    roles: [{role: administrator}]
+  - name: Cem Sample
+    login: cem@example.com
+  - name: Dina Sample
+    login: dina@example.com
+    roles: [{role: responder, workspace: demo}]
+";

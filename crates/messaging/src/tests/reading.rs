@@ -119,12 +119,28 @@ testdb::both_databases! {
         let house = House::new(&db, &["first", "second"]).await;
         house.attach(Fake::new("first").down("maintenance"));
         house.attach(Fake::new("second"));
-        let (messaging, permit) = (house.messaging.clone(), house.permit::<cap::MessagesRead>());
+        let (messaging, permit) = (house.messaging.clone(), house.permit::<cap::CarriersRead>());
         let decision = db.read(move |tx| messaging.explain(tx, &permit, &number(17), Class::Alert, None)).await.unwrap().unwrap();
         assert_eq!(decision.carrier, "second");
         assert_eq!(decision.explanation(), "the workspace's route for everything matches; carrier first is down (maintenance); carrier second takes it");
         let id = house.send(17, "x").await;
         assert!(house.until(id, State::Sent).await.history.iter().any(|step| step.text == decision.explanation()));
         house.messaging.stop().await;
+    }
+
+    /// What waits for a carrier is counted by index, and no further than helps anybody.
+    async fn what_waits_for_a_carrier_is_counted(db: Db) {
+        let house = House::new(&db, &["first"]).await;
+        house.attach(Fake::new("first").down("maintenance"));
+        for last in 1..=3 {
+            house.send(last, "x").await;
+        }
+        for (carrier, expected) in [("first", 3), ("second", 0)] {
+            let (messaging, permit) = (house.messaging.clone(), house.permit::<cap::CarriersRead>());
+            let counted = db.read(move |tx| messaging.queued(tx, &permit, carrier)).await.unwrap();
+            assert_eq!(counted, expected, "{carrier}");
+        }
+        let routes = house.messaging.routes(&house.permit::<cap::CarriersRead>());
+        assert_eq!(routes.iter().map(|route| route.carriers.join(" ")).collect::<Vec<_>>(), ["first"]);
     }
 }

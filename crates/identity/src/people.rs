@@ -1,0 +1,188 @@
+//! The people of the organisation as pages list them: who they are, what they are trusted with, and whether they can sign in.
+
+use access::{Authority, OrganisationPermit, Role, Scope, cap};
+use base::{Page, PageRequest, Timestamp, UserId};
+use store::{Row, Tx, params};
+
+use crate::lockout::LOCKED;
+use crate::{Error, Identity, account, session};
+
+/// People read at once while looking for those that fit.
+const BATCH: u32 = 200;
+
+/// Whether a person can sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// With a password.
+    Active,
+    /// They have a link with which they choose a password, and have not used it yet.
+    Invited,
+    /// They have neither: they are reached by text and answer by text.
+    ReachedOnly,
+    /// After too many wrong passwords; a new invitation helps.
+    Locked,
+    /// The account is switched off, since then.
+    Disabled(Timestamp),
+}
+
+/// A person as others see one.
+#[derive(Clone, Debug)]
+pub struct PersonInfo {
+    /// Their id; also that of the resource.
+    pub id: UserId,
+    /// Their name.
+    pub name: String,
+    /// Their log-in name, an e-mail address.
+    pub login: String,
+    /// Their IANA time zone.
+    pub time_zone: String,
+    /// What they are trusted with. Nothing while the account is switched off.
+    pub roles: Vec<(Role, Scope)>,
+    /// Whether they can sign in.
+    pub standing: Standing,
+    /// When they last signed in; none when they never did.
+    pub last_sign_in: Option<Timestamp>,
+    /// Sessions that are open now.
+    pub sessions: u32,
+    /// When one of those was last used.
+    pub last_use: Option<Timestamp>,
+    /// When they were added.
+    pub created_at: Timestamp,
+}
+
+struct Found {
+    person: PersonInfo,
+    folded: String,
+}
+
+impl Identity {
+    /// People by log-in name, those whose name or log-in name holds `search`. A permit of one workspace shows those who have a
+    /// role there or everywhere; one of the organisation shows all.
+    pub fn people(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &impl Authority<cap::PeopleRead>,
+        search: &str,
+        request: &PageRequest,
+    ) -> Result<Page<PersonInfo>, Error> {
+        let wanted = account::fold(search);
+        let mut after = request.after.as_ref().map(|cursor| cursor.0.clone()).unwrap_or_default();
+        let mut fitting: Vec<Found> = Vec::new();
+        let enough = request.limit() as usize + 1;
+        loop {
+            let batch = self.batch(tx, &after)?;
+            let full = batch.len() == BATCH as usize;
+            if let Some(last) = batch.last() {
+                after.clone_from(&last.folded);
+            }
+            // In Rust rather than in SQL: the two databases fold letters beyond ASCII in their own ways.
+            fitting.extend(batch.into_iter().filter(|found| {
+                let named = found.folded.contains(&wanted) || account::fold(&found.person.name).contains(&wanted);
+                named && seen_by(permit.scope(), &found.person)
+            }));
+            if fitting.len() >= enough || !full {
+                fitting.truncate(enough);
+                return Ok(
+                    Page::from_overread(fitting, request, |found| found.folded.clone()).map(|found| found.person)
+                );
+            }
+        }
+    }
+
+    /// One person, as [`Self::people`] shows them.
+    pub fn person(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &impl Authority<cap::PeopleRead>,
+        id: UserId,
+    ) -> Result<Option<PersonInfo>, Error> {
+        let (now, used_after) = self.times(tx)?;
+        let found = tx.query_opt(&format!("{PERSON} AND u.id = $3"), &params![now, used_after, id], read)?;
+        let Some(mut found) = found else { return Ok(None) };
+        found.person.roles = access::roles_of(tx, id)?;
+        Ok(Some(found.person).filter(|person| seen_by(permit.scope(), person)))
+    }
+
+    /// Ends every session, link and administrator token of a person: they are out at once here, and within a second on every
+    /// node. Audited.
+    pub fn end_sessions(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &OrganisationPermit<cap::PeopleWrite>,
+        user: UserId,
+    ) -> Result<u64, Error> {
+        let ended = self.end_all(tx, user)?;
+        audit::record(
+            tx,
+            audit::Entry {
+                actor: permit.actor(),
+                workspace: None,
+                action: "session.end_all",
+                target: ("user", &user.to_string()),
+                outcome: audit::Outcome::Success,
+                reason: None,
+                changes: Some(serde_json::json!({ "sessions": ended })),
+            },
+        )?;
+        Ok(ended)
+    }
+
+    fn batch(&self, tx: &mut Tx<'_>, after: &str) -> Result<Vec<Found>, Error> {
+        let (now, used_after) = self.times(tx)?;
+        let sql = format!("{PERSON} AND u.login_folded > $3 ORDER BY u.login_folded LIMIT $4");
+        let mut found = tx.query(&sql, &params![now, used_after, after, BATCH], read)?;
+        for one in &mut found {
+            one.person.roles = access::roles_of(tx, one.person.id)?;
+        }
+        Ok(found)
+    }
+
+    /// Now, and when a session must have been used since to be open still.
+    #[expect(clippy::unused_self, reason = "a session's life is the identity's to say")]
+    fn times(&self, tx: &mut Tx<'_>) -> Result<(Timestamp, Timestamp), Error> {
+        let idle = session::idle(tx)?;
+        Ok((tx.now(), tx.now().minus(idle)))
+    }
+}
+
+const PERSON: &str = "SELECT u.id, u.name, u.login, u.login_folded, u.time_zone, u.created_at, u.last_sign_in_at, u.disabled_at,
+    (SELECT COUNT(*) FROM credentials c WHERE c.user_id = u.id) AS passwords,
+    (SELECT COUNT(*) FROM one_time_links l WHERE l.user_id = u.id AND l.expires_at > $1) AS links,
+    (SELECT COALESCE(MAX(f.failures), 0) FROM login_failures f WHERE f.user_id = u.id AND f.device = '') AS failures,
+    (SELECT COUNT(*) FROM sessions s WHERE s.user_id = u.id AND s.expires_at > $1 AND s.last_seen_at > $2) AS sessions,
+    (SELECT MAX(s.last_seen_at) FROM sessions s WHERE s.user_id = u.id AND s.expires_at > $1 AND s.last_seen_at > $2) AS last_use
+    FROM users u WHERE u.removed_at IS NULL";
+
+fn read(row: &Row<'_>) -> Result<Found, store::Error> {
+    let disabled: Option<Timestamp> = row.get("disabled_at")?;
+    let (passwords, links): (i64, i64) = (row.get("passwords")?, row.get("links")?);
+    let standing = match (disabled, passwords, links) {
+        (Some(since), ..) => Standing::Disabled(since),
+        (None, 1.., _) if row.get::<i64>("failures")? >= LOCKED => Standing::Locked,
+        (None, 1.., _) => Standing::Active,
+        (None, _, 1..) => Standing::Invited,
+        (None, _, _) => Standing::ReachedOnly,
+    };
+    Ok(Found {
+        folded: row.get("login_folded")?,
+        person: PersonInfo {
+            id: row.get("id")?,
+            name: row.get("name")?,
+            login: row.get("login")?,
+            time_zone: row.get("time_zone")?,
+            roles: Vec::new(),
+            standing,
+            last_sign_in: row.get("last_sign_in_at")?,
+            sessions: row.get("sessions")?,
+            last_use: row.get("last_use")?,
+            created_at: row.get("created_at")?,
+        },
+    })
+}
+
+fn seen_by(scope: Scope, person: &PersonInfo) -> bool {
+    match scope {
+        Scope::Organisation => true,
+        here @ Scope::Workspace(_) => person.roles.iter().any(|(_, at)| *at == Scope::Organisation || *at == here),
+    }
+}
