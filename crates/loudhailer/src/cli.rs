@@ -65,6 +65,9 @@ pub enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(Audit),
+    /// The keys that protect the data: rotate them, list them, retire old ones
+    #[command(subcommand, after_help = "Example: loudhailer keys rotate --config loudhailer.toml")]
+    Keys(Keys),
     /// Measure this machine: signals, messages, signal to submit
     #[command(after_help = "Example: loudhailer bench --messages 100000")]
     Bench(Bench),
@@ -295,6 +298,49 @@ pub enum Audit {
     /// Walk the chain and name the first entry that was altered, removed or reordered
     #[command(after_help = "Example: loudhailer audit verify --config loudhailer.toml")]
     Verify(Target),
+}
+
+/// `loudhailer keys`.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Add a version to the key file and bring everything under it, beside the running server or without one
+    #[command(
+        after_help = "Example: loudhailer keys rotate --config loudhailer.toml\n\nSafe to interrupt and to run again. With several nodes, copy the key file to the others when it asks for it."
+    )]
+    Rotate(KeysRotate),
+    /// Print the versions, what each still wraps, and what is due
+    #[command(after_help = "Example: loudhailer keys list --config loudhailer.toml")]
+    List(Local),
+    /// Refuse versions that wrap nothing any more, and take them out of the key file
+    #[command(
+        after_help = "Example: loudhailer keys retire --now --config loudhailer.toml\n\nBackups from before the rotation need the versions that go: keep a copy of the key file with them."
+    )]
+    Retire(KeysRetire),
+}
+
+/// `loudhailer keys rotate`.
+#[derive(Debug, Args)]
+pub struct KeysRotate {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `loudhailer keys retire`.
+#[derive(Debug, Args)]
+pub struct KeysRetire {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Do not wait until a version was replaced a day ago
+    #[arg(long)]
+    pub now: bool,
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `loudhailer bench`.

@@ -10,6 +10,7 @@ mod config;
 mod demo;
 mod error;
 mod init;
+mod keyring;
 mod logging;
 pub mod product;
 mod serve;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use cli::{Audit, Cli, Command};
+use cli::{Audit, Cli, Command, Keys};
 use error::Result;
 
 /// What the binary does, from its arguments to its exit code: 0 on success, 1 on failure, 2 on wrong usage.
@@ -62,6 +63,9 @@ async fn run(command: Command) -> Result<()> {
         Command::Migrate(options) => commands::migrate(&options).await,
         Command::Check(options) => commands::check(&options).await,
         Command::Audit(Audit::Verify(target)) => commands::audit_verify(&target).await,
+        Command::Keys(Keys::Rotate(options)) => commands::keys::rotate(&options).await,
+        Command::Keys(Keys::List(options)) => commands::keys::list(&options).await,
+        Command::Keys(Keys::Retire(options)) => commands::keys::retire(&options).await,
         Command::Bench(options) => bench::run(&options).await,
         Command::SandboxWorker => Ok(()),
     }

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use vault::{KeyFile, Vault};
 
 use crate::error::Result;
+use crate::keyring;
 
 /// Tables, ground floor first.
 pub const MIGRATIONS: &[Migrations] = &[
@@ -140,6 +141,7 @@ impl Product {
     pub async fn run(&self, tasks: &TaskTracker, stop: &CancellationToken) -> Result<()> {
         // Now, so that the first page waits for no process to start, and a machine that cannot lock one down is noticed at once.
         self.sandbox.warm().await?;
+        self.signals.schedule().await?;
         let worker = Worker::new(self.db.clone());
         let worker = self.signals.work(worker);
         let worker = self.flows.work(worker);
@@ -151,6 +153,8 @@ impl Product {
         if let Some(writer) = self.writer.lock().ok().and_then(|mut writer| writer.take()) {
             tasks.spawn(writer.run(stop.clone()));
         }
+        let around = keyring::around(self.resources.clone(), access::Actor::engine("keys"));
+        tasks.spawn(self.vault.clone().keep(around, stop.clone()));
         let running = worker.spawn(stop.clone());
         tasks.spawn(async move { drop(running.await) });
         let (identity, stopping) = (self.identity.clone(), stop.clone());
@@ -173,6 +177,12 @@ pub fn reading_registry() -> Result<Registry> {
         carriers::CarriersKind::for_reading(),
         RoutesKind::default(),
     ))?)
+}
+
+/// The kinds over `vault` alone, for a command that seals their secrets anew and starts nothing.
+pub fn registry(vault: &Vault) -> Result<Registry> {
+    let users = identity::UsersKind::new(Arc::new(OnCall::new(vault.clone())));
+    Ok(Registry::new(kinds(users, carriers::CarriersKind::new(vault.clone()), RoutesKind::new()))?)
 }
 
 fn kinds(users: identity::UsersKind, carriers: carriers::CarriersKind, routes: RoutesKind) -> Vec<Box<dyn Kind>> {

@@ -51,6 +51,8 @@ pub trait Kind: Send + Sync {
     fn validate_delete(&self, body: &Json, check: &mut Check<'_, '_>) -> Result<(), Error>;
     /// Writes the room's own tables, in the transaction of the change.
     fn project(&self, tx: &mut Tx<'_>, change: &Projection<'_>) -> Result<(), Error>;
+    /// The columns of the room's own tables that hold secrets of its entries, sealed: a rotation of keys seals them anew.
+    fn sealed_columns(&self) -> &'static [vault::SealedColumn];
 }
 
 /// A kind whose body is a Rust type.
@@ -91,6 +93,13 @@ pub trait TypedKind: Send + Sync + 'static {
     /// Writes the room's own tables, in the transaction of the change: insert or update by `change.id` when
     /// `change.new` is there, delete (or mark) when it is not.
     fn project(&self, tx: &mut Tx<'_>, change: &Projection<'_, Self::Body>) -> Result<(), Error>;
+
+    /// The columns of the room's own tables that hold secrets of its entries, sealed under keys that last
+    /// (`Purpose::Configuration`, `Purpose::People`). A rotation of keys seals them anew; one that is not named here would be
+    /// lost with its old key.
+    fn sealed_columns(&self) -> &'static [vault::SealedColumn] {
+        &[]
+    }
 }
 
 /// One change, as the kind's room hears of it.
@@ -246,5 +255,9 @@ impl<T: TypedKind> Kind for Typed<T> {
         let old: Option<T::Body> = change.old.map(read).transpose()?;
         let new: Option<T::Body> = change.new.map(read).transpose()?;
         self.0.project(tx, &change.with(old.as_ref(), new.as_ref()))
+    }
+
+    fn sealed_columns(&self) -> &'static [vault::SealedColumn] {
+        self.0.sealed_columns()
     }
 }

@@ -21,6 +21,7 @@ mod own;
 mod prepare;
 mod read;
 mod registry;
+mod reseal;
 mod rows;
 mod secret;
 mod shape;

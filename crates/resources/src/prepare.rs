@@ -267,12 +267,12 @@ impl Resources {
 }
 
 /// A cell copied to another resource or field does not open.
-fn aad(row: &str) -> Aad<'_> {
+pub(crate) fn aad(row: &str) -> Aad<'_> {
     Aad { table: "resources", column: "body", row }
 }
 
 /// A leaf's place: the resource and the path in its body.
-fn place(id: ResourceId, path: &str) -> String {
+pub(crate) fn place(id: ResourceId, path: &str) -> String {
     format!("{id}/{path}")
 }
 

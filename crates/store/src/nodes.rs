@@ -80,6 +80,28 @@ impl Db {
         self.dialect() == Dialect::Sqlite || silence + BEAT < STALE
     }
 
+    /// The nodes that are alive as far as this process has observed, by name. A node that died without leaving counts for ten
+    /// seconds of observation more. On SQLite that is this process alone.
+    pub async fn living_nodes(&self) -> Result<Vec<String>, Error> {
+        if self.dialect() == Dialect::Sqlite {
+            return Ok(vec![self.node().to_owned()]);
+        }
+        let pulse = self.pulse();
+        self.read(move |tx| {
+            let rows = tx.query("SELECT name, epoch, counter FROM nodes ORDER BY name", &[], |row| {
+                Ok((row.get::<String>(0)?, row.get::<i64>(1)?, row.get::<i64>(2)?))
+            })?;
+            let now = tx.context().monotonic();
+            let observer = &mut locked(&pulse).observer;
+            observer.look(&rows, now);
+            let living = rows.into_iter().filter(|(name, epoch, _)| {
+                !observer.is_stale(&Owner { name: name.as_str().into(), epoch: *epoch }, now)
+            });
+            Ok(living.map(|(name, ..)| name).collect())
+        })
+        .await
+    }
+
     /// What this process observes, for closures that run on the database's threads.
     pub(crate) fn pulse(&self) -> Arc<Mutex<Pulse>> {
         self.inner.node.pulse.clone()

@@ -39,9 +39,21 @@ pub enum Error {
     /// The key file belongs to another database.
     #[error("the key file does not open this database: give the key file that was used with it")]
     WrongKey,
-    /// A version of the key-encryption key that something is still wrapped with is not in the key file.
-    #[error("the key file has no key of version {0}, which this database still needs: put that line back")]
+    /// A version of the key-encryption key that something is wrapped with is not in the key file.
+    #[error(
+        "the key file has no key of version {0}, which this database needs: the keys were rotated elsewhere, or the line was \
+         removed too early. Copy the key file from the machine where `loudhailer keys rotate` ran, or put that line back"
+    )]
     MissingVersion(u32),
+    /// A version of the key-encryption key that was retired: what it wraps is refused.
+    #[error("version {0} of the key-encryption key is retired, and what it wraps is refused")]
+    RetiredVersion(u32),
+    /// A version in the key file is not the key that the database knows under this number.
+    #[error(
+        "version {0} in the key file is not the key that this database knows as version {0}: the keys were rotated on two \
+         machines. Copy the key file from the machine that was first"
+    )]
+    OtherVersion(u32),
     /// The key was destroyed on purpose, with what it sealed.
     #[error("the key of this value was destroyed when its retention ended; the value is gone for good")]
     Destroyed,
@@ -54,6 +66,9 @@ pub enum Error {
     /// The library refused.
     #[error("the cryptographic library refused")]
     Crypto(#[source] crypto::Error),
+    /// A room that was asked to record a rotation or to seal its values anew could not.
+    #[error("a part of the rotation failed: {0}")]
+    Around(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] store::Error),
@@ -76,7 +91,7 @@ impl Explain for Error {
                 "content-erased",
                 "This content was erased when its retention ended and cannot be brought back.",
             ),
-            Self::WrongKey | Self::MissingVersion(_) => Problem::new(
+            Self::WrongKey | Self::MissingVersion(_) | Self::OtherVersion(_) => Problem::new(
                 ProblemKind::Unavailable,
                 "wrong-key-file",
                 "The key file does not fit this database. Start the server with the key file that was used with it.",
@@ -97,7 +112,9 @@ impl Explain for Error {
                 "The key file cannot be used. Each of its lines holds a version number and 32 bytes in base64.",
             ),
             Self::Store(error) => error.problem(),
-            Self::UnknownKey | Self::Sealed | Self::Crypto(_) => Problem::internal(),
+            Self::UnknownKey | Self::Sealed | Self::RetiredVersion(_) | Self::Crypto(_) | Self::Around(_) => {
+                Problem::internal()
+            }
         }
     }
 }

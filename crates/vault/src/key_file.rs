@@ -1,12 +1,15 @@
 //! The key file: the key-encryption keys, a version a line, the highest in use. Whoever has the database
 //! and this file has everything, so nobody but the server's user may read it.
+//!
+//! It changes in one step only: a new file with the old one's owner and mode is written beside it, synced, and takes its place.
+//! A crash leaves either the old file or the new one.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
 use base::Context;
 use base64::Engine as _;
@@ -20,12 +23,14 @@ pub(crate) type KeyBytes = Zeroizing<[u8; 32]>;
 /// The key-encryption keys by version. Never empty.
 pub struct KeyFile {
     versions: BTreeMap<u32, KeyBytes>,
+    /// Where they were read; none for keys that did not come from a file.
+    path: Option<PathBuf>,
 }
 
 impl KeyFile {
     /// Draws a first key and writes it to a new file of mode 600; an existing file is left alone.
     pub fn create(path: &Path, ctx: &Context) -> Result<Self, Error> {
-        let keys = Self { versions: BTreeMap::from([(1, draw(ctx))]) };
+        let keys = Self { versions: BTreeMap::from([(1, draw(ctx))]), path: Some(path.to_owned()) };
         write_new(path, &keys.text()).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => Error::KeyFileExists { path: path.to_owned() },
             _ => Error::KeyFile { path: path.to_owned(), source },
@@ -40,22 +45,58 @@ impl KeyFile {
         if mode & 0o077 != 0 {
             return Err(Error::KeyFileNotPrivate { path: path.to_owned(), mode });
         }
-        Self::parse(&Zeroizing::new(fs::read_to_string(path).map_err(failed)?))
+        let keys = Self::parse(&Zeroizing::new(fs::read_to_string(path).map_err(failed)?))?;
+        Ok(Self { path: Some(path.to_owned()), ..keys })
     }
 
-    /// Adds a version to the file (a new file takes the old one's place in one step) and gives all of them.
-    /// From the next start on everything new is wrapped with it; [`Vault::rewrap`](crate::Vault::rewrap)
-    /// moves the rest, after which old lines may go.
+    /// Adds a version to the file and gives all of them. It wraps once every node has it; then
+    /// [`Vault::advance`](crate::Vault::advance) moves the rest.
     pub fn rotate(path: &Path, ctx: &Context) -> Result<Self, Error> {
+        Self::change(path, |keys| {
+            keys.versions.insert(keys.newest_version() + 1, draw(ctx));
+        })
+    }
+
+    /// Takes versions out of the file and gives what is left. The newest always stays.
+    pub fn remove(path: &Path, versions: &[u32]) -> Result<Self, Error> {
+        Self::change(path, |keys| {
+            let newest = keys.newest_version();
+            keys.versions.retain(|version, _| *version == newest || !versions.contains(version));
+        })
+    }
+
+    fn change(path: &Path, edit: impl FnOnce(&mut Self)) -> Result<Self, Error> {
         let failed = |source| Error::KeyFile { path: path.to_owned(), source };
+        let folder = fs::File::open(folder_of(path)).map_err(failed)?;
+        // Two changes at once would lose one of them; the kernel frees this however the process ends.
+        folder.lock().map_err(failed)?;
         let mut keys = Self::load(path)?;
-        keys.versions.insert(keys.newest_version() + 1, draw(ctx));
+        edit(&mut keys);
         let mut beside = path.as_os_str().to_owned();
         beside.push(".new");
         let beside = Path::new(&beside);
+        match fs::remove_file(beside) {
+            // What an interrupted change left behind was never in use.
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
         write_new(beside, &keys.text()).map_err(failed)?;
+        let before = fs::metadata(path).map_err(failed)?;
+        let after = fs::metadata(beside).map_err(failed)?;
+        if (before.uid(), before.gid()) != (after.uid(), after.gid()) {
+            // Rotated by root, read by the server's user.
+            std::os::unix::fs::chown(beside, Some(before.uid()), Some(before.gid())).map_err(failed)?;
+        }
+        fs::set_permissions(beside, before.permissions()).map_err(failed)?;
         fs::rename(beside, path).map_err(failed)?;
+        folder.sync_all().map_err(failed)?;
         Ok(keys)
+    }
+
+    /// Where the keys were read, if in a file.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// Reads the text of a key file, for secrets that do not come from a file of ours.
@@ -70,7 +111,7 @@ impl KeyFile {
                 return Err(Error::KeyFileLine { line: place + 1 });
             }
         }
-        if versions.is_empty() { Err(Error::KeyFileLine { line: 0 }) } else { Ok(Self { versions }) }
+        if versions.is_empty() { Err(Error::KeyFileLine { line: 0 }) } else { Ok(Self { versions, path: None }) }
     }
 
     /// The version that wraps from now on.
@@ -123,10 +164,11 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     // The name must outlive a crash as well as the bytes.
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+    fs::File::open(folder_of(path))?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
@@ -181,6 +223,38 @@ mod tests {
         assert_ne!(both.versions[&1], both.versions[&2]);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    /// an interrupted rotation leaves a file beside that does not stop the next one; old versions leave, the newest never.
+    #[test]
+    fn x_22_an_interrupted_change_is_begun_anew_and_old_versions_leave() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys");
+        KeyFile::create(&path, &ctx(1)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        fs::write(dir.path().join("keys.new"), "half").unwrap();
+        KeyFile::rotate(&path, &ctx(2)).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o400, "the mode stays");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        KeyFile::rotate(&path, &ctx(3)).unwrap();
+        let left = KeyFile::remove(&path, &[1, 2, 3]).unwrap();
+        assert_eq!(left.versions.keys().copied().collect::<Vec<_>>(), [3]);
+        assert_eq!(KeyFile::load(&path).unwrap().versions, left.versions);
+    }
+
+    /// two rotations at once make two versions.
+    #[test]
+    fn x_22_rotations_at_once_lose_no_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys");
+        KeyFile::create(&path, &ctx(1)).unwrap();
+        std::thread::scope(|scope| {
+            for seed in 2..10 {
+                let path = &path;
+                scope.spawn(move || KeyFile::rotate(path, &ctx(seed)).unwrap());
+            }
+        });
+        assert_eq!(KeyFile::load(&path).unwrap().newest_version(), 9);
     }
 
     #[test]

@@ -8,11 +8,16 @@ mod cache;
 mod data_key;
 mod error;
 mod index_key;
+mod kek;
 mod key_file;
 mod purpose;
+mod reseal;
 mod ring;
+mod rotation;
 mod wrap;
 
+#[cfg(test)]
+mod rotation_tests;
 #[cfg(test)]
 mod tests;
 
@@ -30,17 +35,19 @@ use wrap::Wrapper;
 pub use data_key::{Aad, DataKey};
 pub use error::Error;
 pub use index_key::{BlindIndex, IndexKey};
+pub use kek::{Kek, KekState};
 pub use key_file::KeyFile;
 pub use purpose::{Month, Purpose};
+pub use reseal::{Pass, SealedColumn};
+pub use rotation::{Around, KeyEvent, OVERLAP, Progress, Status};
 
 /// The tables of this room.
 pub const MIGRATIONS: store::Migrations = store::Migrations {
     room: "vault",
-    steps: &[store::Migration {
-        version: 1,
-        name: "vault_keys",
-        sql: include_str!("../migrations/001_vault_keys.sql"),
-    }],
+    steps: &[
+        store::Migration { version: 1, name: "vault_keys", sql: include_str!("../migrations/001_vault_keys.sql") },
+        store::Migration { version: 2, name: "key_versions", sql: include_str!("../migrations/002_key_versions.sql") },
+    ],
 };
 
 /// What keys there are to destroy.
@@ -64,27 +71,46 @@ struct Inner {
 }
 
 impl Vault {
-    /// Unlocks the vault of `db` with the keys of the file. The first time this draws the key that hashes
-    /// machine secrets; from then on that key is the proof that file and database belong together, and
-    /// another file is refused with [`Error::WrongKey`].
+    /// Unlocks the vault of `db` with the keys of the file, and tells the other nodes which versions this one has. The first time
+    /// this draws the key that hashes machine secrets; from then on that key is the proof that file and database belong together,
+    /// and another file is refused with [`Error::WrongKey`]. A file without the version that wraps is refused with
+    /// [`Error::MissingVersion`].
     pub async fn unlock(db: Db, keys: KeyFile) -> Result<Self, Error> {
         let wrapper = Arc::new(Wrapper::new(&keys)?);
-        let opener = Arc::clone(&wrapper);
-        // Looked for first, so that a database open for looking only can be unlocked as well.
-        let found = db.read(move |tx| ring::find(tx, &opener, None, TOKENS, 0)).await;
-        let found = if let Some(found) = found.map_err(wrong_key)? {
-            found
-        } else {
-            let maker = Arc::clone(&wrapper);
-            db.write(move |tx| ring::ensure(tx, &maker, None, TOKENS, 0)).await.map_err(wrong_key)?
+        let found = match proof(&db, &wrapper).await? {
+            (Some(found), true) => found,
+            (found, _) => {
+                let (maker, node) = (Arc::clone(&wrapper), db.node().to_owned());
+                db.write(move |tx| kek::announce(tx, &maker, &node)).await?;
+                let maker = Arc::clone(&wrapper);
+                match found {
+                    Some(found) => found,
+                    None => db.write(move |tx| ring::ensure(tx, &maker, None, TOKENS, 0)).await.map_err(wrong_key)?,
+                }
+            }
         };
+        Ok(Self::over(db, wrapper, &found))
+    }
+
+    /// The same on a database that is open for looking only: it announces nothing and makes nothing.
+    ///
+    /// # Errors
+    /// [`Error::UnknownKey`] when no server has used this database yet.
+    pub async fn look(db: Db, keys: KeyFile) -> Result<Self, Error> {
+        let wrapper = Arc::new(Wrapper::new(&keys)?);
+        let found = proof(&db, &wrapper).await?.0.ok_or(Error::UnknownKey)?;
+        Ok(Self::over(db, wrapper, &found))
+    }
+
+    fn over(db: Db, wrapper: Arc<Wrapper>, found: &ring::Found) -> Self {
         let tokens = HmacKey::new(&*found.key);
-        Ok(Self(Arc::new(Inner { db, wrapper, tokens, cache: Arc::default() })))
+        Self(Arc::new(Inner { db, wrapper, tokens, cache: Arc::default() }))
     }
 
     /// The key that seals data of `workspace` (or of the organisation) for `purpose` at `at`. Makes one when
     /// there is none yet or the present one is worn out (2^30 uses, or 90 days where keys are not daily), so
-    /// `tx` must be a writing one. From the cache it costs nothing.
+    /// `tx` must be a writing one. A daily key costs nothing from the cache. Keys that last are for the writer of resources and
+    /// its kinds alone, who hold its lock: a rotation takes the same lock before it removes a key.
     pub fn data_key(
         &self,
         tx: &mut Tx<'_>,
@@ -105,10 +131,11 @@ impl Vault {
     }
 
     /// The same without any I/O, for sealing outside the writer. `None` when the key is not at hand: then
-    /// take [`Self::data_key`] once, in a transaction.
+    /// take [`Self::data_key`] once, in a transaction. Never a key that lasts: it may have a successor since, and what was sealed
+    /// under the old one would be lost with it.
     pub fn cached_key(&self, workspace: Option<WorkspaceId>, purpose: Purpose, at: Timestamp) -> Option<DataKey> {
         let now = self.0.db.context().monotonic();
-        self.0.cache.sealing(workspace, purpose, purpose.period(at), now)
+        self.0.cache.sealing(workspace, purpose, purpose.period(at), now).filter(|_| purpose.is_daily())
     }
 
     /// The key of this id, for opening.
@@ -189,24 +216,25 @@ impl Vault {
         tx.after_commit(move || cache.clear());
         Ok(destroyed)
     }
+}
 
-    /// Wraps up to `limit` keys anew that an older version of the key-encryption key still wraps; how many.
-    /// Call it until it answers 0; then old lines may leave the key file.
-    pub fn rewrap(&self, tx: &mut Tx<'_>, limit: u32) -> Result<u64, Error> {
-        ring::rewrap(tx, &self.0.wrapper, limit)
-    }
-
-    /// Wraps every key anew, in small transactions; how many.
-    pub async fn rewrap_all(&self) -> Result<u64, Error> {
-        let mut total = 0;
-        loop {
-            let vault = self.clone();
-            match self.0.db.write(move |tx| vault.rewrap(tx, 200)).await? {
-                0 => return Ok(total),
-                done => total += done,
-            }
+/// The key that hashes machine secrets, if there is one, and whether the others know what this node has.
+async fn proof(db: &Db, wrapper: &Arc<Wrapper>) -> Result<(Option<ring::Found>, bool), Error> {
+    let (opener, node) = (Arc::clone(wrapper), db.node().to_owned());
+    let looked = db.read(move |tx| {
+        let keks = kek::all(tx)?;
+        kek::fit(&keks, &opener)?;
+        if let Some(active) = keks.iter().find(|kek| kek.state == KekState::Active)
+            && !opener.holds(active.version)
+        {
+            return Err(Error::MissingVersion(active.version));
         }
-    }
+        let known = keks.iter().any(|kek| kek.version == opener.newest());
+        let mine = kek::nodes(tx)?.into_iter().find(|one| one.node == node);
+        let told = known && mine.is_some_and(|mine| mine.newest == opener.newest());
+        Ok((ring::find(tx, &opener, None, TOKENS, 0)?, told))
+    });
+    looked.await.map_err(wrong_key)
 }
 
 /// What does not open at the door is not altered: it is another database's.

@@ -14,6 +14,8 @@ pub enum Purpose {
     Runs,
     /// Texts and answers of alerts: a key a day.
     Alerts,
+    /// Answers kept for requests that may be sent again: a key a day.
+    Answers,
     /// Secrets in configuration: a key for 90 days.
     Configuration,
     /// Numbers and addresses of people's devices: a key for 90 days.
@@ -22,8 +24,8 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 6] =
-        [Self::Messages, Self::Signals, Self::Runs, Self::Alerts, Self::Configuration, Self::People];
+    pub const ALL: [Self; 7] =
+        [Self::Messages, Self::Signals, Self::Runs, Self::Alerts, Self::Answers, Self::Configuration, Self::People];
 
     /// The name in the key ring.
     pub const fn name(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Purpose {
             Self::Signals => "signals",
             Self::Runs => "runs",
             Self::Alerts => "alerts",
+            Self::Answers => "answers",
             Self::Configuration => "configuration",
             Self::People => "people",
         }
@@ -40,7 +43,7 @@ impl Purpose {
     /// Whether a key seals one UTC day only, so that retention can end it.
     pub const fn is_daily(self) -> bool {
         match self {
-            Self::Messages | Self::Signals | Self::Runs | Self::Alerts => true,
+            Self::Messages | Self::Signals | Self::Runs | Self::Alerts | Self::Answers => true,
             Self::Configuration | Self::People => false,
         }
     }

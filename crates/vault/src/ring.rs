@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::key_file::KeyBytes;
 use crate::wrap::{Place, Wrapper};
-use crate::{DataKey, Destroy, Error, IndexKey, Month, Purpose};
+use crate::{DataKey, Destroy, Error, IndexKey, Month, Purpose, kek};
 
 /// The purpose of the key that hashes machine secrets.
 pub(crate) const TOKENS: &str = "tokens";
@@ -127,16 +127,22 @@ fn make(
     period: i64,
     generation: i64,
 ) -> Result<Found, Error> {
+    // Held until the commit, so that nothing is wrapped by a version after another took over.
+    let active = kek::active(tx)?;
     let id = tx.next_number("vault_keys")?;
     let now = tx.now();
     let mut key = Zeroizing::new([0; 32]);
     tx.context().chance().fill(&mut *key);
-    let wrapped = wrapper.wrap(tx.context().chance(), Place { id, workspace, purpose, period, generation }, &key)?;
+    let wrapped = {
+        let place = Place { id, workspace, purpose, period, generation };
+        wrapper.wrap(tx.context().chance(), active, place, &key)?
+    };
     tx.execute(
-        "INSERT INTO vault_keys (id, workspace, purpose, period, generation, kek_version, wrapped, uses, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8)
+        "INSERT INTO vault_keys
+           (id, workspace, purpose, period, generation, kek_version, made_under, wrapped, uses, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $6, $7, 0, $8)
          ON CONFLICT (workspace, purpose, period, generation) DO NOTHING",
-        &params![id, workspace, purpose, period, generation, wrapper.newest(), wrapped, now],
+        &params![id, workspace, purpose, period, generation, active, wrapped, now],
     )?;
     newest(tx, workspace, purpose, period)?.ok_or(Error::UnknownKey)?.found(wrapper)
 }
@@ -215,20 +221,133 @@ pub(crate) fn destroy(tx: &mut Tx<'_>, workspace: Option<WorkspaceId>, what: Des
     )?)
 }
 
-pub(crate) fn rewrap(tx: &mut Tx<'_>, wrapper: &Wrapper, limit: u32) -> Result<u64, Error> {
+/// Wraps up to `limit` keys anew that `from` still wraps; how many.
+pub(crate) fn rewrap(tx: &mut Tx<'_>, wrapper: &Wrapper, from: u32, limit: u32) -> Result<u64, Error> {
+    let active = kek::active(tx)?;
     let sql = format!(
-        "SELECT {COLUMNS} FROM vault_keys WHERE kek_version < $1 AND wrapped IS NOT NULL ORDER BY id LIMIT $2{}",
+        "SELECT {COLUMNS} FROM vault_keys WHERE kek_version = $1 AND wrapped IS NOT NULL ORDER BY id LIMIT $2{}",
         tx.dialect().for_update()
     );
-    let rows = tx.query(&sql, &params![wrapper.newest(), limit], from_row)?;
+    let rows = tx.query(&sql, &params![from, limit], from_row)?;
     let mut done = 0;
     for row in rows {
         let key = row.unwrap(wrapper)?;
-        let wrapped = wrapper.wrap(tx.context().chance(), row.place(), &key)?;
+        let wrapped = wrapper.wrap(tx.context().chance(), active, row.place(), &key)?;
         done += tx.execute(
-            "UPDATE vault_keys SET wrapped = $1, kek_version = $2 WHERE id = $3",
-            &params![wrapped, wrapper.newest(), row.id],
+            "UPDATE vault_keys SET wrapped = $1, kek_version = $2 WHERE id = $3 AND wrapped IS NOT NULL",
+            &params![wrapped, active, row.id],
         )?;
     }
     Ok(done)
+}
+
+/// How many keys a version wraps.
+pub(crate) fn wrapped_by(tx: &mut Tx<'_>, version: u32) -> Result<u64, Error> {
+    Ok(tx.query_one(
+        "SELECT COUNT(*) AS n FROM vault_keys WHERE kek_version = $1 AND wrapped IS NOT NULL",
+        &params![version],
+        |row| row.get("n"),
+    )?)
+}
+
+/// A place whose keys last: its newest key, as far as renewal goes.
+struct Lasting {
+    workspace: String,
+    purpose: String,
+    period: i64,
+    generation: i64,
+    made_under: u32,
+    created_at: Timestamp,
+}
+
+/// The newest keys of purposes that are not daily.
+fn lasting(tx: &mut Tx<'_>) -> Result<Vec<Lasting>, Error> {
+    let mut all = Vec::new();
+    for purpose in Purpose::ALL.into_iter().filter(|purpose| !purpose.is_daily()) {
+        all.extend(tx.query(
+            "SELECT workspace, purpose, period, generation, made_under, created_at FROM vault_keys k
+             WHERE purpose = $1 AND wrapped IS NOT NULL AND generation =
+               (SELECT MAX(generation) FROM vault_keys o
+                WHERE o.workspace = k.workspace AND o.purpose = k.purpose AND o.period = k.period)
+             ORDER BY id",
+            &params![purpose.name()],
+            |row| {
+                Ok(Lasting {
+                    workspace: row.get("workspace")?,
+                    purpose: row.get("purpose")?,
+                    period: row.get("period")?,
+                    generation: row.get("generation")?,
+                    made_under: row.get("made_under")?,
+                    created_at: row.get("created_at")?,
+                })
+            },
+        )?);
+    }
+    Ok(all)
+}
+
+/// Whether a lasting key wants a successor: it was made under an older version of the key-encryption key, or is 90 days old.
+fn is_due(key: &Lasting, active: u32, now: Timestamp) -> bool {
+    key.made_under < active || now.since(key.created_at) >= MOST_AGE
+}
+
+/// How many lasting keys want a successor.
+pub(crate) fn renewals_due(tx: &mut Tx<'_>, active: u32) -> Result<usize, Error> {
+    let now = tx.now();
+    Ok(lasting(tx)?.iter().filter(|key| is_due(key, active, now)).count())
+}
+
+/// Gives every lasting key that wants one a successor; how many.
+pub(crate) fn renew(tx: &mut Tx<'_>, wrapper: &Wrapper) -> Result<u64, Error> {
+    let (active, now) = (kek::active(tx)?, tx.now());
+    let mut made = 0;
+    for old in lasting(tx)?.iter().filter(|key| is_due(key, active, now)) {
+        make(tx, wrapper, &old.workspace, &old.purpose, old.period, old.generation + 1)?;
+        made += 1;
+    }
+    Ok(made)
+}
+
+/// A lasting key that has a successor.
+pub(crate) struct Worn {
+    pub(crate) id: i64,
+    /// When nothing was found sealed under it, if so.
+    pub(crate) emptied_at: Option<Timestamp>,
+}
+
+/// The lasting keys that have successors and are still there.
+pub(crate) fn worn(tx: &mut Tx<'_>) -> Result<Vec<Worn>, Error> {
+    let mut all = Vec::new();
+    for purpose in Purpose::ALL.into_iter().filter(|purpose| !purpose.is_daily()) {
+        all.extend(tx.query(
+            "SELECT id, emptied_at FROM vault_keys k WHERE purpose = $1 AND wrapped IS NOT NULL AND EXISTS
+               (SELECT 1 FROM vault_keys o WHERE o.workspace = k.workspace AND o.purpose = k.purpose
+                AND o.period = k.period AND o.generation > k.generation) ORDER BY id",
+            &params![purpose.name()],
+            |row| Ok(Worn { id: row.get("id")?, emptied_at: row.get("emptied_at")? }),
+        )?);
+    }
+    Ok(all)
+}
+
+/// Notes that nothing is sealed under these keys any more.
+pub(crate) fn mark_empty(tx: &mut Tx<'_>, ids: &[i64]) -> Result<(), Error> {
+    let now = tx.now();
+    for id in ids {
+        tx.execute("UPDATE vault_keys SET emptied_at = $2 WHERE id = $1 AND emptied_at IS NULL", &params![*id, now])?;
+    }
+    Ok(())
+}
+
+/// Removes worn keys; only their rows stay.
+pub(crate) fn remove(tx: &mut Tx<'_>, ids: &[i64]) -> Result<u64, Error> {
+    let now = tx.now();
+    let mut gone = 0;
+    for id in ids {
+        gone += tx.execute(
+            "UPDATE vault_keys SET wrapped = NULL, destroyed_at = $2 WHERE id = $1 AND wrapped IS NOT NULL",
+            &params![*id, now],
+        )?;
+    }
+    Ok(gone)
 }

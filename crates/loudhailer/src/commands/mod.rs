@@ -1,5 +1,6 @@
 //! One function a command: read the arguments, call a room or a server, print.
 
+pub mod keys;
 mod machine;
 mod remote;
 mod resource;
