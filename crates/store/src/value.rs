@@ -336,6 +336,7 @@ ids!(
     RunId,
     SessionId,
     SignalId,
+    SmppAccountId,
     UserId,
     WorkspaceId
 );

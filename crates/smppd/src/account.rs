@@ -1,0 +1,213 @@
+//! Accounts of applications: what one may do, and the rows they stand in.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use access::{Actor, AuthMethod, Grants, Permit, Principal, cap};
+use base::{SmppAccountId, Timestamp, WorkspaceId};
+use identity::Cidr;
+use routing::{Class, Sender};
+use serde::{Deserialize, Serialize};
+use smpp::Text;
+use store::{Row, Tx, params};
+
+use crate::Error;
+
+/// How the ids of messages are written for an application. Chosen for what it can read; all name the same message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageIds {
+    /// As REST writes them: 36 characters.
+    #[default]
+    Uuid,
+    /// A decimal number.
+    Decimal,
+    /// Eight hexadecimal digits.
+    Hex8,
+}
+
+impl MessageIds {
+    /// The name in files and rows.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Uuid => "uuid",
+            Self::Decimal => "decimal",
+            Self::Hex8 => "hex8",
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        [Self::Decimal, Self::Hex8].into_iter().find(|ids| ids.name() == text).unwrap_or_default()
+    }
+
+    /// The id of a message with this id and number.
+    pub(crate) fn write(self, id: base::MessageId, number: i64) -> Text {
+        match self {
+            Self::Uuid => Text::from(id.to_string()),
+            Self::Decimal => Text::from(number.to_string()),
+            Self::Hex8 => Text::from(format!("{number:08X}")),
+        }
+    }
+
+    /// Which message an application means.
+    pub(crate) fn read(self, text: &Text) -> Option<Named> {
+        let text = text.to_str();
+        match self {
+            Self::Uuid => text.parse().ok().map(Named::Id),
+            Self::Decimal => text.parse().ok().filter(|number| *number > 0).map(Named::Number),
+            Self::Hex8 => i64::from_str_radix(&text, 16).ok().filter(|number| *number > 0).map(Named::Number),
+        }
+    }
+}
+
+/// A message, by one of its names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    Id(base::MessageId),
+    Number(i64),
+}
+
+/// An account as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    pub(crate) id: SmppAccountId,
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) system_id: String,
+    pub(crate) allow: Vec<Cidr>,
+    pub(crate) allow_plaintext: bool,
+    pub(crate) max_binds: usize,
+    pub(crate) window: usize,
+    pub(crate) rate: Option<NonZeroU32>,
+    pub(crate) message_ids: MessageIds,
+    pub(crate) class: Class,
+    pub(crate) senders: Vec<Sender>,
+    pub(crate) version: i64,
+}
+
+const COLUMNS: &str = "id, workspace, system_id, allow, allow_plaintext, max_binds, send_window, rate, message_ids, class, senders, \
+     version";
+
+/// A network that nobody is in stands for one that cannot be read: refuse rather than let everybody in.
+fn network(text: &str) -> Cidr {
+    text.parse().unwrap_or(Cidr::NOBODY)
+}
+
+fn read(row: &Row<'_>) -> Result<Account, store::Error> {
+    let (allow, senders): (String, String) = (row.get("allow")?, row.get("senders")?);
+    let class: String = row.get("class")?;
+    let count = |column: &str| -> Result<usize, store::Error> {
+        Ok(usize::try_from(row.get::<i64>(column)?).unwrap_or(1).max(1))
+    };
+    Ok(Account {
+        id: row.get("id")?,
+        workspace: row.get("workspace")?,
+        system_id: row.get("system_id")?,
+        allow: allow.split_whitespace().map(network).collect(),
+        allow_plaintext: row.get("allow_plaintext")?,
+        max_binds: count("max_binds")?,
+        window: count("send_window")?,
+        rate: row
+            .get::<Option<i64>>("rate")?
+            .and_then(|rate| NonZeroU32::new(u32::try_from(rate).unwrap_or(u32::MAX))),
+        message_ids: MessageIds::parse(&row.get::<String>("message_ids")?),
+        class: class.parse().unwrap_or(Class::Normal),
+        senders: serde_json::from_str(&senders).unwrap_or_default(),
+        version: row.get("version")?,
+    })
+}
+
+impl Account {
+    /// Whether it may bind from there.
+    pub(crate) fn admits(&self, address: IpAddr) -> bool {
+        self.allow.iter().any(|network| network.contains(address))
+    }
+
+    /// Whether it may send from this address. An empty list allows any.
+    pub(crate) fn may_send_from(&self, sender: &Sender) -> bool {
+        self.senders.is_empty() || self.senders.contains(sender)
+    }
+
+    /// What it may do, bound from `source`.
+    pub(crate) fn rights(self: &Arc<Self>, source: std::net::SocketAddr) -> Option<Rights> {
+        let principal = Principal::SmppAccount { id: self.id, name: self.system_id.clone() };
+        let mut actor = Actor::new(principal, AuthMethod::Smpp);
+        actor.source = Some(source);
+        let grants = Grants::of_smpp_account(actor.clone(), self.workspace);
+        Some(Rights {
+            actor,
+            send: grants.permit(self.workspace).ok()?,
+            read: grants.permit(self.workspace).ok()?,
+            content: grants.permit(self.workspace).ok()?,
+        })
+    }
+}
+
+/// The rights of a bound account.
+#[derive(Clone)]
+pub(crate) struct Rights {
+    pub(crate) actor: Actor,
+    pub(crate) send: Permit<cap::MessagesSend>,
+    pub(crate) read: Permit<cap::MessagesRead>,
+    pub(crate) content: Permit<cap::MessageContentRead>,
+}
+
+/// The account of this `system_id` if one of its passwords has this hash. One answer for unknown and wrong.
+pub(crate) fn find(tx: &mut Tx<'_>, system_id: &str, hash: &[u8; 32], now: Timestamp) -> Result<Option<Account>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM smpp_accounts WHERE system_id = $1 AND removed_at IS NULL AND EXISTS (SELECT 1 FROM smpp_passwords p
+         WHERE p.account = smpp_accounts.id AND p.hash = $2 AND (p.retires_at IS NULL OR p.retires_at > $3))"
+    );
+    Ok(tx.query_opt(&sql, &params![system_id, hash.to_vec(), now], read)?)
+}
+
+/// The versions of all accounts there are: a bind of another version is out of date.
+pub(crate) fn versions(tx: &mut Tx<'_>) -> Result<Vec<(SmppAccountId, i64)>, Error> {
+    Ok(tx.query("SELECT id, version FROM smpp_accounts WHERE removed_at IS NULL", &params![], |row| {
+        Ok((row.get("id")?, row.get("version")?))
+    })?)
+}
+
+/// Notes that an account has bound.
+pub(crate) fn bound(tx: &mut Tx<'_>, id: SmppAccountId, at: Timestamp) -> Result<(), Error> {
+    tx.execute("UPDATE smpp_accounts SET last_bound_at = $2 WHERE id = $1", &params![id, at])?;
+    Ok(())
+}
+
+/// The account of `workspace` that messages to this address of ours are for: the first by `system_id`.
+pub(crate) fn of_inbound(tx: &mut Tx<'_>, workspace: WorkspaceId, to: &str) -> Result<Option<SmppAccountId>, Error> {
+    let rows = tx.query(
+        "SELECT id, inbound FROM smpp_accounts WHERE workspace = $1 AND removed_at IS NULL AND inbound <> '[]' ORDER BY system_id",
+        &params![workspace],
+        |row| Ok((row.get::<SmppAccountId>("id")?, row.get::<String>("inbound")?)),
+    )?;
+    let serves = |addresses: &str| {
+        serde_json::from_str::<Vec<Sender>>(addresses).is_ok_and(|list| list.iter().any(|address| address.as_str() == to))
+    };
+    Ok(rows.into_iter().find(|(_, addresses)| serves(addresses)).map(|(id, _)| id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn an_id_is_read_as_it_was_written() {
+        let id = base::MessageId::from(Uuid::from_u128(7));
+        for (ids, text, named) in [
+            (MessageIds::Uuid, "00000000-0000-0000-0000-000000000007", Named::Id(id)),
+            (MessageIds::Decimal, "4097", Named::Number(4097)),
+            (MessageIds::Hex8, "00001001", Named::Number(4097)),
+        ] {
+            let written = ids.write(id, 4097);
+            assert_eq!(written.to_str(), text);
+            assert_eq!(ids.read(&written), Some(named));
+            assert_eq!(MessageIds::parse(ids.name()), ids);
+        }
+        assert_eq!(MessageIds::Hex8.read(&Text::from("00001fff")), Some(Named::Number(0x1FFF)), "in either case");
+        for (ids, text) in [(MessageIds::Uuid, "7"), (MessageIds::Decimal, "-1"), (MessageIds::Hex8, "xyz")] {
+            assert_eq!(ids.read(&Text::from(text)), None, "{text}");
+        }
+    }
+}

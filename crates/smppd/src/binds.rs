@@ -1,0 +1,201 @@
+//! Who is bound now.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base::{SmppAccountId, Timestamp, WorkspaceId};
+use serde::Serialize;
+use smpp::Status;
+use smpplink::Handle;
+use tokio::sync::watch;
+
+use crate::account::Account;
+
+/// One bind.
+pub(crate) struct Bind {
+    pub(crate) id: u64,
+    pub(crate) account: Arc<Account>,
+    pub(crate) handle: Handle,
+    pub(crate) source: SocketAddr,
+    pub(crate) encrypted: bool,
+    pub(crate) version: u8,
+    pub(crate) since: Timestamp,
+    pub(crate) counts: Counts,
+}
+
+/// What went over a bind.
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) submitted: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) delivered: AtomicU64,
+    pub(crate) unanswered: AtomicU64,
+}
+
+impl Counts {
+    /// A submit was answered.
+    pub(crate) fn answered(&self, status: Status) {
+        let counter = if status.is_ok() { &self.submitted } else { &self.refused };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Bind {
+    /// Whether optional parameters may be sent: not to SMPP 3.3.
+    pub(crate) const fn knows_tlvs(&self) -> bool {
+        self.version >= smpp::Bind::VERSION_34
+    }
+
+    fn status(&self) -> BindStatus {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        BindStatus {
+            id: self.id,
+            account: self.account.id,
+            workspace: self.account.workspace,
+            system_id: self.account.system_id.clone(),
+            mode: self.handle.mode().name(),
+            source: self.source.ip().to_canonical().to_string(),
+            encrypted: self.encrypted,
+            version: format!("{}.{}", self.version >> 4, self.version & 0x0F),
+            since: self.since,
+            submitted: count(&self.counts.submitted),
+            refused: count(&self.counts.refused),
+            delivered: count(&self.counts.delivered),
+            window: self.account.window,
+            unanswered: count(&self.counts.unanswered),
+            delivering: self.handle.in_flight(),
+        }
+    }
+}
+
+/// A bind as lists show it.
+#[derive(Clone, Debug, Serialize)]
+pub struct BindStatus {
+    /// Names it while it lasts.
+    pub id: u64,
+    /// The account.
+    pub account: SmppAccountId,
+    /// Its workspace.
+    pub workspace: WorkspaceId,
+    /// Its name.
+    pub system_id: String,
+    /// `transmitter`, `receiver` or `transceiver`.
+    pub mode: &'static str,
+    /// From which address.
+    pub source: String,
+    /// Whether it is TLS.
+    pub encrypted: bool,
+    /// The SMPP version it speaks: 3.3, 3.4 or 5.0.
+    pub version: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Submits that were accepted.
+    pub submitted: u64,
+    /// Submits that were not.
+    pub refused: u64,
+    /// Receipts and texts that it took.
+    pub delivered: u64,
+    /// Unanswered submits it may have.
+    pub window: usize,
+    /// Unanswered submits it has.
+    pub unanswered: u64,
+    /// Receipts and texts that are on their way to it.
+    pub delivering: usize,
+}
+
+/// The binds of this process.
+#[derive(Default)]
+pub(crate) struct Binds {
+    known: Mutex<Known>,
+    /// Turns when a bind comes or goes.
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Known {
+    last: u64,
+    binds: HashMap<u64, Arc<Bind>>,
+    /// Places taken by binds that are being answered.
+    pending: HashMap<SmppAccountId, usize>,
+}
+
+/// A place for one bind of an account, while it is being admitted.
+pub(crate) struct Pending<'a> {
+    binds: &'a Binds,
+    account: SmppAccountId,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if let Some(count) = self.binds.lock().pending.get_mut(&self.account) {
+            *count = count.saturating_sub(1);
+        }
+    }
+}
+
+impl Binds {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a bind of `account`, unless it has as many as it may.
+    pub(crate) fn reserve(&self, account: &Account) -> Option<Pending<'_>> {
+        let mut known = self.lock();
+        let bound = known.binds.values().filter(|bind| bind.account.id == account.id).count();
+        let pending = known.pending.entry(account.id).or_default();
+        if bound + *pending >= account.max_binds {
+            return None;
+        }
+        *pending += 1;
+        Some(Pending { binds: self, account: account.id })
+    }
+
+    /// A number for the next bind.
+    pub(crate) fn next(&self) -> u64 {
+        let mut known = self.lock();
+        known.last += 1;
+        known.last
+    }
+
+    pub(crate) fn add(&self, bind: Arc<Bind>) {
+        self.lock().binds.insert(bind.id, bind);
+        self.changed.send_modify(|turn| *turn += 1);
+    }
+
+    pub(crate) fn remove(&self, id: u64) {
+        self.lock().binds.remove(&id);
+        self.changed.send_modify(|turn| *turn += 1);
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Every bind.
+    pub(crate) fn all(&self) -> Vec<Arc<Bind>> {
+        self.lock().binds.values().cloned().collect()
+    }
+
+    /// The binds over which an account is told things.
+    pub(crate) fn receivers(&self, account: SmppAccountId) -> Vec<Arc<Bind>> {
+        let known = self.lock();
+        let mut found: Vec<_> = known
+            .binds
+            .values()
+            .filter(|bind| bind.account.id == account && bind.handle.mode().receives() && !bind.handle.is_closed())
+            .cloned()
+            .collect();
+        found.sort_by_key(|bind| bind.id);
+        found
+    }
+
+    /// How they are doing, the oldest first.
+    pub(crate) fn statuses(&self, workspace: WorkspaceId) -> Vec<BindStatus> {
+        let mut all: Vec<_> =
+            self.all().iter().filter(|bind| bind.account.workspace == workspace).map(|bind| bind.status()).collect();
+        all.sort_by_key(|status| status.id);
+        all
+    }
+}

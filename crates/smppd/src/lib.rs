@@ -1,0 +1,42 @@
+//! The SMPP server for applications: binds, throttles, `submit_sm` into `messaging`, receipts and handset texts back.
+//!
+//! [`Smppd`] listens on TLS (and in clear where two switches say so), proves who binds by the kind `smpp_accounts`
+//! ([`AccountsKind`]), and answers `ESME_ROK` only after the commit that holds the message (rule 1). What an application
+//! is to be told waits in `messaging` until one of its binds takes it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `account`, `kind` | who may bind, and how people configure it |
+//! | `gate` | limits and penalties before a bind |
+//! | `server`, `session`, `courier` | a listener, one bind, what goes to an account |
+//! | `submit`, `receipt`, `time` | the words of SMPP in those of `messaging`, and back; pure |
+//! | `binds` | who is bound now |
+//!
+//! This room holds no business rules: routing, parts, prices and limits of texts are `messaging`'s.
+
+mod account;
+mod binds;
+mod courier;
+mod error;
+mod gate;
+mod kind;
+mod receipt;
+mod server;
+mod session;
+mod submit;
+mod time;
+
+pub use account::MessageIds;
+pub use binds::BindStatus;
+pub use error::Error;
+pub use kind::{AccountBody, AccountsKind};
+pub use server::{Listener, Security, Smppd};
+
+/// The topic of live updates about accounts and binds.
+pub const TOPIC: &str = "smpp";
+
+/// The tables of this room.
+pub const MIGRATIONS: store::Migrations = store::Migrations {
+    room: "smppd",
+    steps: &[store::Migration { version: 1, name: "smppd", sql: include_str!("../migrations/001_smppd.sql") }],
+};

@@ -1,0 +1,437 @@
+//! Listening, admitting binds, keeping them honest, and stopping.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use access::{Actor, AuthMethod, Permit, Principal, cap};
+use audit::{Entry, Outcome, Refusal, Refusals};
+use base::{Context, SmppAccountId};
+use governor::{DefaultDirectRateLimiter, Quota};
+use messaging::{InboundArrived, Messaging};
+use rustls::ServerConfig;
+use smpp::Status;
+use smpplink::{AcceptError, Limits, Link, Unbound};
+use store::{Changed, Db, Job, JobError, Worker};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use vault::Vault;
+
+use crate::account::{self, Account, Rights};
+use crate::binds::{Bind, BindStatus, Binds};
+use crate::courier;
+use crate::gate::Gate;
+use crate::session::{DRAIN, Session};
+use crate::{Error, TOPIC};
+
+/// Connections at once, bound or not.
+const CONNECTIONS: usize = 12_000;
+/// Accounts are compared with what is stored this often, for what other nodes changed.
+const RECHECK: Duration = Duration::from_secs(1);
+/// Our name in answers to binds.
+const NAME: &str = "loudhailer";
+/// The listener to texts that come in.
+const INBOUND: &str = "smppd.inbound";
+
+/// How a listener protects what travels over it.
+#[derive(Clone)]
+pub enum Security {
+    /// TLS, with this configuration.
+    Tls(Arc<ServerConfig>),
+    /// None: for accounts that say `allow_plaintext` only.
+    Plaintext,
+}
+
+/// An address to be bound to.
+pub struct Listener {
+    socket: TcpListener,
+    security: Security,
+}
+
+impl Listener {
+    /// Listens on `address`.
+    pub async fn bind(address: SocketAddr, security: Security) -> Result<Self, Error> {
+        let socket = TcpListener::bind(address)
+            .await
+            .map_err(|source| Error::Listen { address: address.to_string(), source })?;
+        Ok(Self { socket, security })
+    }
+
+    /// Where it listens: tells the port when that was 0.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+}
+
+/// The SMPP server. Cheap to clone.
+#[derive(Clone)]
+pub struct Smppd(Arc<Inner>);
+
+/// What all its parts share.
+pub(crate) struct Inner {
+    pub(crate) db: Db,
+    pub(crate) vault: Vault,
+    pub(crate) messaging: Messaging,
+    pub(crate) ctx: Context,
+    pub(crate) binds: Binds,
+    pub(crate) stop: CancellationToken,
+    refusals: Refusals,
+    gate: Gate,
+    /// The rate of each account that has one, over all its binds.
+    rates: Mutex<HashMap<SmppAccountId, (i64, Arc<DefaultDirectRateLimiter>)>>,
+    /// Accounts that have a courier.
+    couriers: Mutex<HashSet<SmppAccountId>>,
+    tasks: TaskTracker,
+}
+
+impl Inner {
+    /// Whether the account's rate leaves room for one more submit.
+    pub(crate) fn may_send(&self, account: &Account) -> bool {
+        let Some(rate) = account.rate else { return true };
+        let limiter = {
+            let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = rates.get(&account.id).filter(|(version, _)| *version == account.version);
+            match known {
+                Some((_, limiter)) => Arc::clone(limiter),
+                None => {
+                    let limiter = Arc::new(DefaultDirectRateLimiter::direct(Quota::per_second(rate)));
+                    rates.insert(account.id, (account.version, Arc::clone(&limiter)));
+                    limiter
+                }
+            }
+        };
+        limiter.check().is_ok()
+    }
+
+    fn announce(&self, account: &Account) {
+        let changed = Changed { workspace: Some(account.workspace), topic: TOPIC, id: account.id.to_string() };
+        self.db.announce(changed);
+    }
+}
+
+impl Smppd {
+    /// A server that listens nowhere yet.
+    pub fn new(db: Db, vault: Vault, messaging: Messaging, refusals: Refusals) -> Self {
+        Self(Arc::new(Inner {
+            ctx: db.context().clone(),
+            db,
+            vault,
+            messaging,
+            binds: Binds::default(),
+            stop: CancellationToken::new(),
+            refusals,
+            gate: Gate::default(),
+            rates: Mutex::default(),
+            couriers: Mutex::default(),
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    /// Registers the listener to texts from handsets, which gives them to the account that serves their address.
+    #[must_use]
+    pub fn work(&self, worker: Worker) -> Worker {
+        let inner = Arc::clone(&self.0);
+        worker.listen(messaging::INBOUND, INBOUND, move |job| inbound(Arc::clone(&inner), job))
+    }
+
+    /// Listens until `stop`; then takes no new bind, lets what was asked be answered, unbinds everyone, and returns.
+    pub async fn run(self, listeners: Vec<Listener>, stop: CancellationToken) {
+        let inner = &self.0;
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        for listener in listeners {
+            let (inner, places) = (Arc::clone(inner), Arc::clone(&places));
+            inner.tasks.clone().spawn(listen(inner, listener, places));
+        }
+        inner.tasks.spawn(recheck(Arc::clone(inner)));
+        stop.cancelled().await;
+        inner.stop.cancel();
+        let goodbyes = inner.binds.all().into_iter().map(|bind| async move {
+            // The last answers are written before the unbind; a peer that does not answer it is cut off.
+            let _ = tokio::time::timeout(DRAIN, bind.handle.unbind()).await;
+        });
+        futures_util::future::join_all(goodbyes).await;
+        inner.tasks.close();
+        if tokio::time::timeout(DRAIN, inner.tasks.wait()).await.is_err() {
+            tracing::warn!("some binds did not end in time; what they were answered is on disk");
+        }
+    }
+
+    /// The binds of the permit's workspace, on this node.
+    pub fn binds(&self, permit: &Permit<cap::MessagesRead>) -> Vec<BindStatus> {
+        self.0.binds.statuses(permit.workspace())
+    }
+
+    /// Ends a bind in order; the application may bind again. Audited.
+    pub async fn disconnect(&self, permit: &Permit<cap::ApiKeysManage>, id: u64) -> Result<(), Error> {
+        let workspace = permit.workspace();
+        let bind = self.0.binds.all().into_iter().find(|bind| bind.id == id && bind.account.workspace == workspace);
+        let bind = bind.ok_or(Error::NoSuchBind)?;
+        let (actor, account) = (permit.actor().clone(), bind.account.id.to_string());
+        self.0
+            .db
+            .write(move |tx| {
+                let entry = Entry {
+                    actor: &actor,
+                    workspace: Some(workspace),
+                    action: "smpp.disconnect",
+                    target: ("smpp_account", &account),
+                    outcome: Outcome::Success,
+                    reason: None,
+                    changes: None,
+                };
+                audit::record(tx, entry).map_err(Error::from)
+            })
+            .await?;
+        self.0.tasks.spawn(async move {
+            let _ = tokio::time::timeout(DRAIN, bind.handle.unbind()).await;
+            bind.handle.abort();
+        });
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Smppd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Smppd")
+    }
+}
+
+async fn listen(inner: Arc<Inner>, listener: Listener, places: Arc<Semaphore>) {
+    loop {
+        let (stream, source) = tokio::select! {
+            () = inner.stop.cancelled() => return,
+            accepted = listener.socket.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, for instance: a pause lets some close.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        // Beyond the limits the connection is simply closed.
+        let (Ok(place), Some(of_address)) = (Arc::clone(&places).try_acquire_owned(), inner.gate.enter(source.ip()))
+        else {
+            continue;
+        };
+        let (inner, security) = (Arc::clone(&inner), listener.security.clone());
+        inner.tasks.clone().spawn(async move {
+            if let Err(error) = receive(&inner, stream, source, &security).await {
+                tracing::debug!(%error, "a connection did not become a bind");
+            }
+            drop((place, of_address));
+        });
+    }
+}
+
+async fn receive(
+    inner: &Arc<Inner>,
+    stream: TcpStream,
+    source: SocketAddr,
+    security: &Security,
+) -> Result<(), AcceptError> {
+    stream.set_nodelay(true).map_err(|error| AcceptError::Closed(Some(error)))?;
+    let limits = Limits::default();
+    match security {
+        Security::Tls(config) => {
+            let stream = smpplink::accept_tls(stream, Arc::clone(config), limits.unbound).await?;
+            admit(inner, smpplink::accept(stream, limits).await?, source, true).await
+        }
+        Security::Plaintext => admit(inner, smpplink::accept(stream, limits).await?, source, false).await,
+    }
+}
+
+async fn admit<S>(
+    inner: &Arc<Inner>,
+    unbound: Unbound<S>,
+    source: SocketAddr,
+    encrypted: bool,
+) -> Result<(), AcceptError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let system_id = unbound.bind().system_id.to_str().into_owned();
+    let (address, now) = (source.ip(), inner.ctx.monotonic());
+    // One status for every cause, so that a stranger learns nothing (security.md, SMPP).
+    if inner.stop.is_cancelled() || inner.gate.is_closed(address, &system_id, now) {
+        return unbound.refuse(Status::RBINDFAIL).await;
+    }
+    let found = match prove(inner, &unbound, &system_id).await {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "an account could not be looked up");
+            return unbound.refuse(Status::RSYSERR).await;
+        }
+    };
+    let refusal = match &found {
+        None => Some("unknown system_id or wrong password"),
+        Some(account) if !account.admits(address) => Some("the address is not on the account's list"),
+        Some(account) if !encrypted && !account.allow_plaintext => Some("the account does not allow clear text"),
+        Some(_) => None,
+    };
+    if let Some(reason) = refusal {
+        inner.gate.failed(address, &system_id, now);
+        refused(inner, found.as_ref(), source, reason);
+        return unbound.refuse(Status::RBINDFAIL).await;
+    }
+    let Some(account) = found.map(Arc::new) else { return unbound.refuse(Status::RBINDFAIL).await };
+    let Some(rights) = account.rights(source) else { return unbound.refuse(Status::RBINDFAIL).await };
+    let Some(place) = inner.binds.reserve(&account) else {
+        refused(inner, Some(&account), source, "the account has as many binds as it may");
+        return unbound.refuse(Status::RBINDFAIL).await;
+    };
+    if let Err(error) = bound(inner, &account, &rights).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "a bind could not be written down and is refused");
+        return unbound.refuse(Status::RSYSERR).await;
+    }
+    inner.gate.succeeded(address, &system_id);
+    let version = unbound.bind().interface_version;
+    let limits = Limits { window: account.window, incoming: account.window, ..*unbound.limits() };
+    let Link { handle, incoming, .. } = unbound.with_limits(limits).admit(NAME).await?;
+    let bind = Arc::new(Bind {
+        id: inner.binds.next(),
+        account: Arc::clone(&account),
+        handle: handle.clone(),
+        source,
+        encrypted,
+        version: if version == 0 { smpp::Bind::VERSION_34 } else { version },
+        since: inner.ctx.now(),
+        counts: crate::binds::Counts::default(),
+    });
+    inner.binds.add(Arc::clone(&bind));
+    drop(place);
+    inner.announce(&account);
+    if handle.mode().receives() {
+        start_courier(inner, account.id, rights.clone());
+    }
+    Session { inner: Arc::clone(inner), bind: Arc::clone(&bind), rights }.serve(incoming).await;
+    let why = handle.closed().await;
+    tracing::info!(account = %account.id, reason = %why, "a bind is over");
+    inner.binds.remove(bind.id);
+    inner.announce(&account);
+    Ok(())
+}
+
+async fn prove<S>(inner: &Arc<Inner>, unbound: &Unbound<S>, system_id: &str) -> Result<Option<Account>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let password = String::from_utf8_lossy(unbound.bind().password.expose());
+    let (hash, system_id, now) = (inner.vault.token_hash(&password), system_id.to_owned(), inner.ctx.now());
+    inner.db.read(move |tx| account::find(tx, &system_id, &hash, now)).await
+}
+
+/// A bind that was refused goes into the audit log, with the name of the account only when it proved to be that.
+fn refused(inner: &Inner, account: Option<&Account>, source: SocketAddr, reason: &'static str) {
+    let (actor, workspace, target) = match account {
+        Some(account) => {
+            let principal = Principal::SmppAccount { id: account.id, name: account.system_id.clone() };
+            let mut actor = Actor::new(principal, AuthMethod::Smpp);
+            actor.source = Some(source);
+            (actor, Some(account.workspace), account.id.to_string())
+        }
+        None => (Actor::anonymous(Some(source)), None, String::new()),
+    };
+    inner.refusals.record(Refusal { actor, workspace, action: "smpp.bind", target: ("smpp_account", target), reason });
+}
+
+/// A log-in: on record before it is answered.
+async fn bound(inner: &Arc<Inner>, account: &Arc<Account>, rights: &Rights) -> Result<(), Error> {
+    let (account, actor, now) = (Arc::clone(account), rights.actor.clone(), inner.ctx.now());
+    inner
+        .db
+        .write(move |tx| {
+            account::bound(tx, account.id, now)?;
+            let target = account.id.to_string();
+            let entry = Entry {
+                actor: &actor,
+                workspace: Some(account.workspace),
+                action: "smpp.bind",
+                target: ("smpp_account", &target),
+                outcome: Outcome::Success,
+                reason: None,
+                changes: None,
+            };
+            audit::record(tx, entry).map_err(Error::from)
+        })
+        .await?;
+    Ok(())
+}
+
+/// Starts the courier of an account, unless it runs.
+fn start_courier(inner: &Arc<Inner>, account: SmppAccountId, rights: Rights) {
+    let mut couriers = inner.couriers.lock().unwrap_or_else(PoisonError::into_inner);
+    if !couriers.insert(account) {
+        return;
+    }
+    drop(couriers);
+    let inner = Arc::clone(inner);
+    inner.tasks.clone().spawn(async move {
+        loop {
+            courier::run(Arc::clone(&inner), account, rights.clone()).await;
+            // Under the lock: a bind that came while the courier was leaving finds it still registered.
+            let mut couriers = inner.couriers.lock().unwrap_or_else(PoisonError::into_inner);
+            if inner.stop.is_cancelled() || inner.binds.receivers(account).is_empty() {
+                couriers.remove(&account);
+                return;
+            }
+        }
+    });
+}
+
+/// Ends binds whose account was changed or removed: its application binds again and finds what holds now.
+async fn recheck(inner: Arc<Inner>) {
+    let mut changes = inner.db.subscribe();
+    loop {
+        tokio::select! {
+            () = inner.stop.cancelled() => return,
+            () = tokio::time::sleep(RECHECK) => {}
+            changed = changes.recv() => if !matches!(changed, Ok(Changed { topic: TOPIC, .. })) { continue },
+        }
+        let binds = inner.binds.all();
+        if binds.is_empty() {
+            continue;
+        }
+        let versions: HashMap<_, _> = match inner.db.read(account::versions).await {
+            Ok(versions) => versions.into_iter().collect(),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "accounts could not be compared");
+                continue;
+            }
+        };
+        for bind in binds.into_iter().filter(|bind| versions.get(&bind.account.id) != Some(&bind.account.version)) {
+            if bind.handle.is_closed() {
+                continue;
+            }
+            inner.tasks.spawn(async move {
+                let _ = tokio::time::timeout(Duration::from_secs(1), bind.handle.unbind()).await;
+                bind.handle.abort();
+            });
+        }
+    }
+}
+
+/// A text came in: perhaps for an application.
+async fn inbound(inner: Arc<Inner>, job: Job) -> Result<(), JobError> {
+    let arrived: InboundArrived = job.parse()?;
+    let messaging = inner.messaging.clone();
+    inner
+        .db
+        .write(move |tx| {
+            if let Some(workspace) = arrived.workspace
+                && let Some(account) = account::of_inbound(tx, workspace, &arrived.to)?
+            {
+                let principal = Principal::SmppAccount { id: account, name: String::new() };
+                let recipient = format!("{}:{}", principal.kind(), principal.id());
+                messaging.give_inbound(tx, &recipient, arrived.inbound)?;
+            }
+            Ok::<_, Error>(job.finish(tx)?)
+        })
+        .await?;
+    Ok(())
+}
