@@ -42,54 +42,36 @@ document.addEventListener("DOMContentLoaded", () => {
   if (window.Idiomorph) {
     const callbacks = Idiomorph.defaults.callbacks;
     callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details"));
-    callbacks.beforeNodeMorphed = (node) => !(node.matches?.("textarea, input[type=text], input:not([type])") && node.value);
+    callbacks.beforeNodeMorphed = (node) => !node.matches?.("[data-shown]") && !(node.matches?.("textarea, input:not([type=hidden], [type=checkbox], [type=radio], [type=range])") && node.value);
   }
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
 });
 
-// The clock in the head is the server's. When nothing has come for 20 s it stops, and the page says since when it is old.
+// A revealed value is masked again after its seconds, also when the server is away; ages of lists grow in between.
 (() => {
-  let [heard, ahead] = [Date.now(), null];
-  const news = () => {
-    heard = Date.now();
-    find(".live")?.classList.remove("off");
-    find("#stale")?.setAttribute("hidden", "");
-  };
-  document.addEventListener("htmx:sseOpen", news);
-  document.addEventListener("htmx:sseMessage", news);
-  document.addEventListener("sse:clock", (event) => {
-    news();
-    ahead = Number(event.detail.data) - Date.now();
+  const age = (s) => (s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min` : s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`);
+  setInterval(() => {
+    for (const node of document.querySelectorAll("[data-shown]")) {
+      node.until ??= Date.now() + Number(node.dataset.shown) * 1000;
+      const left = Math.ceil((node.until - Date.now()) / 1000);
+      if (left > 0) {
+        node.querySelector("[data-left]").textContent = `${left} s`;
+        continue;
+      }
+      const mask = node.querySelector("template").content.firstElementChild.cloneNode(true);
+      const focused = node.contains(document.activeElement);
+      node.replaceWith(mask);
+      window.htmx?.process(mask);
+      if (focused) mask.querySelector("button")?.focus();
+    }
+    const ahead = Number(find("#clock")?.dataset.ahead ?? 0);
+    for (const node of document.querySelectorAll("[data-ago]")) {
+      node.textContent = age(Math.max(0, Math.floor((Date.now() + ahead - Number(node.dataset.ago)) / 1000)));
+    }
+  }, 1000);
+  document.addEventListener("htmx:load", ({ target }) => {
+    for (const button of target.querySelectorAll?.("[data-copy]") ?? []) button.hidden = !navigator.clipboard;
   });
-  setInterval(() => {
-    const clock = find("#clock");
-    if (!clock) return;
-    ahead ??= Number(clock.dataset.ms) - Date.now();
-    const words = (at) =>
-      at.toLocaleTimeString("en-GB", { timeZone: clock.dataset.zone, hour: "2-digit", minute: "2-digit", second: "2-digit" });
-    if (Date.now() - heard < 20000) {
-      clock.querySelector("time").textContent = words(new Date(Date.now() + ahead));
-      return;
-    }
-    clock.classList.add("off");
-    const stale = find("#stale");
-    if (stale?.hidden) {
-      stale.querySelector("time").textContent = words(new Date(heard + ahead));
-      stale.hidden = false;
-    }
-  }, 1000);
-
-  // Countdowns and ages tick between the server's updates: data-until and data-since, in the server's milliseconds.
-  const counter = (ms) => {
-    const s = Math.max(0, Math.floor(ms / 1000));
-    const [h, m, r] = [Math.floor(s / 3600), Math.floor(s / 60) % 60, String(s % 60).padStart(2, "0")];
-    return h > 0 ? `${h}:${String(m).padStart(2, "0")}:${r}` : `${m}:${r}`;
-  };
-  setInterval(() => {
-    const now = Date.now() + (ahead ?? 0);
-    for (const node of document.querySelectorAll("[data-until]")) node.textContent = counter(Number(node.dataset.until) - now);
-    for (const node of document.querySelectorAll("[data-since]")) node.textContent = counter(now - Number(node.dataset.since));
-  }, 1000);
 })();
 
 // An act that was sent without leaving the page: the field is empty again, or the reader hears why nothing happened.
@@ -120,27 +102,21 @@ document.addEventListener("click", (event) => {
   navigator.clipboard.writeText(find(button.dataset.copy).textContent.trim()).then(() => (button.lastChild.textContent = "Copied"));
 });
 
-// Single keys, at rest in fields: / find, j k rows, a p r u acts, g then a letter for the groups, ? the list of keys.
+// Focus stays on what it was on when the part around it is renewed, although rows came before it: same place to go, same act.
 (() => {
-  let group = 0;
-  document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
-    const go = (target) => {
-      if (!target) return;
-      event.preventDefault();
-      target.matches("a, button") ? target.click() : target.focus();
-    };
-    if (Date.now() - group < 1000) {
-      group = 0;
-      return go(find(`.groups [data-key="${CSS.escape(event.key)}"]`));
-    }
-    if (event.key === "g") group = Date.now();
-    else if (event.key === "/") go(find(".find input"));
-    else if (event.key === "?") go(find(".who"));
-    else if ("apru".includes(event.key)) go(find(`[data-act="${event.key}"]`));
-    else if (event.key === "j" || event.key === "k") {
-      const rows = [...document.querySelectorAll(".call h2 a, .alert h3 a, .tbl tbody tr td:first-child a, .list > li > div > a")];
-      rows[rows.indexOf(document.activeElement) + (event.key === "j" ? 1 : -1)]?.focus();
-    }
+  const twin = (node) => {
+    if (node.id) return `#${CSS.escape(node.id)}`;
+    if (node.matches("a[href]")) return `a[href="${CSS.escape(node.getAttribute("href"))}"]`;
+    const form = node.closest("form[action]");
+    return node.matches("button") && form ? `form[action="${CSS.escape(form.getAttribute("action"))}"] button` : null;
+  };
+  let focused = null;
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const active = document.activeElement;
+    focused = detail.target?.contains(active) && active !== detail.target ? twin(active) : null;
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    if (focused && !document.activeElement?.matches(focused)) document.querySelector(`main :is(${focused})`)?.focus({ preventScroll: true });
+    focused = null;
   });
 })();

@@ -29,6 +29,7 @@ impl Render for ErrorPages {
             zone: Zone::first_of(["UTC"]),
             now: failure.at,
             stream: None,
+            moment: String::new(),
             place: None,
         };
         let page = ErrorPage {
@@ -75,6 +76,7 @@ mod tests {
             zone: Zone::first_of(["UTC"]),
             now: NOW,
             stream: None,
+            moment: String::new(),
             place: None,
         };
         let html = checked(&ErrorPage {

@@ -1,13 +1,26 @@
-//! The field in the head: a number, an id or a name leads to its page.
+//! The field in the head: a number, a name or an id leads to what it belongs to, among everything that the reader may see.
 
 use access::cap;
+use askama::Template;
 use axum::extract::State;
-use base::{MessageId, SignalId};
-use http::{Answer, InWorkspace, Query, Response};
+use http::{Answer, HeaderMap, InWorkspace, Query, Response};
 use serde::Deserialize;
 
 use crate::Console;
-use crate::page::{encode, see_other};
+use crate::find_hits::{Hits, Seeker};
+use crate::page::{page, see_other};
+use crate::shell::{Page, Shell};
+
+#[derive(Template)]
+#[template(path = "find.html")]
+struct FindPage {
+    shell: Shell,
+    slug: String,
+    sentence: String,
+    standing: String,
+    query: String,
+    found: Vec<Hits>,
+}
 
 /// What is looked for.
 #[derive(Debug, Default, Deserialize)]
@@ -16,69 +29,144 @@ pub struct Wanted {
     q: String,
 }
 
+/// Characters that are looked for at most; what is longer is cut.
+const LONGEST: usize = 100;
+
 /// What a reader may have meant.
 #[derive(Debug, PartialEq, Eq)]
-enum Meant<'a> {
+pub enum Meant {
+    /// An alert by its number, beside anything else that these digits are in.
     Alert(i64),
+    /// Anything by its id.
     Id(uuid::Uuid),
-    Number(&'a str),
+    /// A phone number.
+    Number(sms::Number),
+    /// Words.
+    Words,
 }
 
-fn meant(text: &str) -> Meant<'_> {
-    let text = text.trim();
+/// What `text` stands for.
+pub fn meant(text: &str) -> Meant {
     if let Ok(id) = text.parse::<uuid::Uuid>() {
         return Meant::Id(id);
     }
     // A bare number of a few digits is an alert's; one with a plus or many digits is a phone's.
-    match alerts::parse_alert_name(text) {
-        Some(number) if number < 10_000_000 && !text.starts_with(['+', '0']) => Meant::Alert(number),
-        _ => Meant::Number(text),
+    if let Some(number) = alerts::parse_alert_name(text)
+        && number < 10_000_000
+        && !text.starts_with(['+', '0'])
+    {
+        return Meant::Alert(number);
+    }
+    let international =
+        if text.starts_with('+') || text.starts_with("00") { text.to_owned() } else { format!("+{text}") };
+    let telephonic = text.chars().all(|c| c.is_ascii_digit() || "+ -()/.".contains(c));
+    match sms::Number::parse(&international, None) {
+        Ok(number) if telephonic => Meant::Number(number),
+        _ => Meant::Words,
     }
 }
 
-/// Leads there; what is not found is looked for in the message log, which says what it understood.
+/// The results, by kind. What can only be one thing is opened at once.
 pub async fn find(
     guard: InWorkspace<cap::OverviewRead>,
     State(console): State<Console>,
+    headers: HeaderMap,
     Query(wanted): Query<Wanted>,
 ) -> Answer<Response> {
-    let slug = guard.name();
-    Ok(see_other(&match meant(&wanted.q) {
-        Meant::Alert(number) => format!("/w/{slug}/alerts/A-{number}"),
-        Meant::Number(text) => format!("/w/{slug}/messages?q={}", encode(text)),
-        Meant::Id(id) => {
-            let signal = match guard.also::<cap::SignalsRead>() {
-                Some(permit) => console.signals.get(&permit, SignalId::from(id)).await?.is_some(),
-                None => false,
-            };
-            if signal {
-                format!("/w/{slug}/signals/{id}")
-            } else {
-                format!("/w/{slug}/messages/{}", MessageId::from(id))
-            }
-        }
-    }))
+    let query: String = wanted.q.trim().chars().take(LONGEST).collect();
+    let mut shell = console.shell(&guard, &headers, Page::Overview).await?;
+    let slug = guard.name().to_owned();
+    let found = match &shell.place {
+        Some(place) if !query.is_empty() => Seeker::new(&console, &guard, place, &shell.zone).all(&query).await?,
+        _ => Vec::new(),
+    };
+    let exact = match meant(&query) {
+        Meant::Id(_) => true,
+        Meant::Alert(_) => query.starts_with(['A', 'a']),
+        Meant::Number(_) | Meant::Words => false,
+    };
+    if let ([only], true) = (found.as_slice(), exact)
+        && let [hit] = only.hits.as_slice()
+    {
+        return Ok(see_other(&hit.href));
+    }
+    if let Some(place) = &mut shell.place {
+        place.find.clone_from(&query);
+    }
+    page(&FindPage {
+        sentence: sentence(&query, &found),
+        standing: if query.is_empty() {
+            "Alerts by number, title or key; signals, runs and messages by id; messages by the recipient’s whole number; \
+             people, groups, flows, carriers, keys and pages by name."
+                .into()
+        } else {
+            "Only what you may see is looked through.".into()
+        },
+        slug,
+        query,
+        found,
+        shell,
+    })
+}
+
+fn sentence(query: &str, found: &[Hits]) -> String {
+    let count: usize = found.iter().map(|kind| kind.hits.len()).sum();
+    let more = found.iter().any(|kind| kind.more.is_some());
+    match (query.is_empty(), count, more) {
+        (true, ..) => "What are you looking for?".into(),
+        (false, 0, _) => format!("Nothing is called “{query}”"),
+        (false, 1, false) => format!("One thing fits “{query}”"),
+        (false, count, false) => format!("{count} things fit “{query}”"),
+        (false, count, true) => format!("More than {count} things fit “{query}”"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::find_hits::Hit;
+    use crate::testing::{HOSTILE, checked, shell};
 
     #[test]
     fn numbers_names_and_ids_are_told_apart() {
         let id = "0192b6f4-7c1e-7a02-9d55-3be1f0a4c217";
+        let phone = || Meant::Number(sms::Number::parse("+447700900117", None).unwrap());
         let cases = [
             ("A-1042", Meant::Alert(1042)),
-            (" a-7 ", Meant::Alert(7)),
+            ("a-7", Meant::Alert(7)),
             ("1042", Meant::Alert(1042)),
-            ("+447700900117", Meant::Number("+447700900117")),
-            ("447700900117", Meant::Number("447700900117")),
-            ("0192", Meant::Number("0192")),
-            ("lag", Meant::Number("lag")),
+            ("+447700900117", phone()),
+            ("+44 7700 900-117", phone()),
+            ("447700900117", phone()),
+            ("00447700900117", phone()),
+            ("0192", Meant::Words),
+            ("lag", Meant::Words),
+            ("", Meant::Words),
             (id, Meant::Id(id.parse().unwrap())),
         ];
         for (text, expected) in cases {
             assert_eq!(meant(text), expected, "{text}");
         }
+    }
+
+    fn results(query: &str, found: Vec<Hits>) -> String {
+        checked(&FindPage {
+            shell: shell(),
+            slug: "demo".into(),
+            sentence: sentence(query, &found),
+            standing: String::new(),
+            query: query.into(),
+            found,
+        })
+    }
+
+    #[test]
+    fn results_stand_by_kind_with_their_counts() {
+        let hit = Hit { href: "/w/demo/alerts/A-7".into(), title: HOSTILE.into(), detail: "Open".into(), mono: false };
+        let hits = Hits { kind: "Alerts", hits: vec![hit], more: Some("/w/demo/alerts".into()) };
+        let html = results(HOSTILE, vec![hits]);
+        assert!(html.contains("1 or more") && html.contains("href=\"/w/demo/alerts/A-7\""));
+        let html = results("zebra", Vec::new());
+        assert!(html.contains("Nothing is called “zebra”") && html.contains("whole number"));
     }
 }

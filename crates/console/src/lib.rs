@@ -8,13 +8,21 @@ mod alerts;
 mod answers;
 mod assets;
 mod audit_page;
+mod carrier_form;
+mod carrier_page;
+mod carriers_page;
 mod chain;
 mod change;
 mod draw;
+mod editing;
 mod error_page;
 mod facts;
 mod find;
+mod find_hits;
+mod flows_page;
 mod handsets;
+mod key_rotation;
+mod key_rows;
 mod keys;
 mod live;
 mod mask;
@@ -24,14 +32,23 @@ mod messages_page;
 mod overview;
 mod page;
 mod phones;
+mod picture;
+mod route_form;
+mod routes_page;
+mod run_page;
+mod runs_page;
 mod settings;
 mod shell;
 mod sign_in;
+mod signal_page;
 mod signals_page;
+mod start;
+mod start_acts;
 #[cfg(test)]
 mod testing;
 mod you;
 mod zone;
+mod zone_choice;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -111,6 +128,12 @@ impl Console {
             .get("/w/{workspace}", overview::show)
             .get("/w/{workspace}/events", live::events)
             .get("/w/{workspace}/find", find::find)
+            .post("/workspaces", start_acts::workspace)
+            .get("/w/{workspace}/start", start::show)
+            .post("/w/{workspace}/start/carrier", start_acts::carrier)
+            .post("/w/{workspace}/start/phone", start_acts::phone)
+            .post("/w/{workspace}/start/text", start_acts::text)
+            .post("/w/{workspace}/start/signal", start_acts::signal)
             .get("/w/{workspace}/alerts", alerts::list)
             .get("/w/{workspace}/alerts/{alert}", alert_page::show)
             .post("/w/{workspace}/alerts/{alert}/acknowledge", answers::acknowledge)
@@ -118,17 +141,43 @@ impl Console {
             .post("/w/{workspace}/alerts/{alert}/resolve", answers::resolve)
             .post("/w/{workspace}/alerts/{alert}/undo", answers::undo)
             .get("/w/{workspace}/signals", signals_page::list)
-            .get("/w/{workspace}/signals/{signal}", signals_page::show)
-            .post("/w/{workspace}/signals/{signal}/payload", signals_page::reveal)
+            .get("/w/{workspace}/signals/{signal}", signal_page::show)
+            .post("/w/{workspace}/signals/{signal}/payload", signal_page::reveal)
+            .post("/w/{workspace}/signals/{signal}/replay", signal_page::replay)
+            .get("/w/{workspace}/flows", flows_page::list)
+            .get("/w/{workspace}/flows/{flow}", flows_page::show)
+            .get("/w/{workspace}/runs", runs_page::list)
+            .get("/w/{workspace}/runs/{run}", run_page::show)
+            .post("/w/{workspace}/runs/{run}/value", run_page::reveal)
             .get("/w/{workspace}/messages", messages_page::list)
             .get("/w/{workspace}/messages/{message}", message_page::show)
             .post("/w/{workspace}/messages/{message}/reveal", message_page::reveal)
             .post("/w/{workspace}/inbound/{inbound}/reveal", messages_page::reveal_inbound)
+            .get("/w/{workspace}/carriers", carriers_page::list)
+            .get("/w/{workspace}/carriers/new", carrier_form::new)
+            .post("/w/{workspace}/carriers/new", carrier_form::create)
+            .get("/w/{workspace}/carriers/{carrier}", carrier_page::show)
+            .get("/w/{workspace}/carriers/{carrier}/edit", carrier_form::change)
+            .post("/w/{workspace}/carriers/{carrier}/edit", carrier_form::save)
+            .post("/w/{workspace}/carriers/{carrier}/pause", carrier_page::pause)
+            .post("/w/{workspace}/carriers/{carrier}/resume", carrier_page::resume)
+            .post("/w/{workspace}/carriers/{carrier}/reconnect", carrier_page::reconnect)
+            .post("/w/{workspace}/carriers/{carrier}/test", carrier_page::test)
+            .get("/w/{workspace}/routes", routes_page::list)
+            .post("/w/{workspace}/routes/explain", routes_page::explain)
+            .get("/w/{workspace}/routes/new", route_form::new)
+            .post("/w/{workspace}/routes/new", route_form::create)
+            .get("/w/{workspace}/routes/{route}", route_form::change)
+            .post("/w/{workspace}/routes/{route}", route_form::save)
             .get("/w/{workspace}/settings", settings::show)
             .post("/w/{workspace}/settings", settings::save)
             .get("/w/{workspace}/keys", keys::list)
             .session_only()
             .post("/w/{workspace}/keys", keys::create)
+            .session_only()
+            .post("/w/{workspace}/keys/{key}/rotate", key_rotation::rotate)
+            .session_only()
+            .post("/w/{workspace}/keys/{key}/retire", key_rotation::retire)
             .session_only()
             .post("/w/{workspace}/keys/{key}/delete", keys::delete)
             .session_only()
@@ -136,6 +185,7 @@ impl Console {
             .post("/w/{workspace}/audit/verify", audit_page::verify)
             .get("/w/{workspace}/you", you::show)
             .post("/w/{workspace}/you/appearance", you::appearance)
+            .post("/w/{workspace}/you/zone", zone_choice::choose)
             .post("/w/{workspace}/you/shortcuts", you::shortcuts)
             .post("/w/{workspace}/you/token", you::token)
             .session_only();

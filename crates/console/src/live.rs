@@ -1,5 +1,9 @@
 //! Live updates: which topics changed, and the server's clock. An event carries no content; the page asks again for what it
 //! shows, with the reader's own rights.
+//!
+//! Nothing is lost between two connections: each event's id is the moment at which it was told, the page comes back with the
+//! last one it heard (at first, the moment at which it was made), and hears at once what changed since. After a restart of
+//! the server that is everything.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +14,7 @@ use base::{Context, WorkspaceId};
 use futures_util::{Stream, stream};
 use http::{Answer, Event, InWorkspace, Query, Response};
 use serde::Deserialize;
-use store::Changed;
+use store::{Changed, Db};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::time::Instant;
 
@@ -40,6 +44,8 @@ const TOPICS: [&str; 7] = [
 #[serde(default)]
 pub struct Wanted {
     topics: String,
+    /// The moment since which the page knows nothing.
+    at: String,
 }
 
 /// The stream of a page.
@@ -48,15 +54,19 @@ pub async fn events(
     State(console): State<Console>,
     Query(wanted): Query<Wanted>,
 ) -> Answer<Response> {
-    let topics = TOPICS.into_iter().filter(|topic| wanted.topics.split(',').any(|asked| asked == *topic)).collect();
-    let listener = Listener {
-        changes: console.db.subscribe(),
-        workspace: guard.workspace(),
-        topics,
-        due: BTreeSet::new(),
-        told: None,
+    let topics: BTreeSet<&'static str> =
+        TOPICS.into_iter().filter(|topic| wanted.topics.split(',').any(|asked| asked == *topic)).collect();
+    // First listening, then looking back: what changes in between is told twice rather than never.
+    let changes = console.db.subscribe();
+    let due = match wanted.at.parse() {
+        Ok(then) => {
+            let missed = |topic: &&'static str| console.db.changed_since(then, guard.workspace(), topic);
+            topics.iter().copied().filter(missed).collect()
+        }
+        Err(_) => topics.clone(),
     };
-    http::events(guard.watch(), told(listener, console.db.context().clone()))
+    let listener = Listener { changes, workspace: guard.workspace(), topics, due, told: None, first: true };
+    http::events(guard.watch(), told(listener, console.db.clone()))
 }
 
 /// The clock as an event.
@@ -64,13 +74,15 @@ pub fn clock(context: &Context) -> Event {
     Event::default().event(CLOCK).data(context.now().as_millis().to_string())
 }
 
-fn told(listener: Listener, context: Context) -> impl Stream<Item = Event> + Send {
-    stream::unfold((listener, context), |(mut listener, context)| async move {
+fn told(listener: Listener, db: Db) -> impl Stream<Item = Event> + Send {
+    stream::unfold((listener, db), |(mut listener, db)| async move {
         let event = match listener.next().await? {
-            CLOCK => clock(&context),
+            CLOCK => clock(db.context()),
             topic => Event::default().event(topic).data("changed"),
         };
-        Some((event, (listener, context)))
+        // What is still to be told must be told again if the connection breaks before: no new moment until it is.
+        let event = if listener.due.is_empty() { event.id(db.moment().to_string()) } else { event };
+        Some((event, (listener, db)))
     })
 }
 
@@ -81,11 +93,16 @@ struct Listener {
     due: BTreeSet<&'static str>,
     /// When changes were last told.
     told: Option<Instant>,
+    /// Whether nothing was told yet: the clock comes first, so that the page knows at once that it is connected.
+    first: bool,
 }
 
 impl Listener {
     /// The next topic to tell; `None` when the server stops.
     async fn next(&mut self) -> Option<&'static str> {
+        if std::mem::take(&mut self.first) {
+            return Some(CLOCK);
+        }
         if let Some(topic) = self.due.pop_first() {
             return Some(topic);
         }
@@ -133,7 +150,7 @@ mod tests {
 
     fn listener(topics: &[&'static str], changes: Receiver<Changed>) -> Listener {
         let topics = topics.iter().copied().collect();
-        Listener { changes, workspace: workspace(1), topics, due: BTreeSet::new(), told: None }
+        Listener { changes, workspace: workspace(1), topics, due: BTreeSet::new(), told: None, first: false }
     }
 
     fn workspace(number: u128) -> WorkspaceId {
@@ -186,6 +203,17 @@ mod tests {
         let ((), told) = tokio::join!(sender, reader);
         assert!((4..=6).contains(&told), "{told} in {:?}", began.elapsed());
         assert!(listener.changes.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_that_comes_back_hears_the_clock_and_then_what_it_missed() {
+        let (_send, receive) = broadcast::channel(2);
+        let mut listener = listener(&[alerts::TOPIC, carriers::TOPIC], receive);
+        listener.first = true;
+        listener.due.insert(carriers::TOPIC);
+        assert_eq!(listener.next().await, Some(CLOCK));
+        assert_eq!(listener.next().await, Some(carriers::TOPIC));
+        assert_eq!(listener.next().await, Some(CLOCK));
     }
 
     #[tokio::test(start_paused = true)]

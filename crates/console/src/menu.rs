@@ -236,6 +236,54 @@ pub const GROUPS: &[(Group, &str, &str)] = &[
     (Group::Govern, "Govern", "v"),
 ];
 
+/// Something to do that a reader may look for by its name.
+#[derive(Clone, Copy, Debug)]
+pub struct Act {
+    /// What is done.
+    pub name: &'static str,
+    /// Where, below the workspace's path.
+    pub path: &'static str,
+    /// Other words for it.
+    pub words: &'static str,
+    /// What a reader must be able to do.
+    pub capability: Capability,
+}
+
+/// What can be done from a page of its own.
+pub const ACTS: &[Act] = &[
+    Act {
+        name: "Send yourself a text",
+        path: "/start",
+        words: "first test sms guide set-up",
+        capability: Capability::MessagesSend,
+    },
+    Act {
+        name: "Draw a token for the command line",
+        path: "/you",
+        words: "apply export cli loudhailer",
+        capability: Capability::ResourcesApply,
+    },
+    Act { name: "Make an API key", path: "/keys", words: "create new token", capability: Capability::ApiKeysManage },
+    Act {
+        name: "Verify the audit log",
+        path: "/audit",
+        words: "check chain intact",
+        capability: Capability::AuditVerify,
+    },
+    Act {
+        name: "Switch shortcuts or appearance",
+        path: "/you",
+        words: "dark light theme keys keyboard",
+        capability: Capability::OverviewRead,
+    },
+    Act {
+        name: "See failed messages",
+        path: "/messages?state=failed",
+        words: "undelivered errors texts",
+        capability: Capability::MessagesRead,
+    },
+];
+
 impl Page {
     /// Its row of the menu.
     ///

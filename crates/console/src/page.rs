@@ -86,6 +86,17 @@ impl Wrong {
         Self(vec![(Some(field.to_owned()), detail.into())])
     }
 
+    /// The same, with what is wrong in `from` or below it (`devices[0].number`) said at the field `to`.
+    #[must_use]
+    pub fn moved(mut self, from: &str, to: &str) -> Self {
+        for (field, _) in &mut self.0 {
+            if field.as_deref().is_some_and(|field| field.starts_with(from)) {
+                *field = Some(to.to_owned());
+            }
+        }
+        self
+    }
+
     /// What is wrong with `field`.
     pub fn at(&self, field: &str) -> Option<&str> {
         self.0.iter().find(|(at, _)| at.as_deref() == Some(field)).map(|(_, detail)| detail.as_str())
@@ -122,6 +133,7 @@ pub fn bare(headers: &HeaderMap, now: Timestamp, csrf: &str) -> Shell {
         zone: zone(headers, "UTC"),
         now,
         stream: None,
+        moment: String::new(),
         place: None,
     }
 }
@@ -151,9 +163,10 @@ impl Console {
             name: guard.caller().actor().principal.name().to_owned(),
             csrf: guard.caller().csrf().to_owned(),
             theme: theme(headers),
-            zone: zone(headers, &workspace.time_zone),
+            zone: self.zone_of(guard, headers, &workspace, now).await?,
             now,
             stream: None,
+            moment: self.db.moment().to_string(),
             place: Some(Place {
                 slug: workspace.slug.to_string(),
                 find: String::new(),

@@ -23,6 +23,8 @@ pub struct Shell {
     pub now: Timestamp,
     /// The stream that this page listens to; none for a page that does not change by itself.
     pub stream: Option<String>,
+    /// The moment at which the page was made; its stream begins there.
+    pub moment: String,
     /// The workspace and page, once signed in.
     pub place: Option<Place>,
 }

@@ -13,6 +13,7 @@ use crate::draw::Draw as _;
 use crate::facts::paired;
 use crate::page::{Wrong, bare, own_zone, page, page_with, see_other};
 use crate::shell::Shell;
+use crate::start_acts::WorkspaceForm;
 
 #[derive(Template)]
 #[template(path = "sign-in.html")]
@@ -46,6 +47,10 @@ impl SetUpPage {
 struct NowherePage {
     shell: Shell,
     administrator: bool,
+    slug: String,
+    environment: String,
+    environments: [(&'static str, &'static str); 3],
+    wrong: Wrong,
 }
 
 impl Console {
@@ -60,11 +65,37 @@ impl Console {
         Ok(found.map(|workspace| format!("/w/{}", workspace.slug)))
     }
 
+    /// The page of somebody for whom there is no workspace; an administrator makes the first one here.
+    pub fn nowhere(
+        &self,
+        headers: &HeaderMap,
+        name: &str,
+        csrf: &str,
+        administrator: bool,
+        tried: Option<(WorkspaceForm, Wrong)>,
+    ) -> Answer<Response> {
+        let mut shell = bare(headers, self.db.context().now(), csrf);
+        name.clone_into(&mut shell.name);
+        let status = if tried.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+        let (slug, environment, wrong) = match tried {
+            Some((form, wrong)) => (form.slug, form.environment, wrong),
+            None => (String::new(), "production".to_owned(), Wrong::default()),
+        };
+        page_with(status, &NowherePage { shell, administrator, slug, environment, environments: ENVIRONMENTS, wrong })
+    }
+
     fn let_in(next: &str, entered: &LoggedIn) -> Response {
         let response = http::start_session(see_other(next), &entered.token);
         http::remember_device(response, &entered.device)
     }
 }
+
+/// What sorts of workspaces there are, in words.
+const ENVIRONMENTS: [(&str, &str); 3] = [
+    ("production", "people are paged for real"),
+    ("qa", "texts reach real phones, of people who expect tests"),
+    ("development", "nothing reaches a real phone unless a route is opened on purpose"),
+];
 
 /// A path of this server that can be gone to after signing in. Anything else would let a link on another site decide where
 /// people end up with a fresh session.
@@ -84,10 +115,9 @@ pub async fn home(open: Open, State(console): State<Console>, headers: HeaderMap
     if let Some(path) = console.first_workspace(grants).await? {
         return Ok(see_other(&path));
     }
-    let mut shell = bare(&headers, console.db.context().now(), open.caller().csrf());
-    open.caller().actor().principal.name().clone_into(&mut shell.name);
     let administrator = grants.organisation_capabilities().contains(access::Capability::WorkspaceWrite);
-    page(&NowherePage { shell, administrator })
+    let caller = open.caller();
+    console.nowhere(&headers, caller.actor().principal.name(), caller.csrf(), administrator, None)
 }
 
 /// Where to go after signing in, and what was just done.
@@ -251,7 +281,8 @@ pub async fn set_up(
     };
     match console.identity.setup(given, &open.source().into()).await {
         Ok(entered) => {
-            let path = console.first_workspace(&entered.session.grants).await?;
+            // The way to their own first text; without a workspace it begins with making one.
+            let path = console.first_workspace(&entered.session.grants).await?.map(|path| format!("{path}/start"));
             Ok(Console::let_in(path.as_deref().unwrap_or("/"), &entered))
         }
         Err(error) => {
@@ -337,9 +368,17 @@ mod tests {
 
     #[test]
     fn somebody_without_a_workspace_is_told_how_to_get_one() {
-        let html = checked(&NowherePage { shell: shell(), administrator: true });
-        assert!(html.contains("loudhailer apply"));
-        let html = checked(&NowherePage { shell: shell(), administrator: false });
-        assert!(!html.contains("loudhailer apply") && html.contains("administrator"));
+        let page = |administrator| NowherePage {
+            shell: shell(),
+            administrator,
+            slug: "ops".into(),
+            environment: "qa".into(),
+            environments: ENVIRONMENTS,
+            wrong: Wrong::one("slug", "There is one of this name already."),
+        };
+        let html = checked(&page(true));
+        assert!(html.contains("value=\"qa\" required checked") && html.contains("There is one of this name already."));
+        let html = checked(&page(false));
+        assert!(!html.contains("<form class=\"panel") && html.contains("Ask an administrator"));
     }
 }

@@ -25,6 +25,7 @@ pub fn shell() -> Shell {
         zone: Zone::first_of(["Europe/Berlin"]),
         now: NOW,
         stream: Some("/w/demo/events?topics=alerts".into()),
+        moment: "64f1c2a9b0-1f4".into(),
         place: Some(Place {
             slug: "demo".into(),
             environment: Environment::Development,

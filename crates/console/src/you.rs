@@ -4,7 +4,7 @@ use access::{Cap, Capability, cap};
 use askama::Template;
 use axum::extract::State;
 use base::ExposeSecret as _;
-use http::{Answer, Form, HeaderMap, InWorkspace, Refusal, Response};
+use http::{Answer, Form, HeaderMap, InWorkspace, Query, Refusal, Response};
 use identity::AdminToken;
 use serde::Deserialize;
 
@@ -12,6 +12,7 @@ use crate::Console;
 use crate::facts::{Choice, choices};
 use crate::page::{page, see_other};
 use crate::shell::{Link, Page, Shell};
+use crate::zone_choice::ZoneForm;
 
 #[derive(Template)]
 #[template(path = "you.html")]
@@ -23,6 +24,7 @@ struct YouPage {
     workspaces: Vec<Choice>,
     themes: Vec<Choice>,
     shortcuts: Vec<Choice>,
+    zone: ZoneForm,
     /// Whether the reader may draw a token for the command line.
     may_apply: bool,
     /// A token drawn just now: shown once.
@@ -40,8 +42,16 @@ pub async fn show(
     guard: InWorkspace<cap::OverviewRead>,
     State(console): State<Console>,
     headers: HeaderMap,
+    Query(said): Query<Said>,
 ) -> Answer<Response> {
-    render(&console, &guard, &headers, None).await
+    render(&console, &guard, &headers, &said.zone, None).await
+}
+
+/// What was just done.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Said {
+    zone: String,
 }
 
 /// Draws a short-lived token with which `loudhailer apply` and its like act as this person.
@@ -56,13 +66,14 @@ pub async fn token(
     };
     let session = session.ok_or_else(Refusal::unauthenticated)?;
     let drawn = console.identity.admin_token(&session).await?;
-    render(&console, &guard, &headers, Some(drawn)).await
+    render(&console, &guard, &headers, "", Some(drawn)).await
 }
 
 async fn render<C: Cap>(
     console: &Console,
     guard: &InWorkspace<C>,
     headers: &HeaderMap,
+    said: &str,
     drawn: Option<AdminToken>,
 ) -> Answer<Response> {
     let shell = console.shell(guard, headers, Page::You).await?;
@@ -81,7 +92,7 @@ async fn render<C: Cap>(
         .collect();
     page(&YouPage {
         slug: guard.name().to_owned(),
-        standing: "Times are shown in your browser’s zone. What you do here is written to the audit log.".into(),
+        standing: "What you do here is written to the audit log.".into(),
         links: shell.place.as_ref().map(crate::shell::Place::all).unwrap_or_default(),
         themes: choices(
             &[("system", "As the system"), ("light", "Light"), ("dark", "Dark")],
@@ -92,6 +103,7 @@ async fn render<C: Cap>(
             if shell.place.as_ref().is_some_and(|place| place.shortcuts) { "on" } else { "off" },
         ),
         workspaces,
+        zone: console.zone_form(guard, headers, said).await?,
         may_apply: guard.may(Capability::ResourcesApply),
         token: drawn.map(|drawn| Token {
             text: drawn.token.expose_secret().to_owned(),
@@ -154,6 +166,12 @@ mod tests {
             workspaces: choices(&[("", "demo (development)")], ""),
             themes: choices(&[("dark", "Dark")], "dark"),
             shortcuts: choices(&[("on", "On")], "on"),
+            zone: ZoneForm {
+                chosen: "Europe/Zurich".into(),
+                standing: "Times are shown in Europe/Zurich, which you chose.".into(),
+                zones: vec!["Europe/Zurich".into()],
+                wrong: None,
+            },
             shell,
         });
         for path in [

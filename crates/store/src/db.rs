@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use base::Context;
+use base::{Context, WorkspaceId};
 use tokio::sync::broadcast;
 
+use crate::changes::{Changes, Moment};
 use crate::engine::Wake;
 use crate::events::Listeners;
 use crate::nodes::Node;
@@ -30,7 +31,7 @@ pub(crate) struct Inner {
 /// What transactions, workers and listeners have in common.
 pub(crate) struct Shared {
     pub(crate) context: Context,
-    pub(crate) changed: broadcast::Sender<Changed>,
+    pub(crate) changes: Changes,
     pub(crate) wake: Wake,
     pub(crate) listeners: Listeners,
     fences: AtomicI64,
@@ -50,17 +51,14 @@ pub(crate) enum Access {
     Patient,
 }
 
-/// Announcements a slow listener may lag behind before it has to read everything again.
-const ANNOUNCEMENTS: usize = 4096;
-
 impl Db {
     /// Opens the database that `options` lead to, making the file of an embedded one. The schema is not touched:
     /// that is [`Db::migrate`].
     pub async fn open(options: Options, ctx: Context) -> Result<Self, Error> {
         options.validate()?;
         let shared = Arc::new(Shared {
+            changes: Changes::new(ctx.clone()),
             context: ctx,
-            changed: broadcast::Sender::new(ANNOUNCEMENTS),
             wake: Wake::default(),
             listeners: Listeners::default(),
             fences: AtomicI64::new(0),
@@ -126,7 +124,23 @@ impl Db {
     /// Live updates: what [`Tx::touched`] announced on this node, after each commit. A receiver that lags is told so
     /// and reads everything again.
     pub fn subscribe(&self) -> broadcast::Receiver<Changed> {
-        self.inner.shared.changed.subscribe()
+        self.inner.shared.changes.subscribe()
+    }
+
+    /// Tells the open pages of this node that something changed that no transaction wrote, such as the state of a connection.
+    pub fn announce(&self, changed: Changed) {
+        self.inner.shared.changes.tell(changed);
+    }
+
+    /// This moment, for somebody who will ask later what they missed: [`Self::changed_since`].
+    pub fn moment(&self) -> Moment {
+        self.inner.shared.changes.moment()
+    }
+
+    /// Whether this node announced a change of `topic` in `workspace`, or in no workspace, since `then`. It answers yes when it
+    /// cannot know, as after a restart.
+    pub fn changed_since(&self, then: Moment, workspace: WorkspaceId, topic: &'static str) -> bool {
+        self.inner.shared.changes.since(then, workspace, topic)
     }
 
     /// A number that no other claim of this process has; with the owner's epoch, none of any process.

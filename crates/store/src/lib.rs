@@ -20,6 +20,8 @@
 //! # let _ = open; Ok(()) }
 //! ```
 
+mod answers;
+mod changes;
 mod db;
 mod dead;
 mod dialect;
@@ -32,6 +34,7 @@ mod migrate;
 mod nodes;
 mod options;
 mod postgres;
+mod probe;
 mod row;
 mod sqlite;
 mod tx;
@@ -39,6 +42,8 @@ mod value;
 mod work;
 mod worker;
 
+pub use answers::{Asked, Earlier, KEPT_FOR};
+pub use changes::Moment;
 pub use db::Db;
 pub use dead::DeadJob;
 pub use dialect::Dialect;
@@ -47,6 +52,7 @@ pub use jobs::{Job, JobError, NewJob};
 pub use lease::{Held, Lease};
 pub use migrate::{MIGRATIONS, Migration, MigrationError, Migrations, Report};
 pub use options::{DatabaseUrl, Options};
+pub use postgres::Scratch;
 pub use row::{Column, Row};
 pub use tx::{Changed, Tx};
 pub use value::{FromValue, Value};

@@ -52,8 +52,7 @@ impl Effects {
             }
         }
         for changed in self.changed {
-            // Nobody listening is no error.
-            let _ = shared.changed.send(changed);
+            shared.changes.tell(changed);
         }
         if self.wake {
             shared.wake.wake();

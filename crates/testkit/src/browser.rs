@@ -7,7 +7,7 @@ use std::time::Duration;
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 use crate::process::{Process, eventually, free_port};
@@ -17,6 +17,8 @@ use crate::process::{Process, eventually, free_port};
 pub struct Browser {
     /// For what has no verb here.
     pub client: Client,
+    /// Where chromedriver listens.
+    driver: String,
     _driver: Process,
     _profile: TempDir,
 }
@@ -44,7 +46,27 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("a browser opens");
-        Self { client, _driver: driver, _profile: profile }
+        Self { client, driver: format!("http://127.0.0.1:{port}"), _driver: driver, _profile: profile }
+    }
+
+    /// A command of chromedriver's own, which WebDriver does not have; its value.
+    pub(crate) async fn driver(&self, command: &str, parameters: Json) -> Json {
+        let session = self.client.session_id().await.expect("the session is open").expect("the session has an id");
+        let url = format!("{}/session/{session}/{command}", self.driver);
+        let answer = reqwest::Client::builder()
+            .tls_certs_only([])
+            .no_proxy()
+            .build()
+            .expect("a client")
+            .post(url)
+            .json(&parameters)
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{command}: {error}"));
+        let mut answer: Json = answer.json().await.unwrap_or_else(|error| panic!("{command}: {error}"));
+        let value = answer["value"].take();
+        assert!(value["error"].is_null(), "{command}: {}", value["message"]);
+        value
     }
 
     /// Goes to a page.

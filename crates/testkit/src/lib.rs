@@ -8,6 +8,7 @@ mod alertmanager;
 mod answers;
 mod browser;
 mod icinga;
+mod look;
 mod process;
 mod product;
 
@@ -15,5 +16,6 @@ pub use alertmanager::Alertmanager;
 pub use answers::Answers;
 pub use browser::{Browser, artefact};
 pub use icinga::{Icinga, RunningIcinga};
+pub use look::{SIZES, Size, THEMES, npm};
 pub use process::{Process, eventually, free_port};
 pub use product::{Demo, Ledger, Line, Server, client};
