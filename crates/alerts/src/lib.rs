@@ -17,6 +17,8 @@ mod escalate;
 mod expire;
 mod happening;
 mod inbound;
+mod live;
+mod names;
 mod notify;
 mod open;
 mod read;

@@ -248,6 +248,7 @@ async fn raise(console: &Console, phones: &Handsets) -> Answer<()> {
         .accept(signals::Request {
             integration: integration.clone(),
             credential: signals::Credential::UrlToken(token.clone()),
+            signature: None,
             content_type: Some("application/json".into()),
             body: body.to_string().into_bytes(),
             source: None,

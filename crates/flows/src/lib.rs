@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The verbs are on [`Flows`]: [`Flows::prepare`] and [`Flows::begin`] start runs, [`Flows::work`] registers what carries them on,
-//! [`Flows::list`], [`Flows::runs`], [`Flows::run`] and [`Flows::event`] read. [`kinds`] holds the kind `flows`; a flow's document
+//! [`Flows::list`], [`Flows::get`], [`Flows::runs`], [`Flows::run`], [`Flows::values`] and [`Flows::event`] read, [`Flows::value`] opens
+//! what a sender sent, on record. [`kinds`] holds the kind `flows`; a flow's document
 //! and its mistakes are in [`document`].
 //!
 //! A run keeps the version it began with. Each of its transactions does one effect at most, checks the one before, and
@@ -17,9 +18,11 @@
 //! This room opens no socket, knows no payload (that is `signals`) and pages nobody (that is `alerts`).
 
 mod check;
+mod detail;
 pub mod document;
 mod error;
 mod flows;
+mod holding;
 mod interpreter;
 mod kind;
 mod memory;
@@ -29,13 +32,16 @@ mod reader;
 mod rows;
 mod segment;
 mod types;
+mod values;
 
+pub use detail::{FlowDetail, FlowVersion};
 pub use error::Error;
 pub use flows::{Flows, Prepared};
 pub use kind::{FlowsKind, kinds};
 pub use pages::Pages;
 pub use segment::TOPIC;
 pub use types::{Event, FlowRow, Run, RunDetail, RunFilter, RunState, Start, Status, StepRecord, StepState};
+pub use values::{RunValue, VALUES_MAX};
 
 /// The tables of this room.
 pub const MIGRATIONS: store::Migrations = store::Migrations {

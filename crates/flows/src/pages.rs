@@ -18,6 +18,9 @@ pub trait Pages: Send + Sync + 'static {
         permit: &Permit<cap::AlertsOpen>,
         wish: ResolveKey,
     ) -> Result<Vec<AlertId>, alerts::Error>;
+
+    /// See [`Alerts::live`].
+    fn live(&self, tx: &mut Tx<'_>, ids: &[AlertId]) -> Result<Vec<AlertId>, alerts::Error>;
 }
 
 impl Pages for Alerts {
@@ -37,5 +40,9 @@ impl Pages for Alerts {
         wish: ResolveKey,
     ) -> Result<Vec<AlertId>, alerts::Error> {
         self.resolve_key(tx, permit, wish)
+    }
+
+    fn live(&self, tx: &mut Tx<'_>, ids: &[AlertId]) -> Result<Vec<AlertId>, alerts::Error> {
+        self.live(tx, ids)
     }
 }

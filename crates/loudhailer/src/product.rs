@@ -89,7 +89,7 @@ impl Product {
         let oncall = OnCall::new(vault.clone());
         let routes = RoutesKind::new();
         let users = identity::UsersKind::new(Arc::new(oncall.clone()));
-        let registry = Registry::new(kinds(users, carriers::CarriersKind::new(vault.clone()), routes.clone()))?;
+        let registry = Registry::new(kinds(users, carriers::CarriersKind::new(vault.clone()), routes.clone(), Some(vault.clone())))?;
         let resources = Resources::new(db.clone(), registry, vault.clone());
         let identity = Identity::new(db.clone(), vault.clone(), resources.clone(), identity::Options::default())?;
         let messaging = Messaging::start(db.clone(), vault.clone(), &routes).await?;
@@ -176,16 +176,22 @@ pub fn reading_registry() -> Result<Registry> {
         identity::UsersKind::new(nobody),
         carriers::CarriersKind::for_reading(),
         RoutesKind::default(),
+        None,
     ))?)
 }
 
 /// The kinds over `vault` alone, for a command that seals their secrets anew and starts nothing.
 pub fn registry(vault: &Vault) -> Result<Registry> {
     let users = identity::UsersKind::new(Arc::new(OnCall::new(vault.clone())));
-    Ok(Registry::new(kinds(users, carriers::CarriersKind::new(vault.clone()), RoutesKind::new()))?)
+    Ok(Registry::new(kinds(users, carriers::CarriersKind::new(vault.clone()), RoutesKind::new(), Some(vault.clone())))?)
 }
 
-fn kinds(users: identity::UsersKind, carriers: carriers::CarriersKind, routes: RoutesKind) -> Vec<Box<dyn Kind>> {
+fn kinds(
+    users: identity::UsersKind,
+    carriers: carriers::CarriersKind,
+    routes: RoutesKind,
+    vault: Option<Vault>,
+) -> Vec<Box<dyn Kind>> {
     let mut kinds: Vec<Box<dyn Kind>> = vec![
         resources::typed(users),
         resources::typed(identity::ApiKeysKind),
@@ -194,6 +200,6 @@ fn kinds(users: identity::UsersKind, carriers: carriers::CarriersKind, routes: R
         resources::typed(oncall::GroupsKind),
     ];
     kinds.extend(flows::kinds());
-    kinds.extend(signals::kinds());
+    kinds.extend(signals::kinds(vault));
     kinds
 }

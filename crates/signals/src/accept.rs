@@ -3,27 +3,28 @@
 
 use std::time::Duration;
 
-use access::cap;
-use base::{ExposeSecret, IntegrationId, SignalId, Timestamp};
-use identity::Caller;
+use access::Actor;
+use audit::{Entry, Outcome};
+use base::{IntegrationId, SignalId, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Changed, NewJob, params};
+use serde_json::{Value as Json, json};
+use store::{Changed, NewJob, Tx};
 use vault::{Aad, DataKey, Purpose};
 
+use crate::TOPIC;
 use crate::body::{Media, parse};
+use crate::credentials::{self, Known};
 use crate::error::{Error, Refused};
+use crate::ids;
+use crate::proof::{Keys, Proven};
 use crate::refusals::Refusal;
-use crate::rows::{self, Known, Line};
+use crate::rows::{self, Line};
 use crate::signals::Signals;
-use crate::types::{Accepted, Auth, Credential, Request, SignalState};
-use crate::{BODY_LIMIT, TOPIC};
+use crate::text::printable;
+use crate::types::{Accepted, Request, SignalState};
 
 /// The job that maps signals and starts their runs.
 pub(crate) const HANDLE_JOB: &str = "signals.handle";
-/// The last use of a token is written down when the last one written is older than this.
-const WRITTEN: Duration = Duration::from_mins(1);
-/// What a machine secret's length may be; anything else is not looked at.
-const LENGTHS: std::ops::RangeInclusive<usize> = 16..=256;
 /// Characters of a sender's own description that are kept.
 const USER_AGENT_LIMIT: usize = 200;
 
@@ -33,12 +34,23 @@ pub(crate) struct HandleJob {
     pub integration: IntegrationId,
 }
 
-/// A sender that proved itself.
-struct Proven {
-    method: &'static str,
-    sender: Option<String>,
-    /// The token that was shown, when its last use is to be written down.
-    stale: Option<[u8; 32]>,
+/// What is committed together with a signal.
+pub(crate) struct Taking {
+    pub line: Line,
+    pub integration: IntegrationId,
+    pub proven: Proven,
+    pub body: Vec<u8>,
+    /// The person or program that sent it itself, for the audit trail: with what was done and why.
+    pub deed: Option<Deed>,
+}
+
+/// A test or a replay.
+#[derive(Clone)]
+pub(crate) struct Deed {
+    pub actor: Actor,
+    pub action: &'static str,
+    pub target: (&'static str, String),
+    pub reason: Option<String>,
 }
 
 impl Signals {
@@ -46,9 +58,9 @@ impl Signals {
     pub async fn accept(&self, request: Request) -> Result<Accepted, Refused> {
         let context = self.0.db.context();
         let (received, began) = (self.0.received(), context.monotonic());
-        let mut known = None;
-        let judged = self.judge(&request, received, &mut known).await;
-        let took = context.monotonic().saturating_sub(began);
+        let mut found = None;
+        let judged = self.judge(&request, received, &mut found).await;
+        let known = found.map(|(known, _)| known);
         let mut line = Line {
             id: context.id(),
             workspace: known.as_ref().map(|known| known.workspace),
@@ -57,7 +69,10 @@ impl Signals {
             state: SignalState::Refused,
             status: 202,
             door: request.door,
-            method: request.credential.method(),
+            method: match &request.signature {
+                Some(_) => "hmac",
+                None => request.credential.method(),
+            },
             sender: None,
             source: request.source.map(|source| source.ip().to_string()),
             user_agent: request.user_agent.as_deref().map(|text| printable(text, USER_AGENT_LIMIT)),
@@ -65,97 +80,105 @@ impl Signals {
             bytes: request.body.len(),
             count: 1,
             reason: None,
-            took,
+            took: context.monotonic().saturating_sub(began),
+            replay_of: None,
         };
-        match (judged, known) {
+        let refused = match (judged, known) {
             (Ok(proven), Some(known)) => {
+                let mut line = line.clone();
                 line.state = SignalState::Accepted;
                 line.method = proven.method;
                 line.sender.clone_from(&proven.sender);
-                Ok(self.store(line, known, &proven, request.body).await?)
-            }
-            (Ok(_), None) => Err(Refused::Unproven),
-            (Err(refused), _) => {
-                if let Some((status, reason)) = refusal_words(&refused) {
-                    line.status = status;
-                    line.reason = Some(reason);
-                    // A stranger's own words about its body are of no use here, and might be anything.
-                    line.content_type = None;
-                    self.0.recorder.take(Refusal { line, source: request.source.map(|source| source.ip()) });
+                let taking = Taking { line, integration: known.id, proven, body: request.body, deed: None };
+                match self.take(taking, began).await {
+                    Ok(accepted) => return Ok(accepted),
+                    Err(refused) => refused,
                 }
-                Err(refused)
             }
+            (Ok(_), None) => Refused::Unproven,
+            (Err(refused), _) => refused,
+        };
+        if let Some((status, reason)) = refusal_words(&refused) {
+            line.status = status;
+            line.reason = Some(reason);
+            line.took = context.monotonic().saturating_sub(began);
+            // A stranger's own words about its body are of no use here, and might be anything.
+            line.content_type = None;
+            self.0.recorder.refused(Refusal { line, source: request.source.map(|source| source.ip()) });
         }
+        Err(refused)
     }
 
-    /// Everything that can be a reason to refuse, cheapest proof first; `known` is set when the integration exists.
-    async fn judge(&self, request: &Request, now: Timestamp, known: &mut Option<Known>) -> Result<Proven, Refused> {
-        *known = self.known(&request.integration).await?;
-        let proven = self.prove(request, known.as_ref(), now).await?;
-        let (Some(proven), Some(known)) = (proven, known.as_ref()) else { return Err(Refused::Unproven) };
+    /// Everything that can be a reason to refuse, cheapest proof first; `found` is set when the integration exists.
+    async fn judge(
+        &self,
+        request: &Request,
+        now: Timestamp,
+        found: &mut Option<(Known, Keys)>,
+    ) -> Result<Proven, Refused> {
+        *found = self.known(&request.integration, request.signature.is_some(), now).await?;
+        let nobody = Keys::new();
+        let (known, keys) = found.as_ref().map_or((None, &nobody), |(known, keys)| (Some(known), keys));
+        let proven = self.prove(request, known, keys, now).await?;
+        let known = known.ok_or(Refused::Unproven)?;
+        self.admit(known, request.content_type.as_deref(), &request.body)?;
+        Ok(proven)
+    }
+
+    /// What every signal has to pass once its sender is proven.
+    pub(crate) fn admit(&self, known: &Known, content_type: Option<&str>, body: &[u8]) -> Result<(), Refused> {
         if !known.enabled {
             return Err(Refused::SwitchedOff);
         }
         self.0.rates.take(known.id, known.rate).map_err(|after| Refused::TooMany { after })?;
-        if request.body.len() > BODY_LIMIT {
-            return Err(Refused::TooLarge);
+        let media = Media::of(content_type);
+        let limit = media.map_or(crate::BODY_LIMIT, Media::limit);
+        if body.len() > limit {
+            return Err(Refused::TooLarge { limit });
         }
-        let media = Media::of(request.content_type.as_deref()).ok_or(Refused::Media)?;
-        parse(media, &request.body)?;
-        Ok(proven)
+        parse(media.ok_or(Refused::Media)?, body)?;
+        Ok(())
     }
 
-    async fn known(&self, path: &str) -> Result<Option<Known>, Error> {
-        let Ok(id) = path.parse::<IntegrationId>() else { return Ok(None) };
-        self.0.db.read(move |tx| rows::known(tx, id, false)).await
-    }
-
-    /// Control X-03: the ways that the integration allows. Does the same work for one that does not exist.
-    async fn prove(&self, request: &Request, known: Option<&Known>, now: Timestamp) -> Result<Option<Proven>, Error> {
-        let (Credential::UrlToken(secret) | Credential::Bearer(secret)) = &request.credential else { return Ok(None) };
-        if !LENGTHS.contains(&secret.expose_secret().len()) {
-            return Ok(None);
-        }
-        let allows = |way: Auth| known.is_some_and(|known| known.auth.contains(&way));
-        let hash = self.0.vault.token_hash(secret.expose_secret());
-        let mut found = None;
-        // Each is compared, so that the time does not tell which one nearly fits.
-        for token in known.map(|known| known.tokens.as_slice()).unwrap_or_default() {
-            let counts = token.expires.is_none_or(|expires| now < expires);
-            if crypto::constant_time_eq(&token.hash, &hash) && counts {
-                found = Some(token);
+    /// The row, the sealed body and the job commit together; how long it all took is written down afterwards.
+    pub(crate) async fn take(&self, taking: Taking, began: Duration) -> Result<Accepted, Refused> {
+        let id = taking.line.id;
+        let written = self.store(taking).await;
+        let accepted = match written {
+            Ok(()) => Ok(Accepted { request_id: id }),
+            Err(Error::Replayed(first)) => Err(Refused::Replayed { first }),
+            // Rule 3: a commit whose answer was lost is looked up before anyone is answered.
+            Err(Error::Store(store::Error::CommitUnknown(cause))) => {
+                let there = self.0.db.read(move |tx| rows::is_there(tx, id)).await;
+                match there {
+                    Ok(true) => Ok(Accepted { request_id: id }),
+                    Ok(false) | Err(_) => Err(Error::Store(store::Error::CommitUnknown(cause)).into()),
+                }
             }
+            Err(error) => Err(error.into()),
+        };
+        if accepted.is_ok() {
+            self.0.recorder.took(id, self.0.db.context().monotonic().saturating_sub(began));
         }
-        if let Some(token) = found.filter(|_| allows(Auth::UrlToken)) {
-            let stale = token.last_used.is_none_or(|last| now.since(last) >= WRITTEN);
-            return Ok(Some(Proven { method: "url_token", sender: None, stale: stale.then_some(hash) }));
-        }
-        if matches!(request.credential, Credential::UrlToken(_)) {
-            return Ok(None);
-        }
-        let caller =
-            Caller { source: request.source, user_agent: request.user_agent.clone(), request: request.request };
-        let grants = self.0.identity.by_api_key(secret, &caller).await?;
-        let Some((grants, known)) = grants.zip(known) else { return Ok(None) };
-        let permitted = allows(Auth::ApiKey) && grants.permit::<cap::SignalsSend>(known.workspace).is_ok();
-        let sender = Some(grants.actor().principal.name().to_owned());
-        Ok(permitted.then_some(Proven { method: "api_key", sender, stale: None }))
+        accepted
     }
 
-    /// The row, the sealed body and the job commit together.
-    async fn store(&self, line: Line, known: Known, proven: &Proven, body: Vec<u8>) -> Result<Accepted, Error> {
-        let (id, workspace, received) = (line.id, known.workspace, line.received);
+    async fn store(&self, taking: Taking) -> Result<(), Error> {
+        let Taking { line, integration, proven, body, deed } = taking;
+        let (id, received) = (line.id, line.received);
+        let workspace = line.workspace.ok_or(Error::NoIntegration)?;
         let vault = self.0.vault.clone();
         // The usual case: sealed out here, because the writer is everybody's.
         let sealed = vault
             .cached_key(Some(workspace), Purpose::Signals, received)
             .map(|key| seal(&key, self.0.db.context(), id, &body));
-        let stale = proven.stale;
-        let payload = serde_json::to_value(HandleJob { integration: known.id }).map_err(|_| Error::Corrupt("job"))?;
-        let written = self
-            .0
+        let payload = serde_json::to_value(HandleJob { integration }).map_err(|_| Error::Corrupt("job"))?;
+        self.0
             .db
             .write(move |tx| {
+                if let Some(webhook_id) = &proven.webhook_id {
+                    ids::remember(tx, integration, webhook_id, id, received)?;
+                }
                 let sealed = if let Some(sealed) = &sealed {
                     sealed.clone()
                 } else {
@@ -164,36 +187,35 @@ impl Signals {
                 };
                 rows::insert(tx, std::slice::from_ref(&line))?;
                 rows::insert_payload(tx, id, workspace, &sealed)?;
-                if let Some(hash) = stale {
-                    rows::used(tx, known.id, hash, received)?;
+                if let Some(used) = &proven.used {
+                    credentials::used(tx, integration, used, received)?;
+                }
+                if let Some(deed) = &deed {
+                    record(tx, &line, deed)?;
                 }
                 // One job a signal: a job that is shared could be claimed before this commit and miss what it brings.
                 tx.enqueue(NewJob { kind: HANDLE_JOB, key: None, payload: &payload, run_at: received })?;
                 tx.touched(Changed { workspace: Some(workspace), topic: TOPIC, id: id.to_string() });
                 Ok::<_, Error>(())
             })
-            .await;
-        match written {
-            Ok(()) => Ok(Accepted { request_id: id }),
-            // Rule 3: a commit whose answer was lost is looked up before anyone is answered.
-            Err(Error::Store(store::Error::CommitUnknown(cause))) => {
-                let there = self
-                    .0
-                    .db
-                    .read(move |tx| {
-                        tx.query_opt("SELECT id FROM signals WHERE id = $1", &params![id], |row| {
-                            row.get::<SignalId>("id")
-                        })
-                    })
-                    .await;
-                match there {
-                    Ok(Some(_)) => Ok(Accepted { request_id: id }),
-                    Ok(None) | Err::<_, store::Error>(_) => Err(store::Error::CommitUnknown(cause).into()),
-                }
-            }
-            Err(error) => Err(error),
-        }
+            .await
     }
+}
+
+/// What a person or program did, in the audit trail.
+fn record(tx: &mut Tx<'_>, line: &Line, deed: &Deed) -> Result<(), Error> {
+    let changes: Json = json!({ "signal": line.id.to_string() });
+    let entry = Entry {
+        actor: &deed.actor,
+        workspace: line.workspace,
+        action: deed.action,
+        target: (deed.target.0, &deed.target.1),
+        outcome: Outcome::Success,
+        reason: deed.reason.as_deref(),
+        changes: Some(changes),
+    };
+    audit::record(tx, entry)?;
+    Ok(())
 }
 
 fn seal(key: &DataKey, context: &base::Context, id: SignalId, body: &[u8]) -> String {
@@ -205,18 +227,15 @@ fn seal(key: &DataKey, context: &base::Context, id: SignalId, body: &[u8]) -> St
 fn refusal_words(refused: &Refused) -> Option<(u16, String)> {
     let (status, words) = match refused {
         Refused::Unproven => (401, "The credential was missing or wrong.".to_owned()),
+        Refused::Stale(why) => (401, format!("The signature was right, but {why}.")),
+        Refused::Replayed { first } => (409, format!("Its webhook-id was accepted before, as signal {first}.")),
         Refused::SwitchedOff => (403, "The integration is switched off.".to_owned()),
-        Refused::TooLarge => (413, "The body was larger than 256 KiB.".to_owned()),
+        Refused::TooLarge { limit } => (413, format!("The body was larger than {} KiB.", limit / 1024)),
         Refused::Media => (415, "The media type is not one that is read here.".to_owned()),
         Refused::TooMany { .. } => (429, "It came faster than the integration may send.".to_owned()),
         Refused::Body { detail, path } if path.is_empty() => (400, detail.clone()),
         Refused::Body { detail, path } => (400, format!("{detail} At {path}.")),
-        Refused::Failed(_) => return None,
+        Refused::NotFound(_) | Refused::Gone(_) | Refused::Failed(_) => return None,
     };
     Some((status, words))
-}
-
-/// A stranger's text, cut and without control characters.
-fn printable(text: &str, limit: usize) -> String {
-    text.chars().filter(|c| !c.is_control()).take(limit).collect()
 }

@@ -1,4 +1,4 @@
-//! Bodies: JSON and forms, bounded and without second meanings. A refusal names the place.
+//! Bodies: JSON, XML (see [`crate::xml`]) and forms, bounded and without second meanings. A refusal names the place.
 //!
 //! JSON (RFC 7493): UTF-8, at most 32 levels deep, no name twice in an object, one document. A form becomes an object of
 //! texts. A body that is announced as a form but is a JSON object is read as JSON: `curl -d '{…}'` announces forms.
@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value as Json};
+
+use crate::xml;
 
 /// Levels of arrays and objects at most.
 const DEPTH: usize = 32;
@@ -19,9 +21,18 @@ const FORM_FIELDS: usize = 1_000;
 pub(crate) enum Media {
     Json,
     Form,
+    Xml,
 }
 
 impl Media {
+    /// Bytes of such a body at most.
+    pub(crate) const fn limit(self) -> usize {
+        match self {
+            Self::Json | Self::Form => crate::BODY_LIMIT,
+            Self::Xml => crate::XML_LIMIT,
+        }
+    }
+
     /// The media type of a `Content-Type`; JSON when none is sent. `None` for what is not read here.
     pub(crate) fn of(content_type: Option<&str>) -> Option<Self> {
         let Some(content_type) = content_type else { return Some(Self::Json) };
@@ -38,6 +49,8 @@ impl Media {
             "application/json" | "text/json" => Some(Self::Json),
             "application/x-www-form-urlencoded" => Some(Self::Form),
             other if other.starts_with("application/") && other.ends_with("+json") => Some(Self::Json),
+            "application/xml" | "text/xml" => Some(Self::Xml),
+            other if other.contains('/') && other.ends_with("+xml") => Some(Self::Xml),
             _ => None,
         }
     }
@@ -55,6 +68,9 @@ pub(crate) struct BodyError {
 /// Reads a body.
 pub(crate) fn parse(media: Media, body: &[u8]) -> Result<Json, BodyError> {
     let at_top = |detail: String| BodyError { detail, path: String::new() };
+    if media == Media::Xml {
+        return xml::read(body);
+    }
     let text = std::str::from_utf8(body)
         .map_err(|error| at_top(format!("The body is not UTF-8 from byte {} on.", error.valid_up_to() + 1)))?;
     if media == Media::Form && !text.trim_start().starts_with('{') {
@@ -234,7 +250,7 @@ mod tests {
         assert_eq!(Media::of(None), Some(Media::Json));
         assert_eq!(Media::of(Some("application/x-www-form-urlencoded")), Some(Media::Form));
         for other in
-            ["text/plain", "application/xml", "multipart/form-data; boundary=x", "application/json; charset=utf-16", ""]
+            ["text/plain", "text/html", "multipart/form-data; boundary=x", "application/json; charset=utf-16", ""]
         {
             assert_eq!(Media::of(Some(other)), None, "{other}");
         }

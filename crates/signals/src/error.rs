@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use base::{Explain, Problem, ProblemKind};
+use base::{Explain, Problem, ProblemKind, SignalId};
 
 use crate::body::BodyError;
+use crate::types::Auth;
 
 /// Why a signal was not accepted. What it says to a sender who proved nothing is the same for every cause.
 #[derive(Debug, thiserror::Error)]
@@ -13,12 +14,30 @@ pub enum Refused {
     /// The integration does not exist, or the credential is not its own: 401, without a hint which.
     #[error("no such integration, or not its credential")]
     Unproven,
+    /// The signature is right, but made at another time than ours, or with an id that cannot be remembered: 401.
+    #[error("the signature is right, but {0}")]
+    Stale(String),
+    /// A signed message that was accepted before: 409.
+    #[error("the message was accepted before")]
+    Replayed {
+        /// The signal it became then.
+        first: SignalId,
+    },
+    /// There is no such signal or integration in the workspace (tests and replays): 404.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The body of the recorded signal is not kept (any more): 409.
+    #[error("its body is not kept")]
+    Gone(&'static str),
     /// The integration is switched off: 403.
     #[error("the integration is switched off")]
     SwitchedOff,
-    /// The body is larger than 256 KiB: 413.
+    /// The body is larger than its media type may be: 413.
     #[error("the body is too large")]
-    TooLarge,
+    TooLarge {
+        /// Bytes that it may have.
+        limit: usize,
+    },
     /// The media type is not read here: 415.
     #[error("the media type is not read here")]
     Media,
@@ -60,13 +79,29 @@ impl Explain for Refused {
                 "integration-switched-off",
                 "This integration is switched off. Ask its owner to switch it on.",
             ),
-            Self::TooLarge => {
-                Problem::new(ProblemKind::TooLarge, "signal-too-large", "A signal has at most 256 KiB. Send less, or in parts.")
+            Self::Stale(why) => Problem::new(
+                ProblemKind::Unauthenticated,
+                "signal-stale",
+                format!("The signature is right, but {why}."),
+            ),
+            Self::Replayed { first } => Problem::new(
+                ProblemKind::Conflict,
+                "signal-replayed",
+                format!("This webhook-id was accepted before, as signal {first}, and counts once. A sender that only missed our answer need not send it again."),
+            ),
+            Self::NotFound(what) => {
+                Problem::new(ProblemKind::NotFound, "not-found", format!("There is no such {what} in this workspace."))
             }
+            Self::Gone(why) => Problem::new(ProblemKind::Conflict, "signal-body-gone", *why),
+            Self::TooLarge { limit } => Problem::new(
+                ProblemKind::TooLarge,
+                "signal-too-large",
+                format!("A signal of this media type has at most {} KiB. Send less, or in parts.", limit / 1024),
+            ),
             Self::Media => Problem::new(
                 ProblemKind::UnsupportedMedia,
                 "signal-media-type",
-                "A signal is application/json or application/x-www-form-urlencoded, in UTF-8. Set Content-Type and send it so.",
+                "A signal is JSON, XML or application/x-www-form-urlencoded, in UTF-8. Set Content-Type and send it so.",
             ),
             Self::TooMany { after } => Problem::new(
                 ProblemKind::TooMany,
@@ -93,6 +128,15 @@ pub enum Error {
     /// There is no such integration in the workspace.
     #[error("no such integration")]
     NoIntegration,
+    /// A signed message that was accepted before; nothing was changed.
+    #[error("the message was accepted before")]
+    Replayed(SignalId),
+    /// The method has no credential of the integration's own that could be renewed.
+    #[error("nothing to renew")]
+    NothingToRenew(Auth),
+    /// An overlap longer than a rotation may have.
+    #[error("the overlap is too long")]
+    Overlap,
     /// Somebody else handled the signals in the meantime; nothing was changed.
     #[error("handled elsewhere")]
     Overtaken,
@@ -125,6 +169,32 @@ impl Explain for Error {
                 "no-such-integration",
                 "There is no such integration in this workspace.",
             ),
+            Self::Replayed(_) => Problem::new(
+                ProblemKind::Conflict,
+                "signal-replayed",
+                "This webhook-id was accepted before and counts once.",
+            ),
+            Self::NothingToRenew(Auth::ApiKey) => Problem::new(
+                ProblemKind::Unprocessable,
+                "nothing-to-renew",
+                "API keys belong to the workspace, not to this integration. Renew the key under API keys.",
+            )
+            .at("method"),
+            Self::NothingToRenew(way) => Problem::new(
+                ProblemKind::Unprocessable,
+                "nothing-to-renew",
+                format!(
+                    "Senders do not prove themselves by `{}` here. Add it to `auth` of the integration first.",
+                    way.as_str()
+                ),
+            )
+            .at("method"),
+            Self::Overlap => Problem::new(
+                ProblemKind::Invalid,
+                "overlap-too-long",
+                "Old and new credential count together for at most 7 days (168 hours). Choose a shorter overlap.",
+            )
+            .at("overlap"),
             Self::Store(error) => error.problem(),
             Self::Vault(error) => error.problem(),
             Self::Identity(error) => error.problem(),

@@ -13,11 +13,14 @@ use vault::Aad;
 
 use crate::TOPIC;
 use crate::accept::{HANDLE_JOB, HandleJob};
+use crate::again;
 use crate::body::{Media, parse};
+use crate::credentials::{self, Known};
 use crate::error::Error;
-use crate::mapping::{Mapping, Understood, built_in};
-use crate::rows::{self, Advance, Known, Waiting};
+use crate::mapping::{Mapping, Understood};
+use crate::rows::{self, Advance, Waiting};
 use crate::signals::Signals;
+use crate::summary;
 
 /// Signals that are mapped together.
 const SIGNALS: usize = 16;
@@ -113,15 +116,8 @@ impl Signals {
         if waiting.is_empty() {
             return Ok(None);
         }
-        let known = rows::known(tx, integration, true)?.ok_or(Error::Corrupt("integration"))?;
-        let mapping = match built_in(&known.mapping) {
-            Some(mapping) => mapping.clone(),
-            None => match rows::mapping(tx, known.workspace, &known.mapping)? {
-                Some(text) => serde_json::from_str(&text).map_err(|_| Error::Corrupt("mapping"))?,
-                // Removed while its last signals waited: generic reads anything.
-                None => built_in("generic").cloned().ok_or(Error::Corrupt("mapping"))?,
-            },
-        };
+        let known = credentials::known(tx, integration, true)?.ok_or(Error::Corrupt("integration"))?;
+        let mapping = again::mapping(tx, &known)?;
         let mut signals = Vec::with_capacity(waiting.len());
         for one in waiting {
             let row = one.id.to_string();
@@ -142,7 +138,7 @@ impl Signals {
                 let media = Media::of(waiting.content_type.as_deref()).unwrap_or(Media::Json);
                 // It was parsed when it was accepted, so it parses.
                 let payload = parse(media, body).unwrap_or(serde_json::Value::Null);
-                batch.mapping.task(payload, name)
+                batch.mapping.task(payload, media == Media::Xml, name)
             })
             .collect();
         let outcomes = self.0.sandbox.run(&tasks, DEADLINE).await;
@@ -172,7 +168,7 @@ impl Signals {
         {
             return Err(JobError::retry(error.to_string()));
         }
-        let (flows, workspace) = (self.0.flows.clone(), known.workspace);
+        let (flows, vault, workspace) = (self.0.flows.clone(), self.0.vault.clone(), known.workspace);
         let written = self
             .0
             .db
@@ -193,6 +189,9 @@ impl Signals {
                         }
                     }
                     let now = tx.now();
+                    if let Some(first) = portion.events.first().filter(|_| portion.from == 0) {
+                        step.summary = Some(summary::seal(tx, &vault, workspace, portion.signal, first, now)?);
+                    }
                     rows::advance(tx, &step, now)?;
                     tx.touched(Changed { workspace: Some(workspace), topic: TOPIC, id: portion.signal.to_string() });
                 }
@@ -307,5 +306,13 @@ fn advance(portion: &Portion) -> Advance {
         [] => None,
         notes => Some(notes.join(" ")),
     };
-    Advance { id: portion.signal, from: portion.from, runs: Vec::new(), total: portion.total, reason, failed: false }
+    Advance {
+        id: portion.signal,
+        from: portion.from,
+        runs: Vec::new(),
+        total: portion.total,
+        reason,
+        failed: false,
+        summary: None,
+    }
 }

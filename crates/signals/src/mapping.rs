@@ -1,12 +1,15 @@
 //! Mappings: data that says how a payload becomes events. Evaluated in the sandbox, one task a signal.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::LazyLock;
 
 use flows::{Event, Status};
 use sandbox::{Mode, Piece, Rows, Syntax, Task};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
+
+use crate::words::{PRIORITIES, STATES, WORDS};
 
 /// Characters of a key at most; a longer one is replaced by its hash, which tells troubles apart just as well.
 const KEY_LIMIT: usize = 200;
@@ -27,6 +30,10 @@ pub struct Mapping {
     /// The expression that gives the list whose elements are events, each seen as `item`. One event when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub each: Option<String>,
+    /// Whether `payload` is the inside of an XML document's root element, rather than an object with the root as its only
+    /// member: for mappings that do not know how the root is called.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unwrap: bool,
     /// What an event is made of.
     pub event: EventTemplates,
     /// Further words for the two states and the five priorities.
@@ -35,6 +42,38 @@ pub struct Mapping {
     /// The priority of an event that says none, or one that nobody knows.
     #[serde(default = "default_priority", skip_serializing_if = "is_default_priority")]
     pub default_priority: String,
+    /// What such a sender sends, for the test button: an object, or a text (JSON, XML or a form).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Json>,
+}
+
+/// A body that can be sent as a test.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// Its media type.
+    pub content_type: String,
+    /// The body.
+    pub body: String,
+}
+
+impl fmt::Debug for Sample {
+    /// Without the body: it can be a recorded one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sample({}, {} bytes)", self.content_type, self.body.len())
+    }
+}
+
+impl Sample {
+    /// A text with the media type that it looks like.
+    pub fn of(body: impl Into<String>) -> Self {
+        let body = body.into();
+        let content_type = match body.trim_start().bytes().next() {
+            Some(b'<') => "application/xml",
+            Some(b'{' | b'[' | b'"') | None => "application/json",
+            Some(_) => "application/x-www-form-urlencoded",
+        };
+        Self { content_type: content_type.to_owned(), body }
+    }
 }
 
 /// Medium wakes the group as any alert does, and claims no more than is known.
@@ -115,69 +154,6 @@ pub(crate) fn built_in_names() -> impl Iterator<Item = &'static str> {
     BUILT_IN.iter().map(|mapping| mapping.name.as_str())
 }
 
-/// Words that senders use, by what they mean. A mapping may add its own.
-const WORDS: &[(&str, &[&str])] = &[
-    (
-        "firing",
-        &[
-            "firing",
-            "trigger",
-            "triggered",
-            "open",
-            "opened",
-            "alert",
-            "alerting",
-            "alarm",
-            "problem",
-            "down",
-            "failed",
-            "failing",
-            "active",
-            "new",
-            "started",
-            "update",
-            "critical",
-            "error",
-            "warning",
-            "bad",
-        ],
-    ),
-    (
-        "resolved",
-        &[
-            "resolved",
-            "resolve",
-            "ok",
-            "okay",
-            "closed",
-            "close",
-            "clear",
-            "cleared",
-            "recovered",
-            "recovery",
-            "normal",
-            "up",
-            "inactive",
-            "fixed",
-            "ended",
-            "end",
-            "green",
-            "good",
-            "success",
-            "healthy",
-        ],
-    ),
-    ("critical", &["critical", "crit", "fatal", "emergency", "disaster", "sev1", "sev-1", "p1", "1"]),
-    ("high", &["high", "page", "error", "err", "major", "severe", "alert", "sev2", "sev-2", "p2", "2"]),
-    ("medium", &["medium", "warning", "warn", "moderate", "average", "normal", "sev3", "sev-3", "p3", "3"]),
-    ("low", &["low", "minor", "sev4", "sev-4", "p4", "4"]),
-    ("info", &["info", "information", "informational", "notice", "none", "debug", "sev5", "sev-5", "p5", "5"]),
-];
-
-const STATES: [&str; 2] = ["firing", "resolved"];
-/// The five priorities, most urgent first.
-pub(crate) const PRIORITIES: [&str; 5] = ["critical", "high", "medium", "low", "info"];
-
 /// What a signal came to.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Understood {
@@ -246,8 +222,24 @@ impl Mapping {
         out
     }
 
-    /// What the sandbox is asked for a payload.
-    pub(crate) fn task(&self, payload: Json, integration: &str) -> Task {
+    /// What a test sends: the mapping's own sample, or what `generic` reads.
+    pub(crate) fn sample(&self) -> Sample {
+        let own = self.sample.as_ref().or_else(|| built_in("generic")?.sample.as_ref());
+        match own {
+            Some(Json::String(text)) => Sample::of(text.as_str()),
+            Some(document) => Sample::of(format!("{document:#}")),
+            None => Sample::of("{}"),
+        }
+    }
+
+    /// What the sandbox is asked for a payload. `xml` says that it is the form of an XML document.
+    pub(crate) fn task(&self, mut payload: Json, xml: bool, integration: &str) -> Task {
+        if self.unwrap
+            && xml
+            && let Some(root) = payload.as_object_mut().and_then(|whole| whole.values_mut().next())
+        {
+            payload = root.take();
+        }
         let pieces = self.templates().into_iter().map(|(_, template)| Piece::new(Mode::Value, template)).collect();
         let task = Task::new(json!({"payload": payload, "integration": {"name": integration}}), pieces);
         match &self.each {

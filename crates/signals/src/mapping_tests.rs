@@ -3,7 +3,7 @@ use super::*;
 async fn understand(mapping: &str, payload: Json) -> Understood {
     let mapping = built_in(mapping).expect("comes with the product");
     let sandbox = sandbox::Sandbox::in_this_process();
-    let outcome = sandbox.task(mapping.task(payload, "prometheus"), sandbox::DEADLINE).await;
+    let outcome = sandbox.task(mapping.task(payload, false, "prometheus"), sandbox::DEADLINE).await;
     mapping.understand(outcome, "prometheus")
 }
 
@@ -159,4 +159,49 @@ fn a_long_key_is_hashed() {
     let long = bounded(&"x".repeat(1_000));
     assert!(long.starts_with("sha256:") && long.len() == 71);
     assert_ne!(long, bounded(&"x".repeat(1_001)));
+}
+
+/// Every ready mapping brings a sample that can be sent as it is: the test button makes an event of it that says so.
+#[tokio::test]
+async fn each_ready_mapping_has_a_sample_that_it_reads() {
+    for name in built_in_names() {
+        let mapping = built_in(name).unwrap();
+        assert!(mapping.sample.is_some(), "{name} brings none of its own");
+        let sample = mapping.sample();
+        let media = crate::body::Media::of(Some(&sample.content_type)).unwrap();
+        let payload = crate::body::parse(media, sample.body.as_bytes()).unwrap();
+        let understood = understand(name, payload).await;
+        assert_eq!(understood.events.len(), 1, "{name}");
+        assert!(understood.notes.is_empty(), "{name}: {:?}", understood.notes);
+        let event = &understood.events[0];
+        assert!(event.title.contains("Test signal from Loudhailer"), "{name}: {}", event.title);
+        assert!(
+            event.key.is_some() && event.status == Status::Firing && event.priority != "critical",
+            "{name}: {event:?}"
+        );
+    }
+}
+
+/// XML by the usual names, whatever its root is called; a mapping that knows its root sees it.
+#[tokio::test]
+async fn xml_is_read_by_its_names() {
+    let payload =
+        crate::xml::read(br#"<alert severity="high"><title>Disk full</title><status>down</status></alert>"#).unwrap();
+    let sandbox = sandbox::Sandbox::in_this_process();
+    let generic = built_in("generic").unwrap();
+    let outcome = sandbox.task(generic.task(payload.clone(), true, "scada"), sandbox::DEADLINE).await;
+    let event = generic.understand(outcome, "scada").events.remove(0);
+    assert_eq!((event.title.as_str(), event.status), ("Disk full", Status::Firing));
+    let own = Mapping {
+        unwrap: false,
+        event: EventTemplates {
+            title: Some("{{ payload.alert.title }}".into()),
+            priority: Some("{{ payload.alert['@severity'] }}".into()),
+            ..EventTemplates::default()
+        },
+        ..generic.clone()
+    };
+    let outcome = sandbox.task(own.task(payload, true, "scada"), sandbox::DEADLINE).await;
+    let event = own.understand(outcome, "scada").events.remove(0);
+    assert_eq!((event.title.as_str(), event.priority.as_str()), ("Disk full", "high"));
 }

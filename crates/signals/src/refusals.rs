@@ -1,5 +1,6 @@
-//! Refused requests in the activity log: written by a task of their own, so that a stranger waits for nothing of ours and
-//! costs little. The first twenty a minute from one source are a line each, the rest are one line with a count.
+//! What is written to the activity log behind the answer, by a task of its own: refused requests, so that a stranger waits
+//! for nothing of ours and costs little, and how long answers took, which is known only once they are given. The first
+//! twenty refusals a minute from one source are a line each, the rest are one line with a count.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -29,9 +30,15 @@ pub(crate) struct Refusal {
     pub source: Option<IpAddr>,
 }
 
-/// Takes refusals without waiting.
+/// What the task writes.
+enum Note {
+    Refused(Box<Refusal>),
+    Took(SignalId, Duration),
+}
+
+/// Takes notes without waiting.
 #[derive(Clone, Debug)]
-pub(crate) struct Recorder(mpsc::Sender<Refusal>);
+pub(crate) struct Recorder(mpsc::Sender<Note>);
 
 impl Recorder {
     /// Starts the task that writes. It ends with the last recorder, after writing what is left.
@@ -42,18 +49,30 @@ impl Recorder {
             let mut batch = Vec::with_capacity(BATCH);
             while queue.recv_many(&mut batch, BATCH).await > 0 {
                 let now = db.context().monotonic();
-                let work = windows.sort(batch.drain(..), now, || db.context().id());
-                write(&db, work).await;
+                let (mut refusals, mut took) = (Vec::new(), Vec::new());
+                for note in batch.drain(..) {
+                    match note {
+                        Note::Refused(refusal) => refusals.push(*refusal),
+                        Note::Took(id, span) => took.push((id, span)),
+                    }
+                }
+                let work = windows.sort(refusals.into_iter(), now, || db.context().id());
+                write(&db, Work { took, ..work }).await;
             }
         });
         Self(sender)
     }
 
-    /// Takes one; drops it when too many wait already.
-    pub(crate) fn take(&self, refusal: Refusal) {
-        if self.0.try_send(refusal).is_err() {
+    /// Takes a refusal; drops it when too many wait already.
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        if self.0.try_send(Note::Refused(Box::new(refusal))).is_err() {
             tracing::warn!("refused signals come faster than they can be written down");
         }
+    }
+
+    /// Takes how long an answer took. Under a load that leaves no room for it, the time up to the commit stays written.
+    pub(crate) fn took(&self, signal: SignalId, took: Duration) {
+        let _ = self.0.try_send(Note::Took(signal, took));
     }
 }
 
@@ -61,6 +80,7 @@ async fn write(db: &Db, work: Work) {
     let written = db
         .write(move |tx| {
             rows::insert(tx, &work.lines)?;
+            rows::took(tx, &work.took)?;
             for (id, more) in &work.counts {
                 rows::count(tx, *id, *more)?;
             }
@@ -80,6 +100,7 @@ async fn write(db: &Db, work: Work) {
 struct Work {
     lines: Vec<Line>,
     counts: Vec<(SignalId, i64)>,
+    took: Vec<(SignalId, Duration)>,
 }
 
 /// Who is counted together: a source, at one integration.
@@ -171,6 +192,7 @@ mod tests {
             count: 1,
             reason: None,
             took: Duration::ZERO,
+            replay_of: None,
         };
         Refusal { line, source: Some(IpAddr::from(source)) }
     }

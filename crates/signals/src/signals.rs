@@ -3,23 +3,25 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use access::{OrganisationPermit, Permit, cap};
 use audit::{Entry, Outcome};
-use base::{IntegrationId, Page, PageRequest, ResourceId, SecretString, SignalId, Timestamp};
+use base::{IntegrationId, Page, PageRequest, SignalId, Timestamp};
 use flows::Flows;
 use identity::Identity;
-use resources::{Change, Clearance, Ground, Resources};
 use sandbox::Sandbox;
 use store::{Db, Job, Worker};
 use vault::{Aad, Vault};
 
 use crate::accept::HANDLE_JOB;
+use crate::activity;
+use crate::credentials;
 use crate::error::Error;
-use crate::kinds::TOKEN;
 use crate::lanes::Lanes;
 use crate::rates::Rates;
 use crate::refusals::Recorder;
+use crate::retention::SWEEP_JOB;
 use crate::rows;
 use crate::types::{Activity, Filter, Integration, Payload, SignalDetail};
 
@@ -27,6 +29,8 @@ use crate::types::{Activity, Filter, Integration, Payload, SignalDetail};
 const CONCURRENCY: usize = 8;
 /// Failures until the job of a signal is given up. Many, because it waits for what is broken around it.
 const TRIES: u32 = 100;
+/// What one sweep may take; the next goes on where it stopped.
+const SWEEPING: Duration = Duration::from_mins(10);
 
 /// Signals of every workspace. Cheap to clone.
 #[derive(Clone)]
@@ -82,7 +86,8 @@ impl Signals {
         }))
     }
 
-    /// Registers what runs by itself: mapping what was accepted and starting its runs.
+    /// Registers what runs by itself: mapping what was accepted and starting its runs, and
+    /// removing what is old.
     #[must_use]
     pub fn work(&self, worker: Worker) -> Worker {
         let signals = self.clone();
@@ -90,10 +95,16 @@ impl Signals {
             let signals = signals.clone();
             async move { signals.handle(job).await }
         });
-        worker.tries(HANDLE_JOB, TRIES)
+        let signals = self.clone();
+        let worker = worker.handle(SWEEP_JOB, 1, move |job: Job| {
+            let signals = signals.clone();
+            async move { signals.sweep(job).await }
+        });
+        worker.tries(HANDLE_JOB, TRIES).tries(SWEEP_JOB, TRIES).deadline(SWEEP_JOB, SWEEPING)
     }
 
-    /// The activity of the permit's workspace, newest first (control X-04).
+    /// The activity of the permit's workspace, newest first (control X-04). A page of a search can be short and still have
+    /// a next one: what it searches lies sealed, and it stops after some thousand lines.
     pub async fn list(
         &self,
         permit: &Permit<cap::SignalsRead>,
@@ -101,7 +112,8 @@ impl Signals {
         page: PageRequest,
     ) -> Result<Page<Activity>, Error> {
         let workspace = permit.workspace();
-        self.0.db.read(move |tx| rows::activity(tx, Some(workspace), &filter, &page)).await
+        let vault = self.0.vault.clone();
+        self.0.db.read(move |tx| activity::list(tx, &vault, Some(workspace), &filter, &page)).await
     }
 
     /// What strangers sent to integrations that do not exist.
@@ -110,22 +122,25 @@ impl Signals {
         _permit: &OrganisationPermit<cap::SignalsRead>,
         page: PageRequest,
     ) -> Result<Page<Activity>, Error> {
-        self.0.db.read(move |tx| rows::activity(tx, None, &Filter::default(), &page)).await
+        let vault = self.0.vault.clone();
+        self.0.db.read(move |tx| activity::list(tx, &vault, None, &Filter::default(), &page)).await
     }
 
     /// One request and what came of it.
     pub async fn get(&self, permit: &Permit<cap::SignalsRead>, id: SignalId) -> Result<Option<SignalDetail>, Error> {
-        let workspace = permit.workspace();
+        let (workspace, vault) = (permit.workspace(), self.0.vault.clone());
         self.0
             .db
             .read(move |tx| {
-                let Some((activity, content_type)) = rows::one(tx, workspace, id)? else { return Ok(None) };
-                Ok(Some(SignalDetail { activity, runs: rows::runs(tx, id)?, content_type }))
+                let Some((activity, content_type)) = activity::one(tx, &vault, workspace, id)? else { return Ok(None) };
+                let payload_kept = activity::payload_kept(tx, workspace, id)?;
+                let replays = activity::replays(tx, workspace, id)?;
+                Ok(Some(SignalDetail { activity, runs: rows::runs(tx, id)?, content_type, payload_kept, replays }))
             })
             .await
     }
 
-    /// What the sender sent. Wants its own right, and leaves an entry in the audit log in the same transaction.
+    /// What the sender sent, to be read or copied. Wants its own right, and leaves an entry in the audit log in the same transaction.
     pub async fn payload(
         &self,
         permit: &Permit<cap::SignalPayloadRead>,
@@ -162,37 +177,24 @@ impl Signals {
             .db
             .read(move |tx| {
                 let now = tx.now();
-                rows::integrations(tx, workspace, now)
+                credentials::integrations(tx, workspace, now)
             })
             .await
     }
 
-    /// Draws a new token for an integration, as a new version of its resource; shown here and never again. The one before
-    /// counts for `rotation_hours` more (control X-22).
-    pub async fn rotate_token(
+    /// One of them.
+    pub async fn integration(
         &self,
-        resources: &Resources,
-        permit: &Permit<cap::IntegrationsWrite>,
+        permit: &Permit<cap::IntegrationsRead>,
         id: IntegrationId,
-        ground: Ground,
-        reason: Option<String>,
-    ) -> Result<SecretString, Error> {
-        let token = crypto::token::mint(crypto::token::Kind::Url, self.0.db.context().chance());
-        let (resources, permit, drawn) = (resources.clone(), permit.clone(), token.clone());
+    ) -> Result<Option<Integration>, Error> {
+        let workspace = permit.workspace();
         self.0
             .db
-            .write(move |tx| {
-                let workspace = Some(permit.workspace());
-                let stored = resources.by_id(tx, "integrations", ResourceId::from(id.uuid()))?;
-                let stored = stored.filter(|stored| stored.workspace == workspace).ok_or(Error::NoIntegration)?;
-                let body = resources.draft_of(&stored)?.secret(TOKEN, drawn.clone());
-                let clearance = Clearance::check(tx, workspace, &ground, permit.actor())?;
-                let change =
-                    Change { kind: "integrations", workspace, body, reason: reason.as_deref(), clearance: &clearance };
-                resources.put(tx, &permit, change)?;
-                Ok::<_, Error>(())
+            .read(move |tx| {
+                let now = tx.now();
+                credentials::integration(tx, workspace, id, now)
             })
-            .await?;
-        Ok(token)
+            .await
     }
 }

@@ -14,6 +14,13 @@ pub enum Credential {
     UrlToken(SecretString),
     /// A token in `Authorization: Bearer …` or `X-API-Key`.
     Bearer(SecretString),
+    /// `Authorization: Basic …`.
+    Basic {
+        /// The user name.
+        user: SecretString,
+        /// The password.
+        password: SecretString,
+    },
     /// None at all.
     None,
 }
@@ -24,6 +31,7 @@ impl Credential {
         match self {
             Self::UrlToken(_) => "url_token",
             Self::Bearer(_) => "api_key",
+            Self::Basic { .. } => "basic",
             Self::None => "none",
         }
     }
@@ -32,6 +40,23 @@ impl Credential {
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.method())
+    }
+}
+
+/// The three headers of a signed message (Standard Webhooks), as they were sent.
+#[derive(Clone)]
+pub struct Signature {
+    /// `webhook-id`: names the message, the same in each try to send it.
+    pub id: String,
+    /// `webhook-timestamp`: when this try was made, in seconds since 1970.
+    pub timestamp: String,
+    /// `webhook-signature`: one or several signatures, apart by spaces.
+    pub signatures: String,
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signature(…)")
     }
 }
 
@@ -46,6 +71,8 @@ pub enum Door {
     Xmatters,
     /// The console's or the command line's test signal.
     Test,
+    /// A recorded signal, taken again by a person or a program.
+    Replay,
 }
 
 impl Door {
@@ -55,6 +82,7 @@ impl Door {
             Self::Signals => "signals",
             Self::Xmatters => "xmatters",
             Self::Test => "test",
+            Self::Replay => "replay",
         }
     }
 
@@ -62,6 +90,7 @@ impl Door {
         match word {
             "xmatters" => Self::Xmatters,
             "test" => Self::Test,
+            "replay" => Self::Replay,
             _ => Self::Signals,
         }
     }
@@ -74,9 +103,11 @@ pub struct Request {
     pub integration: String,
     /// How the sender proved itself.
     pub credential: Credential,
+    /// The signature, when the message has one. An integration that takes signatures goes by it alone.
+    pub signature: Option<Signature>,
     /// `Content-Type` as sent.
     pub content_type: Option<String>,
-    /// The body, whole; a door may stop reading one byte after [`BODY_LIMIT`](crate::BODY_LIMIT).
+    /// The body, whole; a door may stop reading one byte after [`DOOR_LIMIT`](crate::DOOR_LIMIT).
     pub body: Vec<u8>,
     /// Where it came from.
     pub source: Option<SocketAddr>,
@@ -148,7 +179,8 @@ pub struct Activity {
     pub status: u16,
     /// Which door.
     pub door: Door,
-    /// How the sender proved itself: `url_token`, `api_key` or `none`.
+    /// How the sender proved itself: `url_token`, `api_key`, `basic`, `hmac` or `none`; for a test or a replay, what sort
+    /// of principal sent it (`user`, `api_key`).
     pub method: String,
     /// Who the sender turned out to be, such as the name of the API key.
     pub sender: Option<String>,
@@ -162,9 +194,15 @@ pub struct Activity {
     pub count: u64,
     /// How many events the mapping found.
     pub events: u32,
+    /// The title of the first event, once the signal was mapped.
+    pub summary: Option<String>,
+    /// The key of the first event.
+    pub key: Option<String>,
+    /// The recorded signal whose body this one took again.
+    pub replay_of: Option<SignalId>,
     /// Why it was refused or failed, or what the mapping had to guess.
     pub reason: Option<String>,
-    /// How long the answer took.
+    /// How long the answer took, with the commit.
     pub took: Duration,
     /// When the last run was started.
     pub handled: Option<Timestamp>,
@@ -179,6 +217,10 @@ pub struct SignalDetail {
     pub runs: Vec<RunId>,
     /// The media type of its body.
     pub content_type: Option<String>,
+    /// Whether its body is kept; only then it can be copied or replayed.
+    pub payload_kept: bool,
+    /// The signals that took its body again, newest first, the first twenty.
+    pub replays: Vec<SignalId>,
 }
 
 /// What the sender sent. Confidential: reading it wants its own right and is audited.
@@ -203,16 +245,63 @@ pub struct Filter {
     pub integration: Option<IntegrationId>,
     /// Only in this state.
     pub state: Option<SignalState>,
+    /// Only through this door: tests, replays.
+    pub door: Option<Door>,
+    /// Received at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Received before this moment.
+    pub until: Option<Timestamp>,
+    /// Only those in which each of these words stands, in any case: in the summary, the key, the reason or the sender. Up
+    /// to [`SEARCH_LIMIT`](Self::SEARCH_LIMIT) characters.
+    pub search: Option<String>,
+}
+
+impl Filter {
+    /// Characters of a search at most; what is longer is cut.
+    pub const SEARCH_LIMIT: usize = 200;
 }
 
 /// A way for senders to prove themselves (control X-03).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Auth {
     /// A token in the URL that belongs to the integration.
     UrlToken,
     /// An API key of the workspace with the scope `signals:send`.
     ApiKey,
+    /// A user name and a password that belong to the integration (RFC 7617).
+    Basic,
+    /// A signature over the message (Standard Webhooks): nothing secret travels, and nothing can be sent twice.
+    Hmac,
+}
+
+impl Auth {
+    /// Every way.
+    pub const ALL: [Self; 4] = [Self::UrlToken, Self::ApiKey, Self::Basic, Self::Hmac];
+
+    /// The word in files, in the store and in the activity log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UrlToken => "url_token",
+            Self::ApiKey => "api_key",
+            Self::Basic => "basic",
+            Self::Hmac => "hmac",
+        }
+    }
+
+    /// What people call it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::UrlToken => "URL token",
+            Self::ApiKey => "API key",
+            Self::Basic => "HTTP Basic",
+            Self::Hmac => "HMAC signature",
+        }
+    }
+
+    pub(crate) fn read(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|way| way.as_str() == word)
+    }
 }
 
 /// One integration, for lists; never its credential.
@@ -226,6 +315,8 @@ pub struct Integration {
     pub name: String,
     /// How senders may prove themselves.
     pub auth: Vec<Auth>,
+    /// The user name of HTTP Basic.
+    pub user: String,
     /// The mapping that reads its signals.
     pub mapping: String,
     /// The flow that its events start.
@@ -234,21 +325,33 @@ pub struct Integration {
     pub enabled: bool,
     /// Signals a minute at most.
     pub rate_per_minute: u32,
-    /// Its tokens that still count, newest first (control X-22: two in rotation).
-    pub tokens: Vec<TokenRow>,
+    /// Hours for which the credential before works on when a file brings a new one.
+    pub rotation_hours: u32,
+    /// Days for which accepted signals are kept.
+    pub keep_days: u32,
+    /// Days for which refused requests are kept.
+    pub keep_refused_days: u32,
+    /// Its credentials that still count, newest first (control X-22: two of a method in rotation).
+    pub credentials: Vec<CredentialRow>,
     /// When the last signal came in.
     pub last_signal: Option<Timestamp>,
 }
 
-/// One token of an integration, without its value.
+/// One credential of an integration, without its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TokenRow {
+pub struct CredentialRow {
+    /// What it is used for.
+    pub method: Auth,
     /// `drawn` by us or `imported`.
     pub origin: String,
     /// Since when it counts.
     pub created: Timestamp,
-    /// Until when; for ever when absent.
+    /// Until when, for the old one of a rotation; for ever when absent.
     pub expires: Option<Timestamp>,
     /// When it was last used, to the minute.
     pub last_used: Option<Timestamp>,
+    /// The address that used it last.
+    pub last_source: Option<String>,
+    /// The program that used it last, as it said itself.
+    pub last_agent: Option<String>,
 }

@@ -162,7 +162,7 @@ async fn rooms(db: &Db) -> (Api, Alerts) {
         typed(GroupsKind),
     ];
     kinds.extend(flows::kinds());
-    kinds.extend(::signals::kinds());
+    kinds.extend(::signals::kinds(Some(vault.clone())));
     let resources = Resources::new(db.clone(), Registry::new(kinds).unwrap(), vault.clone());
     let options = identity::Options { cost: Cost::trivial_for_tests(), ..identity::Options::default() };
     let identity = Identity::new(db.clone(), vault.clone(), resources.clone(), options).unwrap();

@@ -114,6 +114,11 @@ impl Pages for FakePages {
         self.fault()?;
         Ok(ids)
     }
+
+    fn live(&self, tx: &mut Tx<'_>, ids: &[AlertId]) -> Result<Vec<AlertId>, alerts::Error> {
+        let live: Vec<AlertId> = tx.query("SELECT id FROM pages WHERE live", &[], |row| row.get("id"))?;
+        Ok(ids.iter().copied().filter(|id| live.contains(id)).collect())
+    }
 }
 
 /// A stand-in for the kind `groups`.

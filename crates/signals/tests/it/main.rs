@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod accepting;
 #[cfg(test)]
+mod by_hand;
+#[cfg(test)]
 mod handling;
+#[cfg(test)]
+mod proving;
 #[cfg(test)]
 mod world;

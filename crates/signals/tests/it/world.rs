@@ -81,6 +81,11 @@ impl Pages for FakePages {
         self.fault()?;
         Ok(ids)
     }
+
+    fn live(&self, tx: &mut Tx<'_>, ids: &[AlertId]) -> Result<Vec<AlertId>, alerts::Error> {
+        let live: Vec<AlertId> = tx.query("SELECT id FROM pages WHERE live", &[], |row| row.get("id"))?;
+        Ok(ids.iter().copied().filter(|id| live.contains(id)).collect())
+    }
 }
 
 struct Groups;
@@ -144,6 +149,9 @@ integrations:
   - {workspace: demo, name: keyed, flow: page, auth: [api_key], token: {env: imported-token-of-keyed-0000000001}}
   - {workspace: demo, name: both, flow: page, auth: [url_token, api_key], mapping: lines}
   - {workspace: demo, name: "off", flow: page, enabled: false, token: {env: imported-token-of-off-00000000001}}
+  - {workspace: demo, name: basic, flow: page, auth: [basic]}
+  - {workspace: demo, name: scanner, flow: page, auth: [basic, url_token], username: scan, password: {env: imported-password-of-scan-000001}}
+  - {workspace: demo, name: signed, flow: page, auth: [hmac]}
   - {workspace: demo, name: slow, flow: page, rate_per_minute: 3, token: {env: imported-token-of-slow-0000000001}}
 "#;
 
@@ -156,6 +164,8 @@ pub struct World {
     pub resources: Resources,
     /// The token that was drawn for `both`.
     pub drawn: String,
+    /// What was drawn, by integration and field.
+    pub secrets: std::collections::HashMap<(String, String), String>,
     registry: Registry,
     grants: Grants,
 }
@@ -170,8 +180,14 @@ impl World {
         .expect("organisation");
         let mut world = Self::over(db).await;
         let applied = world.apply(FILE).await.expect("applies");
-        let drawn = applied.drawn.iter().find(|drawn| drawn.key == "both").expect("a drawn token");
+        let drawn =
+            applied.drawn.iter().find(|drawn| drawn.key == "both" && drawn.field == "token").expect("a drawn token");
         world.drawn = drawn.secret.expose_secret().to_owned();
+        let secrets = applied
+            .drawn
+            .iter()
+            .map(|one| ((one.key.clone(), one.field.clone()), one.secret.expose_secret().to_owned()));
+        world.secrets = secrets.collect();
         let found = world.db.read(|tx| access::workspace_by_slug(tx, "demo")).await.expect("reads");
         world.workspace = found.expect("is there").id;
         world
@@ -181,7 +197,7 @@ impl World {
     pub async fn over(db: Db) -> Self {
         let keys = KeyFile::parse("1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").expect("keys");
         let vault = Vault::unlock(db.clone(), keys).await.expect("vault");
-        let mut kinds = signals::kinds();
+        let mut kinds = signals::kinds(Some(vault.clone()));
         kinds.extend(flows::kinds());
         kinds.push(resources::typed(Groups));
         kinds.push(resources::typed(ApiKeysKind));
@@ -195,7 +211,18 @@ impl World {
         let flows = Flows::new(db.clone(), vault.clone(), sandbox.clone(), pages.clone());
         let signals = Signals::new(db.clone(), vault, identity, flows.clone(), sandbox);
         let workspace = WorkspaceId::from(uuid::Uuid::nil());
-        Self { db, signals, flows, pages, workspace, resources, drawn: String::new(), registry, grants }
+        Self {
+            db,
+            signals,
+            flows,
+            pages,
+            workspace,
+            resources,
+            drawn: String::new(),
+            secrets: std::collections::HashMap::default(),
+            registry,
+            grants,
+        }
     }
 
     /// Applies a file; its problems as `path: code: detail`.
@@ -230,6 +257,7 @@ impl World {
         Request {
             integration: self.id(name).await.to_string(),
             credential,
+            signature: None,
             content_type: Some("application/json".into()),
             body: body.as_bytes().to_vec(),
             source: Some("192.0.2.7:4711".parse().expect("an address")),
@@ -288,4 +316,18 @@ pub fn url(token: &str) -> Credential {
 
 pub fn bearer(token: &str) -> Credential {
     Credential::Bearer(SecretString::from(token.to_owned()))
+}
+
+pub fn basic(user: &str, password: &str) -> Credential {
+    Credential::Basic { user: SecretString::from(user), password: SecretString::from(password) }
+}
+
+/// A request to `signed` as Standard Webhooks has it, made at `at`.
+pub async fn signed(world: &World, secret: &str, id: &str, at: base::Timestamp, body: &str) -> Request {
+    let timestamp = (at.as_micros() / 1_000_000).to_string();
+    let key = crypto::webhook::WebhookKey::parse(secret).expect("a secret");
+    let signatures = format!("v1a,zzz {}", key.sign(id, &timestamp, body.as_bytes()));
+    let mut request = world.request("signed", Credential::None, body).await;
+    request.signature = Some(signals::Signature { id: id.to_owned(), timestamp, signatures });
+    request
 }
