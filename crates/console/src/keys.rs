@@ -1,32 +1,22 @@
-//! API keys of a workspace: made, shown once, deleted. By people alone (control E-08).
+//! API keys of a workspace: made, shown once, rotated, deleted. By people alone (control E-08).
 
 use access::{Capability, KeyScope, Permit, cap};
 use askama::Template;
 use axum::extract::State;
-use base::{Explain as _, ExposeSecret as _, SecretString};
+use base::{Explain as _, ExposeSecret as _, SecretString, Timestamp};
 use http::{Answer, Form, HeaderMap, InWorkspace, Path, Refusal, Response, StatusCode};
-use identity::ApiKeyInfo;
 use resources::{Change, Draft, Removal};
 use serde::Deserialize;
 
 use crate::Console;
 use crate::change::ground;
 use crate::facts::Choice;
+use crate::key_rotation::overlaps;
+use crate::key_rows::{Row, reminder, row};
 use crate::page::{Wrong, encode, page_with, see_other};
 use crate::shell::{Page, Shell};
-use crate::zone::{age, length};
 
 const KIND: &str = "api_keys";
-
-struct Row {
-    name: String,
-    scopes: Vec<&'static str>,
-    until: String,
-    over: bool,
-    used: String,
-    from: String,
-    action: String,
-}
 
 #[derive(Template)]
 #[template(path = "keys.html")]
@@ -37,7 +27,10 @@ struct KeysPage {
     made: Option<Made>,
     said: Option<String>,
     wrong: Wrong,
+    /// What ends soon, or has ended.
+    reminder: Option<String>,
     rows: Vec<Row>,
+    overlaps: Vec<Choice>,
     common: Vec<Choice>,
     others: Vec<Choice>,
     /// Whether one of the others is chosen.
@@ -49,9 +42,11 @@ struct KeysPage {
 }
 
 /// A token, for the one page that shows it.
-struct Made {
-    name: String,
-    token: SecretString,
+pub struct Made {
+    pub name: String,
+    pub token: SecretString,
+    /// After a rotation: until when the token before works.
+    pub old_until: Option<Timestamp>,
 }
 
 /// What the form had in it.
@@ -69,6 +64,7 @@ pub struct KeyForm {
 #[serde(default)]
 pub struct Said {
     gone: String,
+    retired: String,
 }
 
 /// What a scope lets a program do. A new capability does not compile until it is said here.
@@ -128,36 +124,17 @@ fn scopes(chosen: &[String]) -> (Vec<Choice>, Vec<Choice>) {
     (common.into_iter().map(choice).collect(), others.into_iter().map(choice).collect())
 }
 
-fn row(slug: &str, key: &ApiKeyInfo, shell: &Shell) -> Row {
-    let over = key.expires_at <= shell.now;
-    let day = shell.zone.day(&key.expires_at);
-    Row {
-        scopes: key.scopes.iter().map(|scope| scope.name()).collect(),
-        until: match (over, key.expires_at.since(shell.now)) {
-            (true, _) => format!("ended {day}"),
-            (false, left) => format!("{day}, in {}", length(left)),
-        },
-        over,
-        used: match key.last_used_at {
-            Some(at) => format!("{} ago", age(shell.now.since(at))),
-            None => "never".to_owned(),
-        },
-        from: if key.allow.is_empty() { "anywhere".to_owned() } else { key.allow.join(", ") },
-        action: format!("/w/{slug}/keys/{}/delete", encode(&key.name)),
-        name: key.name.clone(),
-    }
-}
-
 /// What the page shows besides the keys themselves.
 #[derive(Default)]
-struct Around {
-    made: Option<Made>,
-    said: Option<String>,
-    wrong: Wrong,
-    form: KeyForm,
+pub struct Around {
+    pub made: Option<Made>,
+    pub said: Option<String>,
+    pub wrong: Wrong,
+    pub form: KeyForm,
 }
 
-async fn render(
+/// The page, as it is after `around`.
+pub async fn render(
     console: &Console,
     guard: &InWorkspace<cap::ApiKeysManage>,
     headers: &HeaderMap,
@@ -181,6 +158,8 @@ async fn render(
                 1 => "One program has a key".to_owned(),
                 count => format!("{count} programs have a key"),
             },
+            reminder: reminder(&found, &shell),
+            overlaps: overlaps(),
             rows: found.iter().map(|key| row(&slug, key, &shell)).collect(),
             days: [(30, "30 days"), (90, "90 days"), (365, "1 year")]
                 .into_iter()
@@ -213,8 +192,11 @@ pub async fn list(
     headers: HeaderMap,
     http::Query(said): http::Query<Said>,
 ) -> Answer<Response> {
-    let said = (!said.gone.is_empty())
-        .then(|| format!("“{}” is deleted. A program that still shows it is refused from now on.", said.gone));
+    let said = match (said.gone.as_str(), said.retired.as_str()) {
+        ("", "") => None,
+        ("", name) => Some(format!("The old key of “{name}” is refused from now on.")),
+        (name, _) => Some(format!("“{name}” is deleted. A program that still shows it is refused from now on.")),
+    };
     render(&console, &guard, &headers, Around { said, ..Around::default() }).await
 }
 
@@ -244,13 +226,13 @@ pub async fn create(
             let change = Change { kind: KIND, workspace: Some(workspace), body, reason: None, clearance: &clearance };
             let drawn = resources.put(tx, &permit, change)?.drawn;
             let drawn = drawn.into_iter().next().ok_or(identity::Error::Lost)?;
-            Ok(Some(Made { name: drawn.key, token: drawn.secret }))
+            Ok(Some(Made { name: drawn.key, token: drawn.secret, old_until: None }))
         })
         .await;
     let around = match written {
         Ok(Some(made)) => Around { made: Some(made), ..Around::default() },
         Ok(None) => {
-            let wrong = Wrong::one("name", "There is a key of that name. Delete it first, or choose another name.");
+            let wrong = Wrong::one("name", "There is a key of that name. Rotate it, or choose another name.");
             Around { wrong, form, ..Around::default() }
         }
         Err(error) => Around { wrong: mistakes(error)?, form, ..Around::default() },
@@ -258,7 +240,8 @@ pub async fn create(
     render(&console, &guard, &headers, around).await
 }
 
-fn mistakes(error: identity::Error) -> Answer<Wrong> {
+/// What the page says of a refused change.
+pub fn mistakes(error: identity::Error) -> Answer<Wrong> {
     let problems = match &error {
         identity::Error::Resources(inner) => inner.problems(),
         other => vec![other.problem()],
@@ -299,7 +282,8 @@ pub async fn delete(
 mod tests {
     use super::*;
     use crate::facts::choices;
-    use crate::testing::{checked, shell};
+    use crate::key_rows::Old;
+    use crate::testing::{NOW, checked, shell};
 
     #[test]
     fn every_scope_is_offered_once_and_none_that_keys_never_get() {
@@ -328,11 +312,15 @@ mod tests {
                 name: "<script>ci</script>".into(),
                 scopes: vec!["messages:send"],
                 until: "Thu 21 Jan, in 90 d".into(),
+                due: false,
                 over: false,
                 used: "never".into(),
                 from: "anywhere".into(),
-                action: "/w/demo/keys/ci/delete".into(),
+                old: None,
+                path: "/w/demo/keys/ci".into(),
             }],
+            reminder: None,
+            overlaps: overlaps(),
             common,
             others,
             open: false,
@@ -346,7 +334,7 @@ mod tests {
     /// E-25: a token stands on the page of the request that made it, and on no other.
     #[test]
     fn e_25_the_token_is_shown_on_one_page() {
-        let made = Made { name: "ci".into(), token: "loudhailer_key_sample".into() };
+        let made = Made { name: "ci".into(), token: "loudhailer_key_sample".into(), old_until: None };
         let html = checked(&KeysPage { made: Some(made), ..sample() });
         assert!(html.contains("loudhailer_key_sample") && html.contains("only time"));
         assert!(!checked(&sample()).contains("loudhailer_key_"));
@@ -358,6 +346,28 @@ mod tests {
         assert!(html.contains("&#60;script&#62;ci"), "{html}");
         assert!(html.contains("last used: never") || html.contains("Last used: never"), "{html}");
         assert!(html.contains(r#"action="/w/demo/keys/ci/delete""#));
+    }
+
+    /// X-22: a rotation says until when the old key works, and whether a program still shows it.
+    #[test]
+    fn x_22_a_rotated_key_shows_its_old_one_on_the_way_out() {
+        let html = checked(&sample());
+        assert!(html.contains(r#"action="/w/demo/keys/ci/rotate""#) && !html.contains("/retire"), "{html}");
+        let mut page = sample();
+        page.made = Some(Made { name: "ci".into(), token: "loudhailer_key_sample".into(), old_until: Some(NOW) });
+        page.rows[0].old = Some(Old { until: "in 24 h".into(), used: "2 min ago".into(), in_use: true });
+        page.reminder = Some("Ends within 14 days: “ci”.".into());
+        let html = checked(&page);
+        for words in [
+            "is rotated",
+            "old key works until",
+            "still in use",
+            "2 min ago",
+            "/w/demo/keys/ci/retire",
+            "Ends within 14 days",
+        ] {
+            assert!(html.contains(words), "{words} in {html}");
+        }
     }
 
     #[test]

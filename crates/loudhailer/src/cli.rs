@@ -18,7 +18,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the whole product on this machine, with a simulated carrier and handsets in the browser
-    #[command(after_help = "Example: loudhailer demo --data ./demo-data")]
+    #[command(
+        after_help = "Examples:\n  loudhailer demo --data ./demo-data\n  loudhailer demo --story   (alerts, answers and texts go on by themselves)"
+    )]
     Demo(Demo),
     /// Write a commented loudhailer.toml and a key file; never overwrites
     #[command(after_help = "Example: loudhailer init --dir /etc/loudhailer --self-signed localhost")]
@@ -71,6 +73,11 @@ pub enum Command {
     /// Measure this machine: signals, messages, signal to submit
     #[command(after_help = "Example: loudhailer bench --messages 100000")]
     Bench(Bench),
+    /// Try the promise on this machine: load a private installation, kill it again and again, compare the books
+    #[command(
+        after_help = "Example: loudhailer selftest\n\nTakes about a minute, touches nothing else on this machine, and removes what it made. Exits 0 when nothing that was accepted is lost and nothing went twice in silence."
+    )]
+    Selftest(Selftest),
     /// Run customers' templates; started by the server, not by people
     #[command(hide = true)]
     SandboxWorker,
@@ -94,6 +101,12 @@ pub struct Demo {
     /// Print one line of JSON when everything answers, and nothing else
     #[arg(long)]
     pub json: bool,
+    /// Let a story go on, so that pages have life: sources speak, people answer, a shop writes to its customers
+    #[arg(long)]
+    pub story: bool,
+    /// How much faster than life the story goes; 1 is an event about every 20 seconds
+    #[arg(long, value_name = "TIMES", default_value_t = 1.0, requires = "story")]
+    pub pace: f64,
     /// Use this database instead of the embedded one
     #[arg(long, value_name = "URL", hide = true)]
     pub database: Option<String>,
@@ -356,6 +369,32 @@ pub struct Bench {
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
     /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `loudhailer selftest`.
+#[derive(Debug, Args)]
+pub struct Selftest {
+    /// Messages to send by the API
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+    pub messages: u64,
+    /// Signals to send
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+    pub signals: u64,
+    /// How often to kill the server meanwhile
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(..=1_000))]
+    pub kills: u32,
+    /// Draws the moments of the kills; the same number gives the same moments
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// Use this PostgreSQL database, in a schema of its own that goes at the end, instead of an embedded one
+    #[arg(long, value_name = "URL", env = "LOUDHAILER_SELFTEST_DATABASE", hide_env_values = true)]
+    pub database: Option<String>,
+    /// Leave directory and schema for a look
+    #[arg(long)]
+    pub keep: bool,
+    /// Print one line of JSON
     #[arg(long)]
     pub json: bool,
 }

@@ -13,6 +13,7 @@ mod init;
 mod keyring;
 mod logging;
 pub mod product;
+pub mod selftest;
 mod serve;
 pub mod web;
 
@@ -67,6 +68,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Keys(Keys::List(options)) => commands::keys::list(&options).await,
         Command::Keys(Keys::Retire(options)) => commands::keys::retire(&options).await,
         Command::Bench(options) => bench::run(&options).await,
+        Command::Selftest(options) => selftest::run(&options).await,
         Command::SandboxWorker => Ok(()),
     }
 }

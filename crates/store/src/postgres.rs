@@ -30,10 +30,12 @@ use crate::{Constraint, Error, Row, Value};
 mod ahead;
 mod batch;
 mod connect;
+mod scratch;
 mod types;
 
 use ahead::{Ahead, together};
 use batch::Insert;
+pub use scratch::Scratch;
 use types::Bound;
 pub(crate) use types::PostgresValue;
 

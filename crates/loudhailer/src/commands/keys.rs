@@ -128,7 +128,10 @@ async fn rotate_with(ring: &Ring, file: &Path, dry_run: bool) -> Result<()> {
     let next = before.newest_in_file + u32::from(settled);
     if dry_run {
         let verb = if settled { "would add" } else { "would go on with" };
-        println!("{verb} version {next} in {}, wrap {keys} keys anew, and seal the secrets of configuration anew", file.display());
+        println!(
+            "{verb} version {next} in {}, wrap {keys} keys anew, and seal the secrets of configuration anew",
+            file.display()
+        );
         return Ok(());
     }
     if settled {
@@ -182,7 +185,9 @@ fn due(status: &Status, now: Timestamp) -> Vec<String> {
     for (kek, _, here) in &status.versions {
         if *here && kek.state == KekState::Retired {
             let version = kek.version;
-            lines.push(format!("due: version {version} is retired and still in the key file; run loudhailer keys retire"));
+            lines.push(format!(
+                "due: version {version} is retired and still in the key file; run loudhailer keys retire"
+            ));
         }
     }
     if status.worn > 0 {
@@ -216,8 +221,17 @@ async fn retire_with(ring: &Ring, file: &Path, options: &KeysRetire) -> Result<(
         .filter(|(kek, _, here)| *here && going.contains(&kek.version))
         .map(|(kek, ..)| kek.version)
         .collect();
-    if lines.is_empty() && status.versions.iter().all(|(kek, ..)| !going.contains(&kek.version) || kek.state == KekState::Retired) {
-        println!("Nothing to retire: {}", if options.now { "no older version is free" } else { "no older version is a day old; --now waits for none" });
+    if lines.is_empty()
+        && status.versions.iter().all(|(kek, ..)| !going.contains(&kek.version) || kek.state == KekState::Retired)
+    {
+        println!(
+            "Nothing to retire: {}",
+            if options.now {
+                "no older version is free"
+            } else {
+                "no older version is a day old; --now waits for none"
+            }
+        );
         return Ok(());
     }
     if options.dry_run {
@@ -230,14 +244,23 @@ async fn retire_with(ring: &Ring, file: &Path, options: &KeysRetire) -> Result<(
     }
     KeyFile::remove(file, &lines)?;
     let mut waited = Duration::ZERO;
-    while ring.status().await?.versions.iter().any(|(kek, ..)| going.contains(&kek.version) && kek.state != KekState::Retired) {
+    while ring
+        .status()
+        .await?
+        .versions
+        .iter()
+        .any(|(kek, ..)| going.contains(&kek.version) && kek.state != KekState::Retired)
+    {
         if waited >= PATIENCE {
             return Err(stuck(&[], status.newest_in_file));
         }
         tokio::time::sleep(EVERY).await;
         waited += EVERY;
     }
-    println!("Refused from now on: {}. The key file holds them no more; backups from before the rotation need them.", words(&going));
+    println!(
+        "Refused from now on: {}. The key file holds them no more; backups from before the rotation need them.",
+        words(&going)
+    );
     Ok(())
 }
 

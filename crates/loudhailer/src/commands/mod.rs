@@ -8,7 +8,7 @@ mod secrets;
 mod simulate;
 
 pub use machine::{audit_verify, check, migrate, operator, setup_link};
-pub use remote::{send, signal};
+pub use remote::{accepted, send, signal};
 pub use resource::{apply, apply_here, export, history, restore_version, told};
 pub use secrets::FromHere;
 pub use simulate::simulator;

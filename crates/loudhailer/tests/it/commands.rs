@@ -38,6 +38,8 @@ fn every_command_has_help_with_an_example() {
         "signal",
         "migrate",
         "check",
+        "keys",
+        "selftest",
     ] {
         assert!(commands.contains(&wanted), "{wanted} is among {commands:?}");
     }
@@ -132,4 +134,31 @@ fn a_resource_has_a_history_that_can_be_restored() {
     for words in ["version 1", "version 2", "version 3", "because moved", "Theatre"] {
         assert!(history.contains(words), "{words} in {history}");
     }
+}
+
+/// X-08: what `apply` drew is shown once; the same file again changes nothing, and an export holds no secret.
+#[test]
+fn an_apply_is_idempotent_and_its_secrets_are_shown_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let config = path("loudhailer.toml");
+    assert!(run(&["init", "--dir", &dir.path().display().to_string(), "--self-signed", "localhost"]).status.success());
+    std::fs::write(
+        path("keys.yaml"),
+        "workspaces: [{slug: work, environment: development}]\n\
+         api_keys: [{workspace: work, name: reader, scopes: ['alerts:read']}]\n",
+    )
+    .unwrap();
+    let apply = || {
+        let output = run(&["apply", "-f", &path("keys.yaml"), "--config", &config]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let printed = apply();
+    let line = printed.lines().find_map(|line| line.strip_prefix("api_keys work/reader: ")).unwrap();
+    let token = line.split_whitespace().next().unwrap();
+    assert!(token.starts_with("loudhailer_key_"), "{printed}");
+    assert!(apply().starts_with("nothing to change"));
+    let exported = run(&["export", "--kind", "api_keys", "--config", &config]);
+    assert!(!String::from_utf8_lossy(&exported.stdout).contains(token));
 }

@@ -8,9 +8,12 @@
 
 mod commands;
 mod first_page;
+mod keys;
 mod killed;
 mod matrix;
+mod selftest;
 mod sources;
+mod story;
 
 /// The binary under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_loudhailer");

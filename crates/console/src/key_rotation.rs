@@ -1,0 +1,72 @@
+//! A key's token renewed on the page: the new one is shown once, the old one works on for the overlap that was chosen.
+
+use std::time::Duration;
+
+use access::cap;
+use axum::extract::State;
+use http::{Answer, Form, HeaderMap, InWorkspace, Path, Response};
+use identity::KeyRotation;
+use serde::Deserialize;
+
+use crate::Console;
+use crate::change::ground;
+use crate::facts::{Choice, choices};
+use crate::keys::{Around, Made, mistakes, render};
+use crate::page::{encode, see_other};
+
+/// What the form of a rotation has in it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RotationForm {
+    /// Hours for which the old token works on; a day when it is not said.
+    hours: Option<u32>,
+    change: String,
+}
+
+/// The overlaps that the page offers.
+pub fn overlaps() -> Vec<Choice> {
+    let all = [("24", "1 day"), ("1", "1 hour"), ("72", "3 days"), ("168", "7 days"), ("0", "not at all")];
+    choices(&all, "24")
+}
+
+/// Draws a new token. The answer to this very request is the only page that ever shows it.
+pub async fn rotate(
+    guard: InWorkspace<cap::ApiKeysManage>,
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Path((_, name)): Path<(String, String)>,
+    Form(form): Form<RotationForm>,
+) -> Answer<Response> {
+    let (identity, resources, permit) = (console.identity.clone(), console.resources.clone(), guard.permit().clone());
+    let overlap = Duration::from_hours(u64::from(form.hours.unwrap_or(24)));
+    let rotated = console
+        .db
+        .write(move |tx| {
+            let workspace = permit.workspace();
+            let clearance = resources.clear(tx, &permit, Some(workspace), &ground(&form.change)?)?;
+            let rotation = KeyRotation { key: &name, overlap, reason: None, clearance: &clearance };
+            identity.rotate_key(tx, &permit, workspace, &rotation)
+        })
+        .await;
+    let around = match rotated {
+        Ok(rotated) => {
+            let made = Made { name: rotated.name, token: rotated.token, old_until: Some(rotated.old_until) };
+            Around { made: Some(made), ..Around::default() }
+        }
+        Err(error) => Around { wrong: mistakes(error)?, ..Around::default() },
+    };
+    render(&console, &guard, &headers, around).await
+}
+
+/// Ends the old token now.
+pub async fn retire(
+    guard: InWorkspace<cap::ApiKeysManage>,
+    State(console): State<Console>,
+    Path((_, name)): Path<(String, String)>,
+) -> Answer<Response> {
+    let (identity, permit, key) = (console.identity.clone(), guard.permit().clone(), name.clone());
+    let retired: Result<bool, identity::Error> =
+        console.db.write(move |tx| identity.retire_old_token(tx, &permit, permit.workspace(), &key)).await;
+    retired?;
+    Ok(see_other(&format!("/w/{}/keys?retired={}", guard.name(), encode(&name))))
+}

@@ -1,0 +1,72 @@
+//! One key in the list: until when it works, who still shows its old token, and what can be done.
+
+use identity::{ApiKeyInfo, KeyState};
+
+use crate::page::encode;
+use crate::shell::Shell;
+use crate::zone::{age, length};
+
+/// A key.
+pub struct Row {
+    pub name: String,
+    pub scopes: Vec<&'static str>,
+    pub until: String,
+    /// Whether its end is near enough to see to it.
+    pub due: bool,
+    pub over: bool,
+    pub used: String,
+    pub from: String,
+    /// The token before the last rotation, while it works.
+    pub old: Option<Old>,
+    /// Where its forms go, without the verb.
+    pub path: String,
+}
+
+/// A token that is on its way out.
+pub struct Old {
+    pub until: String,
+    pub used: String,
+    /// Whether a program showed it after the rotation: it has to be told.
+    pub in_use: bool,
+}
+
+/// The key as a row.
+pub fn row(slug: &str, key: &ApiKeyInfo, shell: &Shell) -> Row {
+    let day = shell.zone.day(&key.expires_at);
+    let state = key.state(shell.now);
+    let ago = |at: Option<base::Timestamp>| match at {
+        Some(at) => format!("{} ago", age(shell.now.since(at))),
+        None => "never".to_owned(),
+    };
+    Row {
+        scopes: key.scopes.iter().map(|scope| scope.name()).collect(),
+        until: match state {
+            KeyState::Over => format!("ended {day}"),
+            KeyState::Good | KeyState::Due => format!("{day}, in {}", length(key.expires_at.since(shell.now))),
+        },
+        due: state == KeyState::Due,
+        over: state == KeyState::Over,
+        used: ago(if key.retiring.is_some() { key.token_used_at } else { key.last_used_at }),
+        from: if key.allow.is_empty() { "anywhere".to_owned() } else { key.allow.join(", ") },
+        old: key.retiring.map(|old| Old {
+            until: format!("in {}", length(old.until.since(shell.now))),
+            used: ago(old.last_used_at),
+            in_use: old.last_used_at.is_some_and(|at| at > key.token_set_at),
+        }),
+        path: format!("/w/{slug}/keys/{}", encode(&key.name)),
+        name: key.name.clone(),
+    }
+}
+
+/// What the page says above all when keys end soon or have ended.
+pub fn reminder(keys: &[ApiKeyInfo], shell: &Shell) -> Option<String> {
+    let named = |wanted: KeyState| {
+        let names: Vec<String> =
+            keys.iter().filter(|key| key.state(shell.now) == wanted).map(|key| format!("“{}”", key.name)).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let due = named(KeyState::Due).map(|names| format!("Ends within 14 days: {names}."));
+    let over = named(KeyState::Over).map(|names| format!("Ended: {names}."));
+    let said: Vec<String> = [over, due].into_iter().flatten().collect();
+    (!said.is_empty()).then(|| format!("{} Rotate what is still needed, delete the rest.", said.join(" ")))
+}
