@@ -24,10 +24,10 @@ pub enum Error {
     BadLink,
     /// The password breaks a rule.
     #[error("the password was refused")]
-    Password(Problem),
+    Password(Box<Problem>),
     /// Some other input is wrong.
     #[error("the input was refused")]
-    Invalid(Problem),
+    Invalid(Box<Problem>),
     /// There is no such person.
     #[error("no such person")]
     NoSuchUser,
@@ -84,7 +84,7 @@ impl Explain for Error {
                 "This link was used already, was replaced by a newer one, or is too old. Ask for a new one; on the \
                  machine itself, `loudhailer setup-link` prints one.",
             ),
-            Self::Password(problem) | Self::Invalid(problem) => problem.clone(),
+            Self::Password(problem) | Self::Invalid(problem) => (**problem).clone(),
             Self::NoSuchUser => Problem::new(
                 ProblemKind::NotFound,
                 "no-such-person",

@@ -60,14 +60,14 @@ impl Identity {
         rotation: &KeyRotation<'_>,
     ) -> Result<RotatedKey, Error> {
         if rotation.overlap > LONGEST_OVERLAP {
-            return Err(Error::Invalid(
+            return Err(Error::Invalid(Box::new(
                 Problem::new(
                     ProblemKind::Invalid,
                     "overlap-too-long",
                     "Two tokens are valid together for 7 days at most. Choose a shorter overlap.",
                 )
                 .at("overlap"),
-            ));
+            )));
         }
         let (id, ended_at) = find(tx, permit.scope(), workspace, rotation.key)?;
         let stored = self.0.resources.by_id(tx, KIND, ResourceId::from(id.uuid()))?;

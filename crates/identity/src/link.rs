@@ -173,14 +173,14 @@ impl Identity {
     fn make_administrator(&self, tx: &mut Tx<'_>, form: &SetUp, phc: &str, caller: &Caller) -> Result<LoggedIn, Error> {
         self.redeem(tx, SETUP, &form.secret)?;
         if account::is_taken(tx, &form.login)? {
-            return Err(Error::Invalid(
+            return Err(Error::Invalid(Box::new(
                 Problem::new(
                     ProblemKind::Conflict,
                     "login-taken",
                     "There is a person with this address already. Give another address, or have them invited.",
                 )
                 .at("login"),
-            ));
+            )));
         }
         // The link stands for the machine's operator, who may everything.
         let actor = caller.actor(Principal::Os("set-up link".to_owned()), AuthMethod::SetupLink);

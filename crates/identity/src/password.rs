@@ -39,7 +39,7 @@ impl Rules {
         let text = password.expose_secret();
         let length = text.chars().count();
         let refuse = |code: &'static str, detail: String| {
-            Err(Error::Password(Problem::new(ProblemKind::Unprocessable, code, detail).at("password")))
+            Err(Error::Password(Box::new(Problem::new(ProblemKind::Unprocessable, code, detail).at("password"))))
         };
         if length < self.shortest {
             return refuse(

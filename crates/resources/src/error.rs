@@ -63,7 +63,7 @@ pub enum Error {
     #[error("refused by the kind")]
     Kind {
         /// The public text.
-        problem: Problem,
+        problem: Box<Problem>,
         /// The cause.
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
@@ -85,7 +85,7 @@ pub enum Error {
 impl Error {
     /// Another room's error as this one, keeping its public text: `.map_err(Error::kind)`.
     pub fn kind<E: Explain + Send + Sync + 'static>(error: E) -> Self {
-        Self::Kind { problem: error.problem(), cause: Box::new(error) }
+        Self::Kind { problem: Box::new(error.problem()), cause: Box::new(error) }
     }
 
     pub(crate) fn body(error: serde_json::Error) -> Self {
@@ -188,7 +188,7 @@ impl Explain for Error {
                 "break-glass-on-the-machine",
                 "The glass is broken on the machine itself only: run apply there with --config and --break-glass.",
             ),
-            Self::Kind { problem, .. } => problem.clone(),
+            Self::Kind { problem, .. } => (**problem).clone(),
             Self::Store(error) => error.problem(),
             Self::Vault(error) => error.problem(),
             Self::Audit(error) => error.problem(),

@@ -197,5 +197,5 @@ pub(crate) fn yaml(value: &Json) -> Result<String, Error> {
     let options = serde_saphyr::ser_options! { indent_step: 2, prefer_block_scalars: true };
     serde_saphyr::to_string_with_options(value, options)
         .map(|text| if text.ends_with('\n') { text } else { format!("{text}\n") })
-        .map_err(|error| Error::Kind { problem: base::Problem::internal(), cause: Box::new(error) })
+        .map_err(|error| Error::Kind { problem: Box::new(base::Problem::internal()), cause: Box::new(error) })
 }
