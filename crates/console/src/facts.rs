@@ -63,17 +63,22 @@ pub fn choices(all: &[(&str, &str)], current: &str) -> Vec<Choice> {
         .collect()
 }
 
-/// A text that not everybody may read.
+/// A stretch of a sentence; code stands between backticks in a record.
 #[derive(Clone, Debug)]
-pub enum Payload {
-    /// Read by somebody who may, just now.
-    Shown(String),
-    /// The reader may ask for it.
-    Offered,
-    /// The reader's role does not read it.
-    Closed,
-    /// It is not kept.
-    Gone,
+pub struct Piece {
+    /// The words.
+    pub text: String,
+    /// Whether they are code.
+    pub code: bool,
+}
+
+/// The stretches of a sentence of a record.
+pub fn pieces(sentence: &str) -> Vec<Piece> {
+    let parts = sentence.split('`').enumerate();
+    parts
+        .map(|(at, text)| Piece { text: text.to_owned(), code: at % 2 == 1 })
+        .filter(|one| !one.text.is_empty())
+        .collect()
 }
 
 /// `A4:2B 29:AD …`: in pairs, so that it wraps between them and can be compared by eye.
@@ -97,5 +102,18 @@ mod tests {
         for bad in ["javascript:alert(1)", "http://runbooks.example.com", "data:text/html,x", ""] {
             assert!(Fact::outside("Read on", bad).href.is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn code_stands_between_backticks() {
+        let pieces: Vec<_> = super::pieces("`page`, create alert: `x == 1` is true.")
+            .into_iter()
+            .map(|one| (one.text, one.code))
+            .collect();
+        let own = |text: &str, code| (text.to_owned(), code);
+        assert_eq!(
+            pieces,
+            [own("page", true), own(", create alert: ", false), own("x == 1", true), own(" is true.", false)]
+        );
     }
 }

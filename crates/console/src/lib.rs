@@ -21,6 +21,9 @@ mod find;
 mod find_hits;
 mod flows_page;
 mod handsets;
+mod integration_form;
+mod integration_page;
+mod integrations_page;
 mod key_rotation;
 mod key_rows;
 mod keys;
@@ -42,8 +45,10 @@ mod shell;
 mod sign_in;
 mod signal_page;
 mod signals_page;
+mod spark;
 mod start;
 mod start_acts;
+mod styleguide;
 #[cfg(test)]
 mod testing;
 mod you;
@@ -128,6 +133,7 @@ impl Console {
             .get("/w/{workspace}", overview::show)
             .get("/w/{workspace}/events", live::events)
             .get("/w/{workspace}/find", find::find)
+            .get("/w/{workspace}/styleguide", styleguide::show)
             .post("/workspaces", start_acts::workspace)
             .get("/w/{workspace}/start", start::show)
             .post("/w/{workspace}/start/carrier", start_acts::carrier)
@@ -144,6 +150,18 @@ impl Console {
             .get("/w/{workspace}/signals/{signal}", signal_page::show)
             .post("/w/{workspace}/signals/{signal}/payload", signal_page::reveal)
             .post("/w/{workspace}/signals/{signal}/replay", signal_page::replay)
+            .get("/w/{workspace}/integrations", integrations_page::list)
+            .get("/w/{workspace}/integrations/new", integration_form::new)
+            .post("/w/{workspace}/integrations/new", integration_form::create)
+            .session_only()
+            .get("/w/{workspace}/integrations/{integration}", integration_page::show)
+            .get("/w/{workspace}/integrations/{integration}/edit", integration_form::edit)
+            .post("/w/{workspace}/integrations/{integration}/edit", integration_form::save)
+            .session_only()
+            .post("/w/{workspace}/integrations/{integration}/test", integration_page::test)
+            .post("/w/{workspace}/integrations/{integration}/rotate", integration_page::rotate)
+            .session_only()
+            .post("/w/{workspace}/integrations/{integration}/retire", integration_page::retire)
             .get("/w/{workspace}/flows", flows_page::list)
             .get("/w/{workspace}/flows/{flow}", flows_page::show)
             .get("/w/{workspace}/runs", runs_page::list)

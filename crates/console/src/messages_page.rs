@@ -1,11 +1,11 @@
 //! The message log: what went out and what came in.
 
-use access::{Permit, cap};
+use access::{Capability, Permit, cap};
 use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
-use base::{MessageId, Page as Listed, PageRequest, Timestamp};
-use http::{Answer, HeaderMap, InWorkspace, PageQuery, Query, Response};
+use base::{InboundId, MessageId, Page as Listed, PageRequest, Timestamp};
+use http::{Answer, Form, HeaderMap, InWorkspace, PageQuery, Path, Query, Refusal, Response};
 use messaging::{Filter, Minute, State as MessageState, Summary};
 use routing::Class;
 use serde::Deserialize;
@@ -14,6 +14,8 @@ use sms::Encoding;
 use crate::Console;
 use crate::draw::Draw;
 use crate::facts::{Choice, choices};
+use crate::mask::{self, Class as MaskClass, Masked};
+use crate::message_page::number_of;
 use crate::page::{encode, page, see_other};
 use crate::shell::{Page, Shell};
 use crate::zone::length;
@@ -22,7 +24,7 @@ struct Row {
     href: Option<String>,
     at: Timestamp,
     direction: &'static str,
-    number: String,
+    number: Masked,
     class: &'static str,
     parts: u32,
     carrier: String,
@@ -34,7 +36,8 @@ struct Row {
 
 struct InboundRow {
     at: Timestamp,
-    from: String,
+    from: Masked,
+    words: Masked,
     to: String,
     carrier: String,
     became: String,
@@ -84,13 +87,27 @@ pub async fn list(
     Query(which): Query<Which>,
     PageQuery(request): PageQuery,
 ) -> Answer<Response> {
+    let permit = guard.permit().clone();
+    list_page(&console, guard, permit, &headers, (which, request), None).await
+}
+
+/// The list; `shown` is the text from a handset that the reader asked to see.
+async fn list_page<C: access::Cap>(
+    console: &Console,
+    guard: InWorkspace<C>,
+    permit: Permit<cap::MessagesRead>,
+    headers: &HeaderMap,
+    (which, request): (Which, PageRequest),
+    shown: Option<(InboundId, InboundPart, Masked)>,
+) -> Answer<Response> {
+    let may = guard.may(Capability::MessageContentRead);
     let slug = guard.name().to_owned();
     let query = which.q.trim();
     if let Ok(id) = query.parse::<MessageId>() {
         return Ok(see_other(&format!("/w/{slug}/messages/{id}")));
     }
     let topics = [messaging::TOPIC, messaging::INBOUND_TOPIC];
-    let shell = console.shell(&guard, &headers, Page::Messages).await?.listening(&topics);
+    let shell = console.shell(&guard, headers, Page::Messages).await?.listening(&topics);
     let (to, problem) = match query {
         "" => (None, None),
         text => match sms::Number::parse(text, None) {
@@ -102,14 +119,14 @@ pub async fn list(
         },
     };
     let filter = Filter { states: states(&which.state), class: class(&which.class), to, ..Filter::default() };
-    let minutes = console.minutes(guard.permit().clone()).await?;
+    let minutes = console.minutes(permit.clone()).await?;
     let first = request.after.is_none();
     let (found, newer) = match &problem {
-        None => console.log(guard.permit().clone(), filter, request, which.top).await?,
+        None => console.log(permit.clone(), filter, request, which.top).await?,
         Some(_) => (Listed { items: Vec::new(), next: None }, 0),
     };
     let top = which.top.or_else(|| found.items.first().filter(|_| first).map(|newest| newest.created_at.as_micros()));
-    let inbound = inbound(&console, &guard).await?;
+    let inbound = inbound(console, &guard, &permit, shown).await?;
     let (sentence, standing) = last_hour(&minutes);
     let base =
         format!("/w/{slug}/messages?state={}&class={}&q={}", encode(&which.state), encode(&which.class), encode(query));
@@ -140,7 +157,7 @@ pub async fn list(
         ),
         classes: choices(&[("", "All"), ("alert", "alert"), ("normal", "normal"), ("bulk", "bulk")], &which.class),
         empty: if which.state.is_empty() && query.is_empty() { "No text was sent yet." } else { "No message fits." },
-        rows: found.items.iter().map(|summary| row(&slug, summary)).collect(),
+        rows: found.items.iter().map(|summary| row(&slug, summary, may)).collect(),
         inbound,
         query: query.to_owned(),
         problem,
@@ -197,8 +214,73 @@ fn class(word: &str) -> Option<Class> {
     word.parse().ok()
 }
 
-async fn inbound(console: &Console, guard: &InWorkspace<cap::MessagesRead>) -> Answer<Vec<InboundRow>> {
+/// Which value of a text from a handset is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InboundPart {
+    /// The handset's number.
+    Number,
+    /// What it says.
+    #[default]
+    Text,
+}
+
+/// The query of a reveal.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    part: InboundPart,
+}
+
+fn inbound_path(slug: &str, id: InboundId, part: InboundPart) -> String {
+    let part = if part == InboundPart::Number { "number" } else { "text" };
+    format!("/w/{slug}/inbound/{id}/reveal?part={part}")
+}
+
+fn inbound_masked(slug: &str, id: InboundId, part: InboundPart, mask: &str, may: bool) -> Masked {
+    let masked = match part {
+        InboundPart::Number => Masked::new(format!("i-{id}-number"), "number", mask, MaskClass::Confidential),
+        InboundPart::Text => Masked::new(format!("i-{id}-text"), "text", mask, MaskClass::Restricted),
+    };
+    masked.offered(may, Capability::MessageContentRead, inbound_path(slug, id, part))
+}
+
+/// Number or words of a text that came in: a POST, because it is written to the audit log.
+pub async fn reveal_inbound(
+    guard: InWorkspace<cap::MessageContentRead>,
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Path((_, id)): Path<(String, InboundId)>,
+    Query(Asked { part }): Query<Asked>,
+    Form(_): Form<crate::answers::ActForm>,
+) -> Answer<Response> {
+    let read = guard.also::<cap::MessagesRead>().ok_or_else(Refusal::not_found)?;
     let (messaging, permit) = (console.messaging.clone(), guard.permit().clone());
+    let found = console.db.write(move |tx| messaging.inbound_content(tx, &permit, id)).await?;
+    let message = found.ok_or_else(Refusal::not_found)?;
+    let (mask, value) = match part {
+        InboundPart::Number => (message.summary.from, message.from),
+        InboundPart::Text => (WORDS.to_owned(), message.text),
+    };
+    let shown = inbound_masked(guard.name(), id, part, &mask, true).shown(value, inbound_path(guard.name(), id, part));
+    if mask::wants_part(&headers) {
+        return mask::line(shown);
+    }
+    list_page(&console, guard, read, &headers, (Which::default(), PageRequest::default()), Some((id, part, shown)))
+        .await
+}
+
+/// What stands for the words of a text.
+const WORDS: &str = "••••• •••";
+
+async fn inbound<C: access::Cap>(
+    console: &Console,
+    guard: &InWorkspace<C>,
+    permit: &Permit<cap::MessagesRead>,
+    shown: Option<(InboundId, InboundPart, Masked)>,
+) -> Answer<Vec<InboundRow>> {
+    let (slug, may) = (guard.name().to_owned(), guard.may(Capability::MessageContentRead));
+    let (messaging, permit) = (console.messaging.clone(), permit.clone());
     let found = console.db.read(move |tx| messaging.inbound_list(tx, &permit, &PageRequest::new(20, None))).await?;
     let replies = match guard.also::<cap::AlertsRead>() {
         Some(permit) => console.alerts.replies(permit, PageRequest::new(100, None)).await?.items,
@@ -213,11 +295,26 @@ async fn inbound(console: &Console, guard: &InWorkspace<cap::MessagesRead>) -> A
                 .find(|reply| reply.inbound == text.id)
                 .map_or_else(|| "not bound to anything".to_owned(), |reply| reply.reason.clone()),
             at: text.at,
-            from: text.from,
+            from: inbound_value(&slug, text.id, InboundPart::Number, &text.from, may, shown.as_ref()),
+            words: inbound_value(&slug, text.id, InboundPart::Text, WORDS, may, shown.as_ref()),
             to: text.to,
             carrier: text.carrier,
         })
         .collect())
+}
+
+fn inbound_value(
+    slug: &str,
+    id: InboundId,
+    part: InboundPart,
+    mask: &str,
+    may: bool,
+    shown: Option<&(InboundId, InboundPart, Masked)>,
+) -> Masked {
+    match shown {
+        Some((of, which, masked)) if *of == id && *which == part => masked.clone(),
+        _ => inbound_masked(slug, id, part, mask, may),
+    }
 }
 
 /// The state of a message as a knot and words.
@@ -260,13 +357,13 @@ pub fn alphabet(encoding: Encoding) -> &'static str {
     }
 }
 
-fn row(slug: &str, summary: &Summary) -> Row {
+fn row(slug: &str, summary: &Summary, may: bool) -> Row {
     let (knot, state) = state_words(summary);
     Row {
         href: Some(format!("/w/{slug}/messages/{}", summary.id)),
         at: summary.created_at,
         direction: "out",
-        number: summary.to.clone(),
+        number: number_of(slug, summary.id, &summary.to, may),
         class: summary.class.name(),
         parts: summary.parts,
         carrier: summary.carrier.clone(),
@@ -404,10 +501,17 @@ mod tests {
             classes: choices(&[("", "All")], ""),
             problem: Some("That is no number.".into()),
             empty: "No message fits.",
-            rows: vec![row("demo", &summary())],
+            rows: vec![row("demo", &summary(), true)],
             inbound: vec![InboundRow {
                 at: NOW,
-                from: "+44 77•• ••• 117".into(),
+                from: inbound_masked(
+                    "demo",
+                    uuid::Uuid::from_u128(5).into(),
+                    InboundPart::Number,
+                    "+44 77•• ••• 118",
+                    false,
+                ),
+                words: inbound_masked("demo", uuid::Uuid::from_u128(5).into(), InboundPart::Text, WORDS, true),
                 to: "447700900000".into(),
                 carrier: "sim-1".into(),
                 became: HOSTILE.into(),

@@ -1,20 +1,20 @@
 //! What machines sent, and what became of each request.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use access::{Capability, cap};
+use access::cap;
 use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
-use base::{IntegrationId, SignalId, Timestamp};
-use flows::{RunFilter, RunState};
-use http::{Answer, Form, HeaderMap, InWorkspace, PageQuery, Path, Query, Refusal, Response};
+use base::{IntegrationId, PageRequest, Timestamp};
+use http::{Answer, HeaderMap, InWorkspace, PageQuery, Query, Response};
 use serde::Deserialize;
-use signals::{Activity, Filter, SignalState};
+use signals::{Activity, Door, Filter, Integration, SignalState};
 
 use crate::Console;
 use crate::draw::Draw;
-use crate::facts::{Choice, Fact, Payload, choices};
+use crate::facts::{Choice, choices};
 use crate::page::{encode, page};
 use crate::shell::{Page, Shell};
 use crate::zone::{age, length};
@@ -23,6 +23,12 @@ struct Row {
     href: Option<String>,
     at: Timestamp,
     integration: String,
+    /// Where the integration is, for those who may open it.
+    of: Option<String>,
+    /// `test` or `replay`, when nobody outside sent it.
+    tag: &'static str,
+    /// What its first event said.
+    summary: String,
     knot: Knot,
     outcome: String,
     method: String,
@@ -47,9 +53,19 @@ struct ListPage {
     shell: Shell,
     slug: String,
     here: String,
+    /// This page as it was when it was loaded, for live updates.
+    again: String,
+    /// Whether it is the first page, which updates itself.
+    live: bool,
+    /// How many requests came since.
+    newer: Option<String>,
     sentence: String,
     standing: String,
+    query: String,
     outcomes: Vec<Choice>,
+    senders: Vec<Choice>,
+    times: Vec<Choice>,
+    filtered: bool,
     integrations: Vec<IntegrationRow>,
     rows: Vec<Row>,
     older: Option<String>,
@@ -59,7 +75,53 @@ struct ListPage {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Which {
+    q: String,
     outcome: String,
+    integration: String,
+    time: String,
+    /// The newest request that the page showed when it was loaded, in microseconds: what came later is counted, not shown,
+    /// so that rows never jump under the reader's finger.
+    top: Option<i64>,
+}
+
+/// The choices of a time, with their hours.
+const TIMES: [(&str, &str, u64); 4] =
+    [("1", "Last hour", 1), ("24", "Last 24 hours", 24), ("168", "Last 7 days", 168), ("720", "Last 30 days", 720)];
+
+impl Which {
+    fn filter(&self, now: Timestamp) -> Filter {
+        let state = match self.outcome.as_str() {
+            "accepted" => Some(SignalState::Accepted),
+            "handled" => Some(SignalState::Handled),
+            "failed" => Some(SignalState::Failed),
+            "refused" => Some(SignalState::Refused),
+            _ => None,
+        };
+        let door = match self.outcome.as_str() {
+            "test" => Some(Door::Test),
+            "replay" => Some(Door::Replay),
+            _ => None,
+        };
+        let hours = TIMES.iter().find(|(value, ..)| *value == self.time).map(|(_, _, hours)| *hours);
+        Filter {
+            integration: self.integration.parse().ok(),
+            state,
+            door,
+            since: hours.map(|hours| now.minus(Duration::from_hours(hours))),
+            until: None,
+            search: Some(self.q.trim().to_owned()).filter(|words| !words.is_empty()),
+        }
+    }
+
+    fn is_filtered(&self) -> bool {
+        [&self.q, &self.outcome, &self.integration, &self.time].iter().any(|part| !part.trim().is_empty())
+    }
+
+    fn here(&self, slug: &str) -> String {
+        let (q, outcome) = (encode(self.q.trim()), encode(&self.outcome));
+        let (integration, time) = (encode(&self.integration), encode(&self.time));
+        format!("/w/{slug}/signals?q={q}&outcome={outcome}&integration={integration}&time={time}")
+    }
 }
 
 /// The list.
@@ -72,22 +134,37 @@ pub async fn list(
 ) -> Answer<Response> {
     let shell = console.shell(&guard, &headers, Page::Signals).await?.listening(&[signals::TOPIC]);
     let slug = guard.name().to_owned();
-    let state = match which.outcome.as_str() {
-        "handled" => Some(SignalState::Handled),
-        "failed" => Some(SignalState::Failed),
-        "refused" => Some(SignalState::Refused),
-        _ => None,
-    };
     let integrations = match guard.also::<cap::IntegrationsRead>() {
-        Some(permit) => console.integrations(permit).await?,
+        Some(permit) => console.signals.integrations(&permit).await?,
         None => Vec::new(),
     };
-    let filter = Filter { integration: None, state };
-    let found = console.signals.list(guard.permit(), filter, request).await?;
-    let newest = found.items.first();
+    let filter = which.filter(shell.now);
+    let first = request.after.is_none();
+    let top = which.top.filter(|top| *top > 0 && first).map(|top| Timestamp::from_micros(top.saturating_add(1)));
+    let shown = Filter { until: top, ..filter.clone() };
+    let found = console.signals.list(guard.permit(), shown, request).await?;
+    let newer = match top {
+        Some(since) => {
+            let later = Filter { since: Some(since), ..filter };
+            let most = PageRequest::new(PageRequest::MAX_LIMIT, None);
+            console.signals.list(guard.permit(), later, most).await?.items.len()
+        }
+        None => 0,
+    };
+    let here = which.here(&slug);
+    let newest = which.top.or_else(|| found.items.first().map(|one| one.at.as_micros()));
     page(&ListPage {
-        here: format!("/w/{slug}/signals?outcome={}", encode(&which.outcome)),
-        sentence: match newest {
+        again: newest.map_or_else(|| here.clone(), |top| format!("{here}&top={top}")),
+        live: first,
+        newer: match newer {
+            0 => None,
+            1 => Some("1 newer request".into()),
+            count => Some(format!("{count} newer requests")),
+        },
+        older: found.next.as_ref().map(|cursor| format!("{here}&cursor={}", encode(&cursor.0))),
+        here,
+        sentence: match found.items.first() {
+            None if which.is_filtered() => "No signal fits".into(),
             None => "No signal yet".into(),
             Some(last) => format!(
                 "The last signal came {} ago from {}",
@@ -96,16 +173,42 @@ pub async fn list(
             ),
         },
         standing: "Each request to an integration is listed, whether it was accepted or refused. Nothing is answered 202 before it is on disk.".into(),
-        outcomes: choices(&[("", "All"), ("handled", "Handled"), ("failed", "Failed"), ("refused", "Refused")], &which.outcome),
-        integrations,
-        rows: found.items.iter().map(|activity| row(&slug, activity)).collect(),
-        older: found.next.map(|cursor| format!("/w/{slug}/signals?outcome={}&cursor={}", encode(&which.outcome), encode(&cursor.0))),
+        outcomes: choices(
+            &[
+                ("", "All"),
+                ("accepted", "Waiting"),
+                ("handled", "Handled"),
+                ("failed", "Failed"),
+                ("refused", "Refused"),
+                ("test", "Tests"),
+                ("replay", "Replays"),
+            ],
+            &which.outcome,
+        ),
+        senders: std::iter::once((String::new(), "All".to_owned()))
+            .chain(integrations.iter().map(|one| (one.id.to_string(), one.name.clone())))
+            .map(|(value, name)| Choice { current: value == which.integration, value, name, href: String::new() })
+            .collect(),
+        times: std::iter::once(("", "Any time", 0))
+            .chain(TIMES)
+            .map(|(value, name, _)| Choice {
+                value: value.to_owned(),
+                name: name.to_owned(),
+                href: String::new(),
+                current: value == which.time,
+            })
+            .collect(),
+        filtered: which.is_filtered(),
+        rows: found.items.iter().map(|activity| row(&slug, activity, !integrations.is_empty())).collect(),
+        integrations: integrations.into_iter().map(|one| console.integration_row(one)).collect(),
+        query: which.q,
         slug,
         shell,
     })
 }
 
-fn row(slug: &str, activity: &Activity) -> Row {
+/// One line of the list; `opens` when the reader may see integrations.
+fn row(slug: &str, activity: &Activity, opens: bool) -> Row {
     let (knot, mut outcome) = outcome(activity);
     if activity.count > 1 {
         outcome = format!("{} requests: {outcome}", activity.count);
@@ -115,6 +218,13 @@ fn row(slug: &str, activity: &Activity) -> Row {
         href: (!refused).then(|| format!("/w/{slug}/signals/{}", activity.id)),
         at: activity.at,
         integration: activity.integration_name.clone().unwrap_or_else(|| "unknown".into()),
+        of: activity.integration.filter(|_| opens).map(|id| format!("/w/{slug}/integrations/{id}")),
+        tag: match activity.door {
+            Door::Test => "test",
+            Door::Replay => "replay",
+            Door::Signals | Door::Xmatters => "",
+        },
+        summary: activity.summary.clone().unwrap_or_default(),
         knot,
         outcome,
         method: activity.method.replace('_', " "),
@@ -128,7 +238,8 @@ fn row(slug: &str, activity: &Activity) -> Row {
     }
 }
 
-fn outcome(activity: &Activity) -> (Knot, String) {
+/// What became of a request, as a knot and a sentence.
+pub fn outcome(activity: &Activity) -> (Knot, String) {
     let reason = activity.reason.as_deref().unwrap_or_default();
     match activity.state {
         SignalState::Accepted => (Knot::Now, "Accepted, waits for its flow".into()),
@@ -140,161 +251,9 @@ fn outcome(activity: &Activity) -> (Knot, String) {
     }
 }
 
-fn size(bytes: u64) -> String {
+/// `1.2 KB`
+pub fn size(bytes: u64) -> String {
     if bytes < 1_000 { format!("{bytes} B") } else { format!("{}.{} KB", bytes / 1_000, (bytes % 1_000) / 100) }
-}
-
-struct RunView {
-    at: Timestamp,
-    knot: Knot,
-    title: String,
-    words: String,
-    alert: Option<String>,
-    steps: Vec<Vec<Piece>>,
-}
-
-/// A stretch of a sentence; code stands between backticks in a record.
-struct Piece {
-    text: String,
-    code: bool,
-}
-
-fn pieces(sentence: &str) -> Vec<Piece> {
-    let parts = sentence.split('`').enumerate();
-    parts
-        .map(|(at, text)| Piece { text: text.to_owned(), code: at % 2 == 1 })
-        .filter(|one| !one.text.is_empty())
-        .collect()
-}
-
-#[derive(Template)]
-#[template(path = "signal.html")]
-struct SignalPage {
-    shell: Shell,
-    slug: String,
-    id: SignalId,
-    integration: String,
-    sentence: String,
-    standing: String,
-    runs: Vec<RunView>,
-    payload: Payload,
-    facts: Vec<Fact>,
-}
-
-/// One signal.
-pub async fn show(
-    guard: InWorkspace<cap::SignalsRead>,
-    State(console): State<Console>,
-    headers: HeaderMap,
-    Path((_, id)): Path<(String, SignalId)>,
-) -> Answer<Response> {
-    let payload = if guard.may(Capability::SignalPayloadRead) { Payload::Offered } else { Payload::Closed };
-    signal_page(&console, guard, &headers, id, payload).await
-}
-
-/// One signal with its payload: a POST, because it is written to the audit log.
-pub async fn reveal(
-    guard: InWorkspace<cap::SignalPayloadRead>,
-    State(console): State<Console>,
-    headers: HeaderMap,
-    Path((_, id)): Path<(String, SignalId)>,
-    Form(_): Form<crate::answers::ActForm>,
-) -> Answer<Response> {
-    let payload = console.signals.payload(guard.permit(), id).await?;
-    let shown = payload.map_or(Payload::Gone, |payload| Payload::Shown(pretty(&payload.body)));
-    signal_page(&console, guard, &headers, id, shown).await
-}
-
-fn pretty(body: &str) -> String {
-    serde_json::from_str::<serde_json::Value>(body)
-        .ok()
-        .and_then(|value| serde_json::to_string_pretty(&value).ok())
-        .unwrap_or_else(|| body.to_owned())
-}
-
-async fn signal_page<C: access::Cap>(
-    console: &Console,
-    guard: InWorkspace<C>,
-    headers: &HeaderMap,
-    id: SignalId,
-    payload: Payload,
-) -> Answer<Response> {
-    let shell = console.shell(&guard, headers, Page::Signals).await?.listening(&[signals::TOPIC, flows::TOPIC]);
-    let slug = guard.name().to_owned();
-    let permit = guard.also::<cap::SignalsRead>().ok_or_else(Refusal::not_found)?;
-    let detail = console.signals.get(&permit, id).await?.ok_or_else(Refusal::not_found)?;
-    let mut runs = Vec::new();
-    if let Some(permit) = guard.also::<cap::RunsRead>() {
-        let filter = RunFilter { signal: Some(id), ..RunFilter::default() };
-        for run in console.flows.runs(&permit, filter, base::PageRequest::default()).await?.items {
-            let Some(found) = console.flows.run(&permit, run.id).await? else { continue };
-            let alert = match (found.run.alert, guard.also::<cap::AlertsRead>()) {
-                (Some(alert), Some(read)) => console.alerts.get(read, alert).await?.map(|alert| alert.name()),
-                _ => None,
-            };
-            runs.push(RunView {
-                at: found.run.started,
-                knot: run_knot(found.run.state),
-                title: format!("{}, v{}", found.run.flow_name, found.run.version),
-                words: found.run.reason.clone().unwrap_or_else(|| {
-                    format!(
-                        "ran {}.",
-                        match found.steps.len() {
-                            1 => "1 step".to_owned(),
-                            count => format!("{count} steps"),
-                        }
-                    )
-                }),
-                alert,
-                steps: found
-                    .steps
-                    .iter()
-                    .map(|step| {
-                        let kind = step.kind.replace('_', " ");
-                        pieces(&format!("{}. `{}`, {kind}: {}", step.number, step.step, step.record.join(" ")))
-                    })
-                    .collect(),
-            });
-        }
-    }
-    let activity = &detail.activity;
-    let integration = activity.integration_name.clone().unwrap_or_default();
-    let mut facts = vec![
-        Fact::new("Integration", integration.clone()),
-        Fact::new("Received", shell.zone.exact(&activity.at)),
-        Fact::new("Proven by", activity.method.replace('_', " ")),
-        Fact::new("Size", size(activity.bytes)),
-        Fact::new("Answered", format!("{} in {}", activity.status, length(activity.took))),
-    ];
-    facts.extend(activity.sender.clone().map(|sender| Fact::new("Sender", sender)));
-    facts.extend(activity.source.clone().map(|source| Fact::mono("From", source)));
-    facts.extend(activity.user_agent.clone().map(|agent| Fact::new("Program", agent)));
-    facts.extend(detail.content_type.clone().map(|kind| Fact::mono("Type", kind)));
-    page(&SignalPage {
-        sentence: match (&activity.state, activity.events) {
-            (SignalState::Handled, 1) => format!("One event from {integration}"),
-            (SignalState::Handled, count) => format!("{count} events from {integration}"),
-            _ => format!("A signal from {integration}"),
-        },
-        standing: outcome(activity).1,
-        runs,
-        payload,
-        facts,
-        integration,
-        id,
-        slug,
-        shell,
-    })
-}
-
-/// How a run is drawn.
-pub fn run_knot(state: RunState) -> Knot {
-    match state {
-        RunState::Running => Knot::Now,
-        RunState::Done => Knot::Done,
-        RunState::Degraded => Knot::Unknown,
-        RunState::Failed => Knot::Failed,
-    }
 }
 
 /// The names of the integrations that a reader may see.
@@ -310,38 +269,26 @@ impl Console {
     /// The integrations of a workspace with their URLs.
     pub async fn integrations(&self, permit: access::Permit<cap::IntegrationsRead>) -> Answer<Vec<IntegrationRow>> {
         let found = self.signals.integrations(&permit).await?;
-        Ok(found
-            .into_iter()
-            .map(|integration| IntegrationRow {
-                url: format!("{}/signals/{}", self.public_url, integration.id),
-                words: {
-                    let ways: Vec<&str> = integration
-                        .auth
-                        .iter()
-                        .map(|auth| match auth {
-                            signals::Auth::UrlToken => "URL token",
-                            signals::Auth::ApiKey => "API key",
-                        })
-                        .collect();
-                    let off = if integration.enabled { "" } else { ", switched off" };
-                    format!("{} · mapping {} · flow {}{off}", ways.join(" or "), integration.mapping, integration.flow)
-                },
-                name: integration.name,
-            })
-            .collect())
+        Ok(found.into_iter().map(|one| self.integration_row(one)).collect())
+    }
+
+    fn integration_row(&self, integration: Integration) -> IntegrationRow {
+        let ways: Vec<&str> = integration.auth.iter().map(|auth| auth.label()).collect();
+        let off = if integration.enabled { "" } else { ", switched off" };
+        IntegrationRow {
+            url: format!("{}/signals/{}", self.public_url, integration.id),
+            words: format!("{} · mapping {} · flow {}{off}", ways.join(" or "), integration.mapping, integration.flow),
+            name: integration.name,
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use signals::Door;
-
+pub mod tests {
     use super::*;
     use crate::testing::{HOSTILE, NOW, checked, shell};
 
-    fn activity() -> Activity {
+    pub fn activity() -> Activity {
         Activity {
             id: uuid::Uuid::from_u128(3).into(),
             integration: None,
@@ -357,6 +304,9 @@ mod tests {
             bytes: 1_234,
             count: 1,
             events: 1,
+            summary: Some(HOSTILE.into()),
+            key: None,
+            replay_of: None,
             reason: None,
             took: Duration::from_millis(4),
             handled: None,
@@ -378,20 +328,9 @@ mod tests {
         for ((knot, words), expected, text) in cases {
             assert_eq!((knot, words.as_str()), (expected, text));
         }
-        let refused = row("demo", &Activity { state: SignalState::Refused, count: 30, ..activity() });
+        let refused = row("demo", &Activity { state: SignalState::Refused, count: 30, ..activity() }, true);
         assert!(refused.href.is_none() && refused.outcome.starts_with("30 requests:"));
         assert_eq!((size(999).as_str(), size(1_234).as_str()), ("999 B", "1.2 KB"));
-    }
-
-    #[test]
-    fn code_stands_between_backticks() {
-        let pieces: Vec<_> =
-            pieces("`page`, create alert: `x == 1` is true.").into_iter().map(|one| (one.text, one.code)).collect();
-        let own = |text: &str, code| (text.to_owned(), code);
-        assert_eq!(
-            pieces,
-            [own("page", true), own(", create alert: ", false), own("x == 1", true), own(" is true.", false)]
-        );
     }
 
     fn integration() -> IntegrationRow {
@@ -404,44 +343,40 @@ mod tests {
             shell: shell().listening(&["signal"]),
             slug: "demo".into(),
             here: "/w/demo/signals".into(),
+            again: "/w/demo/signals?top=1".into(),
+            live: true,
+            newer: Some("2 newer requests".into()),
             sentence: "No signal yet".into(),
             standing: "Each request is listed.".into(),
+            query: HOSTILE.into(),
             outcomes: choices(&[("", "All")], ""),
+            senders: choices(&[("", "All"), ("1", "generic")], ""),
+            times: choices(&[("", "Any time")], ""),
+            filtered: false,
             integrations: vec![integration()],
             rows,
             older: None,
         };
         let html = checked(&page(Vec::new()));
         assert!(html.contains("POST https://localhost/signals/1"));
-        let html = checked(&page(vec![row("demo", &activity())]));
-        assert!(html.contains("1.2 KB") && html.contains("&#60;script&#62;"));
+        let html = checked(&page(vec![row("demo", &Activity { door: Door::Test, ..activity() }, true)]));
+        assert!(
+            html.contains("1.2 KB")
+                && html.contains("2 newer requests")
+                && html.contains(">test<")
+                && html.contains("&#60;script&#62;")
+        );
     }
 
     #[test]
-    fn a_signal_shows_its_runs_and_keeps_its_payload_closed() {
-        let page = |payload| SignalPage {
-            shell: shell(),
-            slug: "demo".into(),
-            id: uuid::Uuid::from_u128(3).into(),
-            integration: HOSTILE.into(),
-            sentence: "One event".into(),
-            standing: "Handled".into(),
-            runs: vec![RunView {
-                at: NOW,
-                knot: run_knot(RunState::Degraded),
-                title: "page-on-call, v1".into(),
-                words: "ran 3 steps.".into(),
-                alert: Some("A-7".into()),
-                steps: vec![pieces("1. `start`, trigger: generic said “firing”.")],
-            }],
-            payload,
-            facts: vec![Fact::new("Program", HOSTILE)],
-        };
-        let html = checked(&page(Payload::Offered));
-        assert!(
-            html.contains("<code>start</code>") && html.contains("/w/demo/alerts/A-7") && html.contains("/payload\"")
-        );
-        assert!(checked(&page(Payload::Shown(HOSTILE.into()))).contains("<pre"));
-        assert!(!checked(&page(Payload::Closed)).contains("/payload\""));
+    fn a_filter_is_what_the_form_says() {
+        let which =
+            |outcome: &str, time: &str| Which { outcome: outcome.into(), time: time.into(), ..Which::default() };
+        assert_eq!(which("refused", "").filter(NOW).state, Some(SignalState::Refused));
+        assert_eq!(which("test", "").filter(NOW).door, Some(Door::Test));
+        let day = which("", "24").filter(NOW);
+        assert_eq!((day.state, day.since), (None, Some(NOW.minus(Duration::from_hours(24)))));
+        assert_eq!(which("<script>", "nonsense").filter(NOW), Filter::default());
+        assert!(!Which::default().is_filtered() && which("", "24").is_filtered());
     }
 }

@@ -1,35 +1,76 @@
 //! Times in the reader's zone, always with the zone's name beside them.
+//!
+//! Where the workspace lives in another zone, the tooltip of each time says its clock too; a table names the zone in its
+//! head, and a line from before or after a change of the clocks says its own.
+
+use std::time::Duration;
 
 use base::Timestamp;
+use jiff::Zoned;
 use jiff::tz::TimeZone;
-use std::time::Duration;
 
 /// The zone in which a page shows its times.
 #[derive(Clone, Debug)]
-pub struct Zone(TimeZone);
+pub struct Zone {
+    own: TimeZone,
+    /// The workspace's name and zone.
+    there: Option<(String, TimeZone)>,
+    /// When the page was made: the zone's name in the heads of its tables is that of this instant.
+    now: Option<Timestamp>,
+}
+
+/// One calendar day in the reader's zone: 23, 24 or 25 hours long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CalendarDay {
+    /// Its first instant.
+    pub start: Timestamp,
+    /// The first instant of the next day.
+    pub end: Timestamp,
+    /// `Fri 23 Oct`
+    pub name: String,
+}
+
+impl CalendarDay {
+    /// How many hours it has.
+    pub fn hours(&self) -> u64 {
+        self.end.since(self.start).as_secs() / 3_600
+    }
+}
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
 impl Zone {
     /// The first of `names` that is an IANA zone; UTC when none is.
     pub fn first_of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        names.into_iter().find_map(Self::named).unwrap_or(Self(TimeZone::UTC))
+        names.into_iter().find_map(Self::named).unwrap_or(Self { own: TimeZone::UTC, there: None, now: None })
     }
 
     /// The IANA zone of that name.
     pub fn named(name: &str) -> Option<Self> {
-        let plausible = !name.is_empty()
-            && name.len() <= 64
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || "/_+-".contains(c));
-        if plausible { TimeZone::get(name).ok().map(Self) } else { None }
+        Some(Self { own: iana(name)?, there: None, now: None })
+    }
+
+    /// The same, beside the zone of a workspace, as of the instant at which the page is made.
+    #[must_use]
+    pub fn beside(mut self, workspace: &str, zone: &str, now: Timestamp) -> Self {
+        self.there = iana(zone).map(|zone| (workspace.to_owned(), zone));
+        self.now = Some(now);
+        self
     }
 
     /// Its IANA name, for the browser's clock.
     pub fn iana(&self) -> &str {
-        self.0.iana_name().unwrap_or("UTC")
+        self.own.iana_name().unwrap_or("UTC")
     }
 
-    fn at(&self, at: Timestamp) -> jiff::Zoned {
-        at.to_jiff().to_zoned(self.0.clone())
+    fn at(&self, at: Timestamp) -> Zoned {
+        at.to_jiff().to_zoned(self.own.clone())
+    }
+
+    /// The workspace's clock at `at`, where it shows something else than the reader's.
+    fn elsewhere(&self, at: Timestamp) -> Option<(&str, Zoned)> {
+        let (name, zone) = self.there.as_ref()?;
+        let there = at.to_jiff().to_zoned(zone.clone());
+        (there.offset() != self.at(at).offset()).then_some((name.as_str(), there))
     }
 
     /// `03:14:58`
@@ -44,12 +85,12 @@ impl Zone {
 
     /// `03:14:58 CEST`
     pub fn clock_zone(&self, at: &Timestamp) -> String {
-        self.at(*at).strftime("%H:%M:%S %Z").to_string()
+        self.named_at(*at, "%H:%M:%S")
     }
 
     /// `Fri 23 Oct 03:14 CEST`
     pub fn day_clock(&self, at: &Timestamp) -> String {
-        self.at(*at).strftime("%a %-d %b %H:%M %Z").to_string()
+        self.named_at(*at, "%a %-d %b %H:%M")
     }
 
     /// `Fri 23 Oct`
@@ -57,29 +98,115 @@ impl Zone {
         self.at(*at).strftime("%a %-d %b").to_string()
     }
 
-    /// `23 Oct 03:14:58`, for tables that say their zone in the head.
+    /// `23 Oct 03:14:58`, for tables that say their zone in the head; `23 Oct 02:14:58 CEST` when the clocks were changed
+    /// since, so that the two halves past two of an autumn night are told apart.
     pub fn row(&self, at: &Timestamp) -> String {
-        self.at(*at).strftime("%-d %b %H:%M:%S").to_string()
+        let zoned = self.at(*at);
+        let changed = self.now.is_some_and(|now| self.at(now).offset() != zoned.offset());
+        let text = zoned.strftime("%-d %b %H:%M:%S").to_string();
+        if changed { format!("{text} {}", abbreviation(&zoned)) } else { text }
     }
 
     /// `03:12:07.214 CEST`
     pub fn exact(&self, at: &Timestamp) -> String {
-        self.at(*at).strftime("%H:%M:%S%.3f %Z").to_string()
+        self.named_at(*at, "%H:%M:%S%.3f")
+    }
+
+    /// `23 Oct 2026 03:12:07.214 CEST · 02:12:07 BST in demo · 01:12:07 UTC`: the tooltip of every time.
+    pub fn title(&self, at: &Timestamp) -> String {
+        let own = self.at(*at);
+        let mut text = self.named_at(*at, "%-d %b %Y %H:%M:%S%.3f");
+        let beside = |text: &mut String, zoned: &Zoned, name: &str| {
+            let day = if zoned.date() == own.date() { String::new() } else { zoned.strftime("%-d %b ").to_string() };
+            text.push_str(&format!(" · {day}{} {name}", zoned.strftime("%H:%M:%S")));
+        };
+        let mut utc_said = own.offset().is_zero();
+        if let Some((workspace, there)) = self.elsewhere(*at) {
+            beside(&mut text, &there, &format!("{} in {workspace}", abbreviation(&there)));
+            utc_said |= there.offset().is_zero();
+        }
+        if !utc_said {
+            beside(&mut text, &at.to_jiff().to_zoned(TimeZone::UTC), "UTC");
+        }
+        text
+    }
+
+    fn named_at(&self, at: Timestamp, format: &str) -> String {
+        let zoned = self.at(at);
+        format!("{} {}", zoned.strftime(format), abbreviation(&zoned))
     }
 
     /// `CEST`, as it is at this instant.
     pub fn name(&self, at: &Timestamp) -> String {
-        self.at(*at).strftime("%Z").to_string()
+        abbreviation(&self.at(*at))
     }
 
-    /// `CEST (UTC+2)`
+    /// `CEST (UTC+2)`; where the workspace's clock shows something else, `CEST (UTC+2), demo: BST (UTC+1)`.
     pub fn full_name(&self, at: &Timestamp) -> String {
-        let zoned = self.at(*at);
-        let seconds = zoned.offset().seconds();
-        let (hours, minutes) = (seconds / 3600, (seconds.abs() / 60) % 60);
-        let name = zoned.strftime("%Z");
-        if minutes == 0 { format!("{name} (UTC{hours:+})") } else { format!("{name} (UTC{hours:+}:{minutes:02})") }
+        let own = with_offset(&self.at(*at));
+        match self.elsewhere(*at) {
+            Some((workspace, there)) => format!("{own}, {workspace}: {}", with_offset(&there)),
+            None => own,
+        }
     }
+
+    /// `demo: 02:12 BST`, where the workspace's clock shows something else than the reader's.
+    pub fn workspace_clock(&self, at: &Timestamp) -> Option<String> {
+        let (workspace, there) = self.elsewhere(*at)?;
+        Some(format!("{workspace}: {} {}", there.strftime("%H:%M"), abbreviation(&there)))
+    }
+
+    /// The last `count` calendar days up to the one that `now` is in, the oldest first.
+    pub fn days(&self, now: Timestamp, count: u16) -> Vec<CalendarDay> {
+        let today = self.at(now).date();
+        (0..count)
+            .rev()
+            .filter_map(|back| {
+                let date = today.checked_sub(jiff::Span::new().days(back)).ok()?;
+                let start = date.to_zoned(self.own.clone()).ok()?.start_of_day().ok()?;
+                let end = date.tomorrow().ok()?.to_zoned(self.own.clone()).ok()?.start_of_day().ok()?;
+                Some(CalendarDay {
+                    start: Timestamp::from_jiff(start.timestamp()),
+                    end: Timestamp::from_jiff(end.timestamp()),
+                    name: start.strftime("%a %-d %b").to_string(),
+                })
+            })
+            .collect()
+    }
+}
+
+/// The zone of that name, when it looks like one and is known.
+fn iana(name: &str) -> Option<TimeZone> {
+    let plausible =
+        !name.is_empty() && name.len() <= 64 && name.chars().all(|c| c.is_ascii_alphanumeric() || "/_+-".contains(c));
+    if plausible { TimeZone::get(name).ok() } else { None }
+}
+
+/// Every zone that a person can choose, by name.
+pub fn all() -> Vec<String> {
+    jiff::tz::db().available().map(|name| name.to_string()).filter(|name| name.contains('/')).collect()
+}
+
+/// `CEST`, or `UTC-3` where people have no word for it.
+fn abbreviation(zoned: &Zoned) -> String {
+    let name = zoned.strftime("%Z").to_string();
+    if name.starts_with(['+', '-']) { offset(zoned) } else { name }
+}
+
+/// `UTC+5:30`
+fn offset(zoned: &Zoned) -> String {
+    let seconds = zoned.offset().seconds();
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let (hours, minutes) = (seconds.abs() / 3_600, (seconds.abs() / 60) % 60);
+    match (hours, minutes) {
+        (hours, 0) => format!("UTC{sign}{hours}"),
+        (hours, minutes) => format!("UTC{sign}{hours}:{minutes:02}"),
+    }
+}
+
+fn with_offset(zoned: &Zoned) -> String {
+    let (name, offset) = (abbreviation(zoned), offset(zoned));
+    if name == offset { name } else { format!("{name} ({offset})") }
 }
 
 /// `+61 ms`, `+3.1 s`, `+1 min 30 s`, `+16 h`: the gap between two knots.
@@ -139,6 +266,71 @@ mod tests {
     fn a_zone_that_is_none_falls_back() {
         assert_eq!(Zone::first_of(["../../etc/passwd", "Nowhere/Else", "Europe/Paris"]).name(&AT), "CEST");
         assert_eq!(Zone::first_of(["nonsense"]).name(&AT), "UTC");
+    }
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::from_jiff(text.parse().unwrap())
+    }
+
+    /// The night in which half past two comes twice.
+    #[test]
+    fn an_hour_that_comes_twice_is_told_apart() {
+        let zone = Zone::first_of(["Europe/Berlin"]).beside("demo", "Europe/Berlin", at("2026-10-25T09:00:00Z"));
+        let (first, second) = (at("2026-10-25T00:30:00Z"), at("2026-10-25T01:30:00Z"));
+        assert_eq!((zone.row(&first), zone.row(&second)), ("25 Oct 02:30:00 CEST".into(), "25 Oct 02:30:00".into()));
+        assert_eq!((zone.name(&first), zone.name(&second)), ("CEST".into(), "CET".into()));
+        assert_eq!(zone.title(&first), "25 Oct 2026 02:30:00.000 CEST · 00:30:00 UTC");
+        assert_eq!(zone.title(&second), "25 Oct 2026 02:30:00.000 CET · 01:30:00 UTC");
+    }
+
+    /// The night in which there is no half past two.
+    #[test]
+    fn an_hour_that_is_left_out_never_shows() {
+        let zone = Zone::first_of(["Europe/Berlin"]);
+        let (before, after) = (at("2026-03-29T00:59:59Z"), at("2026-03-29T01:00:00Z"));
+        assert_eq!(
+            (zone.clock_zone(&before), zone.clock_zone(&after)),
+            ("01:59:59 CET".into(), "03:00:00 CEST".into())
+        );
+    }
+
+    #[test]
+    fn days_are_as_long_as_the_clocks_make_them() {
+        let berlin = Zone::first_of(["Europe/Berlin"]);
+        let hours = |zone: &Zone, now: &str| zone.days(at(now), 3).iter().map(CalendarDay::hours).collect::<Vec<_>>();
+        assert_eq!(hours(&berlin, "2026-10-26T12:00:00Z"), [24, 25, 24]);
+        assert_eq!(hours(&berlin, "2026-03-30T12:00:00Z"), [24, 23, 24]);
+        // Where the clocks are changed at midnight, the day begins at one.
+        let beirut = Zone::first_of(["Asia/Beirut"]);
+        let days = beirut.days(at("2026-03-29T12:00:00Z"), 1);
+        assert_eq!((beirut.clock(&days[0].start), days[0].hours()), ("01:00:00".into(), 23));
+        let lord_howe = Zone::first_of(["Australia/Lord_Howe"]);
+        let day = lord_howe.days(at("2026-04-05T01:00:00Z"), 1).remove(0);
+        assert_eq!(day.end.since(day.start), Duration::from_mins(24 * 60 + 30), "half an hour more");
+        let days = berlin.days(at("2026-10-26T12:00:00Z"), 3);
+        assert!(days.windows(2).all(|pair| pair[0].end == pair[1].start), "no gap and no overlap");
+        assert_eq!(days[2].name, "Mon 26 Oct");
+    }
+
+    #[test]
+    fn the_workspaces_clock_is_said_where_it_differs() {
+        let reader = Zone::first_of(["Europe/Berlin"]);
+        let same = reader.clone().beside("demo", "Europe/Paris", AT);
+        assert_eq!((same.full_name(&AT), same.workspace_clock(&AT)), ("CEST (UTC+2)".into(), None));
+        let london = reader.clone().beside("demo", "Europe/London", AT);
+        assert_eq!(london.full_name(&AT), "CEST (UTC+2), demo: BST (UTC+1)");
+        assert_eq!(london.workspace_clock(&AT).as_deref(), Some("demo: 02:12 BST"));
+        assert_eq!(london.title(&AT), "23 Oct 2026 03:12:07.214 CEST · 02:12:07 BST in demo · 01:12:07 UTC");
+        let far = reader.beside("demo", "America/Sao_Paulo", AT);
+        assert_eq!(far.title(&AT), "23 Oct 2026 03:12:07.214 CEST · 22 Oct 22:12:07 UTC-3 in demo · 01:12:07 UTC");
+        let utc = Zone::first_of(["Etc/UTC"]).beside("demo", "Etc/UTC", AT);
+        assert_eq!(utc.title(&AT), "23 Oct 2026 01:12:07.214 UTC");
+    }
+
+    #[test]
+    fn a_zone_without_a_word_is_named_by_its_offset() {
+        assert_eq!(Zone::first_of(["America/Sao_Paulo"]).full_name(&AT), "UTC-3");
+        assert_eq!(Zone::first_of(["Pacific/Marquesas"]).clock_zone(&AT), "15:42:07 UTC-9:30");
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub enum Error {
     /// Sealing or opening failed.
     #[error(transparent)]
     Vault(#[from] vault::Error),
+    /// The audit entry could not be written, so nothing was shown.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
     /// The alert could not be opened or resolved for a reason that is not the flow's.
     #[error(transparent)]
     Alerts(#[from] alerts::Error),
@@ -51,6 +54,7 @@ impl Explain for Error {
             Self::Corrupt(_) => Problem::internal(),
             Self::Store(error) => error.problem(),
             Self::Vault(error) => error.problem(),
+            Self::Audit(error) => error.problem(),
             Self::Alerts(error) => error.problem(),
         }
     }

@@ -208,12 +208,17 @@ impl Flows {
             .await
     }
 
-    async fn version(&self, flow: FlowId, version: i64) -> Result<Arc<Document>, Error> {
+    pub(crate) async fn version(&self, flow: FlowId, version: i64) -> Result<Arc<Document>, Error> {
         let this = self.clone();
         self.0.db.read(move |tx| this.cached_or_read(tx, flow, version)).await
     }
 
-    fn cached_or_read(&self, tx: &mut store::Tx<'_>, flow: FlowId, version: i64) -> Result<Arc<Document>, Error> {
+    pub(crate) fn cached_or_read(
+        &self,
+        tx: &mut store::Tx<'_>,
+        flow: FlowId,
+        version: i64,
+    ) -> Result<Arc<Document>, Error> {
         let cached = |cache: &Mutex<HashMap<_, Arc<Document>>>| {
             cache.lock().unwrap_or_else(PoisonError::into_inner).get(&(flow, version)).cloned()
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use base::{FlowId, Page, PageRequest, RunId, Timestamp, WorkspaceId};
 use store::{Row, Tx, Value, params};
 
+use crate::detail::FlowVersion;
 use crate::document::{Definition, Document, read};
 use crate::error::Error;
 use crate::types::{FlowRow, Run, RunFilter, RunState, StepRecord, StepState};
@@ -31,20 +32,47 @@ pub(crate) fn document(tx: &mut Tx<'_>, flow: FlowId, version: i64) -> Result<Do
     read(&definition).map_err(|_| Error::Corrupt("flow"))
 }
 
+/// One version of a flow as people wrote it.
+pub(crate) fn definition(tx: &mut Tx<'_>, flow: FlowId, version: i64) -> Result<Option<Definition>, Error> {
+    let text: Option<String> = tx.query_opt(
+        "SELECT document FROM flow_versions WHERE flow = $1 AND version = $2",
+        &params![flow, version],
+        |row| row.get("document"),
+    )?;
+    text.map(|text| serde_json::from_str(&text).map_err(|_| Error::Corrupt("flow"))).transpose()
+}
+
+/// One flow and whether it was removed.
+pub(crate) fn flow(tx: &mut Tx<'_>, workspace: WorkspaceId, flow: FlowId) -> Result<Option<(FlowRow, bool)>, Error> {
+    let sql =
+        "SELECT id, name, description, version, steps, changed, removed FROM flows WHERE id = $1 AND workspace = $2";
+    Ok(tx.query_opt(sql, &params![flow, workspace], |row| Ok((flow_of(row)?, row.get("removed")?)))?)
+}
+
+/// The versions of a flow, newest first.
+pub(crate) fn versions(tx: &mut Tx<'_>, flow: FlowId, most: u32) -> Result<Vec<FlowVersion>, Error> {
+    let sql = "SELECT version, created FROM flow_versions WHERE flow = $1 ORDER BY version DESC LIMIT $2";
+    Ok(tx.query(sql, &params![flow, i64::from(most)], |row| {
+        Ok(FlowVersion { version: row.get("version")?, created: row.get("created")? })
+    })?)
+}
+
+fn flow_of(row: &Row<'_>) -> Result<FlowRow, store::Error> {
+    Ok(FlowRow {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        description: row.get("description")?,
+        version: row.get("version")?,
+        steps: usize::try_from(row.get::<i64>("steps")?).unwrap_or_default(),
+        changed: row.get("changed")?,
+    })
+}
+
 /// Every flow of a workspace that is not removed, by name.
 pub(crate) fn flows(tx: &mut Tx<'_>, workspace: WorkspaceId) -> Result<Vec<FlowRow>, Error> {
     let sql = "SELECT id, name, description, version, steps, changed FROM flows
         WHERE workspace = $1 AND removed = FALSE ORDER BY name, id";
-    Ok(tx.query(sql, &params![workspace], |row| {
-        Ok(FlowRow {
-            id: row.get("id")?,
-            name: row.get("name")?,
-            description: row.get("description")?,
-            version: row.get("version")?,
-            steps: usize::try_from(row.get::<i64>("steps")?).unwrap_or_default(),
-            changed: row.get("changed")?,
-        })
-    })?)
+    Ok(tx.query(sql, &params![workspace], flow_of)?)
 }
 
 /// How far a run's start may be from the moment in which its id was drawn: the time to evaluate it.
@@ -194,6 +222,20 @@ pub(crate) fn waiting(tx: &mut Tx<'_>, workspace: WorkspaceId, id: RunId) -> Res
 pub(crate) fn data(tx: &mut Tx<'_>, workspace: WorkspaceId, id: RunId) -> Result<Option<String>, Error> {
     Ok(tx.query_opt("SELECT data FROM runs WHERE id = $1 AND workspace = $2", &params![id, workspace], |row| {
         row.get("data")
+    })?)
+}
+
+/// Which version of which flow a run is of.
+pub(crate) struct Of {
+    pub flow: FlowId,
+    pub version: i64,
+}
+
+/// What a run is of, and its sealed data.
+pub(crate) fn of(tx: &mut Tx<'_>, workspace: WorkspaceId, id: RunId) -> Result<Option<(Of, String)>, Error> {
+    let sql = "SELECT flow, version, data FROM runs WHERE id = $1 AND workspace = $2";
+    Ok(tx.query_opt(sql, &params![id, workspace], |row| {
+        Ok((Of { flow: row.get("flow")?, version: row.get("version")? }, row.get("data")?))
     })?)
 }
 

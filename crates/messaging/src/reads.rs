@@ -328,6 +328,16 @@ fn parts(tx: &mut Tx<'_>, row: i64) -> Result<Vec<PartDetails>, Error> {
     parts.into_iter().map(with_state).collect()
 }
 
+/// The id of a message by its number.
+pub(crate) fn by_number(
+    tx: &mut Tx<'_>,
+    permit: &Permit<cap::MessagesRead>,
+    number: i64,
+) -> Result<Option<MessageId>, Error> {
+    let sql = "SELECT umid FROM messages WHERE id = $1 AND workspace = $2";
+    Ok(tx.query_opt(sql, &params![number, permit.workspace()], |row| row.get(0))?)
+}
+
 /// Number and text of a message.
 pub(crate) fn content(
     tx: &mut Tx<'_>,

@@ -96,6 +96,58 @@ testdb::both_databases! {
         assert!(!world.kept().await[0].live);
     }
 
+    /// E-11: the values of a run are named for whoever reads runs, and opened one at a time, on record.
+    async fn values_are_named_and_opened_on_record(db: Db) {
+        let world = World::new(db.clone()).await;
+        world.apply(FLOW).await.unwrap();
+        let run = world.run("checkout", event(Status::Firing)).await.run;
+        let named = world.flows.values(&world.permit(), run.id).await.unwrap().unwrap();
+        let of = |name: &str| named.iter().find(|value| value.name == name).cloned().unwrap();
+        assert_eq!((of("event.title").value, of("event.title").characters), (None, 17));
+        assert_eq!((of("vars.where").step.as_str(), of("vars.where").value), ("words", None));
+        assert_eq!(of("event.status").value.as_deref(), Some("firing"));
+        assert_eq!(of("steps.page.alert.name").value.as_deref(), Some("A-1"));
+        let audited = || async {
+            db.read(|tx| {
+                tx.query(
+                    "SELECT reason FROM audit_entries WHERE action = 'run.value.read' ORDER BY id",
+                    &store::params![],
+                    |row| row.get::<String>("reason"),
+                )
+            })
+            .await
+            .unwrap()
+        };
+        assert!(audited().await.is_empty(), "naming opens nothing");
+        let read = world.flows.value(&world.permit(), run.id, "event.fields.labels.host").await.unwrap();
+        assert_eq!(read.as_deref(), Some("db-1"));
+        assert_eq!(audited().await, ["confidential: event.fields.labels.host"]);
+        assert_eq!(world.flows.value(&world.permit(), run.id, "event.nothing").await.unwrap(), None);
+        let elsewhere = access::Grants::of_operator(access::Actor::os("test", "here"));
+        let foreign: base::WorkspaceId = db.context().id();
+        assert!(world.flows.values(&elsewhere.permit(foreign).unwrap(), run.id).await.unwrap().is_none());
+        assert!(world.flows.value(&elsewhere.permit(foreign).unwrap(), run.id, "event.title").await.unwrap().is_none());
+        assert_eq!(audited().await.len(), 1, "what was not shown is not on record as shown");
+    }
+
+    /// A flow is read at any of its versions, also after it was removed.
+    async fn a_flow_is_read_at_each_version(db: Db) {
+        let world = World::new(db).await;
+        world.apply(FLOW).await.unwrap();
+        world.apply(&FLOW.replace("expires_in: 30", "expires_in: 60")).await.unwrap();
+        let id = world.flow("checkout").await;
+        let newest = world.flows.get(&world.permit(), id, None).await.unwrap().unwrap();
+        assert_eq!((newest.version, newest.removed, newest.document.steps.len()), (2, false, 7));
+        assert_eq!(newest.versions.iter().map(|one| one.version).collect::<Vec<_>>(), [2, 1]);
+        let first = world.flows.get(&world.permit(), id, Some(1)).await.unwrap().unwrap();
+        assert_eq!((first.version, first.row.version), (1, 2));
+        assert_ne!(first.definition, newest.definition);
+        assert!(world.flows.get(&world.permit(), id, Some(3)).await.unwrap().is_none());
+        let elsewhere = access::Grants::of_operator(access::Actor::os("test", "here"));
+        let foreign: base::WorkspaceId = world.db.context().id();
+        assert!(world.flows.get(&elsewhere.permit(foreign).unwrap(), id, None).await.unwrap().is_none());
+    }
+
     /// runs can be found by signal, flow and state, newest first, and their events read with their own right.
     async fn runs_can_be_found_and_read(db: Db) {
         let world = World::new(db).await;

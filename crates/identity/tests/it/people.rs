@@ -48,6 +48,33 @@ testdb::both_databases! {
         assert!(audited.contains("responder"), "roles are told: {audited}");
     }
 
+    /// A chosen zone follows its person, is on record, and goes with them.
+    async fn a_zone_is_kept_with_its_person(db: Db) {
+        let house = open(&db).await;
+        house.apply(PEOPLE).await.unwrap();
+        let cem = house.user("cem@example.com").await;
+        let of = || async { db.read(move |tx| identity::Preferences::of(tx, cem)).await.unwrap().time_zone };
+        let choose = |zone: Option<&'static str>| {
+            let who = access::Principal::User { id: cem, name: "Cem Sample".into() };
+            let actor = access::Actor::new(who, access::AuthMethod::Password);
+            db.write(move |tx| identity::Preferences::choose_time_zone(tx, &actor, zone))
+        };
+        assert_eq!(of().await, None);
+        assert!(choose(Some("America/New_York")).await.unwrap());
+        assert!(choose(Some("Asia/Kolkata")).await.unwrap());
+        assert_eq!(of().await.as_deref(), Some("Asia/Kolkata"));
+        assert!(!choose(Some("Mars/Olympus")).await.unwrap(), "not a zone");
+        assert!(choose(None).await.unwrap());
+        assert_eq!(of().await, None);
+        let said = house.texts("SELECT reason FROM audit_entries WHERE action = 'user.preference.set' ORDER BY id").await;
+        assert_eq!(said, ["the zone America/New_York", "the zone Asia/Kolkata", "the zone of the browser"]);
+        choose(Some("Asia/Kolkata")).await.unwrap();
+        house.delete("cem@example.com").await;
+        assert_eq!(house.count("preferences").await, 0);
+        let machine = access::Actor::os("test", "here");
+        assert!(!db.write(move |tx| identity::Preferences::choose_time_zone(tx, &machine, Some("Asia/Kolkata"))).await.unwrap());
+    }
+
     async fn what_is_no_person_is_refused_with_its_place(db: Db) {
         let house = open(&db).await;
         let error = house

@@ -11,7 +11,7 @@ use store::{Db, params};
 use super::house::{Fake, House, number, workspace_id};
 use crate::*;
 
-fn text(from: &str, text: &str) -> Inbound {
+pub fn text(from: &str, text: &str) -> Inbound {
     let octets = sms::encode(sms::Encoding::Gsm7, text).unwrap();
     Inbound {
         carrier: "sim".into(),

@@ -75,6 +75,31 @@ testdb::both_databases! {
         house.messaging.stop().await;
     }
 
+    /// E-11: a number and an inbound text are opened for a person on record, and for nobody of another workspace.
+    async fn numbers_and_inbound_texts_are_opened_on_record(db: Db) {
+        let mut house = House::new(&db, &["sim"]).await;
+        house.attach(Fake::new("sim"));
+        let id = house.send(17, "from us").await;
+        house.until(id, State::Sent).await;
+        house.messaging.on_inbound(super::incoming::text("+447700900117", "Dina here")).await.unwrap();
+        let (messaging, content) = (house.messaging.clone(), house.permit::<cap::MessageContentRead>());
+        let read = house.permit::<cap::MessagesRead>();
+        db.write(move |tx| {
+            let inbound = messaging.inbound_list(tx, &read, &PageRequest::default())?.items.remove(0).id;
+            let number = messaging.number(tx, &content, id)?.unwrap();
+            assert_eq!(number.to_string(), "+447700900117");
+            assert_eq!(messaging.inbound_content(tx, &content, inbound)?.unwrap().text, "Dina here");
+            let foreign = Permit::engine(Engine("tests"), workspace_id(9));
+            assert!(messaging.number(tx, &foreign, id)?.is_none());
+            assert!(messaging.inbound_content(tx, &foreign, inbound)?.is_none());
+            let audited = tx.query("SELECT action FROM audit_entries ORDER BY id", &store::params![], |row| row.get::<String>(0))?;
+            assert_eq!(audited, ["message.number.read", "inbound.content.read"]);
+            Ok::<_, Error>(())
+        }).await.unwrap();
+        house.workspace = workspace_id(1);
+        house.messaging.stop().await;
+    }
+
     async fn the_last_hour_is_counted_by_minute(db: Db) {
         let house = House::new(&db, &["sim"]).await;
         house.attach(Fake::new("sim"));
