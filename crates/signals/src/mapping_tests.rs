@@ -95,6 +95,8 @@ async fn icinga_notifications_become_events() {
     let over = understand("icinga2", service("RECOVERY", "OK")).await;
     assert_eq!((over.events[0].status, over.events[0].key.clone()), (Status::Resolved, event.key));
     assert!(over.notes.is_empty(), "{:?}", over.notes);
+    let bare = understand("icinga2", json!({"type": "RECOVERY", "host": "db-1", "state": "UP"})).await;
+    assert!(bare.notes.is_empty() && bare.events[0].status == Status::Resolved, "{bare:?}");
     assert_eq!(understand("icinga2", service("ACKNOWLEDGEMENT", "CRITICAL")).await.events, []);
     let host = json!({"type": "PROBLEM", "host": "db-1", "state": "DOWN", "output": "no ping", "comment": "on it", "author": "Ada Sample"});
     let event = understand("icinga2", host).await.events.remove(0);
@@ -116,6 +118,8 @@ async fn pushes_become_events() {
     );
     assert_eq!(event.title, "shop: main: Pay twice no more");
     assert_eq!(event.text, "Ada Sample pushed main (2 commits)\n\nc0ffee Pay twice no more");
+    let bare = understand("git", json!({})).await;
+    assert!(bare.notes.is_empty() && bare.events[0].title == "A repository: something was pushed", "{bare:?}");
     assert_eq!(understand("git", push("forced")).await.events[0].title, "shop: main was rewritten");
     assert_eq!(understand("git", push("deleted")).await.events[0].title, "shop: main was deleted");
 }

@@ -16,6 +16,7 @@ pub struct Demo {
     binary: PathBuf,
     data: TempDir,
     database: Option<String>,
+    arguments: Vec<String>,
     process: Process,
     /// What `--json` printed.
     pub facts: Json,
@@ -24,15 +25,21 @@ pub struct Demo {
 impl Demo {
     /// Starts the demo in a directory of its own; on `database` when one is given, else on the embedded one.
     pub fn start(binary: &str, database: Option<String>) -> Self {
+        Self::start_with(binary, database, &[])
+    }
+
+    /// The same with further arguments.
+    pub fn start_with(binary: &str, database: Option<String>, arguments: &[&str]) -> Self {
         let data = tempfile::tempdir().expect("a temporary directory");
-        let (process, facts) = launch(Path::new(binary), data.path(), database.as_deref());
-        Self { binary: binary.into(), data, database, process, facts }
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let (process, facts) = launch(Path::new(binary), data.path(), database.as_deref(), &arguments);
+        Self { binary: binary.into(), data, database, arguments, process, facts }
     }
 
     /// SIGKILL, then the same again on the same data.
     pub fn restart(&mut self) {
         self.process.kill_9();
-        let (process, facts) = launch(&self.binary, self.data.path(), self.database.as_deref());
+        let (process, facts) = launch(&self.binary, self.data.path(), self.database.as_deref(), &self.arguments);
         self.process = process;
         self.facts = facts;
     }
@@ -63,9 +70,12 @@ impl Demo {
     }
 }
 
-fn launch(binary: &Path, data: &Path, database: Option<&str>) -> (Process, Json) {
+fn launch(binary: &Path, data: &Path, database: Option<&str>, arguments: &[String]) -> (Process, Json) {
     let mut command = Command::new(binary);
-    command.args(["demo", "--json", "--listen", "127.0.0.1:0", "--smpp-tls", "127.0.0.1:0", "--data"]).arg(data);
+    command
+        .args(["demo", "--json", "--listen", "127.0.0.1:0", "--smpp-tls", "127.0.0.1:0", "--data"])
+        .arg(data)
+        .args(arguments);
     if let Some(database) = database {
         command.args(["--database", database]);
     }

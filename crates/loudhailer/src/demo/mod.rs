@@ -3,6 +3,7 @@
 
 mod carrier;
 mod secrets;
+mod story;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ use crate::serve::{asked_to_stop, wind_down};
 use crate::web::{self, Extras};
 pub use carrier::Carrier;
 pub use secrets::Secrets;
+use story::Story;
 
 const SEED: &str = include_str!("seed.yaml");
 
@@ -73,8 +75,12 @@ pub async fn run(options: &Demo) -> Result<()> {
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     product.run(&tasks, &stop).await?;
     tasks.spawn(Server::on(listener, tls, app).run(stop.clone()));
-    tasks.close();
     bound(&product).await?;
+    if options.story {
+        let public = settings(listen)?.public_url().to_owned();
+        tasks.spawn(Story::prepare(&product, &dir, &public, options.pace).await?.run(stop.clone()));
+    }
+    tasks.close();
     if options.json {
         println!("{facts}");
     } else {

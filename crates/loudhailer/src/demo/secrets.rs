@@ -59,6 +59,48 @@ impl Secrets {
     }
 }
 
+/// What the story's sources and its shop show: drawn once, kept in a file of their own (0600).
+#[derive(Clone, Serialize, Deserialize)]
+pub struct StorySecrets {
+    /// Opens the story's integrations.
+    pub token: String,
+    /// The shop's API key.
+    pub key: String,
+}
+
+impl StorySecrets {
+    /// Those of `dir`; drawn now if there are none.
+    pub fn of(dir: &Path, context: &Context) -> Result<Self> {
+        let path = dir.join("story.json");
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| {
+                Error::told(format!("{} is damaged. Move the directory away to start anew.", path.display()))
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let mint = |kind| base::ExposeSecret::expose_secret(&token::mint(kind, context.chance())).to_owned();
+                let secrets = Self { token: mint(Kind::Url), key: mint(Kind::Key) };
+                write_private(&path, &serde_json::to_vec_pretty(&secrets)?, 0o600)?;
+                Ok(secrets)
+            }
+            Err(error) => Err(Error::file(&path, error)),
+        }
+    }
+}
+
+impl SecretSource for StorySecrets {
+    fn file(&self, path: &str) -> std::result::Result<SecretString, SourceError> {
+        Err(SourceError(format!("the story reads no file {path}")))
+    }
+
+    fn env(&self, name: &str) -> std::result::Result<SecretString, SourceError> {
+        match name {
+            "STORY_TOKEN" => Ok(SecretString::from(self.token.clone())),
+            "STORY_KEY" => Ok(SecretString::from(self.key.clone())),
+            _ => Err(SourceError(format!("the story has no secret {name}"))),
+        }
+    }
+}
+
 impl SecretSource for Secrets {
     fn file(&self, path: &str) -> std::result::Result<SecretString, SourceError> {
         Err(SourceError(format!("the demo reads no file {path}")))
