@@ -234,7 +234,7 @@ mod tests {
     fn hostile_titles_stay_text_and_the_list_is_live() {
         let html = checked(&sample(vec![AlertRow::new(&alert(), &shell(), &Names::new(), Some(&chain(vec![step()])))]));
         assert!(html.contains("&#60;script&#62;alert(1)"), "{html}");
-        assert!(html.contains(r#"sse-connect="/w/demo/events?topics=alerts""#));
+        assert!(html.contains(r#"data-stream="/w/demo/events?topics=alerts""#));
         assert!(html.contains(r#"hx-trigger="sse:alerts""#) && html.contains("/w/demo/alerts/A-1042"));
         assert!(html.contains("Severity critical"), "the shape has a name");
     }

@@ -167,6 +167,6 @@ mod tests {
         let html = results(HOSTILE, vec![hits]);
         assert!(html.contains("1 or more") && html.contains("href=\"/w/demo/alerts/A-7\""));
         let html = results("zebra", Vec::new());
-        assert!(html.contains("Nothing is called “zebra”") && html.contains("whole number"));
+        assert!(html.contains("Nothing is called “zebra”") && html.contains("only found whole"));
     }
 }

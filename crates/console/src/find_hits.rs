@@ -249,7 +249,8 @@ impl<'a> Seeker<'a> {
         let (oncall, now) = (self.console.oncall.clone(), self.console.db.context().now());
         let groups = self.console.db.read(move |tx| oncall.groups(tx, &permit, now)).await?;
         let found = groups.into_iter().filter(|group| {
-            fits(query, &[&group.definition.name, group.definition.description.as_deref().unwrap_or_default()])
+            let about = group.definition.description.as_deref().unwrap_or_default();
+            fits(query, &[&group.definition.name, about, &group.policy])
         });
         let hits = found.map(|group| {
             self.hit(&format!("/groups/{}", encode(&group.definition.name)), &*group.definition.name, group.policy)
