@@ -21,7 +21,8 @@ mod rotation_tests;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base::{Timestamp, WorkspaceId};
 use crypto::HmacKey;
@@ -68,6 +69,8 @@ struct Inner {
     wrapper: Arc<Wrapper>,
     tokens: HmacKey,
     cache: Arc<Cache>,
+    /// Not before this monotonic time is a value tried again that did not open.
+    stuck_until: Mutex<Duration>,
 }
 
 impl Vault {
@@ -104,7 +107,7 @@ impl Vault {
 
     fn over(db: Db, wrapper: Arc<Wrapper>, found: &ring::Found) -> Self {
         let tokens = HmacKey::new(&*found.key);
-        Self(Arc::new(Inner { db, wrapper, tokens, cache: Arc::default() }))
+        Self(Arc::new(Inner { db, wrapper, tokens, cache: Arc::default(), stuck_until: Mutex::default() }))
     }
 
     /// The key that seals data of `workspace` (or of the organisation) for `purpose` at `at`. Makes one when

@@ -6,7 +6,7 @@
 //! wrapped anew; keys that last get successors; what they sealed is sealed anew; they go; a day later the old version is refused.
 
 use std::error::Error as StdError;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use store::{Dialect, Tx};
@@ -24,6 +24,8 @@ pub const OVERLAP: Duration = Duration::from_hours(24);
 const BATCH: u32 = 200;
 /// A node that announced itself this short ago is waited for, even when nobody has seen it alive yet.
 const JUST_STARTED: Duration = Duration::from_secs(30);
+/// How long until values that do not open are tried again: nothing mends them but a person.
+const STUCK: Duration = Duration::from_mins(10);
 /// How long an emptied key stays, so that a transaction that began before can still open what it read. One process has snapshots.
 const GRACE: Duration = Duration::from_mins(1);
 
@@ -294,6 +296,9 @@ impl Vault {
     }
 
     async fn reseal_all(&self, around: &Arc<dyn Around>, progress: &mut Progress) -> Result<(), Error> {
+        if self.0.db.context().monotonic() < *self.0.stuck_until.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(());
+        }
         let grace = if self.0.db.dialect() == Dialect::Sqlite { Duration::ZERO } else { GRACE };
         loop {
             let now = self.0.db.context().now();
@@ -326,6 +331,10 @@ impl Vault {
                 .await?;
             progress.resealed += pass.done();
             progress.removed += removed;
+            if pass.done() == 0 && !pass.is_clean() {
+                let later = self.0.db.context().monotonic() + STUCK;
+                *self.0.stuck_until.lock().unwrap_or_else(PoisonError::into_inner) = later;
+            }
             if pass.done() == 0 {
                 return Ok(());
             }
