@@ -3,22 +3,46 @@
 use ::oncall::{Group, Step};
 use access::{Capability, cap};
 use base::GroupId;
+use http::doc::Doc;
 use http::{Answer, InWorkspace, Json, Routes, State};
 use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::Api;
 use crate::body::List;
+use crate::tag::ON_CALL;
 use crate::time::At;
 
 pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
-    routes.get("/api/v1/workspaces/{workspace}/on-call/groups", list)
+    routes.get("/api/v1/workspaces/{workspace}/on-call/groups", list).doc(
+        Doc::new("listOnCallGroups", ON_CALL, "List groups and who is on call")
+            .text("Each group with what would be done if an alert opened now, by the same function that pages.")
+            .lists::<GroupView>(
+                "The groups, by name.",
+                false,
+                json!({"items": [{
+                    "id": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b", "name": "on-call", "description": null,
+                    "policy": "Dina Sample at once, Cem Sample after 5 minutes; twice.",
+                    "plan": [
+                        {"position": 1, "person": "Dina Sample", "due": "2026-10-23T01:12:07.214Z", "reason": null},
+                        {"position": 2, "person": "Cem Sample", "due": null, "reason": "has no phone"},
+                    ],
+                }], "next": null}),
+            ),
+    )
 }
 
 /// A group and its plan.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OnCallGroup)]
 struct GroupView {
+    /// Its id.
+    #[schema(value_type = Uuid)]
     id: GroupId,
+    /// Its name.
     name: String,
+    /// What it is for.
     description: Option<String>,
     /// The plan in words.
     policy: String,
@@ -27,8 +51,10 @@ struct GroupView {
 }
 
 /// What would be done about one member.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OnCallStep)]
 struct StepView {
+    /// The member's place in the group.
     position: u32,
     /// The person's name; null for somebody unknown.
     person: Option<String>,

@@ -1,15 +1,21 @@
 //! API keys of a workspace: for people in a session only, so that no key can make another one (E-08).
 
-use ::identity::ApiKeyInfo;
-use ::resources::{Change, Draft, Error, Ground, Json as Body, Outcome, Removal, Resources, Written};
+use std::time::Duration;
+
+use ::identity::{ApiKeyInfo, KeyRotation, USUAL_OVERLAP};
+use ::resources::{Change, ChangeReference, Draft, Error, Ground, Json as Body, Outcome, Removal, Resources, Written};
 use access::{Permit, cap};
 use base::{ApiKeyId, ExposeSecret};
-use http::{Answer, InWorkspace, Json, Path, Routes, State, StatusCode};
+use http::doc::Doc;
+use http::{Answer, Attempt, InWorkspace, Json, Path, Raw, Refusal, Reply, Response, Routes, State, StatusCode};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::Api;
-use crate::body::List;
+use crate::body::{List, optional};
 use crate::resources::explained;
+use crate::tag::KEYS;
 use crate::time::At;
 
 const KIND: &str = "api_keys";
@@ -18,24 +24,100 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
     routes
         .get("/api/v1/workspaces/{workspace}/keys", list)
         .session_only()
+        .doc(list_doc())
         .post("/api/v1/workspaces/{workspace}/keys", create)
         .session_only()
+        .atomic()
+        .shows_secret()
+        .doc(create_doc())
         .delete("/api/v1/workspaces/{workspace}/keys/{name}", delete)
         .session_only()
+        .atomic()
+        .doc(
+            named(Doc::new("deleteKey", KEYS, "Delete an API key"))
+                .answers_nothing(StatusCode::NO_CONTENT, "It is gone."),
+        )
+        .post("/api/v1/workspaces/{workspace}/keys/{name}/rotate", rotate)
+        .session_only()
+        .atomic()
+        .shows_secret()
+        .doc(rotate_doc())
+        .post("/api/v1/workspaces/{workspace}/keys/{name}/retire", retire)
+        .session_only()
+        .atomic()
+        .doc(
+            named(Doc::new("retireKeyToken", KEYS, "End the old token now"))
+                .text("Before the overlap's end, as after a leak. Audited.")
+                .answers::<RetiredView>(StatusCode::OK, "Whether there was one.", json!({"ended": true})),
+        )
+}
+
+fn named(doc: Doc) -> Doc {
+    doc.path("name", "The key's name.", "checkout")
+}
+
+fn list_doc() -> Doc {
+    Doc::new("listKeys", KEYS, "List API keys").text("By name, never with their tokens.").lists::<KeyView>(
+        "The keys.",
+        false,
+        json!({"items": [{
+            "id": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b", "name": "checkout", "scopes": ["messages:send"], "allow": [],
+            "created": "2026-09-01T08:00:00.000Z", "expires": "2026-11-30T08:00:00.000Z",
+            "lastUsed": "2026-10-23T01:12:00.000Z", "imported": false, "tokenSet": "2026-09-01T08:00:00.000Z",
+        }], "next": null}),
+    )
+}
+
+fn create_doc() -> Doc {
+    Doc::new("createKey", KEYS, "Make an API key")
+        .text("Its token is drawn by us, shown once and kept nowhere.")
+        .reads::<NewKey>(json!({"name": "checkout", "scopes": ["messages:send"], "expiresDays": 90}))
+        .answers::<CreatedKey>(
+            StatusCode::CREATED,
+            "The key with its token.",
+            json!({"name": "checkout", "token": "loudhailer_key_…"}),
+        )
+}
+
+fn rotate_doc() -> Doc {
+    named(Doc::new("rotateKey", KEYS, "Renew an API key"))
+        .text("Draws a new token, shown once. The old one works on for the overlap. Audited.")
+        .reads::<Rotate>(json!({"overlapHours": 24, "reason": "Quarterly"}))
+        .or_nothing()
+        .answers::<RotatedView>(
+            StatusCode::OK,
+            "The key with its new token.",
+            json!({
+                "name": "checkout", "token": "loudhailer_key_…", "expires": "2026-11-30T08:00:00.000Z",
+                "oldUntil": "2026-10-24T01:12:07.214Z",
+            }),
+        )
 }
 
 /// A key, never its token.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ApiKey)]
 struct KeyView {
+    /// Its id.
+    #[schema(value_type = Uuid)]
     id: ApiKeyId,
+    /// Its name.
     name: String,
+    /// What it may do.
     scopes: Vec<&'static str>,
+    /// From which networks it may be used; from everywhere when empty.
     allow: Vec<String>,
+    /// When it was made.
     created: At,
+    /// When it stops to work.
     expires: At,
+    /// When it was last used, to the minute.
     last_used: Option<At>,
+    /// Whether its token was brought along rather than drawn by us.
     imported: bool,
+    /// When its present token was set.
+    token_set: At,
 }
 
 impl From<ApiKeyInfo> for KeyView {
@@ -49,20 +131,27 @@ impl From<ApiKeyInfo> for KeyView {
             expires: At(key.expires_at),
             last_used: key.last_used_at.map(At),
             imported: key.imported,
+            token_set: At(key.token_set_at),
         }
     }
 }
 
 /// A key to be made. The token is drawn by us.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = NewApiKey)]
 struct NewKey {
+    /// Its name.
     name: String,
+    /// What it may do.
     scopes: Vec<String>,
+    /// Days after which it stops to work; 90 when left out.
     #[serde(default)]
     expires_days: Option<u32>,
+    /// From which networks it may be used.
     #[serde(default)]
     allow: Vec<String>,
+    /// Why, for history and audit log.
     #[serde(default)]
     reason: Option<String>,
 }
@@ -78,9 +167,12 @@ impl NewKey {
 }
 
 /// A key that was made. Its token is shown here and never again.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedApiKey)]
 struct CreatedKey {
+    /// Its name.
     name: String,
+    /// Its token.
     token: String,
 }
 
@@ -93,14 +185,17 @@ async fn list(guard: InWorkspace<cap::WorkspaceRead>, State(api): State<Api>) ->
 async fn create(
     guard: InWorkspace<cap::ApiKeysManage>,
     State(api): State<Api>,
+    attempt: Attempt,
     Json(new): Json<NewKey>,
-) -> Answer<(StatusCode, Json<CreatedKey>)> {
+) -> Answer<Response> {
     let (resources, permit) = (api.resources.clone(), guard.into_permit());
-    let name = new.name.clone();
-    let written = api.db.write(move |tx| put(&resources, tx, &permit, &new)).await.map_err(explained)?;
-    let token = written.drawn.into_iter().find(|drawn| drawn.field == "token");
-    let token = token.map(|drawn| drawn.secret.expose_secret().to_owned()).unwrap_or_default();
-    Ok((StatusCode::CREATED, Json(CreatedKey { name, token })))
+    let effect = move |tx: &mut store::Tx<'_>| {
+        let written = put(&resources, tx, &permit, &new)?;
+        let token = written.drawn.into_iter().find(|drawn| drawn.field == "token");
+        let token = token.map(|drawn| drawn.secret.expose_secret().to_owned()).unwrap_or_default();
+        Ok::<_, Error>(Reply::json(StatusCode::CREATED, &CreatedKey { name: new.name.clone(), token }))
+    };
+    attempt.write(&api.db, explained, effect).await
 }
 
 fn put(
@@ -128,7 +223,7 @@ fn put(
     Err(Error::invalid("name", "key-exists", detail))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct Named {
     name: String,
 }
@@ -137,14 +232,103 @@ async fn delete(
     guard: InWorkspace<cap::ApiKeysManage>,
     State(api): State<Api>,
     Path(named): Path<Named>,
-) -> Answer<StatusCode> {
+    attempt: Attempt,
+) -> Answer<Response> {
     let (resources, permit) = (api.resources.clone(), guard.into_permit());
-    let removed = api.db.write(move |tx| {
+    let effect = move |tx: &mut store::Tx<'_>| {
         let workspace = Some(permit.workspace());
         let clearance = resources.clear(tx, &permit, workspace, &Ground::None)?;
         let removal = Removal { kind: KIND, workspace, key: &named.name, reason: None, clearance: &clearance };
-        resources.delete(tx, &permit, removal)
-    });
-    removed.await.map_err(explained)?;
-    Ok(StatusCode::NO_CONTENT)
+        resources.delete(tx, &permit, removal)?;
+        Ok::<_, Error>(Reply::empty(StatusCode::NO_CONTENT))
+    };
+    attempt.write(&api.db, explained, effect).await
+}
+
+/// How to renew a key.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = RotateApiKey)]
+struct Rotate {
+    /// Hours for which the old token works on, 0 to 168; 24 when left out.
+    #[serde(default)]
+    #[schema(maximum = 168)]
+    overlap_hours: Option<u32>,
+    /// Why, for history and audit log.
+    #[serde(default)]
+    reason: Option<String>,
+    /// What the change stands on, in a controlled workspace.
+    #[serde(default)]
+    change: Option<String>,
+}
+
+/// A key with its new token. It is shown here and never again.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = RotatedApiKey)]
+struct RotatedView {
+    /// Its name.
+    name: String,
+    /// The new token.
+    token: String,
+    /// When the new token stops to work.
+    expires: At,
+    /// Until when the old token works.
+    old_until: At,
+}
+
+async fn rotate(
+    guard: InWorkspace<cap::ApiKeysManage>,
+    State(api): State<Api>,
+    Path(named): Path<Named>,
+    attempt: Attempt,
+    body: Raw,
+) -> Answer<Response> {
+    let wanted: Rotate = optional(&body)?;
+    let (resources, identity, permit) = (api.resources.clone(), api.identity.clone(), guard.into_permit());
+    let effect = move |tx: &mut store::Tx<'_>| {
+        let ground = match wanted.change.as_deref() {
+            Some(text) => Ground::Change(ChangeReference::new(text)?),
+            None => Ground::None,
+        };
+        let hours = |hours: u32| Duration::from_secs(u64::from(hours) * 3600);
+        let clearance = resources.clear(tx, &permit, Some(permit.workspace()), &ground)?;
+        let rotation = KeyRotation {
+            key: &named.name,
+            overlap: wanted.overlap_hours.map_or(USUAL_OVERLAP, hours),
+            reason: wanted.reason.as_deref(),
+            clearance: &clearance,
+        };
+        let rotated = identity.rotate_key(tx, &permit, permit.workspace(), &rotation)?;
+        let view = RotatedView {
+            name: rotated.name,
+            token: rotated.token.expose_secret().to_owned(),
+            expires: At(rotated.expires_at),
+            old_until: At(rotated.old_until),
+        };
+        Ok::<_, ::identity::Error>(Reply::json(StatusCode::OK, &view))
+    };
+    attempt.write(&api.db, Refusal::from, effect).await
+}
+
+/// What ended.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RetiredApiKeyToken)]
+struct RetiredView {
+    /// Whether there was an old token.
+    ended: bool,
+}
+
+async fn retire(
+    guard: InWorkspace<cap::ApiKeysManage>,
+    State(api): State<Api>,
+    Path(named): Path<Named>,
+    attempt: Attempt,
+) -> Answer<Response> {
+    let (identity, permit) = (api.identity.clone(), guard.into_permit());
+    let effect = move |tx: &mut store::Tx<'_>| {
+        let ended = identity.retire_old_token(tx, &permit, permit.workspace(), &named.name)?;
+        Ok::<_, ::identity::Error>(Reply::json(StatusCode::OK, &RetiredView { ended }))
+    };
+    attempt.write(&api.db, Refusal::from, effect).await
 }

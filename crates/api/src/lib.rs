@@ -6,22 +6,31 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `alerts`, `signals`, `runs`, `messages`, `groups`, `keys` | our own API of a workspace |
+//! | `alerts`, `activity`, `integrations`, `runs`, `messages`, `routing`, `groups`, `keys` | our own API of a workspace |
 //! | `resources`, `audit` | our own API of the organisation |
 //! | `signals` | `POST /signals/{integration}` and the xMatters-shaped alias |
 //! | `sms` | `/api/v1/subaccounts/{workspace}/messages` with its own error envelope |
+//! | `tag`, `words` | chapters and words of the OpenAPI document |
+//!
+//! Each route is declared with its [`http::doc::Doc`], and what it writes or reads has a schema; the document is made of
+//! that, and a test holds it against what is served.
 
+mod activity;
 mod alerts;
 mod audit;
 mod body;
 mod groups;
+mod integrations;
 mod keys;
 mod messages;
 mod resources;
+mod routing;
 mod runs;
 mod signals;
 mod sms;
+mod tag;
 mod time;
+mod words;
 
 use ::alerts::Alerts;
 use ::flows::Flows;
@@ -59,15 +68,22 @@ pub struct Api {
 /// Bytes of an imported file of resources at most.
 const IMPORT_LIMIT: usize = 20 * 1024 * 1024;
 
+/// What the document says about the whole; give it to [`http::Builder::overview`].
+pub fn overview() -> http::doc::Overview {
+    http::doc::Overview { tags: tag::ALL.to_vec(), text: tag::OVERVIEW }
+}
+
 /// Every REST route. Give [`Envelope`] to [`http::Builder::render`] for [`Door::Compatible`].
 pub fn routes(api: Api) -> Routes {
     let routes = Routes::new(Door::Signal);
     let routes = signals::doors(routes);
     let routes = sms::routes(routes.door(Door::Compatible));
     let routes = alerts::routes(routes.door(Door::Api));
-    let routes = signals::routes(routes);
+    let routes = activity::routes(routes);
+    let routes = integrations::routes(routes);
     let routes = runs::routes(routes);
     let routes = messages::routes(routes);
+    let routes = routing::routes(routes);
     let routes = groups::routes(routes);
     let routes = keys::routes(routes);
     let routes = resources::routes(routes);

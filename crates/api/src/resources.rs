@@ -1,5 +1,7 @@
 //! Configuration as a file: plan, apply, export, history, restore.
 
+mod docs;
+
 use std::sync::Arc;
 
 use ::resources::{
@@ -9,14 +11,16 @@ use ::resources::{
 use access::{OrganisationPermit, cap};
 use base::{AuditId, Explain, ExposeSecret, Problem, ProblemKind, ResourceId, SecretString, WorkspaceId};
 use http::{
-    Answer, ContentType, HeaderMap, InOrganisation, Json, Path, Query, Raw, Refusal, Response, Routes, State, download,
-    header,
+    Answer, Attempt, ContentType, HeaderMap, InOrganisation, Json, Path, Query, Raw, Refusal, Reply, Response, Routes,
+    State, StatusCode, download, header,
 };
 use serde::{Deserialize, Serialize};
 use store::Tx;
+use utoipa::ToSchema;
 
 use crate::body::{List, refused};
 use crate::time::At;
+use crate::words::{ChangeWord, LineWord};
 use crate::{Api, IMPORT_LIMIT};
 
 pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
@@ -25,12 +29,20 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
         .post("/api/v1/resources/plan", plan)
         .limit(IMPORT_LIMIT)
         .accepts(FILES)
+        .doc(docs::plan())
         .post("/api/v1/resources/apply", apply)
         .limit(IMPORT_LIMIT)
         .accepts(FILES)
+        .atomic()
+        .shows_secret()
+        .doc(docs::apply())
         .get("/api/v1/resources/export", export)
+        .doc(docs::export())
         .get("/api/v1/resources/{kind}/{name}/history", history)
+        .doc(docs::history())
         .post("/api/v1/resources/{kind}/{name}/restore", restore)
+        .atomic()
+        .doc(docs::restore())
 }
 
 /// All problems of a file at once, each with its path.
@@ -41,31 +53,51 @@ pub(crate) fn explained(error: Error) -> Refusal {
 }
 
 /// What an apply did or would do.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Applied)]
 struct AppliedView {
+    /// Whether nothing was written.
     dry_run: bool,
+    /// Entries that are so already.
     unchanged: usize,
+    /// What changed, or would.
     changes: Vec<ChangeView>,
     /// Secrets that we drew, shown here and never again.
     drawn: Vec<DrawnView>,
 }
 
-#[derive(Serialize)]
+/// One entry that changed, or would.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AppliedChange)]
 struct ChangeView {
+    /// Its kind, such as `integrations`.
     kind: &'static str,
+    /// Its workspace's short name; null for what belongs to the organisation.
     workspace: Option<String>,
+    /// Its natural key.
     key: String,
+    /// What became of it.
+    #[schema(value_type = ChangeWord)]
     outcome: Outcome,
+    /// What is different, field by field.
+    #[schema(value_type = Vec<LineWord>)]
     difference: Difference,
 }
 
-#[derive(Serialize)]
+/// A secret that we drew.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DrawnSecret)]
 struct DrawnView {
+    /// The entry's kind.
     kind: &'static str,
+    /// Its workspace's short name.
     workspace: Option<String>,
+    /// Its natural key.
     key: String,
+    /// The field.
     field: String,
+    /// The secret, shown here and never again.
     secret: String,
 }
 
@@ -95,10 +127,13 @@ impl From<Applied> for AppliedView {
 }
 
 /// What a change stands on: `?reason=…&change=CHG-1042`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Standing {
+    /// Why, for history and audit log.
     reason: Option<String>,
+    /// What it stands on, in a controlled workspace.
+    #[schema(example = "CHG-1042")]
     change: Option<String>,
 }
 
@@ -157,19 +192,27 @@ async fn apply(
     guard: InOrganisation<cap::ResourcesApply>,
     State(api): State<Api>,
     Query(standing): Query<Standing>,
+    attempt: Attempt,
     headers: HeaderMap,
     Raw(body): Raw,
-) -> Answer<Json<AppliedView>> {
-    let document = document(&api, &headers, &body)?;
-    let applied = api.resources.apply(guard.permit(), document, standing.options()?).await;
-    Ok(Json(applied.map_err(explained)?.into()))
+) -> Answer<Response> {
+    let (document, options) = (document(&api, &headers, &body)?, standing.options()?);
+    let (resources, permit) = (api.resources.clone(), guard.into_permit());
+    let effect = move |tx: &mut Tx<'_>| {
+        let applied = resources.apply_in(tx, &permit, &document, &options)?;
+        Ok::<_, Error>(Reply::json(StatusCode::OK, &AppliedView::from(applied)))
+    };
+    attempt.write(&api.db, explained, effect).await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Exported {
+    /// Only this kind; may be given several times.
     #[serde(default)]
+    #[schema(required = false, example = "integrations")]
     kind: Vec<String>,
+    /// Only this workspace, by its short name.
     workspace: Option<String>,
 }
 
@@ -200,22 +243,36 @@ struct Named {
     name: String,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Place {
+    /// The entry's workspace, by its short name; left out for what belongs to the organisation.
     workspace: Option<String>,
 }
 
 /// One version of a history.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ResourceVersion)]
 struct VersionView {
+    /// The entry's id.
+    #[schema(value_type = Uuid)]
     resource: ResourceId,
+    /// Its number, from 1.
     version: i64,
+    /// What became of the entry.
+    #[schema(value_type = ChangeWord)]
     outcome: Outcome,
+    /// What is different from the version before, field by field.
+    #[schema(value_type = Vec<LineWord>)]
     difference: Difference,
+    /// Who made it.
     actor: String,
+    /// When.
     at: At,
+    /// Why.
     reason: Option<String>,
+    /// Its entry in the audit log.
+    #[schema(value_type = Uuid)]
     audit: AuditId,
 }
 
@@ -250,24 +307,37 @@ async fn history(
 }
 
 /// Which version to make the newest one.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RestoreVersion)]
 struct Restore {
+    /// Its number.
     version: i64,
+    /// The entry's workspace, by its short name.
     #[serde(default)]
     workspace: Option<String>,
+    /// Why, for history and audit log.
     #[serde(default)]
     reason: Option<String>,
+    /// What it stands on, in a controlled workspace.
     #[serde(default)]
     change: Option<String>,
 }
 
 /// What became of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RestoredVersion)]
 struct RestoredView {
+    /// The entry's id.
+    #[schema(value_type = Uuid)]
     id: ResourceId,
+    /// The number of the new version.
     version: i64,
+    /// What became of the entry.
+    #[schema(value_type = ChangeWord)]
     outcome: Outcome,
+    /// What is different from before, field by field.
+    #[schema(value_type = Vec<LineWord>)]
     difference: Difference,
 }
 
@@ -275,13 +345,16 @@ async fn restore(
     guard: InOrganisation<cap::ResourcesApply>,
     State(api): State<Api>,
     Path(named): Path<Named>,
+    attempt: Attempt,
     Json(wanted): Json<Restore>,
-) -> Answer<Json<RestoredView>> {
+) -> Answer<Response> {
     let (inner, permit) = (api.clone(), guard.into_permit());
-    let written = api.db.write(move |tx| restore_in(&inner, tx, &permit, &named, &wanted));
-    let written = written.await.map_err(explained)?;
-    let (id, version, outcome, difference) = (written.id, written.version, written.outcome, written.difference);
-    Ok(Json(RestoredView { id, version, outcome, difference }))
+    let effect = move |tx: &mut Tx<'_>| {
+        let written = restore_in(&inner, tx, &permit, &named, &wanted)?;
+        let (id, version, outcome, difference) = (written.id, written.version, written.outcome, written.difference);
+        Ok::<_, Error>(Reply::json(StatusCode::OK, &RestoredView { id, version, outcome, difference }))
+    };
+    attempt.write(&api.db, explained, effect).await
 }
 
 fn restore_in(

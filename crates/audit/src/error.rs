@@ -30,7 +30,8 @@ impl Explain for Error {
                 ProblemKind::Invalid,
                 "bad-cursor",
                 "The page cannot be found. Start again from the first page of the list.",
-            ),
+            )
+            .at("cursor"),
             Self::Store(error) => error.problem(),
             Self::Unreadable(_) | Self::Overtaken => Problem::internal(),
         }

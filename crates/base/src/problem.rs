@@ -43,6 +43,10 @@ pub struct Problem {
     pub detail: Cow<'static, str>,
     /// The field that is wrong, as the caller named it.
     pub field: Option<String>,
+    /// What is allowed there, in a few words.
+    pub limit: Option<Cow<'static, str>>,
+    /// What to do about it, when it can be said by itself.
+    pub remedy: Option<Cow<'static, str>>,
     /// When trying again makes sense.
     pub retry_after: Option<Duration>,
 }
@@ -50,13 +54,27 @@ pub struct Problem {
 impl Problem {
     /// A problem of `kind` with a stable `code` and a `detail` that says the remedy.
     pub fn new(kind: ProblemKind, code: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, code: code.into(), detail: detail.into(), field: None, retry_after: None }
+        Self { kind, code: code.into(), detail: detail.into(), field: None, limit: None, remedy: None, retry_after: None }
     }
 
     /// The same problem, naming the field that is wrong.
     #[must_use]
     pub fn at(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
+        self
+    }
+
+    /// The same problem, saying what is allowed.
+    #[must_use]
+    pub fn limited(mut self, limit: impl Into<String>) -> Self {
+        self.limit = Some(Cow::Owned(limit.into()));
+        self
+    }
+
+    /// The same problem, saying what to do by itself.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(Cow::Owned(remedy.into()));
         self
     }
 

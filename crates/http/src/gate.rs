@@ -18,7 +18,10 @@ use tokio_util::sync::CancellationToken;
 use crate::body::{WatchedBody, too_large};
 use crate::caller::Caller;
 use crate::csrf;
+use crate::doc::Document;
+use crate::inflate::{Coding, Inflated};
 use crate::keeper::{Keeper, Source};
+use crate::once::{Attempt, Replays};
 use crate::origin::Hosts;
 use crate::rates::RateLimits;
 use crate::refusal::Refusal;
@@ -35,20 +38,33 @@ const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remov
 /// What the gate needs to do its work; every request carries it.
 pub(crate) struct Gate {
     keeper: Arc<dyn Keeper>,
+    replays: Option<Replays>,
+    document: Document,
     pub(crate) settings: Settings,
     pub(crate) context: Context,
     pub(crate) rates: RateLimits,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) closing: CancellationToken,
+    /// Readiness ends before anything else does.
+    pub(crate) draining: CancellationToken,
 }
 
 impl Gate {
-    pub(crate) fn new(settings: Settings, keeper: Arc<dyn Keeper>, context: Context) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        keeper: Arc<dyn Keeper>,
+        context: Context,
+        replays: Option<Replays>,
+        document: Document,
+    ) -> Self {
         Self {
             keeper,
+            replays,
+            document,
             rates: RateLimits::new(settings.rates, context.clone()),
             streams: Arc::new(Semaphore::new(settings.limits.event_streams)),
             closing: CancellationToken::new(),
+            draining: CancellationToken::new(),
             settings,
             context,
         }
@@ -56,6 +72,11 @@ impl Gate {
 
     pub(crate) fn keeper(&self) -> &dyn Keeper {
         &*self.keeper
+    }
+
+    /// The document of everything that is served.
+    pub(crate) const fn document(&self) -> &Document {
+        &self.document
     }
 
     pub(crate) const fn hosts(&self) -> &Hosts {
@@ -67,7 +88,11 @@ impl Gate {
         match self.examine(&route, request).await {
             Ok(request) => {
                 let caller = request.extensions().get::<Caller>().cloned();
+                let attempt = request.extensions().get::<Attempt>().cloned();
                 let mut response = next.run(request).await;
+                if let Some(attempt) = attempt {
+                    response = attempt.conclude(response).await;
+                }
                 response.extensions_mut().insert(route);
                 if let Some(caller) = caller {
                     response.extensions_mut().insert(caller);
@@ -94,8 +119,17 @@ impl Gate {
             self.rates.principal(&format!("{}:{}", principal.kind(), principal.id()))?;
         }
         check_body(&parts, &body, route.body_limit, route.content_types)?;
-        let body = Body::new(WatchedBody::new(body, route.body_limit, &self.settings.limits));
-        let request = csrf::check(Request::from_parts(parts, body), &caller, route.door, self.hosts()).await?;
+        let mut body = Body::new(WatchedBody::new(body, route.body_limit, &self.settings.limits));
+        if let Some(coding) = Coding::of(parts.headers.get(CONTENT_ENCODING), route.door)? {
+            // What the handler sees is not packed, and of a length that nobody knows yet.
+            parts.headers.remove(CONTENT_ENCODING);
+            parts.headers.remove(CONTENT_LENGTH);
+            body = Body::new(Inflated::new(body, coding, route.body_limit));
+        }
+        let mut request = csrf::check(Request::from_parts(parts, body), &caller, route.door, self.hosts()).await?;
+        if let Some(replays) = self.replays.as_ref().filter(|_| route.once_kept()) {
+            request = replays.begin(request, route, self.settings.limits.answer).await?;
+        }
         let body;
         (parts, body) = request.into_parts();
         parts.extensions.insert(Arc::clone(self));
@@ -142,10 +176,6 @@ fn check_body(parts: &Parts, body: &Body, limit: usize, types: &[ContentType]) -
     let unsupported = |detail: &'static str| {
         Refusal::new(Problem::new(ProblemKind::UnsupportedMedia, "unsupported-media-type", detail))
     };
-    let encoding = parts.headers.get(CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(unsupported("Compressed bodies are not read here. Send it without Content-Encoding."));
-    }
     let given = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if types.iter().any(|content_type| content_type.matches(given)) {
         return Ok(());

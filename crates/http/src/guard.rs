@@ -13,6 +13,7 @@ use crate::events::Watch;
 use crate::gate::{Gate, sign_in_first};
 use crate::keeper::Source;
 use crate::matrix::rehearse;
+use crate::once;
 use crate::origin;
 use crate::refusal::Refusal;
 use crate::routes::{Matched, Rule};
@@ -232,6 +233,7 @@ impl<C: Cap, S: Send + Sync> FromRequestParts<S> for InWorkspace<C> {
         match grants.permit::<C>(workspace) {
             Ok(permit) => {
                 rehearse(parts)?;
+                once::admit(parts, &entry.caller, Scope::Workspace(workspace)).await?;
                 let watch = entry.watch.within(Scope::Workspace(workspace));
                 Ok(Self { permit, name, caller: entry.caller, watch })
             }
@@ -248,6 +250,7 @@ impl<C: Cap, S: Send + Sync> FromRequestParts<S> for InOrganisation<C> {
         match entry.caller.grants().permit_organisation::<C>() {
             Ok(permit) => {
                 rehearse(parts)?;
+                once::admit(parts, &entry.caller, Scope::Organisation).await?;
                 Ok(Self { permit, watch: entry.watch.within(Scope::Organisation), caller: entry.caller })
             }
             Err(denied) => Err(entry.denied(denied).await),
@@ -261,6 +264,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SignedIn {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
         let entry = Entry::of(parts)?;
         rehearse(parts)?;
+        once::admit(parts, &entry.caller, Scope::Organisation).await?;
         Ok(Self { caller: entry.caller, watch: entry.watch })
     }
 }

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use base::{Explain, Problem, ProblemKind, RequestId};
 use serde_json::{Map, Value, json};
 
+use crate::doc::Shape;
 use crate::routes::Door;
 
 /// What a handler answers: something, or a refusal. `?` turns every room's error into a [`Refusal`].
@@ -25,18 +26,28 @@ pub struct Refusal {
     cause: Option<Arc<dyn StdError + Send + Sync>>,
     headers: Vec<(HeaderName, HeaderValue)>,
     all: Vec<Problem>,
+    instead: Option<Instead>,
 }
+
+/// An answer to give in place of the handler's, which is no failure.
+type Instead = Arc<std::sync::Mutex<Option<Response>>>;
 
 impl Refusal {
     /// A refusal with the status that belongs to the problem's kind.
     pub fn new(problem: Problem) -> Self {
         let status = status(problem.kind);
-        Self { problem: Box::new(problem), status, cause: None, headers: Vec::new(), all: Vec::new() }
+        Self { problem: Box::new(problem), status, cause: None, headers: Vec::new(), all: Vec::new(), instead: None }
     }
 
     /// A refusal with another status than its kind's usual one.
     pub(crate) fn with_status(status: StatusCode, problem: Problem) -> Self {
         Self { status, ..Self::new(problem) }
+    }
+
+    /// Ends a request with an answer that was given before.
+    pub(crate) fn instead(response: Response) -> Self {
+        let instead = Some(Arc::new(std::sync::Mutex::new(Some(response))));
+        Self { instead, ..Self::new(Problem::internal()) }
     }
 
     /// The answer for what is not there, or not for this caller to know: always the same one.
@@ -124,6 +135,11 @@ impl<E: Explain + Send + Sync + 'static> From<E> for Refusal {
 impl IntoResponse for Refusal {
     /// An empty answer that carries the refusal; the frame fills in the body.
     fn into_response(self) -> Response {
+        let instead = self.instead.as_ref();
+        let given = instead.and_then(|given| given.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+        if let Some(response) = given {
+            return response;
+        }
         let mut response = self.status.into_response();
         response.extensions_mut().insert(self);
         response
@@ -174,6 +190,11 @@ pub struct Failure {
 pub trait Render: Send + Sync + 'static {
     /// The answer; status, security headers and `Retry-After` are set afterwards by the frame.
     fn render(&self, failure: &Failure) -> Response;
+
+    /// How it looks, for the document.
+    fn shape(&self) -> Shape {
+        Shape::problem()
+    }
 }
 
 impl<F: Fn(&Failure) -> Response + Send + Sync + 'static> Render for F {
@@ -198,16 +219,23 @@ impl Render for ProblemJson {
         if let Some(field) = &problem.field {
             body.insert("field".into(), json!(field));
         }
-        if !failure.errors.is_empty() {
-            let errors =
-                failure.errors.iter().map(|one| json!({"code": one.code, "detail": one.detail, "field": one.field}));
-            body.insert("errors".into(), errors.collect());
+        body.insert("instance".into(), json!(format!("urn:uuid:{}", failure.request)));
+        // Input that is wrong in one place is a list of one, so that programs need only look there.
+        let all = if failure.errors.is_empty() { std::slice::from_ref(problem) } else { &failure.errors };
+        if all.iter().any(|one| one.field.is_some()) {
+            body.insert("errors".into(), all.iter().map(field_problem).collect());
         }
         body.insert("requestId".into(), json!(failure.request));
         let mut response = Response::new(Body::from(Value::Object(body).to_string()));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
     }
+}
+
+fn field_problem(one: &Problem) -> Value {
+    // Details are "what is wrong" and then "what to do"; the second is the remedy where none is given by itself.
+    let remedy = one.remedy.as_deref().or_else(|| one.detail.split_once(". ").map(|(_, remedy)| remedy));
+    json!({"code": one.code, "detail": one.detail, "field": one.field, "limit": one.limit, "remedy": remedy})
 }
 
 /// Fills the answer of a refused request: the renderer's body, and the headers that every shape shares.

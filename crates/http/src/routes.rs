@@ -35,7 +35,9 @@ use access::Capability;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
+use crate::doc::{Doc, is_unsafe};
 use crate::guard::Guard;
+use crate::once::Keeping;
 
 /// Which kind of client a route is made for. It decides how the caller proves itself, how errors look and
 /// which headers the answer carries.
@@ -84,7 +86,7 @@ impl Door {
 
     /// Whether an API key is looked at.
     pub const fn reads_key(self) -> bool {
-        matches!(self, Self::Api | Self::Compatible)
+        matches!(self, Self::Api | Self::Compatible | Self::Probe)
     }
 }
 
@@ -150,9 +152,20 @@ pub struct RouteInfo {
     pub content_types: &'static [ContentType],
     /// Whether only a session will do, never an API key (E-08).
     pub session_only: bool,
+    /// How the answers to requests with an `Idempotency-Key` are kept.
+    pub keeping: Keeping,
+    /// Whether the answer holds a secret, which is shown once and never kept.
+    pub shows_secret: bool,
+    /// What it means, for people and for the OpenAPI document.
+    pub doc: Option<Arc<Doc>>,
 }
 
 impl RouteInfo {
+    /// Whether a request with an `Idempotency-Key` is done once.
+    pub const fn once_kept(&self) -> bool {
+        !matches!(self.keeping, Keeping::Never)
+    }
+
     /// The required capability; `None` for public routes and those that only want somebody signed in.
     pub const fn capability(&self) -> Option<Capability> {
         match self.rule {
@@ -271,6 +284,32 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
+    /// What the route declared last means.
+    pub fn doc(mut self, doc: Doc) -> Self {
+        if let Some(last) = self.declared.last_mut() {
+            last.info.doc = Some(Arc::new(doc));
+        }
+        self
+    }
+
+    /// The handler of the route declared last runs its effect by [`Attempt::write`](crate::Attempt::write), so that the
+    /// answer to a request with an `Idempotency-Key` commits with the effect.
+    pub fn atomic(mut self) -> Self {
+        if let Some(last) = self.declared.last_mut() {
+            last.info.keeping = Keeping::Inside;
+        }
+        self
+    }
+
+    /// The answer of the route declared last holds a secret: it is shown once, and an `Idempotency-Key` does not show it
+    /// again.
+    pub fn shows_secret(mut self) -> Self {
+        if let Some(last) = self.declared.last_mut() {
+            last.info.shows_secret = true;
+        }
+        self
+    }
+
     /// Gives the handlers their state.
     pub fn with_state(self, state: S) -> Routes {
         let give =
@@ -295,7 +334,11 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         T: 'static,
     {
         let Ok(filter) = MethodFilter::try_from(method.clone()) else { panic!("no route can answer {method} {path}") };
+        let keeps = matches!(self.door, Door::Api | Door::Compatible) && is_unsafe(&method);
         let info = RouteInfo {
+            keeping: if keeps { Keeping::Around } else { Keeping::Never },
+            shows_secret: false,
+            doc: None,
             method,
             path: path.to_owned(),
             door: self.door,

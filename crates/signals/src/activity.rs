@@ -147,6 +147,9 @@ pub(crate) fn list(
 ) -> Result<Page<Activity>, Error> {
     let condition = Condition::of(workspace, filter);
     let after = page.after.as_ref().map(|cursor| cursor.0.as_str());
+    if after.is_some_and(|after| after.parse::<SignalId>().is_err()) {
+        return Err(Error::Cursor);
+    }
     let search = filter.search.as_deref().map(str::trim).filter(|search| !search.is_empty());
     if let Some(search) = search {
         return found(tx, vault, &condition, &Words::of(search), page, after);

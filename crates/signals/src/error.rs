@@ -125,6 +125,9 @@ pub enum Error {
     /// What is stored cannot be read back: a defect, or a newer version of the product wrote it.
     #[error("stored {0} cannot be read")]
     Corrupt(&'static str),
+    /// A cursor that we did not make.
+    #[error("the cursor is not one of ours")]
+    Cursor,
     /// There is no such integration in the workspace.
     #[error("no such integration")]
     NoIntegration,
@@ -164,6 +167,12 @@ impl Explain for Error {
     fn problem(&self) -> Problem {
         match self {
             Self::Corrupt(_) | Self::Overtaken | Self::Audit(_) => Problem::internal(),
+            Self::Cursor => Problem::new(
+                ProblemKind::Invalid,
+                "cursor-invalid",
+                "The cursor is not one of ours; start from the first page.",
+            )
+            .at("cursor"),
             Self::NoIntegration => Problem::new(
                 ProblemKind::NotFound,
                 "no-such-integration",

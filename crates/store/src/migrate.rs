@@ -81,7 +81,10 @@ impl Explain for MigrationError {
 /// The store's own tables. [`Db::migrate`] always applies them first, whether they are in its list or not.
 pub const MIGRATIONS: Migrations = Migrations {
     room: "store",
-    steps: &[Migration { version: 1, name: "store", sql: include_str!("../migrations/001_store.sql") }],
+    steps: &[
+        Migration { version: 1, name: "store", sql: include_str!("../migrations/001_store.sql") },
+        Migration { version: 2, name: "kept answers", sql: include_str!("../migrations/002_kept_answers.sql") },
+    ],
 };
 
 /// Any number that nobody else uses for an advisory lock in this database.

@@ -3,36 +3,60 @@
 use ::messaging::{Details, State};
 use base::MessageId;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::time::At;
 
 /// One message.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SmsDetails)]
 pub(super) struct DetailsView {
+    /// Its id.
+    #[schema(value_type = Uuid)]
     umid: MessageId,
+    /// The workspace's short name.
     sub_account_id: String,
+    /// Always `outbound`.
     direction: &'static str,
+    /// The country, where it is known.
     country: Option<String>,
+    /// Where it stands.
     status: StatusView,
+    /// The number, masked.
     msisdn: String,
+    /// The sender.
     source: String,
+    /// Always masked.
     body: &'static str,
+    /// `GSM7` or `UCS2`.
     encoding: &'static str,
+    /// When it was accepted.
     created_at: At,
+    /// How many parts it has.
     sms_count: u32,
+    /// The caller's own id.
     client_message_id: Option<String>,
+    /// The caller's own id of a batch.
     client_batch_id: Option<String>,
+    /// The batch.
     batch_id: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// Where a message stands.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SmsState)]
 struct StatusView {
+    /// `queued`, `sent`, `delivered`, `undelivered`, `failed` or `unknown`.
     state: &'static str,
+    /// More about it.
     detail: Option<&'static str>,
+    /// The carrier's error, as a number.
     error_code: Option<u32>,
+    /// Why it ended so.
     error_message: Option<String>,
+    /// Since when.
     timestamp: At,
 }
 

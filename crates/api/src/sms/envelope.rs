@@ -1,19 +1,28 @@
 //! Failures in that API's words: `{"code": int, "message": str, "errorId": uuid, "timestamp": ISO 8601}`.
 
 use base::{Problem, ProblemKind};
+use http::doc::{Schema, Shape};
 use http::{Failure, IntoResponse, Json, Render, Response};
 use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 /// Shows failures of the compatible doors; see [`http::Builder::render`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Envelope;
 
-#[derive(Serialize)]
+/// A failure in the SMS API's words.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SmsError)]
 struct Body<'a> {
+    /// That API's number for what is wrong.
     code: u16,
+    /// What is wrong and what to do.
     message: &'a str,
+    /// The id by which the log knows the request.
     error_id: String,
+    /// When.
     timestamp: String,
 }
 
@@ -26,6 +35,17 @@ impl Render for Envelope {
             timestamp: failure.at.rfc3339(),
         };
         Json(body).into_response()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::new(
+            "application/json",
+            Schema::of::<Body<'_>>(),
+            json!({
+                "code": 1002, "message": "The field destination is missing.",
+                "errorId": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b", "timestamp": "2026-10-23T01:12:07.214Z",
+            }),
+        )
     }
 }
 

@@ -5,6 +5,7 @@
 //! what we decide against (no route, too late) is a 200 with the status `REJECTED`, as its clients must expect.
 
 mod details;
+mod docs;
 mod envelope;
 mod send;
 
@@ -12,8 +13,8 @@ use ::messaging::Error;
 use access::cap;
 use base::{MessageId, Problem, ProblemKind};
 use http::{
-    Answer, HeaderValue, InWorkspace, IntoResponse, Json, Path, Raw, Refusal, Response, Routes, State,
-    header::HeaderName, parse_json,
+    Answer, Attempt, HeaderValue, InWorkspace, IntoResponse, Json, Path, Raw, Refusal, Reply, Response, Routes, State,
+    StatusCode, header::HeaderName, parse_json,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -28,18 +29,42 @@ const IGNORED: HeaderName = HeaderName::from_static("x-ignored-fields");
 pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
     routes
         .post("/api/v1/subaccounts/{workspace}/messages", send)
+        .atomic()
+        .doc(docs::send())
         .get("/api/v1/subaccounts/{workspace}/messages/{umid}", get)
+        .doc(docs::get())
 }
 
-async fn send(guard: InWorkspace<cap::MessagesSend>, State(api): State<Api>, Raw(body): Raw) -> Answer<Response> {
+async fn send(
+    guard: InWorkspace<cap::MessagesSend>,
+    State(api): State<Api>,
+    attempt: Attempt,
+    Raw(body): Raw,
+) -> Answer<Response> {
     let fields: Map<String, Value> = parse_json(&body).map_err(Refusal::new)?;
     let order = Order::read(fields, api.db.context().now()).map_err(Refusal::new)?;
+    let rejected = |order: &Order, id: MessageId, error: &Error| SentView::rejected(order, id, error);
+    if attempt.has_key() {
+        // With its answer, in a transaction of its own.
+        let (messaging, permit) = (api.messaging.clone(), guard.into_permit());
+        let effect = move |tx: &mut store::Tx<'_>| {
+            let answer = match messaging.accept(tx, &permit, order.message.clone()) {
+                Ok(accepted) => SentView::queued(&order, &accepted),
+                Err(error @ (Error::Refused(_) | Error::Expired)) => rejected(&order, tx.context().id(), &error),
+                Err(error) => return Err(error),
+            };
+            let reply = Reply::json(StatusCode::OK, &answer);
+            Ok(match order.ignored_header() {
+                Some(ignored) => reply.header(IGNORED, ignored),
+                None => reply,
+            })
+        };
+        return attempt.write(&api.db, Refusal::from, effect).await;
+    }
     let answer = match api.messaging.submit(guard.permit(), order.message.clone()).await {
         Ok(accepted) => SentView::queued(&order, &accepted),
         // Our decision, not the sender's mistake.
-        Err(error @ (Error::Refused(_) | Error::Expired)) => {
-            SentView::rejected(&order, api.db.context().id::<MessageId>(), &error)
-        }
+        Err(error @ (Error::Refused(_) | Error::Expired)) => rejected(&order, api.db.context().id(), &error),
         Err(error) => return Err(error.into()),
     };
     let mut response = Json(answer).into_response();

@@ -9,6 +9,7 @@ use base::{Explain, MessageId, Problem, ProblemKind, Timestamp};
 use http::HeaderValue;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::time;
 
@@ -148,19 +149,30 @@ fn fit(mut text: String, choice: Choice) -> Result<(String, bool), Problem> {
 }
 
 /// What became of a message.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SmsResponse)]
 pub(super) struct SentView {
+    /// Its id.
+    #[schema(value_type = Uuid)]
     umid: MessageId,
+    /// The caller's own id.
     client_message_id: Option<String>,
+    /// The number, in digits.
     destination: String,
+    /// `GSM7` or `UCS2`.
     encoding: &'static str,
+    /// Whether it was taken.
     status: StatusView,
 }
 
-#[derive(Debug, Serialize)]
+/// Whether a message was taken.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SmsStatus)]
 struct StatusView {
+    /// `QUEUED` or `REJECTED`.
     code: &'static str,
+    /// The same in words.
     description: String,
 }
 

@@ -137,6 +137,7 @@ pub struct House {
     pub db: Db,
     pub alerts: Alerts,
     pub api: Api,
+    pub app: App,
     pub url: String,
     pub integration: String,
     session: (String, String),
@@ -149,7 +150,7 @@ pub fn operator() -> Actor {
     Actor::os("root", "host1")
 }
 
-async fn rooms(db: &Db) -> (Api, Alerts) {
+async fn rooms(db: &Db) -> (Api, Alerts, Vault) {
     let keys = KeyFile::parse("1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap();
     let vault = Vault::unlock(db.clone(), keys).await.unwrap();
     let oncall = OnCall::new(vault.clone());
@@ -174,9 +175,9 @@ async fn rooms(db: &Db) -> (Api, Alerts) {
     // Nothing here evaluates a template, so no worker is ever started.
     let sandbox = Sandbox::new(WorkerCommand::new("/nonexistent", Vec::<String>::new()));
     let flows = Flows::new(db.clone(), vault.clone(), sandbox.clone(), alerts.clone());
-    let signals = Signals::new(db.clone(), vault, identity.clone(), flows.clone(), sandbox);
+    let signals = Signals::new(db.clone(), vault.clone(), identity.clone(), flows.clone(), sandbox);
     let api = Api { db: db.clone(), identity, resources, signals, flows, alerts: alerts.clone(), oncall, messaging };
-    (api, alerts)
+    (api, alerts, vault)
 }
 
 impl House {
@@ -184,7 +185,7 @@ impl House {
         crypto::install_default_provider();
         let fresh = testdb::fresh(Dialect::Sqlite, ROOMS).await;
         let db = fresh.open().await;
-        let (api, alerts) = rooms(&db).await;
+        let (api, alerts, vault) = rooms(&db).await;
         let context = db.context().clone();
         db.write(move |tx| access::ensure_organisation(tx, &context, "Sample").map(drop)).await.unwrap();
         let permit = Grants::of_operator(operator()).permit_organisation::<cap::ResourcesApply>().unwrap();
@@ -202,17 +203,20 @@ impl House {
         let app = App::builder(Settings::new(&url).unwrap(), keeper, db.context().clone())
             .routes(api::routes(api.clone()))
             .render(Door::Compatible, Envelope)
-            .ready(db.clone())
+            .replays(http::Replays::new(db.clone(), vault))
+            .overview(api::overview())
+            .health(http::DatabaseHealth::new(db.clone()))
             .build();
         let stop = CancellationToken::new();
-        tokio::spawn(Server::on(listener, tls, app).run(stop.clone()));
+        let served = app.clone();
+        tokio::spawn(Server::on(listener, tls, served).run(stop.clone()));
 
         let tls = client_config(&Roots::Pem(pair.ca_pem), &[b"h2"]).unwrap();
         let client = reqwest::Client::builder().tls_backend_preconfigured((*tls).clone()).no_proxy();
         let client = client.resolve("localhost", address).build().unwrap();
         let session = administrator(&api).await;
         let integration = integration(&api).await;
-        Self { db, alerts, api, url, integration, session, client, _fresh: fresh, _stop: stop.drop_guard() }
+        Self { db, alerts, api, app, url, integration, session, client, _fresh: fresh, _stop: stop.drop_guard() }
     }
 
     pub fn get(&self, path: &str) -> reqwest::RequestBuilder {

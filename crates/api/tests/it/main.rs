@@ -2,10 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod alerts;
+mod document;
 mod house;
 mod keys;
 mod matrix;
+mod once;
+mod problems;
 mod ready;
 mod resources;
+mod schema;
 mod signals;
 mod sms;

@@ -2,9 +2,9 @@
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use base::{Problem, ProblemKind};
 use serde::de::DeserializeOwned;
 
+use super::explain::explain;
 use super::values;
 use crate::body;
 use crate::csrf::CSRF_FIELD;
@@ -44,16 +44,8 @@ pub fn form_pairs(text: &str) -> impl Iterator<Item = (String, String)> {
 
 fn read<T: DeserializeOwned>(bytes: &[u8], code: &'static str) -> Result<T, Refusal> {
     let pairs = form_urlencoded::parse(bytes).filter(|(name, _)| name != CSRF_FIELD);
-    values::read(pairs.map(|(name, value)| (name.into_owned(), value.into_owned()))).map_err(|error| {
-        let mut problem = Problem::new(ProblemKind::Invalid, code, format!("{}.", capital(&error.0)));
-        problem.field = error.0.split('`').nth(1).map(str::to_owned);
-        Refusal::new(problem)
-    })
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    values::read(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())))
+        .map_err(|error| Refusal::new(explain(code, &error.0, "")))
 }
 
 #[cfg(test)]
@@ -107,9 +99,9 @@ mod tests {
         let cases = [
             ("name=a&name=b&count=1", "name", "more than once"),
             ("name=a&count=one", "count", "whole number"),
-            ("count=1", "name", "Missing field"),
-            ("name=a&count=1&size=2", "size", "nknown field"),
-            ("name=a&count=1&colour=green", "green", "nknown variant"),
+            ("count=1", "name", "is missing"),
+            ("name=a&count=1&size=2", "size", "not known here"),
+            ("name=a&count=1&colour=green", "colour", "none of those known"),
             ("name=a&count=1&gift=maybe", "gift", "true or false"),
         ];
         for (text, field, words) in cases {

@@ -1,5 +1,6 @@
 //! Strict readers of what a request holds. Each failure names the place and what was expected there.
 
+mod explain;
 mod form;
 mod json;
 mod page;

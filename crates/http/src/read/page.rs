@@ -32,18 +32,15 @@ fn page(query: &str) -> Result<PageRequest, Problem> {
                 let number = value.parse::<u32>().ok().filter(|limit| (1..=PageRequest::MAX_LIMIT).contains(limit));
                 let most = PageRequest::MAX_LIMIT;
                 let Some(number) = number else {
-                    return Err(wrong(
-                        "limit",
-                        format!("The parameter limit must be a whole number from 1 to {most}."),
-                    ));
+                    let limit = format!("a whole number from 1 to {most}");
+                    let problem = wrong("limit", format!("The parameter limit must be {limit}."));
+                    return Err(problem.remedy(format!("Send {limit}, or leave it out.")).limited(limit));
                 };
                 limit = Some(number);
             }
             "cursor" if value.len() > CURSOR_LIMIT => {
-                return Err(wrong(
-                    "cursor",
-                    "The cursor is not one of ours. Take it from `next` of the last page.".into(),
-                ));
+                let detail = "The cursor is not one of ours. Take it from `next` of the last page.";
+                return Err(wrong("cursor", detail.into()).limited("`next` of the last page"));
             }
             "cursor" if !value.is_empty() => cursor = Some(Cursor(value.into_owned())),
             _ => {}

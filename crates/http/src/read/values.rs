@@ -120,7 +120,10 @@ impl<'de> Deserializer<'de> for Field {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ValuesError> {
-        visitor.visit_enum(Word(self.one()?))
+        let name = self.name.clone();
+        visitor
+            .visit_enum(Word(self.one()?))
+            .map_err(|error: ValuesError| ValuesError(format!("the field `{name}`: {}", error.0)))
     }
 
     forward_to_deserialize_any! {

@@ -1,0 +1,219 @@
+//! The API as the console describes it: the commands on its pages are run as they stand there, against the server that drew them, and the
+//! document of the composed product is what it serves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use http::Door;
+use loudhailer::product::{Product, context};
+use loudhailer::web::{self, Extras};
+use serde_json::{Value, json};
+use store::Options;
+use testkit::{Demo, eventually};
+
+use crate::BINARY;
+
+const PASSWORD: &str = "velvet-cactus-monday-rowing";
+/// Examples that stand for something that is not there in a fresh demo: a version to restore, an answer to take back, an old
+/// credential to end, a name of the document's own. They are refused, and say why.
+const REFUSED: [&str; 5] =
+    ["undoAnswer", "restoreResourceVersion", "retireIntegrationSecret", "listResourceVersions", "planResources"];
+
+/// Every path of the composed product that is not the console's is in its document, and the other way round.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_is_what_the_product_serves() {
+    crypto::install_default_provider();
+    let database = testdb::sqlite_url();
+    let dir = tempfile::tempdir().unwrap();
+    let keys = dir.path().join("keys");
+    vault::KeyFile::create(&keys, &context()).unwrap();
+    let product = Product::open(Options::new(database.url().clone()), &keys).await.unwrap();
+    let settings = http::Settings::new("https://localhost:8443").unwrap().contact("mailto:security@example.com");
+    let app = web::app(&product, settings, Extras::default());
+    let served: BTreeSet<(String, String)> = app
+        .routes()
+        .iter()
+        .filter(|route| match route.door {
+            Door::Console => false,
+            Door::Public => route.path.starts_with("/.well-known"),
+            _ => true,
+        })
+        .map(|route| (route.method.as_str().to_ascii_lowercase(), route.path.clone()))
+        .collect();
+    let document = app.document().json();
+    let paths = document["paths"].as_object().unwrap();
+    let described: BTreeSet<(String, String)> = paths
+        .iter()
+        .flat_map(|(path, all)| all.as_object().unwrap().keys().map(|method| (method.clone(), path.clone())))
+        .collect();
+    assert_eq!(served, described);
+    assert!(described.len() > 40);
+    product.close().await;
+}
+
+struct Reader {
+    client: reqwest::Client,
+    base: String,
+    cookie: String,
+    ca: PathBuf,
+}
+
+impl Reader {
+    async fn new(demo: &Demo) -> Self {
+        let (client, base) = (demo.client(), demo.fact("console").to_owned());
+        let (_, code) = demo.fact("setup_url").split_once('#').unwrap();
+        let form = format!("code={code}&name=Ada+Sample&login=ada%40example.com&password={PASSWORD}&again={PASSWORD}");
+        let setup = client.post(format!("{base}/setup")).header("sec-fetch-site", "same-origin");
+        let answer = setup.header("content-type", "application/x-www-form-urlencoded").body(form).send().await.unwrap();
+        let cookies = answer.headers().get_all("set-cookie").iter();
+        let mut cookies = cookies.filter_map(|cookie| cookie.to_str().ok()?.split(';').next().map(str::to_owned));
+        let cookie = cookies.find(|cookie| cookie.starts_with("__Host-sid=")).unwrap_or_else(|| panic!("{answer:?}"));
+        Self { client, base, cookie, ca: demo.fact("ca_cert").into() }
+    }
+
+    async fn page(&self, path: &str) -> String {
+        let answer =
+            self.client.get(format!("{}{path}", self.base)).header("cookie", &self.cookie).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.text().await.unwrap()
+    }
+
+    async fn csrf(&self) -> String {
+        let page = self.page("/w/demo/you").await;
+        page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    }
+
+    fn posting(&self, path: &str, csrf: &str) -> reqwest::RequestBuilder {
+        let request = self.client.post(format!("{}{path}", self.base)).header("cookie", &self.cookie);
+        request.header("sec-fetch-site", "same-origin").header("x-csrf-token", csrf)
+    }
+
+    /// A key that may do all that a key may.
+    async fn key(&self) -> String {
+        let scopes: Vec<&str> = access::KeyScope::all().map(access::KeyScope::name).collect();
+        let body = json!({"name": "examples", "scopes": scopes});
+        let path = "/api/v1/workspaces/demo/keys";
+        let made = self.posting(path, &self.csrf().await).json(&body).send().await.unwrap();
+        let made: Value = made.json().await.unwrap();
+        made["token"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned()
+    }
+
+    /// A token for the command line, as the page shows it once.
+    async fn token(&self) -> String {
+        let form = format!("csrf={}", self.csrf().await);
+        let request = self.client.post(format!("{}/w/demo/you/token", self.base)).header("cookie", &self.cookie);
+        let request = request.header("sec-fetch-site", "same-origin").body(form);
+        let answer = request.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
+        let page = answer.text().await.unwrap();
+        page.split("id=\"token\">").nth(1).unwrap_or_else(|| panic!("{page}")).split('<').next().unwrap().to_owned()
+    }
+
+    fn run(&self, program: &mut Command, key: &str, token: &str) -> Result<String, String> {
+        let output = program
+            .env("LOUDHAILER_KEY", key)
+            .env("LOUDHAILER_TOKEN", token)
+            .env("CURL_CA_BUNDLE", &self.ca)
+            .env("SSL_CERT_FILE", &self.ca)
+            .output()
+            .unwrap();
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() {
+            Ok(said(&output.stdout))
+        } else {
+            Err(format!("{}{}", said(&output.stdout), said(&output.stderr)))
+        }
+    }
+}
+
+/// The examples of a page by the ids of their places, as a reader copies them.
+fn examples(page: &str) -> BTreeMap<String, String> {
+    let plain = |text: &str| {
+        let pairs = [
+            ("&quot;", "\""),
+            ("&#34;", "\""),
+            ("&#39;", "'"),
+            ("&#x27;", "'"),
+            ("&lt;", "<"),
+            ("&#60;", "<"),
+            ("&gt;", ">"),
+            ("&#62;", ">"),
+        ];
+        let text = pairs.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
+        text.replace("&#38;", "&").replace("&amp;", "&")
+    };
+    page.split("<pre ")
+        .skip(1)
+        .filter_map(|part| {
+            let id = part.split("id=\"").nth(1)?.split('"').next()?;
+            let text = part.split_once('>')?.1.split("</pre>").next()?;
+            (id.starts_with("curl-") || id.starts_with("python-")).then(|| (id.to_owned(), plain(text)))
+        })
+        .collect()
+}
+
+fn python(dir: &Path, text: &str) -> Command {
+    let file = dir.join("example.py");
+    std::fs::write(&file, text).unwrap();
+    let mut command = Command::new("python3");
+    command.arg(file);
+    command
+}
+
+/// Issue 3: the document is rendered inside the console with working examples.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_on_the_pages_work() {
+    let demo = Demo::start(BINARY, None);
+    let reader = Reader::new(&demo).await;
+    let (key, token) = (reader.key().await, reader.token().await);
+    // Something to read: a signal, its run, its alert, its text.
+    let signal = json!({"title": "Disk full on db-1", "key": "disk/db-1", "priority": "high"});
+    let sent = reader.client.post(demo.fact("signal_url")).json(&signal).send().await.unwrap();
+    assert_eq!(sent.status(), 202);
+    eventually("the signal is handled", || async {
+        let path = format!("{}/api/v1/workspaces/demo/messages", reader.base);
+        let list: Value = reader.client.get(path).bearer_auth(&key).send().await.ok()?.json().await.ok()?;
+        (!list["items"].as_array()?.is_empty()).then_some(())
+    })
+    .await;
+
+    let contents = reader.page("/w/demo/api-docs").await;
+    let chapters: BTreeSet<&str> =
+        contents.split("href=\"/w/demo/api-docs/").skip(1).filter_map(|part| part.split(['"', '#']).next()).collect();
+    assert!(chapters.len() >= 10, "{chapters:?}");
+    let dir = tempfile::tempdir().unwrap();
+    let (mut worked, mut failures) = (0, Vec::new());
+    for chapter in chapters {
+        let page = reader.page(&format!("/w/demo/api-docs/{chapter}")).await;
+        assert!(page.len() < 400_000, "{chapter}: {} bytes before compression", page.len());
+        assert!(!page.contains(&key) && !page.contains(&token));
+        for (id, text) in examples(&page) {
+            let (language, operation) = id.split_once('-').unwrap();
+            // Python is the same request again; what pages people is not sent twice.
+            if language == "python"
+                && (text.contains("\"POST\"") || text.contains("\"DELETE\""))
+                && operation != "sendSms"
+            {
+                continue;
+            }
+            let mut command = if language == "curl" {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &text]);
+                shell
+            } else {
+                python(dir.path(), &text)
+            };
+            let result = reader.run(&mut command, &key, &token);
+            let refused = REFUSED.contains(&operation);
+            match result {
+                Ok(_) if !refused => worked += 1,
+                Err(said) if refused && said.contains("\"code\"") => {}
+                Ok(said) | Err(said) => failures.push(format!("{id}: {said}\n{text}")),
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n\n"));
+    assert!(worked > 40, "{worked} worked");
+}
