@@ -126,7 +126,7 @@ fn read(
     }
     let mut message = ShortMessage::parse(data_coding.0, esm_class.has_udh(), octets);
     // Parts may also be told by TLVs (sar_*) instead of a header; from here on they are one thing.
-    if let (None, Some((reference, total, sequence))) = (message.udh.concat(), tlvs.sar()) {
+    if let (None, Some((reference, sequence, total))) = (message.udh.concat(), tlvs.sar()) {
         let header = Concat { reference, wide: true, total, sequence }.to_header();
         message.udh = sms::Udh::parse(&header).0;
     }
@@ -231,6 +231,17 @@ mod tests {
             (inbound.from.as_str(), inbound.to.as_str(), inbound.message.text().as_str()),
             ("447700900117", "447700900000", "1")
         );
+    }
+
+    #[test]
+    fn a_part_told_by_parameters_is_a_part() {
+        let tlvs = Tlvs::EMPTY
+            .with(Tag::SAR_MSG_REF_NUM, [0, 7])
+            .with(Tag::SAR_TOTAL_SEGMENTS, [3])
+            .with(Tag::SAR_SEGMENT_SEQNUM, [2]);
+        let Brought::Inbound(inbound) = brought(&delivered("1", EsmClass::DEFAULT, tlvs)) else { panic!("no text") };
+        let concat = inbound.message.udh.concat().unwrap();
+        assert_eq!((concat.reference, concat.total, concat.sequence), (7, 3, 2));
     }
 
     #[test]

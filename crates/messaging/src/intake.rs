@@ -21,7 +21,7 @@ use crate::model::{Accepted, New};
 use crate::numbers::segment;
 use crate::octets::Body;
 use crate::settle_store::Touched;
-use crate::{Error, State};
+use crate::{Error, State, meters};
 
 /// Messages stored in one transaction at most.
 const BATCH: usize = 512;
@@ -246,6 +246,7 @@ pub(crate) fn accept(
 /// After the commit: to the dispatcher, or a word to the claimer.
 fn hand_over(engine: &Engine, prepared: &Prepared, row: i64, room: Option<OwnedSemaphorePermit>) {
     engine.minutes.add(prepared.workspace, prepared.created_at, Counted::Accepted, 1);
+    meters::ACCEPTED.add(&[prepared.new.class.name(), &prepared.decision.carrier], 1);
     let lane = engine.lane(&prepared.decision.carrier);
     match (lane, room) {
         (Some(lane), Some(room)) => {

@@ -23,12 +23,14 @@ mod deliveries;
 mod dispatch;
 mod engine;
 mod error;
+mod figures;
 mod history;
 mod inbound;
 mod intake;
 mod job;
 mod lane;
 mod messaging;
+mod meters;
 mod model;
 mod numbers;
 mod octets;
@@ -55,8 +57,10 @@ pub use carrier::{
 };
 pub use deliveries::{Delivery, DeliveryKey, Ended, Tell, What};
 pub use error::Error;
+pub use figures::QueueFigures;
 pub use lane::LaneStatus;
 pub use messaging::Messaging;
+pub use meters::METERS;
 pub use model::{
     Accepted, Changed, Content, Details, Filter, InboundArrived, InboundMessage, InboundSummary, Minute, New, Note,
     Origin, OriginRef, PartDetails, ReceiptDetails, Step, Summary,

@@ -36,10 +36,10 @@ const STRAYS: Duration = Duration::from_mins(10);
 
 /// Messages out and in. Cheap to clone. Carriers hand in what their peer brings through [`Deliveries`].
 #[derive(Clone)]
-pub struct Messaging(Arc<Inner>);
+pub struct Messaging(pub(crate) Arc<Inner>);
 
-struct Inner {
-    engine: Arc<Engine>,
+pub(crate) struct Inner {
+    pub(crate) engine: Arc<Engine>,
     intake: mpsc::Sender<Submit>,
     /// Ends intake, lanes and housekeeping.
     stop: CancellationToken,

@@ -14,7 +14,7 @@ use crate::numbers::segment;
 use crate::outstanding::Outstanding;
 use crate::settle::Matched;
 use crate::state::{Event, aggregate};
-use crate::{CHANGED, Error, State};
+use crate::{CHANGED, Error, State, meters};
 
 /// Receipts beyond the first that are told in a message's history; a carrier in a loop must not fill the table.
 const MOST_NOTES: i64 = 20;
@@ -38,6 +38,7 @@ impl Applied {
     pub(crate) fn count(&self, engine: &Engine) {
         for (workspace, at, delivered) in &self.counted {
             engine.minutes.add(*workspace, *at, if *delivered { Counted::Delivered } else { Counted::Failed }, 1);
+            meters::ENDED.add(&[if *delivered { "delivered" } else { "failed" }], 1);
         }
     }
 }

@@ -107,9 +107,7 @@ fn read(row: &Row<'_>) -> Result<Account, store::Error> {
         allow_plaintext: row.get("allow_plaintext")?,
         max_binds: count("max_binds")?,
         window: count("send_window")?,
-        rate: row
-            .get::<Option<i64>>("rate")?
-            .and_then(|rate| NonZeroU32::new(u32::try_from(rate).unwrap_or(u32::MAX))),
+        rate: row.get::<Option<i64>>("rate")?.and_then(|rate| NonZeroU32::new(u32::try_from(rate).unwrap_or(u32::MAX))),
         message_ids: MessageIds::parse(&row.get::<String>("message_ids")?),
         class: class.parse().unwrap_or(Class::Normal),
         senders: serde_json::from_str(&senders).unwrap_or_default(),
@@ -153,7 +151,12 @@ pub(crate) struct Rights {
 }
 
 /// The account of this `system_id` if one of its passwords has this hash. One answer for unknown and wrong.
-pub(crate) fn find(tx: &mut Tx<'_>, system_id: &str, hash: &[u8; 32], now: Timestamp) -> Result<Option<Account>, Error> {
+pub(crate) fn find(
+    tx: &mut Tx<'_>,
+    system_id: &str,
+    hash: &[u8; 32],
+    now: Timestamp,
+) -> Result<Option<Account>, Error> {
     let sql = format!(
         "SELECT {COLUMNS} FROM smpp_accounts WHERE system_id = $1 AND removed_at IS NULL AND EXISTS (SELECT 1 FROM smpp_passwords p
          WHERE p.account = smpp_accounts.id AND p.hash = $2 AND (p.retires_at IS NULL OR p.retires_at > $3))"
@@ -182,7 +185,8 @@ pub(crate) fn of_inbound(tx: &mut Tx<'_>, workspace: WorkspaceId, to: &str) -> R
         |row| Ok((row.get::<SmppAccountId>("id")?, row.get::<String>("inbound")?)),
     )?;
     let serves = |addresses: &str| {
-        serde_json::from_str::<Vec<Sender>>(addresses).is_ok_and(|list| list.iter().any(|address| address.as_str() == to))
+        serde_json::from_str::<Vec<Sender>>(addresses)
+            .is_ok_and(|list| list.iter().any(|address| address.as_str() == to))
     };
     Ok(rows.into_iter().find(|(_, addresses)| serves(addresses)).map(|(id, _)| id))
 }

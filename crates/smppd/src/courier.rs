@@ -141,7 +141,10 @@ impl Courier {
         let waiting = match self.inner.messaging.waiting(&self.rights.content, self.skip.clone(), most).await {
             Ok(waiting) => waiting,
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "what waits for an application could not be read");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "what waits for an application could not be read"
+                );
                 return false;
             }
         };
@@ -215,7 +218,10 @@ impl Courier {
             self.skip.remove(&key);
         }
         if let Err(error) = written {
-            tracing::warn!(error = &error as &dyn std::error::Error, "deliveries that were taken stay, and are told again");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "deliveries that were taken stay, and are told again"
+            );
         }
     }
 }

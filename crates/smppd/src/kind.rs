@@ -60,7 +60,9 @@ const fn twenty_four() -> u32 {
 const PASSWORD: Shape = Shape::Secret { keep: Keep::Hashed, draw: None };
 
 const FIELDS: &[Field] = &[
-    Field::new("system_id", DataClass::Internal, Shape::Text).required().about("the name it binds with, 1 to 15 characters"),
+    Field::new("system_id", DataClass::Internal, Shape::Text)
+        .required()
+        .about("the name it binds with, 1 to 15 characters"),
     Field::new("password", DataClass::Restricted, PASSWORD).required().about("1 to 8 characters, as SMPP 3.4 allows"),
     Field::new("allow", DataClass::Internal, Shape::List(&Shape::Text))
         .required()

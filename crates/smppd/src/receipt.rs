@@ -148,12 +148,18 @@ mod tests {
             String::from_utf8_lossy(&pdu.short_message.0),
             "id:4097 sub:001 dlvrd:000 submit date:2611220312 done date:2611220313 stat:UNDELIV err:027 text:Disk full ."
         );
-        assert_eq!((pdu.source.text.to_str().as_ref(), pdu.destination.text.to_str().as_ref()), ("447700900117", "Ward 7"));
+        assert_eq!(
+            (pdu.source.text.to_str().as_ref(), pdu.destination.text.to_str().as_ref()),
+            ("447700900117", "Ward 7")
+        );
         assert!(pdu.esm_class.is_receipt());
         assert_eq!(pdu.tlvs.receipted_message_id().unwrap().to_str(), "4097");
         assert_eq!(pdu.tlvs.message_state(), Some(MessageState::Undeliverable));
         assert_eq!(pdu.tlvs.network_error_code(), Some((3, 27)));
-        assert!(deliver_sm(&ended(State::Delivered, None), MessageIds::Uuid, false).unwrap().tlvs.is_empty(), "SMPP 3.3");
+        assert!(
+            deliver_sm(&ended(State::Delivered, None), MessageIds::Uuid, false).unwrap().tlvs.is_empty(),
+            "SMPP 3.3"
+        );
     }
 
     #[test]
@@ -174,11 +180,19 @@ mod tests {
     #[test]
     fn a_text_of_a_handset_comes_in_the_alphabet_it_needs() {
         let told = |text: &str| {
-            let what = What::Inbound { id: Uuid::from_u128(9).into(), from: "447700900117".into(), to: "447700900000".into(), text: text.into() };
+            let what = What::Inbound {
+                id: Uuid::from_u128(9).into(),
+                from: "447700900117".into(),
+                to: "447700900000".into(),
+                text: text.into(),
+            };
             deliver_sm(&Delivery { key: key(), at: Timestamp::from_micros(0), what }, MessageIds::Uuid, true).unwrap()
         };
         let short = told("1");
-        assert_eq!((short.data_coding, &short.short_message.0[..], short.tlvs.get(MO_MESSAGE_ID).unwrap().len()), (DataCoding(0), &b"1"[..], 36));
+        assert_eq!(
+            (short.data_coding, &short.short_message.0[..], short.tlvs.get(MO_MESSAGE_ID).unwrap().len()),
+            (DataCoding(0), &b"1"[..], 36)
+        );
         assert_eq!((told("ğ").data_coding, told("ğ").message().len()), (DataCoding(8), 2));
         let long = told(&"x".repeat(400));
         assert_eq!((long.short_message.0.len(), long.message().len()), (0, 400));

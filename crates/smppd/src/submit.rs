@@ -102,7 +102,7 @@ impl<'a> Submit<'a> {
         if kind == Coding::Ucs2 && !self.esm_class.has_udh() && self.octets.len() % 2 == 1 {
             return Err(Status::RINVMSGLEN);
         }
-        let sar = self.tlvs.sar().map(|(reference, total, sequence)| Concat { reference, wide: true, total, sequence });
+        let sar = self.tlvs.sar().map(|(reference, sequence, total)| Concat { reference, wide: true, total, sequence });
         let plain = matches!(coding, 0 | 1 | 3 | 8);
         if plain && !self.esm_class.has_udh() && sar.is_none() {
             return Ok((sms::decode(kind, &self.octets), None));
@@ -170,7 +170,6 @@ pub(crate) fn status(error: &messaging::Error) -> Status {
         _ => Status::RSYSERR,
     }
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -269,8 +268,14 @@ mod tests {
         refused(|pdu| pdu.sm_default_msg_id = 1, Status::RINVDFTMSGID);
         refused(|pdu| pdu.replace_if_present_flag = 1, Status::RINVSUBREP);
         refused(|pdu| pdu.priority_flag = 4, Status::RINVPRTFLG);
-        refused(|pdu| (pdu.data_coding, pdu.short_message) = (DataCoding(0xF0), Message(vec![b'x'; 161].into())), Status::RINVMSGLEN);
-        refused(|pdu| (pdu.data_coding, pdu.short_message) = (DataCoding(4), Message(vec![0; 141].into())), Status::RINVMSGLEN);
+        refused(
+            |pdu| (pdu.data_coding, pdu.short_message) = (DataCoding(0xF0), Message(vec![b'x'; 161].into())),
+            Status::RINVMSGLEN,
+        );
+        refused(
+            |pdu| (pdu.data_coding, pdu.short_message) = (DataCoding(4), Message(vec![0; 141].into())),
+            Status::RINVMSGLEN,
+        );
         let part = [&[5, 0, 3, 7, 2, 1][..], &[b'x'; 154]].concat();
         refused(|pdu| (pdu.esm_class, pdu.short_message) = (EsmClass::UDHI, Message(part.into())), Status::RINVMSGLEN);
     }
@@ -280,7 +285,10 @@ mod tests {
     fn only_listed_senders() {
         let account = Account { senders: vec!["+447700900100".parse().unwrap()], ..account() };
         let from = |text: &str| {
-            let pdu = SubmitSm { source: Address { ton: Ton::UNKNOWN, npi: Npi::UNKNOWN, text: Text::from(text) }, ..pdu(b"x") };
+            let pdu = SubmitSm {
+                source: Address { ton: Ton::UNKNOWN, npi: Npi::UNKNOWN, text: Text::from(text) },
+                ..pdu(b"x")
+            };
             Submit::of(&pdu)?.message(&account, Timestamp::from_micros(0)).map(|new| new.sender)
         };
         assert_eq!(from("447700900100").unwrap().unwrap().as_str(), "447700900100");
@@ -292,7 +300,9 @@ mod tests {
     fn times_and_receipts_are_understood() {
         let mut pdu = pdu(b"x");
         pdu.validity_period = smpp::time::relative(std::time::Duration::from_mins(5));
-        for (flag, expected) in [(0, Tell::Nothing), (1, Tell::End), (2, Tell::Failure), (3, Tell::Success), (0x11, Tell::End)] {
+        for (flag, expected) in
+            [(0, Tell::Nothing), (1, Tell::End), (2, Tell::Failure), (3, Tell::Success), (0x11, Tell::End)]
+        {
             pdu.registered_delivery = RegisteredDelivery(flag);
             let new = read(&pdu).unwrap();
             assert_eq!((new.tell, new.expires_at), (expected, Some(Timestamp::from_micros(300_000_000))));

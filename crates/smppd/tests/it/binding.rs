@@ -13,6 +13,11 @@ fn refused(outcome: Result<smpplink::Link, ConnectError>) {
     }
 }
 
+/// Why the connection ended, within seconds.
+async fn over(handle: &smpplink::Handle) -> Closed {
+    tokio::time::timeout(std::time::Duration::from_secs(10), handle.closed()).await.expect("the bind ends")
+}
+
 testdb::both_databases! {
     migrations = [
         &access::MIGRATIONS,
@@ -88,15 +93,15 @@ testdb::both_databases! {
         let house = House::new(db).await;
         let link = house.bind(BindMode::Transceiver, "pa55word").await.unwrap();
         house.apply(&account("").replace("PASSWORD", "NEW")).await.unwrap();
-        assert_eq!(link.handle.closed().await, Closed::PeerUnbound, "a change ends the bind");
+        assert_eq!(over(&link.handle).await, Closed::PeerUnbound, "a change ends the bind");
         for password in ["pa55word", "n3wone"] {
             house.bind(BindMode::Transceiver, password).await.unwrap().handle.unbind().await;
         }
         house.apply(&account(", rotation_hours: 0").replace("PASSWORD", "PASSWORD")).await.unwrap();
         refused(house.bind(BindMode::Transceiver, "n3wone").await);
         let link = house.bind(BindMode::Transceiver, "pa55word").await.unwrap();
-        house.apply("smpp_accounts: []\n").await.unwrap();
-        assert_eq!(link.handle.closed().await, Closed::PeerUnbound);
+        house.remove_account().await;
+        assert_eq!(over(&link.handle).await, Closed::PeerUnbound);
         refused(house.bind(BindMode::Transceiver, "pa55word").await);
         house.end().await;
     }
@@ -121,7 +126,7 @@ testdb::both_databases! {
     /// A stopping server lets what was asked be answered, unbinds, and takes nobody new.
     async fn a_stop_is_graceful(db: Db) {
         let house = House::new(db).await;
-        let link = house.bind(BindMode::Transceiver, "pa55word").await.unwrap();
+        let link = house.bind(BindMode::Transmitter, "pa55word").await.unwrap();
         let mut pending = Vec::new();
         for _ in 0..10 {
             pending.push(link.handle.reserve().await.unwrap().send(submit(b"bye")).unwrap());
@@ -132,7 +137,7 @@ testdb::both_databases! {
         for answer in pending {
             accepted += i64::from(answer.await.is_ok_and(|response| response.status.is_ok() && !id_of(&response).is_empty()));
         }
-        assert_eq!(handle.closed().await, Closed::PeerUnbound);
+        assert_eq!(over(&handle).await, Closed::PeerUnbound);
         let stored = db.read(|tx| tx.query_one("SELECT COUNT(*) FROM messages", &store::params![], |row| row.get::<i64>(0))).await.unwrap();
         assert!(stored >= accepted, "{accepted} accepted, {stored} stored");
     }

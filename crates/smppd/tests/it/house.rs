@@ -8,11 +8,15 @@ use access::{Actor, Engine, Grants, Permit, cap};
 use base::{Context, ExposeSecret as _, SecretString, SeededChance, SystemClock, WorkspaceId};
 use carriers::{Carriers, CarriersKind};
 use messaging::{Messaging, RoutesKind};
-use resources::{ApplyOptions, Error, Parsed, Registry, Resources, SecretSource, SourceError, typed};
+use resources::{
+    ApplyOptions, Clearance, Error, Ground, Parsed, Registry, Removal, Resources, SecretSource, SourceError, typed,
+};
 use simulator::{Account, Behaviour, Control, Options, Security as Simulated, Simulator};
-use smpp::{Address, Bind, BindMode, DeliverSm, DeliverSmResp, Message, Password, Pdu, RegisteredDelivery, Status, SubmitSm};
-use smpplink::{ConnectError, Limits, Link, Response, Target, Tls};
+use smpp::{
+    Address, Bind, BindMode, DeliverSm, DeliverSmResp, Message, Password, Pdu, RegisteredDelivery, Status, SubmitSm,
+};
 use smppd::{AccountsKind, Listener, Security, Smppd};
+use smpplink::{ConnectError, Limits, Link, Response, Target, Tls};
 use store::{Db, Worker, params};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -58,7 +62,9 @@ impl SecretSource for Pocket {
 
 /// An account as a file has it, with more lines.
 pub fn account(more: &str) -> String {
-    format!("smpp_accounts:\n  - {{workspace: demo, system_id: ward7, password: {{env: PASSWORD}}, allow: [127.0.0.0/8]{more}}}\n")
+    format!(
+        "smpp_accounts:\n  - {{workspace: demo, system_id: ward7, password: {{env: PASSWORD}}, allow: [127.0.0.0/8]{more}}}\n"
+    )
 }
 
 impl House {
@@ -73,8 +79,10 @@ impl House {
         std::fs::write(path("cert.pem"), &made.cert_pem).unwrap();
         std::fs::write(path("key.pem"), made.key_pem.expose_secret()).unwrap();
         std::fs::write(path("ca.pem"), &made.ca_pem).unwrap();
-        let mut options =
-            Options::new((Ipv4Addr::LOCALHOST, 0).into(), Simulated::Tls { cert: path("cert.pem"), key: path("key.pem") });
+        let mut options = Options::new(
+            (Ipv4Addr::LOCALHOST, 0).into(),
+            Simulated::Tls { cert: path("cert.pem"), key: path("key.pem") },
+        );
         options.account = Some(Account { system_id: "demo".into(), password: "s3cret".to_owned().into() });
         options.control = Some(path("control.sock"));
         options.scenario.behaviour = behaviour;
@@ -141,7 +149,11 @@ routes:
         self.apply(&yaml).await.unwrap();
         self.workspace = self
             .db
-            .read(|tx| tx.query_one("SELECT id FROM workspaces WHERE slug = 'demo'", &params![], |row| row.get::<uuid::Uuid>(0)))
+            .read(|tx| {
+                tx.query_one("SELECT id FROM workspaces WHERE slug = 'demo'", &params![], |row| {
+                    row.get::<uuid::Uuid>(0)
+                })
+            })
             .await
             .unwrap()
             .into();
@@ -151,8 +163,10 @@ routes:
 
     pub async fn apply(&self, yaml: &str) -> Result<(), Error> {
         let parsed = Parsed::yaml(yaml, self.resources.registry())?;
-        let permit = Grants::of_operator(Actor::os("root", "host1")).permit_organisation::<cap::ResourcesApply>().unwrap();
-        self.resources.apply(&permit, parsed.resolve(&Pocket)?, ApplyOptions::default()).await.map(drop)
+        let document = parsed.resolve(&Pocket)?;
+        let permit =
+            Grants::of_operator(Actor::os("root", "host1")).permit_organisation::<cap::ResourcesApply>().unwrap();
+        self.resources.apply(&permit, document, ApplyOptions::default()).await.map(drop)
     }
 
     /// Binds over TLS, believing our authority alone.
@@ -165,12 +179,19 @@ routes:
             server_name: "localhost".try_into().unwrap(),
             config: crypto::tls::client_config(&crypto::tls::Roots::Pem(self.ca.clone()), &[]).unwrap(),
         };
-        smpplink::connect(&Target { address: self.tls.to_string(), tls: Some(tls) }, mode, bind, Limits::default()).await
+        smpplink::connect(&Target { address: self.tls.to_string(), tls: Some(tls) }, mode, bind, Limits::default())
+            .await
     }
 
     pub async fn bind_in_clear(&self) -> Result<Link, ConnectError> {
         let target = Target { address: self.clear.to_string(), tls: None };
-        smpplink::connect(&target, BindMode::Transceiver, Bind::new("ward7", Password::new("pa55word")), Limits::default()).await
+        smpplink::connect(
+            &target,
+            BindMode::Transceiver,
+            Bind::new("ward7", Password::new("pa55word")),
+            Limits::default(),
+        )
+        .await
     }
 
     pub async fn count(&self, sql: &'static str) -> i64 {
@@ -180,8 +201,27 @@ routes:
     /// The texts that the handset shows.
     pub async fn shown(&self) -> Vec<String> {
         let handsets = self.control.handsets().await.unwrap();
-        let texts = handsets.into_iter().filter(|handset| handset.number == DINA).flat_map(|handset| handset.texts);
+        let texts = handsets
+            .into_iter()
+            .filter(|handset| handset.number.trim_start_matches('+') == DINA)
+            .flat_map(|handset| handset.texts);
         texts.map(|text| text.text).collect()
+    }
+
+    /// Removes the account.
+    pub async fn remove_account(&self) {
+        let (resources, workspace) = (self.resources.clone(), self.workspace);
+        self.db
+            .write(move |tx| {
+                let actor = Actor::os("root", "host1");
+                let permit = Grants::of_operator(actor).permit::<cap::ApiKeysManage>(workspace).unwrap();
+                let clearance = Clearance::check(tx, Some(workspace), &Ground::None, permit.actor())?;
+                let (kind, key) = ("smpp_accounts", "ward7");
+                let removal = Removal { kind, workspace: Some(workspace), key, reason: None, clearance: &clearance };
+                resources.delete(tx, &permit, removal).map(drop)
+            })
+            .await
+            .unwrap();
     }
 
     pub async fn end(self) {
@@ -213,7 +253,8 @@ pub fn id_of(response: &Response) -> String {
 
 /// The next delivery, answered with `status`.
 pub async fn delivered(link: &mut Link, status: Status) -> DeliverSm {
-    let request = tokio::time::timeout(Duration::from_secs(20), link.incoming.next()).await.expect("a delivery in time").unwrap();
+    let request =
+        tokio::time::timeout(Duration::from_secs(20), link.incoming.next()).await.expect("a delivery in time").unwrap();
     let (pdu, responder) = request.into_parts();
     let Pdu::DeliverSm(pdu) = pdu else { panic!("{pdu:?}") };
     responder.answer(status, DeliverSmResp::default()).unwrap();
@@ -221,7 +262,7 @@ pub async fn delivered(link: &mut Link, status: Status) -> DeliverSm {
 }
 
 /// Waits until `holds`.
-pub async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     for _ in 0..500 {
         if holds().await {
             return;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use smpp::{BindMode, DataCoding, DataSm, EsmClass, Message, MessageState, Pdu, QuerySm, ReplaceSm, Status, SubmitSm, Tag, Text, Tlvs};
+use smpp::{
+    BindMode, DataCoding, DataSm, EsmClass, Message, MessageState, Pdu, QuerySm, ReplaceSm, Status, SubmitSm, Tag,
+    Text, Tlvs,
+};
 use store::Db;
 
 use crate::house::{House, account, id_of, submit, until};
