@@ -47,7 +47,7 @@ pub enum Error {
 
 /// Each section and its keys; keys ending in `!` hold secrets and may be given as `KEY_file`.
 const KEYS: &[(&str, &[&str])] = &[
-    ("server", &["listen", "public_url", "trusted_proxies", "security_contact"]),
+    ("server", &["listen", "public_url", "trusted_proxies", "security_contact", "stop_delay_seconds"]),
     ("tls", &["cert", "key", "client_ca"]),
     ("database", &["url!"]),
     ("keys", &["file"]),
@@ -87,6 +87,9 @@ pub struct Server {
     pub trusted_proxies: Vec<String>,
     /// Where a finder of a weakness should write, for `/.well-known/security.txt`.
     pub security_contact: String,
+    /// Seconds for which a server that was asked to stop says "not ready" and serves all the same, so that load balancers
+    /// notice; 60 at most.
+    pub stop_delay_seconds: u64,
 }
 
 impl Default for Server {
@@ -96,6 +99,7 @@ impl Default for Server {
             public_url: String::new(),
             trusted_proxies: Vec::new(),
             security_contact: String::new(),
+            stop_delay_seconds: 0,
         }
     }
 }
@@ -131,13 +135,30 @@ pub struct Keys {
 }
 
 /// `[smpp]`
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(default)]
 pub struct Smpp {
-    /// Where applications bind over TLS.
+    /// Where applications bind over TLS: 0.0.0.0:2776 unless said otherwise, `off` for nowhere.
+    #[serde(deserialize_with = "listener")]
     pub listen_tls: Option<SocketAddr>,
     /// Where applications bind in clear text; off unless set.
+    #[serde(deserialize_with = "listener")]
     pub listen_plain: Option<SocketAddr>,
+}
+
+impl Default for Smpp {
+    fn default() -> Self {
+        Self { listen_tls: Some(SocketAddr::from(([0, 0, 0, 0], 2776))), listen_plain: None }
+    }
+}
+
+/// An address, or `off`.
+fn listener<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(from)?;
+    if text == "off" {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| serde::de::Error::custom("an address such as 0.0.0.0:2776 is expected, or off"))
 }
 
 /// `[log]`
@@ -265,6 +286,12 @@ impl Config {
             return Err(Error::Value {
                 key: "server.public_url".into(),
                 remedy: "write the address people open, beginning with https://".into(),
+            });
+        }
+        if self.server.stop_delay_seconds > 60 {
+            return Err(Error::Value {
+                key: "server.stop_delay_seconds".into(),
+                remedy: "write 0 to 60; a load balancer that needs longer asks too seldom".into(),
             });
         }
         let database = self.database.url.expose_secret();

@@ -69,6 +69,8 @@ listen = "0.0.0.0:8443"
 public_url = "https://{host}:8443"
 # Proxies whose X-Forwarded-For is believed:
 # trusted_proxies = ["10.0.0.1"]
+# Behind a load balancer: seconds in which a stopping server says "not ready" and goes on serving:
+# stop_delay_seconds = 10
 # Shown at /.well-known/security.txt:
 # security_contact = "mailto:security@{host}"
 
@@ -84,6 +86,12 @@ url = "sqlite:loudhailer.db"
 [keys]
 # Opens the data at rest. Mode 0600, and a copy somewhere safe.
 file = "loudhailer.keys"
+
+[smpp]
+# Where applications bind by SMPP over TLS; "off" for nowhere. The certificate is that of [tls].
+listen_tls = "0.0.0.0:2776"
+# In clear text, for accounts that say allow_plaintext: true. Passwords and texts can then be read on the way.
+# listen_plain = "127.0.0.1:2775"
 
 [log]
 # "text" for people, "json" for machines.

@@ -34,6 +34,7 @@ pub const MIGRATIONS: &[Migrations] = &[
     alerts::MIGRATIONS,
     flows::MIGRATIONS,
     signals::MIGRATIONS,
+    smppd::MIGRATIONS,
 ];
 
 /// Every room, ready to work.
@@ -53,6 +54,8 @@ pub struct Product {
     pub messaging: Messaging,
     /// Southbound connections.
     pub carriers: Carriers,
+    /// Applications that bind by SMPP.
+    pub smppd: smppd::Smppd,
     /// Alerts.
     pub alerts: alerts::Alerts,
     /// Customers' templates.
@@ -89,7 +92,12 @@ impl Product {
         let oncall = OnCall::new(vault.clone());
         let routes = RoutesKind::new();
         let users = identity::UsersKind::new(Arc::new(oncall.clone()));
-        let registry = Registry::new(kinds(users, carriers::CarriersKind::new(vault.clone()), routes.clone(), Some(vault.clone())))?;
+        let registry = Registry::new(kinds(
+            users,
+            carriers::CarriersKind::new(vault.clone()),
+            routes.clone(),
+            Some(vault.clone()),
+        ))?;
         let resources = Resources::new(db.clone(), registry, vault.clone());
         let identity = Identity::new(db.clone(), vault.clone(), resources.clone(), identity::Options::default())?;
         let messaging = Messaging::start(db.clone(), vault.clone(), &routes).await?;
@@ -107,6 +115,7 @@ impl Product {
         let flows = Flows::new(db.clone(), vault.clone(), sandbox.clone(), alerts.clone());
         let signals = Signals::new(db.clone(), vault.clone(), identity.clone(), flows.clone(), sandbox.clone());
         let (refusals, writer) = audit::Refusals::new(db.clone());
+        let smppd = smppd::Smppd::new(db.clone(), vault.clone(), messaging.clone(), refusals.clone());
         db.write(|tx| -> std::result::Result<(), access::Error> {
             let context = tx.context().clone();
             access::ensure_organisation(tx, &context, "Loudhailer")?;
@@ -122,6 +131,7 @@ impl Product {
             oncall,
             messaging,
             carriers,
+            smppd,
             alerts,
             sandbox,
             flows,
@@ -129,6 +139,11 @@ impl Product {
             refusals,
             writer,
         })
+    }
+
+    /// Answers kept for requests that may be sent again.
+    pub fn replays(&self) -> http::Replays {
+        http::Replays::new(self.db.clone(), self.vault.clone())
     }
 
     /// Lets messaging settle what it knows, and closes the database.
@@ -146,6 +161,7 @@ impl Product {
         let worker = self.signals.work(worker);
         let worker = self.flows.work(worker);
         let worker = self.alerts.work(worker);
+        let worker = self.smppd.work(worker);
         let carriers = self.carriers.clone();
         let stopping = stop.clone();
         tasks.spawn(async move { carriers.run(stopping).await });
@@ -157,11 +173,14 @@ impl Product {
         tasks.spawn(self.vault.clone().keep(around, stop.clone()));
         let running = worker.spawn(stop.clone());
         tasks.spawn(async move { drop(running.await) });
-        let (identity, stopping) = (self.identity.clone(), stop.clone());
+        let (identity, replays, stopping) = (self.identity.clone(), self.replays(), stop.clone());
         tasks.spawn(async move {
             while tokio::time::timeout(std::time::Duration::from_mins(10), stopping.cancelled()).await.is_err() {
                 if let Err(error) = identity.sweep().await {
                     tracing::warn!(%error, "what ran out could not be removed");
+                }
+                if let Err(error) = replays.sweep().await {
+                    tracing::warn!(%error, "answers that were kept long enough could not be removed");
                 }
             }
         });
@@ -198,6 +217,7 @@ fn kinds(
         resources::typed(carriers),
         resources::typed(routes),
         resources::typed(oncall::GroupsKind),
+        resources::typed(smppd::AccountsKind),
     ];
     kinds.extend(flows::kinds());
     kinds.extend(signals::kinds(vault));

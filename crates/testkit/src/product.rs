@@ -32,14 +32,17 @@ impl Demo {
     pub fn start_with(binary: &str, database: Option<String>, arguments: &[&str]) -> Self {
         let data = tempfile::tempdir().expect("a temporary directory");
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-        let (process, facts) = launch(Path::new(binary), data.path(), database.as_deref(), &arguments);
+        let (process, facts) = launch(Path::new(binary), data.path(), database.as_deref(), ANY, &arguments);
         Self { binary: binary.into(), data, database, arguments, process, facts }
     }
 
-    /// SIGKILL, then the same again on the same data.
+    /// SIGKILL, then the same again on the same data and under the same address.
     pub fn restart(&mut self) {
         self.process.kill_9();
-        let (process, facts) = launch(&self.binary, self.data.path(), self.database.as_deref(), &self.arguments);
+        let port = self.fact("console").rsplit(':').next().unwrap_or_default();
+        let listen = format!("127.0.0.1:{port}");
+        let (process, facts) =
+            launch(&self.binary, self.data.path(), self.database.as_deref(), &listen, &self.arguments);
         self.process = process;
         self.facts = facts;
     }
@@ -70,10 +73,13 @@ impl Demo {
     }
 }
 
-fn launch(binary: &Path, data: &Path, database: Option<&str>, arguments: &[String]) -> (Process, Json) {
+/// A port that is free.
+const ANY: &str = "127.0.0.1:0";
+
+fn launch(binary: &Path, data: &Path, database: Option<&str>, listen: &str, arguments: &[String]) -> (Process, Json) {
     let mut command = Command::new(binary);
     command
-        .args(["demo", "--json", "--listen", "127.0.0.1:0", "--smpp-tls", "127.0.0.1:0", "--data"])
+        .args(["demo", "--json", "--listen", listen, "--smpp-tls", "127.0.0.1:0", "--data"])
         .arg(data)
         .args(arguments);
     if let Some(database) = database {
@@ -116,7 +122,13 @@ impl Server {
     }
 
     fn launch(binary: &Path, config: &Path) -> Process {
-        let mut process = Process::start(Command::new(binary).arg("serve").arg("--config").arg(config));
+        let mut command = Command::new(binary);
+        command.arg("serve").arg("--config").arg(config);
+        // Many servers run beside each other in tests; the one about SMPP says where in its configuration.
+        if !std::fs::read_to_string(config).is_ok_and(|text| text.contains("# smpp of this test")) {
+            command.env("LOUDHAILER_SMPP_LISTEN_TLS", "off");
+        }
+        let mut process = Process::start(&mut command);
         process.drain();
         process
     }

@@ -24,11 +24,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::cli::Demo;
 use crate::commands;
-use crate::config::Log;
+use crate::config::{Log, Smpp};
 use crate::error::{Error, Result};
 use crate::init::write_private;
 use crate::product::{self, Product};
-use crate::serve::{asked_to_stop, wind_down};
+use crate::serve::{Doors, asked_to_stop, wind_down};
 use crate::web::{self, Extras};
 pub use carrier::Carrier;
 pub use secrets::Secrets;
@@ -68,13 +68,19 @@ pub async fn run(options: &Demo) -> Result<()> {
     let product = Product::open(Options::new(url.parse()?), &dir.join("keys")).await?;
     seed(&product, &dir, carrier.address, &secrets).await?;
 
-    let facts = facts(&product, &dir, listen, &secrets).await?;
-    let app = web::app(&product, settings(listen)?, extras(&dir, &facts, &secrets)?);
     let read = |name: &str| fs::read_to_string(dir.join(name)).map_err(|source| Error::file(&dir.join(name), source));
-    let (_resolver, tls) = web::tls(&read("server.pem")?, &read("server.key")?, None)?;
+    let (resolver, tls) = web::tls(&read("server.pem")?, &read("server.key")?, None)?;
+    let smpp = Smpp { listen_tls: Some(options.smpp_tls), listen_plain: None };
+    let applications = web::smpp_listeners(&smpp, resolver)
+        .await
+        .map_err(|error| Error::told(format!("{error} (for the demo: --smpp-tls ADDR)")))?;
+    let smpp = applications[0].address()?;
+    let facts = facts(&product, &dir, listen, smpp, &secrets).await?;
+    let app = web::app(&product, settings(listen)?, extras(&dir, &facts, &secrets)?);
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     product.run(&tasks, &stop).await?;
-    tasks.spawn(Server::on(listener, tls, app).run(stop.clone()));
+    tasks.spawn(product.smppd.clone().run(applications, stop.clone()));
+    let doors = Doors::open(Server::on(listener, tls, app.clone()), app);
     bound(&product).await?;
     if options.story {
         let public = settings(listen)?.public_url().to_owned();
@@ -88,6 +94,7 @@ pub async fn run(options: &Demo) -> Result<()> {
     }
     asked_to_stop().await?;
     say("\nStopping. The data stays; start again with the same command.");
+    doors.close().await;
     wind_down(&product, &tasks, &stop).await;
     carrier.stop().await;
     Ok(())
@@ -161,7 +168,9 @@ pub fn settings(listen: SocketAddr) -> Result<http::Settings> {
 }
 
 /// What `--json` prints and the screen says.
-async fn facts(product: &Product, dir: &Path, listen: SocketAddr, secrets: &Secrets) -> Result<Json> {
+async fn facts(product: &Product, dir: &Path, listen: SocketAddr, smpp: SocketAddr, secrets: &Secrets) -> Result<Json> {
+    // A directory of before there was one has no account.
+    let account = Some("demo").filter(|_| !secrets.smpp_password.is_empty());
     let public = settings(listen)?.public_url().to_owned();
     let (identity, actor) = (product.identity.clone(), Actor::engine("demo"));
     let link = product
@@ -190,9 +199,9 @@ async fn facts(product: &Product, dir: &Path, listen: SocketAddr, secrets: &Secr
         "signal_url": url("generic", &secrets.generic_token),
         "alertmanager_url": url("alertmanager", &secrets.alertmanager_token),
         "handset_url": format!("{public}/handsets#{}", secrets.handset_key),
-        "smpp_tls": Json::Null,
-        "smpp_system_id": Json::Null,
-        "smpp_password": Json::Null,
+        "smpp_tls": smpp.to_string(),
+        "smpp_system_id": account,
+        "smpp_password": account.map(|_| &secrets.smpp_password),
     }))
 }
 
@@ -205,6 +214,7 @@ fn extras(dir: &Path, facts: &Json, secrets: &Secrets) -> Result<Extras> {
         .and_then(|rest| rest.split('?').next());
     Ok(Extras {
         fingerprint: crypto::tls::fingerprint_pem(&pem).map(|fingerprint| fingerprint.to_string()),
+        certificates: None,
         handsets: Some(Handsets {
             control: Control::at(dir.join("simulator.sock")),
             key: secrets.handset_key.clone().into(),
@@ -241,6 +251,14 @@ fn greet(facts: &Json) {
         fact("signal_url")
     );
     println!("  Your browser will warn: the certificate is this demo’s own. Its authority is {}", fact("ca_cert"));
+    if facts["smpp_system_id"].is_string() {
+        println!(
+            "  Applications bind by SMPP over TLS to {} as {} with {}",
+            fact("smpp_tls"),
+            fact("smpp_system_id"),
+            fact("smpp_password")
+        );
+    }
     println!("  Prometheus Alertmanager posts to {}", fact("alertmanager_url"));
     println!("  Stop with Ctrl-C; the same command goes on with the same data ({}).", fact("data"));
 }

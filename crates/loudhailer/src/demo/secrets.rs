@@ -25,6 +25,9 @@ pub struct Secrets {
     pub handset_key: String,
     /// Between product and simulated carrier.
     pub carrier_password: String,
+    /// Of the SMPP account `demo`; empty in directories of before there was one.
+    #[serde(default)]
+    pub smpp_password: String,
 }
 
 impl Secrets {
@@ -46,17 +49,20 @@ impl Secrets {
 
     fn draw(context: &Context) -> Self {
         let mint = |kind| base::ExposeSecret::expose_secret(&token::mint(kind, context.chance())).to_owned();
-        // SMPP 3.4 gives a password eight characters; letters and digits without look-alikes.
-        let password =
-            (0..8).map(|_| char::from(b"abcdefghjkmnpqrstuvwxyz23456789"[context.chance().below(31) as usize]));
         Self {
             api_key: mint(Kind::Key),
             generic_token: mint(Kind::Url),
             alertmanager_token: mint(Kind::Url),
             handset_key: mint(Kind::Setup),
-            carrier_password: password.collect(),
+            carrier_password: password(context),
+            smpp_password: password(context),
         }
     }
+}
+
+/// SMPP 3.4 gives a password eight characters; letters and digits without look-alikes.
+fn password(context: &Context) -> String {
+    (0..8).map(|_| char::from(b"abcdefghjkmnpqrstuvwxyz23456789"[context.chance().below(31) as usize])).collect()
 }
 
 /// What the story's sources and its shop show: drawn once, kept in a file of their own (0600).
@@ -112,6 +118,7 @@ impl SecretSource for Secrets {
             "GENERIC_TOKEN" => &self.generic_token,
             "ALERTMANAGER_TOKEN" => &self.alertmanager_token,
             "CARRIER_PASSWORD" => &self.carrier_password,
+            "SMPP_PASSWORD" => &self.smpp_password,
             _ => return Err(SourceError(format!("the demo has no secret {name}"))),
         };
         Ok(SecretString::from(value.clone()))

@@ -131,6 +131,8 @@ impl Site {
         let child = command(&self.binary, &self.home)
             .args(["serve", "--config"])
             .arg(self.config())
+            // This site has no applications, and the usual port may be somebody's.
+            .env("LOUDHAILER_SMPP_LISTEN_TLS", "off")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::from(log))

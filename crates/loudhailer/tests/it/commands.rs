@@ -79,8 +79,14 @@ fn an_installation_is_made_checked_and_gets_a_set_up_link() {
     assert!(link.starts_with("https://localhost:8443/setup#"), "{link}");
 
     let text = std::fs::read_to_string(path("loudhailer.toml")).unwrap();
-    std::fs::write(path("smpp.toml"), format!("{text}\n[smpp]\nlisten_tls = \"127.0.0.1:2776\"\n")).unwrap();
-    failed(&["serve", "--config", &path("smpp.toml")], 1, "remove listen_tls and listen_plain");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = text
+        .replace("0.0.0.0:8443", "127.0.0.1:0")
+        .replace("0.0.0.0:2776", &taken.local_addr().unwrap().to_string());
+    std::fs::write(path("smpp.toml"), &text).unwrap();
+    failed(&["serve", "--config", &path("smpp.toml")], 1, "(smpp.listen_tls)");
+    std::fs::write(path("smpp.toml"), text.replace("listen_tls = \"", "listen_tls = \"port ")).unwrap();
+    failed(&["serve", "--config", &path("smpp.toml")], 1, "an address such as 0.0.0.0:2776 is expected, or off");
 
     std::fs::set_permissions(path("loudhailer.keys"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     failed(&["check", "--config", &config], 1, "chmod 600");
