@@ -40,9 +40,14 @@ document.addEventListener("DOMContentLoaded", () => {
     for (const node of parts()) renew(node, triggers(node).find((one) => one.startsWith("sse:")));
   };
 
+  const still = (off) => {
+    if (!clock) return;
+    clock.classList.toggle("off", off);
+    clock.querySelector("span").textContent = off ? "Stopped" : "Live";
+  };
   const news = () => {
     [heard, tries] = [Date.now(), 0];
-    clock?.classList.remove("off");
+    still(false);
     find("#stale").hidden = true;
     if (behind) everything();
   };
@@ -69,7 +74,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const ended = () => {
     over = true;
     own?.abort();
-    clock?.classList.add("off");
+    still(true);
     const note = find("#ended");
     note.querySelector("a").search = `?next=${encodeURIComponent(location.pathname + location.search)}`;
     note.hidden = false;
@@ -142,7 +147,7 @@ document.addEventListener("DOMContentLoaded", () => {
       clock.querySelector("time").textContent = words(new Date(now));
       return;
     }
-    clock.classList.add("off");
+    still(true);
     const stale = find("#stale");
     if (over || !stale.hidden) return;
     stale.querySelector("time").textContent = words(new Date(heard + ahead));

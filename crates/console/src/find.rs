@@ -74,7 +74,7 @@ pub async fn find(
     Query(wanted): Query<Wanted>,
 ) -> Answer<Response> {
     let query: String = wanted.q.trim().chars().take(LONGEST).collect();
-    let mut shell = console.shell(&guard, &headers, Page::Overview).await?;
+    let mut shell = console.shell(&guard, &headers, Page::Find).await?;
     let slug = guard.name().to_owned();
     let found = match &shell.place {
         Some(place) if !query.is_empty() => Seeker::new(&console, &guard, place, &shell.zone).all(&query).await?,

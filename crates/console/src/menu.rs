@@ -32,6 +32,8 @@ pub enum Page {
     Users,
     /// The audit log.
     Audit,
+    /// Everything that is configured, as text with its history.
+    Configuration,
     /// API keys.
     Keys,
     /// The API's own description.
@@ -40,6 +42,8 @@ pub enum Page {
     Settings,
     /// The way to the first text.
     Start,
+    /// What was looked for.
+    Find,
     /// The reader's own page.
     You,
     /// The demo's parts and states.
@@ -177,6 +181,14 @@ pub const PAGES: &[Entry] = &[
         Capability::AuditRead,
     ),
     entry(
+        Page::Configuration,
+        Group::Govern,
+        "/config",
+        ("Configuration", "Configuration"),
+        "yaml text history versions restore delete resources kinds",
+        Capability::ResourcesRead,
+    ),
+    entry(
         Page::Keys,
         Group::Govern,
         "/keys",
@@ -208,6 +220,7 @@ pub const PAGES: &[Entry] = &[
         "set-up guide steps begin",
         Capability::OverviewRead,
     ),
+    entry(Page::Find, Group::Own, "/find", ("Find", "Find"), "search look", Capability::OverviewRead),
     entry(
         Page::You,
         Group::Own,

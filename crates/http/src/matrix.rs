@@ -154,6 +154,21 @@ async fn attempt_everywhere(app: &App, route: &RouteInfo, player: &Player, place
     }
 }
 
+/// A page as somebody with this session gets it; what a refusal says when they do not.
+pub async fn page(app: &App, path: &str, session: &str) -> String {
+    let host = app.public_url().trim_start_matches("https://");
+    let request = Request::builder()
+        .uri(path)
+        .header(HOST, host)
+        .header(ACCEPT, "text/html")
+        .header(COOKIE, format!("{SESSION_COOKIE}={session}"))
+        .body(Body::empty())
+        .unwrap_or_default();
+    let response = app.answer(request, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), None).await;
+    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap_or_default();
+    String::from_utf8_lossy(&body).into_owned()
+}
+
 fn expected(route: &RouteInfo, player: &Player, place: Option<&str>, places: &Places) -> Outcome {
     let known = match player.credential {
         Credential::None => false,
@@ -212,7 +227,7 @@ async fn attempt(
 ) -> (Result<Outcome, StatusCode>, String) {
     let request = request(app, route, player, place);
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let response = app.answer(request, peer, false).await;
+    let response = app.answer(request, peer, None).await;
     let id = response.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     let status = response.status();
     let to_sign_in = response.headers().get(LOCATION).is_some_and(|to| to.as_bytes().starts_with(b"/sign-in"));

@@ -36,6 +36,8 @@ async fn proof(database: Option<String>, name: &str) {
     browser.fill("#again", "a correct horse, standing still").await;
     browser.picture(&format!("{name}-setup")).await;
     browser.click("form button.go").await;
+    browser.sees("h1", "Step 3 of 5").await;
+    browser.goto(&format!("{console}/w/demo")).await;
     browser.sees("h1", "All quiet").await;
 
     apply_with_a_token(&demo, &browser).await;

@@ -6,12 +6,19 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod api_docs;
 mod commands;
+mod examples;
+mod find;
 mod first_page;
+mod first_use;
 mod keys;
 mod killed;
+mod live;
 mod matrix;
+mod pages;
 mod selftest;
+mod signal_pages;
 mod sources;
 mod story;
 

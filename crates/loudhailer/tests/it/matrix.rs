@@ -78,7 +78,7 @@ async fn matrix(url: store::DatabaseUrl) {
 const SCOPES: [&str; 4] = ["messages:send", "messages:read", "signals:send", "alerts:read"];
 
 /// Two workspaces, and a person for each role in each scope.
-async fn seed(product: &Product, token: &SecretString) {
+pub async fn seed(product: &Product, token: &SecretString) {
     use std::fmt::Write as _;
     let mut text = format!(
         "workspaces:\n  - {{slug: home, environment: development}}\n  - {{slug: away, environment: production}}\n\
@@ -100,7 +100,7 @@ async fn seed(product: &Product, token: &SecretString) {
 }
 
 /// A person with a session, invited as an administrator would.
-async fn person(product: &Product, role: Role, place: Option<&str>) -> Player {
+pub async fn person(product: &Product, role: Role, place: Option<&str>) -> Player {
     let login = format!("{role}.{}@example.com", place.unwrap_or("everywhere"));
     let permit: OrganisationPermit<cap::PeopleWrite> = commands::operator().permit_organisation().unwrap();
     let read: OrganisationPermit<cap::ResourcesRead> = commands::operator().permit_organisation().unwrap();

@@ -33,7 +33,8 @@ async fn every_page_is_light_and_has_no_finding() {
     first_use::set_up(&demo, &browser).await;
     story(&demo, &browser).await;
 
-    let site = Site { client: demo.client(), console: demo.fact("console").to_owned(), cookie: cookies(&browser).await };
+    let site =
+        Site { client: demo.client(), console: demo.fact("console").to_owned(), cookie: cookies(&browser).await };
     let found = site.walk().await;
     for pattern in &patterns {
         let Some(path) = found.keys().find(|path| fits(pattern, path)).or_else(|| outside(pattern)) else {
@@ -140,20 +141,26 @@ impl Site {
         while let Some(path) = ahead.pop_front() {
             let bare = path.split(['?', '#']).next().unwrap_or_default().to_owned();
             // Of pages that differ in an id only, three are enough to find what they lead to.
-            let shape: String = bare.split('/').map(|part| if part.len() > 20 || part.starts_with("A-") { "*" } else { part }).collect();
+            let shape: String = bare
+                .split('/')
+                .map(|part| if part.len() > 20 || part.starts_with("A-") { "*" } else { part })
+                .collect();
             let count = shapes.entry(shape).or_default();
             if !seen.insert(bare.clone()) || *count >= 3 {
                 continue;
             }
             *count += 1;
             let answer = self.get(&bare).await;
-            let kind = answer.headers().get(CONTENT_TYPE).map(|kind| kind.to_str().unwrap().to_owned()).unwrap_or_default();
+            let kind =
+                answer.headers().get(CONTENT_TYPE).map(|kind| kind.to_str().unwrap().to_owned()).unwrap_or_default();
             if !answer.status().is_success() || !kind.starts_with("text/html") {
                 assert!(!answer.status().is_server_error() && answer.status() != 404, "{bare}: {}", answer.status());
                 continue;
             }
             let html = answer.text().await.unwrap();
-            ahead.extend(values(&html, "href").filter(|href| href.starts_with("/w/demo") || *href == "/handsets").map(unescape));
+            ahead.extend(
+                values(&html, "href").filter(|href| href.starts_with("/w/demo") || *href == "/handsets").map(unescape),
+            );
             found.insert(bare, ());
         }
         found
@@ -213,7 +220,10 @@ impl Look<'_> {
             self.findings.push(format!("{path}: leads to {}", at.path()));
         }
         // The live stream is open before pictures are taken, so that the head shows it.
-        eventually("the page is loaded", || async { (browser.ask("document.readyState").await == "complete").then_some(()) }).await;
+        eventually("the page is loaded", || async {
+            (browser.ask("document.readyState").await == "complete").then_some(())
+        })
+        .await;
         let facts = browser.ask("[document.title, document.querySelectorAll('h1').length, document.querySelector('h1')?.textContent.trim()]").await;
         let title = facts[0].as_str().unwrap_or_default().to_owned();
         if facts[1] != 1 || facts[2].as_str().is_none_or(str::is_empty) {
