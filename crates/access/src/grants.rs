@@ -100,6 +100,11 @@ impl Grants {
         self.capabilities(workspace).contains(capability)
     }
 
+    /// Whether a right is held at all, wherever: for figures that are of no workspace.
+    pub fn holds_somewhere(&self, capability: Capability) -> bool {
+        self.everywhere.contains(capability) || self.workspaces.iter().any(|(_, held)| held.contains(capability))
+    }
+
     /// The proof of `C` in `workspace`.
     pub fn permit<C: Cap>(&self, workspace: WorkspaceId) -> Result<Permit<C>, Denied> {
         Proof { actor: Arc::clone(&self.actor), capabilities: self.capabilities(workspace) }.permit(workspace)

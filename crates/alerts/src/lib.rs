@@ -15,6 +15,7 @@ mod chain;
 mod error;
 mod escalate;
 mod expire;
+mod figures;
 mod happening;
 mod inbound;
 mod live;
@@ -38,6 +39,7 @@ mod tests;
 
 pub use self::alerts::{Alerts, CHANGED, MIGRATIONS, Settings, TOPIC};
 pub use error::Error;
+pub use figures::LiveFigures;
 pub use types::{
     Alert, Answer, Answered, By, Counts, Filter, NewAlert, Opened, Outcome, Priority, ResolveKey, State,
     UnknownPriority, Via, parse_alert_name,

@@ -5,29 +5,36 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
 use axum::http::header::{CONNECTION, USER_AGENT};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use base::{Context, Problem, ProblemKind, RequestId};
 use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::Instrument;
 
 use crate::caller::Caller;
+use crate::doc::{self, Document, Overview};
 use crate::gate::{Gate, HX_REQUEST, wants_html};
 use crate::headers;
+use crate::health::{Checkup, Findings, Health};
 use crate::keeper::{Keeper, Source};
 use crate::matrix::RefusedAs;
+use crate::meters;
+use crate::once::Replays;
 use crate::origin;
-use crate::probes::{self, Ready};
+use crate::probes::{self, Figures};
 use crate::refusal::{self, Failure, ProblemJson, Refusal, Render};
 use crate::routes::{Declared, Door, Matched, RouteInfo, Routes};
+use crate::server::Ambiguity;
 use crate::settings::{Limits, Settings};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -41,6 +48,7 @@ struct Inner {
     router: Router,
     routes: Vec<RouteInfo>,
     renders: BTreeMap<Door, Arc<dyn Render>>,
+    checkup: Arc<Checkup>,
 }
 
 /// Puts an [`App`] together.
@@ -50,14 +58,27 @@ pub struct Builder {
     context: Context,
     routes: Routes,
     renders: BTreeMap<Door, Arc<dyn Render>>,
-    ready: Vec<Arc<dyn Ready>>,
+    parts: Vec<Arc<dyn Health>>,
+    figures: Option<Arc<dyn Figures>>,
+    replays: Option<Replays>,
+    overview: Overview,
 }
 
 impl App {
     /// Starts with nothing but the probes and the well-known files.
     pub fn builder(settings: Settings, keeper: Arc<dyn Keeper>, context: Context) -> Builder {
         let renders = BTreeMap::new();
-        Builder { settings, keeper, context, routes: Routes::new(Door::Public), renders, ready: Vec::new() }
+        Builder {
+            settings,
+            keeper,
+            context,
+            routes: Routes::new(Door::Public),
+            renders,
+            parts: Vec::new(),
+            figures: None,
+            replays: None,
+            overview: Overview::default(),
+        }
     }
 
     /// Every route, for the matrix test.
@@ -65,9 +86,25 @@ impl App {
         &self.0.routes
     }
 
+    /// The OpenAPI document of the routes that are not the console's.
+    pub fn document(&self) -> &Document {
+        self.0.gate.document()
+    }
+
     /// The address under which people and programs know this server.
     pub fn public_url(&self) -> &str {
         self.0.gate.settings.public_url()
+    }
+
+    /// How all parts are: for supervisors that are told rather than ask.
+    pub async fn health(&self) -> Findings {
+        self.0.checkup.look().await
+    }
+
+    /// Says from now on that this node is not ready, while it goes on serving: load balancers send the next requests elsewhere
+    /// before the door closes.
+    pub fn drain(&self) {
+        self.0.gate.draining.cancel();
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -88,13 +125,13 @@ impl App {
         self.0.gate.rates.forget_the_quiet();
     }
 
-    /// Answers one request that came over TLS from `peer`. `ambiguous` says that its head could be read in two ways.
-    pub(crate) async fn answer(&self, request: Request, peer: SocketAddr, ambiguous: bool) -> Response {
+    /// Answers one request that came over TLS from `peer`. `ambiguous` says how its head could be read in two ways.
+    pub(crate) async fn answer(&self, request: Request, peer: SocketAddr, ambiguous: Option<Ambiguity>) -> Response {
         let id: RequestId = self.0.gate.context.id();
         let began = self.0.gate.context.monotonic();
         let method = request.method().clone();
         let version = request.version();
-        let span = tracing::debug_span!("request", request.id = %id);
+        let span = tracing::info_span!("request", request.id = %id);
         let (parts, body) = request.into_parts();
         let about = About {
             nearest: self.0.nearest_door(parts.uri.path()),
@@ -109,29 +146,28 @@ impl App {
             self.0.finish(bare, id, about)
         };
         let (mut response, route) = inner.instrument(span.clone()).await;
-        if ambiguous && version < Version::HTTP_2 {
+        if ambiguous.is_some() && version < Version::HTTP_2 {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        // The pattern, not the path: paths hold numbers and tokens, queries hold keys (ASVS 14.2.1, 16.2.5).
-        let path = route.as_ref().map_or("(no route)", |route| route.path.as_str());
         let took = self.0.gate.context.monotonic().saturating_sub(began);
-        tracing::debug!(
-            parent: &span,
-            http.method = %method,
-            http.route = path,
-            http.status = response.status().as_u16(),
-            duration.micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            "answered"
-        );
+        let door = route.as_ref().map_or(about.nearest, |route| route.door);
+        meters::answered(door, response.status(), took);
+        let path = route.as_ref().map_or("(no route)", |route| route.path.as_str());
+        span.in_scope(|| access_line(&method, path, door, &response, took));
         response
     }
 
     /// What is checked before anybody looks at the path. Gives where the request comes from.
-    fn examine(&self, parts: &Parts, peer: SocketAddr, id: RequestId, ambiguous: bool) -> Result<Source, Refusal> {
+    fn examine(
+        &self,
+        parts: &Parts,
+        peer: SocketAddr,
+        id: RequestId,
+        ambiguous: Option<Ambiguity>,
+    ) -> Result<Source, Refusal> {
         let limits = self.limits();
-        if ambiguous {
-            let detail = "The request has both Content-Length and Transfer-Encoding. Send one of them.";
-            return Err(Refusal::new(Problem::new(ProblemKind::Invalid, "ambiguous-length", detail)));
+        if let Some(how) = ambiguous {
+            return Err(how.refusal());
         }
         if parts.uri.path_and_query().is_some_and(|target| target.as_str().len() > limits.url) {
             let detail = format!("The address is longer than {} bytes. Send long values in the body.", limits.url);
@@ -261,6 +297,23 @@ impl Inner {
     }
 }
 
+/// The line of the access log. It has the route's pattern, not the path: paths hold numbers and tokens, queries hold keys
+/// (ASVS 14.2.1, 16.2.5). Signals have their own record each, and probes come every few seconds: they are for debugging.
+fn access_line(method: &Method, route: &str, door: Door, response: &Response, took: Duration) {
+    let (status, door_name) = (response.status().as_u16(), meters::name(door));
+    let took_ms = took.as_secs_f64() * 1e3;
+    // Unknown for streams and for what is made while it is sent.
+    let bytes = response.body().size_hint().exact();
+    match door {
+        Door::Console | Door::Api | Door::Compatible => {
+            tracing::info!(target: "access", %method, route, status, took_ms, bytes, door = door_name, "answered");
+        }
+        Door::Signal | Door::Public | Door::Probe => {
+            tracing::debug!(target: "access", %method, route, status, took_ms, bytes, door = door_name, "answered");
+        }
+    }
+}
+
 /// Failures of ours are logged once, here, with their causes; refusals are the caller's business.
 fn log(refusal: &Refusal, id: RequestId) {
     let cause = refusal.cause().map(refusal::chain).unwrap_or_default();
@@ -287,10 +340,31 @@ impl Builder {
         self
     }
 
-    /// Adds something that must answer before `/readyz` does.
+    /// Adds a part that `/healthz` and `/readyz` ask.
     #[must_use]
-    pub fn ready(mut self, ready: impl Ready) -> Self {
-        self.ready.push(Arc::new(ready));
+    pub fn health(mut self, part: impl Health) -> Self {
+        self.parts.push(Arc::new(part));
+        self
+    }
+
+    /// What `/metrics` shows.
+    #[must_use]
+    pub fn figures(mut self, figures: impl Figures) -> Self {
+        self.figures = Some(Arc::new(figures));
+        self
+    }
+
+    /// Keeps the answers to requests with an `Idempotency-Key`. Without it the header is not looked at.
+    #[must_use]
+    pub fn replays(mut self, replays: Replays) -> Self {
+        self.replays = Some(replays);
+        self
+    }
+
+    /// What the OpenAPI document says about the whole.
+    #[must_use]
+    pub fn overview(mut self, overview: Overview) -> Self {
+        self.overview = overview;
         self
     }
 
@@ -299,10 +373,16 @@ impl Builder {
     /// # Panics
     /// At start: when two rooms declare the same method and path, or a path that the router cannot read.
     pub fn build(self) -> App {
-        let own = probes::routes(&self.settings, &self.context, self.ready);
-        let routes = own.merge(self.routes);
-        let gate = Arc::new(Gate::new(self.settings, self.keeper, self.context));
+        let draining = CancellationToken::new();
+        let checkup = Arc::new(Checkup::new(self.parts, self.context.clone(), draining.clone()));
+        let own = probes::routes(&self.settings, &self.context, Arc::clone(&checkup), self.figures);
+        let routes = own.merge(doc::routes()).merge(self.routes);
         let list = routes.list();
+        let shapes = self.renders.iter().map(|(door, render)| (*door, render.shape())).collect();
+        let document = Document::of(&list, &self.overview, self.settings.public_url(), &shapes);
+        let mut gate = Gate::new(self.settings, self.keeper, self.context, self.replays, document);
+        gate.draining = draining;
+        let gate = Arc::new(gate);
         let mut router = Router::new();
         for Declared { info, handler } in routes.declared {
             let path = info.path.clone();
@@ -311,7 +391,7 @@ impl Builder {
             router = router.route(&path, handler.route_layer(from_fn(pass)));
         }
         let router = router.fallback(missing).method_not_allowed_fallback(not_listed);
-        App(Arc::new(Inner { gate, router, routes: list, renders: self.renders }))
+        App(Arc::new(Inner { gate, router, routes: list, renders: self.renders, checkup }))
     }
 }
 

@@ -29,6 +29,10 @@ pub(crate) enum BodyFault {
     TooLong(usize),
     #[error("the body came too slowly")]
     TooSlow,
+    #[error("the body unpacks to more than a hundred times its size")]
+    Bomb,
+    #[error("the body does not unpack")]
+    Broken,
 }
 
 /// A body that fails when it gets too long or comes too slowly. The clock starts when it is first read, so that our own
@@ -106,7 +110,7 @@ impl HttpBody for WatchedBody {
 pub(crate) async fn read(body: Body) -> Result<Bytes, Refusal> {
     body.collect().await.map(http_body_util::Collected::to_bytes).map_err(|error| {
         let error = error.into_inner();
-        match error.downcast_ref::<BodyFault>() {
+        match fault(&*error) {
             Some(BodyFault::TooLong(limit)) => too_large(*limit),
             Some(BodyFault::TooSlow) => Refusal::with_status(
                 StatusCode::REQUEST_TIMEOUT,
@@ -116,6 +120,16 @@ pub(crate) async fn read(body: Body) -> Result<Bytes, Refusal> {
                     "The body came too slowly and was given up. Send it at once, at 1 KiB a second at least.",
                 ),
             ),
+            Some(BodyFault::Bomb) => Refusal::new(Problem::new(
+                ProblemKind::TooLarge,
+                "body-unpacks-too-far",
+                "The body unpacks to more than 100 times its size. Send it without Content-Encoding.",
+            )),
+            Some(BodyFault::Broken) => Refusal::new(Problem::new(
+                ProblemKind::Invalid,
+                "body-broken",
+                "The body does not unpack as its Content-Encoding says, or goes on after its end. Send it again.",
+            )),
             None => Refusal::new(Problem::new(
                 ProblemKind::Invalid,
                 "body-broken",
@@ -123,6 +137,18 @@ pub(crate) async fn read(body: Body) -> Result<Bytes, Refusal> {
             )),
         }
     })
+}
+
+/// Our own fault in a chain of wrappers: a body around a body wraps errors too.
+fn fault<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a BodyFault> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(fault) = error.downcast_ref() {
+            return Some(fault);
+        }
+        next = error.source();
+    }
+    None
 }
 
 pub(crate) fn too_large(limit: usize) -> Refusal {

@@ -46,6 +46,9 @@ pub(crate) fn session_token(headers: &HeaderMap) -> Option<SecretString> {
 }
 
 /// Ends the browser's session and makes it forget what it had kept of us (ASVS 14.3.1).
+///
+/// `Clear-Site-Data` does not name `"cookies"`: that would take the known device's cookie too, and with it the protection
+/// of the person against lock-out by strangers (ASVS 6.1.1). The session's cookie is expired by its name.
 #[must_use]
 pub fn end_session(mut response: Response) -> Response {
     let headers = response.headers_mut();
@@ -53,10 +56,7 @@ pub fn end_session(mut response: Response) -> Response {
     if let Ok(value) = HeaderValue::from_str(&gone) {
         headers.append(SET_COOKIE, value);
     }
-    headers.insert(
-        HeaderName::from_static("clear-site-data"),
-        HeaderValue::from_static("\"cache\",\"cookies\",\"storage\""),
-    );
+    headers.insert(HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"cache\", \"storage\""));
     response
 }
 
@@ -106,7 +106,7 @@ mod tests {
         let response = start_session(Response::default(), &SecretString::from("abc"));
         assert_eq!(response.headers()[SET_COOKIE], "__Host-sid=abc; Path=/; Secure; HttpOnly; SameSite=Lax");
         let response = end_session(Response::default());
-        assert_eq!(response.headers()["clear-site-data"], "\"cache\",\"cookies\",\"storage\"");
+        assert_eq!(response.headers()["clear-site-data"], "\"cache\", \"storage\"");
         assert!(response.headers()[SET_COOKIE].to_str().is_ok_and(|value| value.ends_with("Max-Age=0")));
     }
 }

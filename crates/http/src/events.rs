@@ -16,6 +16,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::caller::{Caller, Credential};
 use crate::gate::Gate;
+use crate::meters;
 use crate::refusal::{Answer, Refusal};
 use crate::routes::Rule;
 
@@ -93,6 +94,8 @@ pub fn events(watch: Watch, source: impl Stream<Item = Event> + Send + 'static) 
         return Err(Refusal::new(Problem::new(ProblemKind::Unavailable, "too-many-streams", detail)));
     };
     let limits = watch.gate.settings.limits;
+    let slot = Slot { gate: Arc::clone(&watch.gate), permit: Some(slot) };
+    slot.show();
     let mut recheck = interval_at(Instant::now() + limits.recheck, limits.recheck);
     recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let live = Live { source: Box::pin(source), watch, recheck, checked: Instant::now(), _slot: slot };
@@ -111,7 +114,28 @@ struct Live {
     watch: Watch,
     recheck: Interval,
     checked: Instant,
-    _slot: OwnedSemaphorePermit,
+    _slot: Slot,
+}
+
+/// The place of one open stream.
+struct Slot {
+    gate: Arc<Gate>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Slot {
+    /// Puts the number of open streams into the figures.
+    fn show(&self) {
+        let open = self.gate.settings.limits.event_streams.saturating_sub(self.gate.streams.available_permits());
+        meters::STREAMS.set(u32::try_from(open).unwrap_or(u32::MAX).into());
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        self.show();
+    }
 }
 
 impl Live {

@@ -1,34 +1,40 @@
-//! What everyone expects to be there: health, readiness, security.txt, robots.txt, and the place for policy reports.
+//! What everyone expects to be there: health, readiness, figures, security.txt, robots.txt, and the place for policy reports.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Capability;
 use async_trait::async_trait;
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, FORWARDED, RETRY_AFTER, VIA};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base::{Context, Problem, ProblemKind};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::Raw;
+use crate::doc;
 use crate::guard::Open;
 use crate::headers::CSP_REPORTS;
+use crate::health::{Checkup, Findings};
 use crate::read::parse_json;
 use crate::refusal::{Answer, Refusal};
 use crate::routes::{ContentType, Door, Routes};
 use crate::settings::Settings;
 
-/// How long a part may think about whether it is ready.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// RFC 9116 wants less than a year; each answer promises half of it.
 const SECURITY_TXT_LIFETIME: Duration = Duration::from_hours(180 * 24);
 
-/// Something without which the product is not ready.
+/// Headers by which a proxy shows itself. A request that has one did not begin on this machine, wherever it comes from.
+const BY_PROXY: [HeaderName; 4] =
+    [FORWARDED, VIA, HeaderName::from_static("x-forwarded-for"), HeaderName::from_static("x-real-ip")];
+
+/// Makes the text behind `/metrics`.
 #[async_trait]
-pub trait Ready: Send + Sync + 'static {
-    /// Whether it answers; the error says what is wrong, in public words.
-    async fn ready(&self) -> Result<(), Refusal>;
+pub trait Figures: Send + Sync + 'static {
+    /// All figures, in the text format of Prometheus.
+    async fn text(&self) -> String;
 }
 
 #[derive(Clone)]
@@ -36,24 +42,36 @@ struct Known {
     contact: String,
     public_url: String,
     context: Context,
-    ready: Arc<[Arc<dyn Ready>]>,
+    checkup: Arc<Checkup>,
+    figures: Option<Arc<dyn Figures>>,
 }
 
 /// Whether a path is asked by supervisors, who use an address in place of our name.
 pub(crate) fn is_probe(path: &str) -> bool {
-    matches!(path, "/healthz" | "/readyz")
+    matches!(path, "/healthz" | "/readyz" | "/metrics")
 }
 
-pub(crate) fn routes(settings: &Settings, context: &Context, ready: Vec<Arc<dyn Ready>>) -> Routes {
+pub(crate) fn routes(
+    settings: &Settings,
+    context: &Context,
+    checkup: Arc<Checkup>,
+    figures: Option<Arc<dyn Figures>>,
+) -> Routes {
     let known = Known {
         contact: settings.contact_address().unwrap_or_default().to_owned(),
         public_url: settings.public_url().to_owned(),
         context: context.clone(),
-        ready: ready.into(),
+        checkup,
+        figures,
     };
+    let loopback = "the machine itself asks without a credential; others show a key, and the handler looks at both";
     let mut routes = Routes::new(Door::Probe)
         .public(Method::GET, "/healthz", "supervisors ask without a credential and learn one word", healthz)
+        .doc(doc::alive())
         .public(Method::GET, "/readyz", "supervisors ask without a credential and learn one word", readyz)
+        .doc(doc::ready())
+        .public(Method::GET, "/metrics", loopback, metrics)
+        .doc(doc::figures())
         .door(Door::Public)
         .public(Method::GET, "/robots.txt", "search engines are told to stay away", robots)
         .public(Method::POST, CSP_REPORTS, "browsers report without a credential what the policy stopped", csp_report)
@@ -61,7 +79,7 @@ pub(crate) fn routes(settings: &Settings, context: &Context, ready: Vec<Arc<dyn 
         .limit(16 * 1024);
     if !known.contact.is_empty() {
         let reason = "finders of weaknesses must not need an account (RFC 9116)";
-        routes = routes.public(Method::GET, "/.well-known/security.txt", reason, security_txt);
+        routes = routes.public(Method::GET, "/.well-known/security.txt", reason, security_txt).doc(doc::security_txt());
     }
     routes.with_state(known)
 }
@@ -72,25 +90,59 @@ fn text(body: impl Into<axum::body::Body>) -> Response {
     response
 }
 
-async fn healthz(_: Open) -> Response {
-    text("ok\n")
+async fn healthz(open: Open, State(known): State<Known>, headers: HeaderMap) -> Response {
+    let findings = known.checkup.look().await;
+    // A node that is stopping is alive.
+    let alive = findings.alive();
+    verdict(&open, &headers, &findings, alive, if alive { "ok\n" } else { "stuck\n" })
 }
 
-async fn readyz(_: Open, State(known): State<Known>) -> Answer {
-    for part in known.ready.iter() {
-        match tokio::time::timeout(PATIENCE, part.ready()).await {
-            Ok(Ok(())) => {}
-            outcome => {
-                if let Ok(Err(refusal)) = &outcome {
-                    tracing::warn!(code = %refusal.problem().code, "not ready");
-                }
-                let detail =
-                    "The server is not ready: its database does not answer, or it is still starting. Try again.";
-                return Err(Refusal::new(Problem::new(ProblemKind::Unavailable, "not-ready", detail)));
-            }
-        }
+async fn readyz(open: Open, State(known): State<Known>, headers: HeaderMap) -> Response {
+    let findings = known.checkup.look().await;
+    let ready = findings.ready();
+    verdict(&open, &headers, &findings, ready, if ready { "ready\n" } else { "not ready\n" })
+}
+
+/// One word for strangers; for those who may know more and ask for JSON, each part with its condition.
+fn verdict(open: &Open, headers: &HeaderMap, findings: &Findings, good: bool, word: &'static str) -> Response {
+    let wants_json = headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes() == b"application/json");
+    let mut response = if wants_json && may_look(open, headers) {
+        let parts = findings.parts().iter().map(|(name, condition)| {
+            json!({"part": name, "alive": condition.alive, "ready": condition.ready, "detail": condition.detail})
+        });
+        let body = json!({"status": word.trim_end(), "parts": parts.collect::<Vec<_>>()});
+        axum::Json(body).into_response()
+    } else {
+        text(word)
+    };
+    if !good {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    Ok(text("ready\n"))
+    response
+}
+
+/// Whether somebody may see figures and details: from the machine itself, or with the right to read metrics anywhere. What a proxy
+/// on this machine passes on does not come from the machine itself.
+fn may_look(open: &Open, headers: &HeaderMap) -> bool {
+    let local = open.source().ip().to_canonical().is_loopback();
+    let passed_on = BY_PROXY.iter().any(|name| headers.contains_key(name));
+    (local && !passed_on) || open.caller().grants().holds_somewhere(Capability::MetricsRead)
+}
+
+async fn metrics(open: Open, State(known): State<Known>, headers: HeaderMap) -> Answer {
+    if !may_look(&open, &headers) {
+        if open.caller().is_nobody() {
+            return Err(Refusal::unauthenticated());
+        }
+        let detail = "Figures want the right metrics:read. Ask an administrator for a key with that scope.";
+        return Err(Refusal::new(Problem::new(ProblemKind::Forbidden, "not-permitted", detail)));
+    }
+    let Some(figures) = known.figures else { return Err(Refusal::not_found()) };
+    let mut response = Response::new(figures.text().await.into());
+    let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    Ok(response)
 }
 
 ///

@@ -4,17 +4,22 @@
 //! reads its arguments, calls a room, and prints. It is a library so that the tests can compose the product as the binary does.
 
 mod bench;
+mod certificates;
 mod cli;
 pub mod commands;
 mod config;
 mod demo;
 mod error;
+mod figures;
+mod health;
 mod init;
 mod keyring;
 mod logging;
+pub mod meters;
 pub mod product;
 pub mod selftest;
 mod serve;
+mod supervisor;
 pub mod web;
 
 use std::process::ExitCode;
@@ -39,13 +44,16 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(cli.command)) {
+    let code = match runtime.block_on(run(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("loudhailer: {error}");
             ExitCode::FAILURE
         }
-    }
+    };
+    // Whoever asked to leave at once does not wait for threads that are still busy.
+    runtime.shutdown_background();
+    code
 }
 
 async fn run(command: Command) -> Result<()> {

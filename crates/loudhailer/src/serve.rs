@@ -1,22 +1,25 @@
-//! `loudhailer serve`: the server, until SIGTERM or SIGINT.
+//! `loudhailer serve`: the server, until SIGTERM or SIGINT; SIGHUP reads the certificate again.
 
 use std::path::Path;
 use std::time::Duration;
 
 use base::ExposeSecret as _;
-use http::Server;
+use http::{App, Server};
 use store::Options;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::certificates::Certificates;
 use crate::cli::Serve;
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::product::Product;
+use crate::supervisor;
 use crate::web::{self, Extras};
 
-/// How long a graceful end may take before the process leaves anyway.
+/// How long what works behind the doors may take to end before the process leaves anyway. The doors have their own time before.
 const LAST_ORDERS: Duration = Duration::from_secs(30);
 
 /// The marker that a directory belongs to a demo, whose secrets lie beside its data.
@@ -48,38 +51,119 @@ pub fn database_options(config: &Config) -> Result<Options> {
 pub async fn run(options: &Serve) -> Result<()> {
     let config = configuration(&options.config)?;
     crate::logging::start(&config.log);
-    // A key that would be ignored in silence is worse than none.
-    if config.smpp.listen_tls.is_some() || config.smpp.listen_plain.is_some() {
-        return Err(Error::told(
-            "[smpp]: SMPP for applications is not part of this version; remove listen_tls and listen_plain",
-        ));
-    }
     let product = Product::open(database_options(&config)?, &config.keys.file).await?;
     let settings = settings(&config)?;
     let read = |path: &Path| std::fs::read_to_string(path).map_err(|source| Error::file(path, source));
-    let (cert, key) = (read(&config.tls.cert)?, read(&config.tls.key)?);
     let client_ca = config.tls.client_ca.as_deref().map(read).transpose()?;
-    let (_resolver, tls) = web::tls(&cert, &key, client_ca.as_deref())?;
+    let context = product.db.context().clone();
+    let certificates = Certificates::load(&config.tls.cert, &config.tls.key, &config.public_url(), context)?;
+    let tls = web::tls_of(certificates.resolver(), client_ca.as_deref())?;
     let extras = Extras {
         handsets: None,
-        fingerprint: crypto::tls::fingerprint_pem(&cert).map(|fingerprint| fingerprint.to_string()),
+        fingerprint: certificates.resolver().fingerprint().map(|fingerprint| fingerprint.to_string()),
+        certificates: Some(certificates.clone()),
     };
     let app = web::app(&product, settings, extras);
-    let server = Server::bind(config.server.listen, tls, app)
+    let server = Server::bind(config.server.listen, tls, app.clone())
         .await
         .map_err(|error| Error::told(format!("cannot listen on {}: {error}", config.server.listen)))?;
+    let applications = web::smpp_listeners(&config.smpp, certificates.resolver()).await?;
+    // Heard from before anybody is told that we are ready.
+    let mut signals = Signals::listen()?;
 
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     product.run(&tasks, &stop).await?;
-    tasks.spawn(server.run(stop.clone()));
+    let doors = Doors::open(server, app.clone());
+    tasks.spawn(product.smppd.clone().run(applications, stop.clone()));
+    tasks.spawn(certificates.clone().run(stop.clone()));
+    tasks.spawn(supervisor::run(app, product.clone(), stop.clone()));
     tasks.close();
     tracing::info!(listen = %config.server.listen, public_url = config.public_url(), "ready");
-    // Supervisors that do not ask for it have no socket to tell; that is no error.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    asked_to_stop().await?;
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-    wind_down(&product, &tasks, &stop).await;
-    Ok(())
+    supervisor::ready(&supervisor::status(&product));
+    while signals.next().await == Asked::Reload {
+        supervisor::reloading();
+        certificates.reload();
+        supervisor::ready(&supervisor::status(&product));
+    }
+    supervisor::stopping();
+    tracing::info!("stopping");
+    // Balancers that ask now and then must see that this node is going before its door is shut.
+    let notice = Duration::from_secs(config.server.stop_delay_seconds);
+    let ended = async {
+        doors.announce(notice).await;
+        doors.close().await;
+        wind_down(&product, &tasks, &stop).await;
+    };
+    tokio::select! {
+        () = ended => Ok(()),
+        () = signals.again() => Err(Error::told("left at once, as a second signal asked; the next start goes on where this one was")),
+    }
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Stop,
+    Reload,
+}
+
+/// The signals that a server listens to.
+struct Signals {
+    term: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.term.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Reload,
+        }
+    }
+
+    /// Waits for somebody who will not wait: another request to stop.
+    async fn again(&mut self) {
+        while self.next().await == Asked::Reload {}
+    }
+}
+
+/// The listening side, which ends before everything behind it.
+pub struct Doors {
+    running: JoinHandle<()>,
+    stop: CancellationToken,
+    app: App,
+}
+
+impl Doors {
+    /// Begins to serve.
+    pub fn open(server: Server, app: App) -> Self {
+        let stop = CancellationToken::new();
+        Self { running: tokio::spawn(server.run(stop.clone())), stop, app }
+    }
+
+    /// Says that this node is going, and goes on serving for `notice`.
+    pub async fn announce(&self, notice: Duration) {
+        self.app.drain();
+        tokio::time::sleep(notice).await;
+    }
+
+    /// Takes nothing new, and waits for the answers under way, as long as the limits allow.
+    pub async fn close(self) {
+        self.stop.cancel();
+        if let Err(error) = self.running.await {
+            tracing::error!(%error, "the listener ended badly");
+        }
+    }
 }
 
 /// Settings of the doors from the configuration.
@@ -106,7 +190,8 @@ pub async fn asked_to_stop() -> Result<()> {
     Ok(())
 }
 
-/// Ends in order: doors close, answers finish, carriers unbind, the audit log is sealed, the database closes.
+/// Ends what works behind the doors, once these are closed: work stops where it can go on later, carriers unbind, the audit log is
+/// sealed, and then the database closes.
 pub async fn wind_down(product: &Product, tasks: &TaskTracker, stop: &CancellationToken) {
     stop.cancel();
     if tokio::time::timeout(LAST_ORDERS, tasks.wait()).await.is_err() {

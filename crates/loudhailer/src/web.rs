@@ -1,12 +1,17 @@
 //! The HTTPS side: doors and pages over the rooms, behind one listener.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use console::{Console, ErrorPages, Handsets, Parts};
 use crypto::tls::CertResolver;
 use http::{App, Door, Doorkeeper, Settings};
 
-use crate::error::Result;
+use crate::certificates::Certificates;
+use crate::config::Smpp;
+use crate::error::{Error, Result};
+use crate::figures::AllFigures;
+use crate::health;
 use crate::product::Product;
 
 /// What the pages need besides the rooms.
@@ -16,6 +21,8 @@ pub struct Extras {
     pub handsets: Option<Handsets>,
     /// SHA-256 of the certificate.
     pub fingerprint: Option<String>,
+    /// The certificate, when it follows its files.
+    pub certificates: Option<Arc<Certificates>>,
 }
 
 /// All routes over `product`.
@@ -46,13 +53,22 @@ pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
         flows: product.flows.clone(),
         signals: product.signals.clone(),
     };
-    App::builder(settings, Arc::new(keeper), product.db.context().clone())
+    let builder = App::builder(settings, Arc::new(keeper), product.db.context().clone())
         .routes(console.routes())
         .routes(api::routes(api))
         .render(Door::Console, ErrorPages)
         .render(Door::Compatible, api::Envelope)
-        .ready(product.db.clone())
-        .build()
+        .replays(product.replays())
+        .overview(api::overview())
+        .health(http::DatabaseHealth::new(product.db.clone()))
+        .health(health::Carriers(product.carriers.clone()))
+        .health(health::Templates(product.sandbox.clone()))
+        .figures(AllFigures::new(product.clone()));
+    let builder = match extras.certificates {
+        Some(certificates) => builder.health(health::Shared(certificates)),
+        None => builder,
+    };
+    builder.build()
 }
 
 /// The TLS side of a listener, from certificate and key in PEM.
@@ -62,6 +78,35 @@ pub fn tls(
     client_ca: Option<&str>,
 ) -> Result<(Arc<CertResolver>, Arc<rustls::ServerConfig>)> {
     let resolver = Arc::new(CertResolver::from_pem(cert_pem, key_pem)?);
-    let config = crypto::tls::server_config(Arc::clone(&resolver), client_ca, &[])?;
+    let config = tls_of(Arc::clone(&resolver), client_ca)?;
     Ok((resolver, config))
+}
+
+/// The TLS side of a listener whose certificate `resolver` has.
+pub fn tls_of(resolver: Arc<CertResolver>, client_ca: Option<&str>) -> Result<Arc<rustls::ServerConfig>> {
+    Ok(crypto::tls::server_config(resolver, client_ca, &[])?)
+}
+
+/// The listeners for applications that bind by SMPP, with the certificate of the HTTPS listener, which reloads for both.
+///
+/// # Errors
+/// When an address cannot be listened on.
+pub async fn smpp_listeners(config: &Smpp, resolver: Arc<CertResolver>) -> Result<Vec<smppd::Listener>> {
+    let mut listeners = Vec::new();
+    if let Some(address) = config.listen_tls {
+        let tls = crypto::tls::server_config(resolver, None, &[])?;
+        listeners.push(smpp_listener(address, "listen_tls", smppd::Security::Tls(tls)).await?);
+    }
+    if let Some(address) = config.listen_plain {
+        tracing::warn!(%address, "SMPP in clear text: passwords and texts can be read on the way");
+        listeners.push(smpp_listener(address, "listen_plain", smppd::Security::Plaintext).await?);
+    }
+    Ok(listeners)
+}
+
+async fn smpp_listener(address: SocketAddr, key: &str, security: smppd::Security) -> Result<smppd::Listener> {
+    smppd::Listener::bind(address, security).await.map_err(|error| {
+        let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        Error::told(format!("cannot listen on {address} (smpp.{key}): {why}; choose another address, or \"off\""))
+    })
 }

@@ -59,6 +59,12 @@ impl CounterFamily {
         cell(&self.series, values, || AtomicU64::new(0)).fetch_add(more, Ordering::Relaxed);
     }
 
+    /// Takes over a total that somebody else counts for these values. It may start again at nothing, as after a restart;
+    /// whoever reads counters expects that.
+    pub fn take_over(&self, values: &[&str], total: u64) {
+        cell(&self.series, values, || AtomicU64::new(0)).store(total, Ordering::Relaxed);
+    }
+
     /// What was counted for these values.
     pub fn get(&self, values: &[&str]) -> u64 {
         cell(&self.series, values, || AtomicU64::new(0)).load(Ordering::Relaxed)

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::error::Error;
+use crate::meters;
 use crate::process::{Outcome, Process, WorkerCommand};
 use crate::protocol::{self, Mode, Piece, Rows, Task};
 
@@ -119,11 +120,17 @@ impl Sandbox {
         let mut out = Vec::with_capacity(tasks.len());
         let turn = match self.0.turn().await {
             Ok(turn) => turn,
-            Err(error) => return tasks.iter().map(|_| Err(error.clone())).collect(),
+            Err(error) => {
+                let out: Vec<Result<Rows, Error>> = tasks.iter().map(|_| Err(error.clone())).collect();
+                out.iter().for_each(meters::ended);
+                return out;
+            }
         };
         let mut process = self.0.idle().pop_front();
         for task in tasks {
-            out.push(self.0.one(&mut process, task, deadline).await);
+            let outcome = self.0.one(&mut process, task, deadline).await;
+            meters::ended(&outcome);
+            out.push(outcome);
         }
         self.0.give_back(process);
         drop(turn);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use access::Actor;
 use audit::{Entry, Outcome};
-use base::{IntegrationId, SignalId, Timestamp};
+use base::{Explain as _, IntegrationId, SignalId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use store::{Changed, NewJob, Tx};
@@ -16,6 +16,7 @@ use crate::body::{Media, parse};
 use crate::credentials::{self, Known};
 use crate::error::{Error, Refused};
 use crate::ids;
+use crate::meters;
 use crate::proof::{Keys, Proven};
 use crate::refusals::Refusal;
 use crate::rows::{self, Line};
@@ -91,13 +92,18 @@ impl Signals {
                 line.sender.clone_from(&proven.sender);
                 let taking = Taking { line, integration: known.id, proven, body: request.body, deed: None };
                 match self.take(taking, began).await {
-                    Ok(accepted) => return Ok(accepted),
+                    Ok(accepted) => {
+                        meters::ACCEPTED.add(1);
+                        meters::TOOK.took(context.monotonic().saturating_sub(began));
+                        return Ok(accepted);
+                    }
                     Err(refused) => refused,
                 }
             }
             (Ok(_), None) => Refused::Unproven,
             (Err(refused), _) => refused,
         };
+        meters::REFUSED.add(&[&refused.problem().code], 1);
         if let Some((status, reason)) = refusal_words(&refused) {
             line.status = status;
             line.reason = Some(reason);

@@ -21,6 +21,8 @@
 mod accept;
 mod activity;
 mod again;
+#[doc(hidden)]
+pub mod bare;
 mod body;
 mod credentials;
 mod error;
@@ -32,6 +34,7 @@ mod kinds;
 mod lanes;
 mod mapping;
 mod mappings_kind;
+mod meters;
 mod proof;
 mod rates;
 mod refusals;
@@ -51,6 +54,7 @@ pub use error::{Error, Refused};
 pub use examples::{Example, examples};
 pub use kinds::{IntegrationBody, IntegrationsKind, MappingsKind, kinds};
 pub use mapping::{EventTemplates, FieldTemplates, Mapping, Sample};
+pub use meters::METERS;
 pub use rotate::{Rotated, Rotation};
 pub use signals::Signals;
 pub use types::{

@@ -108,6 +108,14 @@ impl Db {
         answer.await.unwrap_or_else(|_| Err(Error::Closed.into()))
     }
 
+    /// The embedded database's file.
+    pub(crate) fn file(&self) -> Option<&std::path::Path> {
+        match &self.inner.backend {
+            Backend::Sqlite(sqlite) => Some(sqlite.path()),
+            Backend::Postgres(_) => None,
+        }
+    }
+
     /// Which database this is.
     pub fn dialect(&self) -> Dialect {
         match self.inner.backend {

@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 use crate::db::Db;
 use crate::jobs::{self, Job, JobError};
 use crate::lease::{Held, Lease};
+use crate::meters;
 use crate::nodes::{self, Owner};
 use crate::work::panic_text;
 use crate::worker::Lane;
@@ -377,6 +378,7 @@ pub(crate) async fn run_job(db: &Db, lane: &Lane, job: Job) {
             }
         };
         if job.is_finished() {
+            meters::RUN.add(&[job.kind(), if result.is_ok() { "done" } else { "failed" }], 1);
             if let Err(JobError::Retry { reason, .. } | JobError::Fail { reason }) = result {
                 tracing::warn!(reason, "a handler failed after it had finished its job");
             }
@@ -391,6 +393,7 @@ pub(crate) async fn run_job(db: &Db, lane: &Lane, job: Job) {
 /// Writes down how a job ended. Without this note the job would stay claimed for as long as this process lives, so
 /// it is tried until the database takes it.
 async fn settle(db: &Db, tries: u32, job: Job, result: Result<(), JobError>) {
+    meters::RUN.add(&[job.kind(), if result.is_ok() { "done" } else { "failed" }], 1);
     if let Err(JobError::Retry { reason, .. } | JobError::Fail { reason }) = &result {
         tracing::info!(reason, "a job failed");
     }

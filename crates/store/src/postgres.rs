@@ -21,6 +21,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::db::{Access, Shared};
 use crate::error::{Cause, Refusal, cause};
+use crate::meters;
 use crate::options::Options;
 use crate::row::RowKind;
 use crate::tx::{Driver, Failed, Tx};
@@ -259,8 +260,10 @@ impl Session {
             asked.set(true);
             client.batch_execute("COMMIT").await
         };
+        let began = shared.context.monotonic();
         match self.wait(together(&self.client, &ahead, false, commit)) {
             Ok(()) => {
+                meters::COMMIT.took(shared.context.monotonic().saturating_sub(began));
                 tx.into_effects().release(shared);
                 Ended::Decided(Ok(()))
             }
@@ -272,6 +275,7 @@ impl Session {
                 if failed.retry { Ended::Again(failed.error) } else { Ended::Decided(Err(failed.error)) }
             }
             Err(refusal) => {
+                meters::FAILED.add(&["unknown"], 1);
                 tracing::warn!("the answer to a commit was lost; its caller looks it up");
                 Ended::Decided(Err(Error::CommitUnknown(refusal.into_cause())))
             }

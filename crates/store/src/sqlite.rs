@@ -5,7 +5,7 @@
 //! caller has its own.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use crate::Error;
 use crate::db::{Access, Shared};
 use crate::error::cause;
+use crate::meters;
 use crate::options::Options;
 use crate::tx::{Driver, Effects, Tx};
 use crate::work::Work;
@@ -34,6 +35,7 @@ pub(crate) struct Sqlite {
     /// Closes when the last thread has ended and the lock is free.
     ended: watch::Receiver<()>,
     patience: Duration,
+    path: PathBuf,
 }
 
 #[derive(Clone)]
@@ -88,7 +90,17 @@ impl Sqlite {
             let (shared, queue) = (shared.clone(), queue.clone());
             spawn("store-reader", Box::new(move || read_loop(&statements, &shared, &queue)))?;
         }
-        Ok(Self { queues: Mutex::new(Some(Queues { writer, readers })), ended, patience: options.patience })
+        Ok(Self {
+            queues: Mutex::new(Some(Queues { writer, readers })),
+            ended,
+            patience: options.patience,
+            path: path.to_owned(),
+        })
+    }
+
+    /// The database's file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(crate) async fn submit(&self, work: Box<dyn Work>, access: Access) -> Result<(), Error> {
@@ -170,7 +182,12 @@ fn commit_group(statements: &Statements, shared: &Shared, group: Vec<Box<dyn Wor
             }
         }
     }
+    let began = shared.context.monotonic();
     let committed = statements.control(if kept.is_empty() { "ROLLBACK" } else { "COMMIT" });
+    if !kept.is_empty() {
+        meters::COMMIT.took(shared.context.monotonic().saturating_sub(began));
+        meters::GROUP.record(kept.len() as u64);
+    }
     answer_all(refused, &committed.as_ref().map_or_else(|failed| Err(failed.error.clone()), |()| Ok(())));
     let Err(failed) = committed else {
         for (work, effects) in kept {
@@ -190,6 +207,7 @@ fn commit_group(statements: &Statements, shared: &Shared, group: Vec<Box<dyn Wor
         }
         return Vec::new();
     }
+    meters::FAILED.add(&["failed"], 1);
     tracing::error!(error = %failed.error, "a commit failed; its callers were told");
     // The journal was written but not known to be on disk: neither yes nor no is certain.
     let error = match failed.error {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use base::Timestamp;
 use rustls::SignatureAlgorithm;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::client::verify_server_name;
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 use super::{Fingerprint, fingerprint, not_after, provider};
 use crate::Error;
@@ -42,6 +43,29 @@ impl CertResolver {
         let changed = fresh.cert != self.current.load().cert;
         self.current.store(Arc::new(fresh));
         Ok(changed)
+    }
+
+    /// Reads the files again and puts what they hold in service if it is good: the key belongs to the certificate, and `now` lies
+    /// before its end. Otherwise the old certificate stays. Whether it changed.
+    pub fn renew(&self, now: Timestamp) -> Result<bool, Error> {
+        let Some((cert, key)) = &self.files else { return Ok(false) };
+        let fresh = read(cert, key)?;
+        if fresh.cert == self.current.load().cert {
+            return Ok(false);
+        }
+        if fresh.cert.first().and_then(|leaf| not_after(leaf)).is_none_or(|end| end <= now) {
+            return Err(Error::certificate("certificate", "it has ended already; give one that is good"));
+        }
+        self.current.store(Arc::new(fresh));
+        Ok(true)
+    }
+
+    /// Whether the certificate in service is for this host name or address. Clients refuse one that is not.
+    pub fn is_for(&self, host: &str) -> bool {
+        let current = self.current.load();
+        let Some(leaf) = current.cert.first() else { return false };
+        let Ok(name) = ServerName::try_from(host) else { return false };
+        ParsedCertificate::try_from(leaf).is_ok_and(|parsed| verify_server_name(&parsed, &name).is_ok())
     }
 
     /// Puts another certificate in service.

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::io::{WatchedReads, WatchedWrites};
 use super::vitals::{Verdict, Vitals};
 use crate::app::App;
+use crate::meters;
 use crate::settings::Limits;
 
 /// The first byte of a TLS handshake record.
@@ -62,8 +63,11 @@ impl Shared {
         };
         match stream {
             Ok(Some(stream)) => self.speak(stream, &vitals, peer, limits).await,
-            Ok(None) => {}
-            Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+            Ok(None) => meters::HANDSHAKES_FAILED.add(1),
+            Err(error) => {
+                meters::HANDSHAKES_FAILED.add(1);
+                tracing::debug!(%error, "a TLS handshake failed");
+            }
         }
     }
 
@@ -148,6 +152,7 @@ impl Shared {
                     Instant::now() + GOODBYE
                 }
                 Verdict::Cut(reason) => {
+                    meters::CUT.add(&[reason], 1);
                     tracing::debug!(reason, "a connection was cut");
                     return;
                 }
@@ -176,8 +181,7 @@ impl Shared {
 
 async fn answer(app: App, vitals: &Arc<Vitals>, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
     let flight = vitals.request();
-    let ambiguous = vitals.is_ambiguous();
-    let response = app.answer(request.map(Body::new), peer, ambiguous).await;
+    let response = app.answer(request.map(Body::new), peer, vitals.ambiguity()).await;
     response.map(|body| flight.follow(body))
 }
 

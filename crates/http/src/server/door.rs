@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::meters;
 use crate::rates::network_of;
 
 /// Counts connections.
@@ -37,16 +38,20 @@ impl Doorman {
         let address = counted.then(|| network_of(address));
         let mut inside = self.lock();
         if inside.total >= self.total {
+            meters::TURNED_AWAY.add(&["total"], 1);
             return None;
         }
         if let Some(address) = address {
             let count = inside.addresses.entry(address).or_default();
             if *count >= self.per_address {
+                meters::TURNED_AWAY.add(&["address"], 1);
                 return None;
             }
             *count += 1;
         }
         inside.total += 1;
+        meters::ACCEPTED.add(1);
+        meters::CONNECTIONS.set(shown(inside.total));
         Some(Place { doorman: self.clone(), address })
     }
 
@@ -59,10 +64,16 @@ impl Doorman {
     }
 }
 
+/// A count as figures show it.
+fn shown(count: usize) -> f64 {
+    u32::try_from(count).unwrap_or(u32::MAX).into()
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut inside = self.doorman.lock();
         inside.total -= 1;
+        meters::CONNECTIONS.set(shown(inside.total));
         if let Some(address) = self.address
             && let Some(count) = inside.addresses.get_mut(&address)
         {

@@ -8,11 +8,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::frames::Frames;
 use super::scan::Scanner;
 use super::vitals::Vitals;
-
-/// Length of the words with which every HTTP/2 client begins.
-const PREFACE: usize = 24;
 
 /// The socket, below TLS. A write that waits means that the client does not read.
 pub(super) struct WatchedWrites<T> {
@@ -79,7 +77,7 @@ pub(super) struct WatchedReads<T> {
 
 enum Reader {
     Http1(Box<Scanner>),
-    Http2 { read: usize },
+    Http2(Frames),
 }
 
 impl<T> WatchedReads<T> {
@@ -88,7 +86,7 @@ impl<T> WatchedReads<T> {
     }
 
     pub(super) const fn http2(inner: T, vitals: Arc<Vitals>) -> Self {
-        Self { inner, vitals, reader: Reader::Http2 { read: 0 } }
+        Self { inner, vitals, reader: Reader::Http2(Frames::new()) }
     }
 
     fn saw(&mut self, bytes: &[u8]) {
@@ -98,18 +96,15 @@ impl<T> WatchedReads<T> {
         match &mut self.reader {
             Reader::Http1(scanner) => {
                 let seen = scanner.read(bytes);
-                if seen.ambiguous {
-                    self.vitals.ambiguous();
+                if let Some(ambiguity) = seen.ambiguous {
+                    self.vitals.ambiguous(ambiguity);
                 }
                 self.vitals.head(seen.in_head);
             }
-            Reader::Http2 { read } if *read < PREFACE => {
-                *read += bytes.len();
-                if *read >= PREFACE {
-                    self.vitals.head(false);
-                }
+            Reader::Http2(frames) => {
+                let in_head = frames.read(bytes);
+                self.vitals.head(in_head);
             }
-            Reader::Http2 { .. } => {}
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod connection;
 mod door;
+mod frames;
 mod io;
 mod scan;
 mod vitals;
@@ -22,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use connection::Shared;
 use door::Doorman;
+pub(crate) use scan::Ambiguity;
 
 /// How long to wait when the machine has no file descriptors left, before accepting again.
 const OUT_OF_FILES: Duration = Duration::from_millis(100);
@@ -53,8 +55,8 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Serves until `shutdown`; then ends live streams, lets answers under way finish (for as long as the limits say), and
-    /// returns.
+    /// Serves until `shutdown`; then says that it is not ready any more, takes no more connections, ends live streams, lets
+    /// answers under way finish (for as long as the limits say), and returns.
     pub async fn run(self, shutdown: CancellationToken) {
         let limits = *self.app.limits();
         let doorman = Doorman::new(limits.connections, limits.connections_per_address);
@@ -96,6 +98,8 @@ impl Server {
                 }
             }
         }
+        // In this order: nobody must be told "ready" by a server that closes the door.
+        shared.app.drain();
         drop(self.listener);
         shared.app.close_streams();
         stop.cancel();

@@ -1,9 +1,14 @@
 //! Looks over hyper's shoulder at the bytes of an HTTP/1 connection, for two things that hyper does not tell: when a head began
-//! (for its deadline), and whether it held both `Content-Length` and `Transfer-Encoding` (hyper drops the former silently; we
-//! refuse, because another server on the way may have believed the other one; ASVS 4.2.1).
+//! (for its deadline), and whether it could be read in two ways: it held both `Content-Length` and `Transfer-Encoding` (hyper
+//! drops the former silently), or ended a line with a bare line feed (hyper takes it for a line's end, others do not). We refuse,
+//! because another server on the way may have read it the other way (ASVS 4.2.1).
 //!
 //! It decides nothing about framing: when it meets something that it does not understand it gives up, and hyper's own rules and
 //! its header time-out remain.
+
+use base::{Problem, ProblemKind};
+
+use crate::refusal::Refusal;
 
 /// Bytes of a header line that are kept: enough for the two headers.
 const KEPT: usize = 256;
@@ -13,8 +18,37 @@ const KEPT: usize = 256;
 pub(super) struct Seen {
     /// A head is under way at the end of the bytes.
     pub(super) in_head: bool,
-    /// A head in these bytes (or before) was ambiguous.
-    pub(super) ambiguous: bool,
+    /// How a head in these bytes (or before) could be read in two ways.
+    pub(super) ambiguous: Option<Ambiguity>,
+}
+
+/// How a head could be read in two ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ambiguity {
+    /// `Content-Length` and `Transfer-Encoding` in one head.
+    TwoLengths,
+    /// A line that ends with a line feed alone.
+    BareLineFeed,
+    /// A line that goes on on the next one (obsolete since RFC 7230).
+    FoldedLine,
+}
+
+impl Ambiguity {
+    /// What its sender is told.
+    pub(crate) fn refusal(self) -> Refusal {
+        let (code, detail) = match self {
+            Self::TwoLengths => {
+                ("ambiguous-length", "The request has both Content-Length and Transfer-Encoding. Send one of them.")
+            }
+            Self::BareLineFeed => {
+                ("ambiguous-line-end", "A line of the request's head ends with a line feed alone. End each with CR LF.")
+            }
+            Self::FoldedLine => {
+                ("ambiguous-header", "A header field of the request goes on on a second line. Write each on one line.")
+            }
+        };
+        Refusal::new(Problem::new(ProblemKind::Invalid, code, detail))
+    }
 }
 
 #[derive(Debug)]
@@ -24,7 +58,9 @@ pub(super) struct Scanner {
     length: Option<u64>,
     chunked: bool,
     any_line: bool,
-    ambiguous: bool,
+    ambiguous: Option<Ambiguity>,
+    /// The byte before this one, in a head.
+    before: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +79,15 @@ enum State {
 
 impl Scanner {
     pub(super) const fn new() -> Self {
-        Self { state: State::Idle, line: Vec::new(), length: None, chunked: false, any_line: false, ambiguous: false }
+        Self {
+            state: State::Idle,
+            line: Vec::new(),
+            length: None,
+            chunked: false,
+            any_line: false,
+            ambiguous: None,
+            before: 0,
+        }
     }
 
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> Seen {
@@ -70,12 +114,16 @@ impl Scanner {
                 }
                 State::Head | State::ChunkSize | State::ChunkEnd | State::Trailers => {
                     if byte == b'\n' {
+                        if self.state == State::Head && self.before != b'\r' {
+                            self.ambiguous.get_or_insert(Ambiguity::BareLineFeed);
+                        }
                         self.end_of_line();
                     } else if self.line.len() < KEPT {
                         self.line.push(byte);
                     }
                 }
             }
+            self.before = byte;
             bytes = rest;
         }
         Seen { in_head: self.state == State::Head, ambiguous: self.ambiguous }
@@ -108,6 +156,9 @@ impl Scanner {
     }
 
     fn header(&mut self, line: &[u8]) {
+        if matches!(line.first(), Some(b' ' | b'\t')) {
+            self.ambiguous.get_or_insert(Ambiguity::FoldedLine);
+        }
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { return };
         let (name, value) = (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
         if name.eq_ignore_ascii_case(b"content-length") {
@@ -123,7 +174,7 @@ impl Scanner {
         self.any_line = false;
         self.state = match (length, chunked) {
             (Some(_), true) => {
-                self.ambiguous = true;
+                self.ambiguous.get_or_insert(Ambiguity::TwoLengths);
                 State::Lost
             }
             (None, true) => State::ChunkSize,
@@ -137,8 +188,8 @@ impl Scanner {
 mod tests {
     use super::*;
 
-    const IDLE: Seen = Seen { in_head: false, ambiguous: false };
-    const HEAD: Seen = Seen { in_head: true, ambiguous: false };
+    const IDLE: Seen = Seen { in_head: false, ambiguous: None };
+    const HEAD: Seen = Seen { in_head: true, ambiguous: None };
 
     /// Whole and byte by byte must tell the same.
     fn scan(text: &str) -> Seen {
@@ -181,15 +232,30 @@ mod tests {
             "transfer-encoding: chunked\r\ncontent-length: 3",
             "Content-Length: 3\r\nTransfer-Encoding: identity",
         ] {
-            assert!(scan(&format!("POST / HTTP/1.1\r\n{head}\r\n\r\n")).ambiguous, "{head}");
-            assert!(scan(&format!("GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\n{head}\n\n")).ambiguous, "{head}");
+            let twice = Some(Ambiguity::TwoLengths);
+            assert_eq!(scan(&format!("POST / HTTP/1.1\r\n{head}\r\n\r\n")).ambiguous, twice, "{head}");
+            let second = format!("GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\n{head}\r\n\r\n");
+            assert_eq!(scan(&second).ambiguous, twice, "{head}");
         }
-        assert!(
-            !scan(
-                "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-            )
-            .ambiguous
-        );
+        let apart =
+            "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcPOST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert_eq!(scan(apart).ambiguous, None);
+    }
+
+    /// ASVS 4.2.1; RFC 9112 sections 2.2 and 5.2: what others may read as one line, or as two.
+    #[test]
+    fn odd_line_ends_are_ambiguous() {
+        for (text, expected) in [
+            ("GET / HTTP/1.1\nHost: a\r\n\r\n", Ambiguity::BareLineFeed),
+            ("GET / HTTP/1.1\r\nHost: a\n\r\n", Ambiguity::BareLineFeed),
+            ("GET / HTTP/1.1\r\nHost: a\r\n\n", Ambiguity::BareLineFeed),
+            ("GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", Ambiguity::FoldedLine),
+            ("GET / HTTP/1.1\r\nHost: a\r\n\tX: b\r\n\r\n", Ambiguity::FoldedLine),
+        ] {
+            assert_eq!(scan(text).ambiguous, Some(expected), "{text:?}");
+        }
+        let body = "POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\n\na\n\nGET / HTTP/1.1\r\n\r\n";
+        assert_eq!(scan(body).ambiguous, None, "bodies may hold what they like");
     }
 
     #[test]

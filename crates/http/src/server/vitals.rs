@@ -12,6 +12,7 @@ use hyper::body::{Frame, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::scan::Ambiguity;
 use crate::settings::Limits;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -23,7 +24,7 @@ pub(super) enum Verdict {
     Fine(Instant),
     /// Nothing has happened for long: end it politely.
     Idle,
-    /// End it at once, for this reason.
+    /// End it at once, for this reason, in one word for logs and figures.
     Cut(&'static str),
 }
 
@@ -47,7 +48,7 @@ struct Signs {
     next_body: u64,
     resets: u32,
     resets_since: Instant,
-    ambiguous: bool,
+    ambiguous: Option<Ambiguity>,
 }
 
 impl Vitals {
@@ -62,7 +63,7 @@ impl Vitals {
             next_body: 0,
             resets: 0,
             resets_since: now,
-            ambiguous: false,
+            ambiguous: None,
         };
         Arc::new(Self { limits, signs: Mutex::new(signs), changed: Notify::new() })
     }
@@ -81,11 +82,11 @@ impl Vitals {
         }
     }
 
-    pub(super) fn ambiguous(&self) {
-        self.lock().ambiguous = true;
+    pub(super) fn ambiguous(&self, how: Ambiguity) {
+        self.lock().ambiguous = Some(how);
     }
 
-    pub(super) fn is_ambiguous(&self) -> bool {
+    pub(super) fn ambiguity(&self) -> Option<Ambiguity> {
         self.lock().ambiguous
     }
 
@@ -107,7 +108,7 @@ impl Vitals {
     pub(super) fn verdict(&self, now: Instant) -> Verdict {
         let signs = self.lock();
         if signs.resets > self.limits.resets_per_minute {
-            return Verdict::Cut("it took back too many requests");
+            return Verdict::Cut("too_many_resets");
         }
         let mut next = now + self.limits.keep_alive;
         let mut past = |since: Instant, within: Duration| {
@@ -115,13 +116,13 @@ impl Vitals {
             now >= since + within
         };
         if signs.head_since.is_some_and(|since| past(since, self.limits.head)) {
-            return Verdict::Cut("a request's head took too long");
+            return Verdict::Cut("slow_head");
         }
         if signs.write_blocked_since.is_some_and(|since| past(since, self.limits.stalled)) {
-            return Verdict::Cut("it stopped reading its answer");
+            return Verdict::Cut("not_reading");
         }
         if signs.offered.values().min().is_some_and(|since| past(*since, self.limits.stalled)) {
-            return Verdict::Cut("it stopped reading one of its answers");
+            return Verdict::Cut("not_reading_stream");
         }
         // An answer that is not taken yet, or a head that is on its way, has its own deadline above.
         let quiet = signs.in_flight == 0 && signs.head_since.is_none() && signs.write_blocked_since.is_none();
@@ -144,13 +145,19 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    /// Follows the answer's body to its end.
+    /// Follows the answer's body to its end. It is on offer from here on: over HTTP/2 nobody asks for its first part as long as
+    /// the client's window is shut.
     pub(super) fn follow(self, body: Body) -> Body {
         let id = {
             let mut signs = self.vitals.lock();
             signs.next_body += 1;
-            signs.next_body
+            let id = signs.next_body;
+            if !body.is_end_stream() {
+                signs.offered.insert(id, Instant::now());
+            }
+            id
         };
+        self.vitals.changed.notify_one();
         Body::new(Followed { inner: body, id, flight: self })
     }
 }
@@ -190,12 +197,13 @@ impl HttpBody for Followed {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = self.get_mut();
         let next = Pin::new(&mut this.inner).poll_frame(cx);
-        let more = matches!(next, Poll::Ready(Some(Ok(_)))) && !this.inner.is_end_stream();
+        // The last part counts too: over HTTP/2 it is kept until the client's window opens, and the body with it.
+        let offered = matches!(next, Poll::Ready(Some(Ok(_))));
         if matches!(next, Poll::Ready(None)) || this.inner.is_end_stream() {
             this.flight.complete = true;
         }
         let mut signs = this.flight.vitals.lock();
-        if more {
+        if offered {
             let first = signs.offered.is_empty();
             signs.offered.insert(this.id, Instant::now());
             drop(signs);
@@ -281,6 +289,11 @@ mod tests {
         pass(30).await;
         assert!(cut(vitals.verdict(Instant::now())));
         drop(body);
+        // A window that was shut from the start: nobody ever asks for the first part.
+        let untouched = vitals.request().follow(Body::from("x"));
+        pass(30).await;
+        assert!(cut(vitals.verdict(Instant::now())));
+        drop(untouched);
         let quiet = Body::from_stream(stream::pending::<Result<Bytes, std::convert::Infallible>>());
         let mut body = vitals.request().follow(quiet);
         let waiting = tokio::time::timeout(Duration::from_secs(40), http_body_util::BodyExt::frame(&mut body)).await;

@@ -74,6 +74,26 @@ async fn two_lengths_are_refused() {
     }
 }
 
+/// ASVS 4.2.1; RFC 9112 sections 2.2 and 5.2: a line that another server may end elsewhere.
+#[tokio::test]
+async fn odd_line_ends_are_refused() {
+    let stage = Stage::new().await;
+    for head in [
+        "GET /robots.txt HTTP/1.1\nHost: HOST\r\n\r\n",
+        "GET /robots.txt HTTP/1.1\r\nHost: HOST\nX: y\r\n\r\n",
+        "GET /robots.txt HTTP/1.1\r\nHost: HOST\r\nX: y\r\n\n",
+        "GET /robots.txt HTTP/1.1\r\nHost: HOST\r\nX: y\r\n z\r\n\r\n",
+        "GET /robots.txt HTTP/1.1\r\nHost: HOST\r\nX : y\r\n\r\n",
+    ] {
+        let answer = stage.exchange(&format!("{head}GET /robots.txt HTTP/1.1\r\nHost: HOST\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{head:?}: {answer}");
+        assert!(!answer.contains("Disallow"), "{head:?}: nothing behind it is answered: {answer}");
+    }
+    let chunk = "POST /anything HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n1\nx\r\n0\r\n\r\n";
+    let answer = stage.exchange(&format!("{chunk}GET /robots.txt HTTP/1.1\r\nHost: HOST\r\n\r\n")).await;
+    assert!(!answer.contains("200 OK") && !answer.contains("Disallow"), "{answer}");
+}
+
 #[tokio::test]
 async fn a_request_must_name_one_host_and_it_must_be_ours() {
     let stage = Stage::new().await;

@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod encodings;
+mod floods;
+mod frames;
 mod headers;
 mod limits;
 mod matrix;
+mod probes;
 mod reading;
 mod sessions;
 mod slow;

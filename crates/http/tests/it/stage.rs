@@ -68,6 +68,13 @@ impl Keeper for Accounts {
 
     async fn api_key(&self, key: &SecretString, _: &Source) -> Result<Option<Grants>, Refusal> {
         let Some(place) = key.expose_secret().strip_prefix("k-") else { return Ok(None) };
+        if place == "metrics" {
+            let actor = Actor::new(
+                Principal::ApiKey { id: ApiKeyId::from(Uuid::nil()), name: "scraper".into() },
+                AuthMethod::ApiKey,
+            );
+            return Ok(Some(Grants::of_api_key(actor, workspace("demo"), &["metrics:read".parse().unwrap()])));
+        }
         let actor =
             Actor::new(Principal::ApiKey { id: ApiKeyId::from(Uuid::nil()), name: "ci".into() }, AuthMethod::ApiKey);
         let scopes: Vec<KeyScope> = key_scopes().iter().filter_map(|scope| scope.name().parse().ok()).collect();
@@ -206,6 +213,7 @@ pub struct Stage {
     pub running: tokio::task::JoinHandle<()>,
     pub ca: String,
     pub certificate: Arc<CertResolver>,
+    pub app: App,
 }
 
 impl Stage {
@@ -214,6 +222,13 @@ impl Stage {
     }
 
     pub async fn with(change: impl FnOnce(Settings) -> Settings) -> Self {
+        Self::build(change, |builder| builder).await
+    }
+
+    pub async fn build(
+        change: impl FnOnce(Settings) -> Settings,
+        more: impl FnOnce(http::Builder) -> http::Builder,
+    ) -> Self {
         crypto::install_default_provider();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -223,12 +238,11 @@ impl Stage {
         let accounts = Arc::new(Accounts::default());
         let settings = Settings::new(&format!("https://localhost:{}", address.port())).unwrap();
         let settings = settings.alias(&address.to_string()).unwrap().contact("mailto:security@example.com");
-        let app = App::builder(change(settings), Arc::clone(&accounts) as Arc<dyn Keeper>, context())
-            .routes(routes())
-            .build();
+        let builder = App::builder(change(settings), Arc::clone(&accounts) as Arc<dyn Keeper>, context());
+        let app = more(builder.routes(routes())).build();
         let stop = CancellationToken::new();
-        let running = tokio::spawn(Server::on(listener, tls, app).run(stop.clone()));
-        Self { address, accounts, stop, running, ca: pair.ca_pem, certificate }
+        let running = tokio::spawn(Server::on(listener, tls, app.clone()).run(stop.clone()));
+        Self { address, accounts, stop, running, ca: pair.ca_pem, certificate, app }
     }
 
     pub fn url(&self, path: &str) -> String {
