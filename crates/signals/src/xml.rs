@@ -87,7 +87,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Json, BodyError> {
         Ok(()) => {}
         Err((refused, at)) => {
             let before = &text.as_bytes()[..at.min(text.len())];
-            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = before.split(|byte| *byte == b'\n').count();
             let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
             let detail = format!("The body is not acceptable XML at line {line}, column {column}: {refused}.");
             return Err(BodyError { detail, path: tree.path() });

@@ -66,8 +66,8 @@ pub async fn apply(options: &Apply) -> Result<()> {
                 let secret = base::ExposeSecret::expose_secret(&drawn.secret);
                 print_drawn(drawn.kind, drawn.workspace.as_deref(), &drawn.key, secret);
                 if drawn.kind == "integrations" {
-                    let id = integration(&product, &grants, drawn.workspace.as_deref(), &drawn.key).await?;
-                    println!("    POST /signals/{id}?token={secret}");
+                    let found = integration(&product, &grants, drawn.workspace.as_deref(), &drawn.key).await?;
+                    println!("    {}", how_to_send(&drawn.field, &found, secret));
                 }
             }
             product.close().await;
@@ -91,15 +91,29 @@ pub async fn apply(options: &Apply) -> Result<()> {
     Ok(())
 }
 
-/// The id of an integration: the last part of its URL.
-async fn integration(product: &Product, grants: &Grants, workspace: Option<&str>, name: &str) -> Result<String> {
-    let (slug, name) = (workspace.unwrap_or_default().to_owned(), name.to_owned());
+/// An integration that was just applied.
+async fn integration(
+    product: &Product,
+    grants: &Grants,
+    workspace: Option<&str>,
+    name: &str,
+) -> Result<signals::Integration> {
+    let slug = workspace.unwrap_or_default().to_owned();
     let permit: OrganisationPermit<cap::IntegrationsRead> = grants.permit_organisation()?;
     let found = product.db.read(move |tx| access::workspace_by_slug(tx, &slug)).await?;
     let workspace = found.ok_or_else(|| Error::told("the workspace is gone"))?;
     let all = product.signals.integrations(&permit.in_workspace(workspace.id)).await?;
-    let found = all.into_iter().find(|integration| integration.name == name);
-    Ok(found.map(|integration| integration.id.to_string()).unwrap_or_default())
+    all.into_iter().find(|one| one.name == name).ok_or_else(|| Error::told("the integration is gone"))
+}
+
+/// Where a sender takes what was drawn for it.
+fn how_to_send(field: &str, integration: &signals::Integration, secret: &str) -> String {
+    let (id, user) = (&integration.id, &integration.user);
+    match field {
+        "password" => format!("POST /signals/{id} with HTTP Basic, user {user}"),
+        "signing_secret" => format!("POST /signals/{id}, signed with it (Standard Webhooks)"),
+        _ => format!("POST /signals/{id}?token={secret}"),
+    }
 }
 
 /// Applies on this machine.
