@@ -2,7 +2,9 @@
 
 use access::{Authority, cap};
 use base::AuditId;
-use store::Tx;
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use store::{Db, Tx};
 
 use crate::read::{Filter, Recorded, pages};
 use crate::{Entry, Error, Outcome, record};
@@ -90,6 +92,41 @@ pub fn export(
         }
     }
     Ok((out, next))
+}
+
+/// The whole export piece by piece: the head, and then one page after the other; memory holds one of them.
+pub fn export_stream<P>(
+    db: Db,
+    permit: P,
+    filter: Filter,
+    format: Format,
+) -> impl Stream<Item = Result<Bytes, Error>> + Send + 'static
+where
+    P: Authority<cap::AuditRead> + Clone + Send + Sync + 'static,
+{
+    enum Next {
+        Head,
+        After(Option<AuditId>),
+        End,
+    }
+    stream::unfold(Next::Head, move |next| {
+        let (db, permit, filter) = (db.clone(), permit.clone(), filter.clone());
+        async move {
+            let after = match next {
+                Next::End => return None,
+                Next::Head => return Some((Ok(Bytes::from(format.head())), Next::After(None))),
+                Next::After(after) => after,
+            };
+            match db.read(move |tx| export(tx, &permit, &filter, format, after)).await {
+                Ok((text, next)) => {
+                    let next = next.map_or(Next::End, |after| Next::After(Some(after)));
+                    Some((Ok(Bytes::from(text)), next))
+                }
+                // Whoever reads sees a file that was cut off, and not one that looks whole.
+                Err(error) => Some((Err(error), Next::End)),
+            }
+        }
+    })
 }
 
 /// Writes down that the log leaves, and which part of it (an export is how knowledge leaves, too).

@@ -6,24 +6,34 @@
 mod alert_page;
 mod alerts;
 mod answers;
+mod api_examples;
+mod api_page;
+mod api_reading;
 mod assets;
+mod audit_entry;
 mod audit_page;
 mod carrier_form;
 mod carrier_page;
 mod carriers_page;
 mod chain;
 mod change;
+mod config_page;
 mod draw;
 mod editing;
+mod entry_page;
 mod error_page;
 mod facts;
 mod find;
 mod find_hits;
 mod flows_page;
+mod group_form;
+mod group_page;
+mod groups_page;
 mod handsets;
 mod integration_form;
 mod integration_page;
 mod integrations_page;
+mod invite_page;
 mod key_rotation;
 mod key_rows;
 mod keys;
@@ -51,6 +61,9 @@ mod start_acts;
 mod styleguide;
 #[cfg(test)]
 mod testing;
+mod user_form;
+mod user_page;
+mod users_page;
 mod you;
 mod zone;
 mod zone_choice;
@@ -95,20 +108,31 @@ pub struct Parts {
 
 /// The console. Cheap to clone.
 #[derive(Clone)]
-pub struct Console(Arc<Parts>);
+pub struct Console(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    /// One for all readers: a verification reads the whole log.
+    verifier: audit::Verifier,
+}
 
 impl Deref for Console {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.0.parts
     }
 }
 
 impl Console {
     /// The console over its parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        let verifier = audit::Verifier::new(parts.db.clone());
+        Self(Arc::new(Inner { parts, verifier }))
+    }
+
+    pub(crate) fn verifier(&self) -> &audit::Verifier {
+        &self.0.verifier
     }
 
     /// Every page, form and stream.
@@ -129,6 +153,18 @@ impl Console {
                 "/setup",
                 "the first administrator is made here, with the one-time code",
                 sign_in::set_up,
+            )
+            .public(
+                Method::GET,
+                "/invite",
+                "somebody who is invited chooses a password here, with their one-time link",
+                invite_page::show,
+            )
+            .public(
+                Method::POST,
+                "/invite",
+                "somebody who is invited chooses a password here, with their one-time link",
+                invite_page::accept,
             )
             .get("/w/{workspace}", overview::show)
             .get("/w/{workspace}/events", live::events)
@@ -187,6 +223,37 @@ impl Console {
             .post("/w/{workspace}/routes/new", route_form::create)
             .get("/w/{workspace}/routes/{route}", route_form::change)
             .post("/w/{workspace}/routes/{route}", route_form::save)
+            .get("/w/{workspace}/users", users_page::list)
+            .get("/w/{workspace}/users/new", user_form::new)
+            .post("/w/{workspace}/users/new", user_form::create)
+            .get("/w/{workspace}/users/{user}", user_page::show)
+            .get("/w/{workspace}/users/{user}/edit", user_form::change)
+            .post("/w/{workspace}/users/{user}/edit", user_form::save)
+            .post("/w/{workspace}/users/{user}/reveal", user_page::reveal)
+            .session_only()
+            .post("/w/{workspace}/users/{user}/invite", user_page::invite)
+            .session_only()
+            .post("/w/{workspace}/users/{user}/sessions", user_page::end_sessions)
+            .session_only()
+            .get("/w/{workspace}/groups", groups_page::list)
+            .get("/w/{workspace}/groups/new", group_form::new)
+            .post("/w/{workspace}/groups/new", group_form::create)
+            .get("/w/{workspace}/groups/{group}", group_page::show)
+            .get("/w/{workspace}/groups/{group}/edit", group_form::change)
+            .post("/w/{workspace}/groups/{group}/edit", group_form::save)
+            .get("/w/{workspace}/config", config_page::index)
+            .get("/w/{workspace}/config/{kind}", config_page::list)
+            .get("/w/{workspace}/config/{kind}/new", entry_page::new)
+            .post("/w/{workspace}/config/{kind}/new", entry_page::create)
+            .limit(entry_page::TEXT_LIMIT)
+            .get("/w/{workspace}/config/{kind}/{entry}", entry_page::show)
+            .post("/w/{workspace}/config/{kind}/{entry}", entry_page::save)
+            .limit(entry_page::TEXT_LIMIT)
+            .post("/w/{workspace}/config/{kind}/{entry}/open", entry_page::open)
+            .get("/w/{workspace}/config/{kind}/{entry}/history", entry_page::history)
+            .post("/w/{workspace}/config/{kind}/{entry}/restore", entry_page::restore)
+            .get("/w/{workspace}/config/{kind}/{entry}/delete", entry_page::ask_delete)
+            .post("/w/{workspace}/config/{kind}/{entry}/delete", entry_page::delete)
             .get("/w/{workspace}/settings", settings::show)
             .post("/w/{workspace}/settings", settings::save)
             .get("/w/{workspace}/keys", keys::list)
@@ -201,6 +268,10 @@ impl Console {
             .session_only()
             .get("/w/{workspace}/audit", audit_page::list)
             .post("/w/{workspace}/audit/verify", audit_page::verify)
+            .post("/w/{workspace}/audit/export", audit_entry::export)
+            .get("/w/{workspace}/audit/{entry}", audit_entry::show)
+            .get("/w/{workspace}/api-docs", api_page::show)
+            .get("/w/{workspace}/api-docs/{chapter}", api_page::chapter)
             .get("/w/{workspace}/you", you::show)
             .post("/w/{workspace}/you/appearance", you::appearance)
             .post("/w/{workspace}/you/zone", zone_choice::choose)
@@ -237,6 +308,7 @@ impl Console {
         };
         let run = match (chain.run, guard.also::<cap::RunsRead>()) {
             (Some(id), Some(permit)) => self.flows.run(&permit, id).await?.map(|found| chain::RunFacts {
+                id: Some(id),
                 flow: found.run.flow_name,
                 version: found.run.version,
                 at: Some(found.run.started),

@@ -108,6 +108,11 @@ impl Wrong {
         self.0.iter().filter(move |(field, _)| !own(field)).map(|(_, detail)| detail.as_str())
     }
 
+    /// All of them, each with its field.
+    pub fn all(&self) -> impl Iterator<Item = (Option<&str>, &str)> {
+        self.0.iter().map(|(field, detail)| (field.as_deref(), detail.as_str()))
+    }
+
     /// Whether anything is.
     pub fn any(&self) -> bool {
         !self.0.is_empty()

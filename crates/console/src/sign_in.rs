@@ -60,7 +60,7 @@ impl Console {
     }
 
     /// Where somebody starts who does not say where to go: the first workspace in which they may do something.
-    async fn first_workspace(&self, grants: &Grants) -> Answer<Option<String>> {
+    pub(crate) async fn first_workspace(&self, grants: &Grants) -> Answer<Option<String>> {
         let found = self.workspaces().await?.into_iter().find(|workspace| grants.sees(workspace.id));
         Ok(found.map(|workspace| format!("/w/{}", workspace.slug)))
     }
@@ -84,7 +84,7 @@ impl Console {
         page_with(status, &NowherePage { shell, administrator, slug, environment, environments: ENVIRONMENTS, wrong })
     }
 
-    fn let_in(next: &str, entered: &LoggedIn) -> Response {
+    pub(crate) fn let_in(next: &str, entered: &LoggedIn) -> Response {
         let response = http::start_session(see_other(next), &entered.token);
         http::remember_device(response, &entered.device)
     }
@@ -102,7 +102,7 @@ const ENVIRONMENTS: [(&str, &str); 3] = [
 fn local(path: &str) -> Option<&str> {
     let plain = path.len() <= 2_000 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let rooted = path.starts_with('/') && !path.starts_with("//");
-    let back = ["/sign-in", "/sign-out", "/setup"].iter().any(|way| path.starts_with(way));
+    let back = ["/sign-in", "/sign-out", "/setup", "/invite"].iter().any(|way| path.starts_with(way));
     (plain && rooted && !back && path != "/").then_some(path)
 }
 

@@ -72,9 +72,26 @@ fn set(headers: &mut HeaderMap, pairs: &[(HeaderName, &'static str)]) {
 /// An answer that browsers save as a file named `name` (ASVS 5.4.1). Characters that a file name should not have
 /// become `_`.
 pub fn download(name: &str, content_type: &'static str, bytes: impl Into<bytes::Bytes>) -> Response {
+    attachment(name, content_type, bytes.into().into())
+}
+
+/// The same for what is too long to hold in memory: piece by piece, as the browser takes it. A piece that fails cuts the file off,
+/// which browsers show.
+pub fn download_stream<E>(
+    name: &str,
+    content_type: &'static str,
+    pieces: impl futures_util::Stream<Item = Result<bytes::Bytes, E>> + Send + 'static,
+) -> Response
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
+{
+    attachment(name, content_type, axum::body::Body::from_stream(pieces))
+}
+
+fn attachment(name: &str, content_type: &'static str, body: axum::body::Body) -> Response {
     let safe = |letter: char| if letter.is_ascii_alphanumeric() || "-_.".contains(letter) { letter } else { '_' };
     let name: String = name.trim_start_matches('.').chars().take(100).map(safe).collect();
-    let mut response = Response::new(bytes.into().into());
+    let mut response = Response::new(body);
     response.extensions_mut().insert(Download);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

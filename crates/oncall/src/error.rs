@@ -11,6 +11,9 @@ pub enum Error {
     /// Keys failed.
     #[error("the key ring failed")]
     Vault(#[from] vault::Error),
+    /// The audit entry could not be written.
+    #[error("the audit entry could not be written")]
+    Audit(#[from] audit::Error),
     /// A stored row cannot be read.
     #[error("a stored {0} cannot be read")]
     Corrupt(&'static str),
@@ -21,6 +24,7 @@ impl Explain for Error {
         match self {
             Self::Store(error) => error.problem(),
             Self::Vault(error) => error.problem(),
+            Self::Audit(error) => error.problem(),
             Self::Corrupt(_) => Problem::internal(),
         }
     }

@@ -1,5 +1,6 @@
 //! The typed projections and what other rooms ask of them.
 
+use access::{Authority, cap};
 use base::{DeviceId, Timestamp, UserId, WorkspaceId};
 use sms::Number;
 use store::{Migration, Migrations, Row, Tx, params};
@@ -104,6 +105,31 @@ impl OnCall {
     pub fn device(&self, tx: &mut Tx<'_>, device: DeviceId) -> Result<Option<Device>, Error> {
         let row = tx.query_opt("SELECT * FROM devices WHERE id = $1", &params![device], Stored::read)?;
         row.map(|row| row.open(tx, &self.vault)).transpose()
+    }
+
+    /// The number of a person's device in full, for those who may write people. Audited, so `tx` must be a writing one; `None`
+    /// when the person has no such device.
+    pub fn reveal(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &impl Authority<cap::PeopleWrite>,
+        user: UserId,
+        device: DeviceId,
+    ) -> Result<Option<Number>, Error> {
+        let Some(found) = self.device(tx, device)?.filter(|found| found.user == user) else { return Ok(None) };
+        audit::record(
+            tx,
+            audit::Entry {
+                actor: permit.actor(),
+                workspace: None,
+                action: "device.reveal",
+                target: ("user", &user.to_string()),
+                outcome: audit::Outcome::Success,
+                reason: None,
+                changes: Some(serde_json::json!({ "device": device.to_string() })),
+            },
+        )?;
+        Ok(Some(found.number))
     }
 
     /// Where a number is filed.

@@ -116,6 +116,24 @@ testdb::both_databases! {
             Cem Sample 2 min later or when passed on; then the same again, 2 times with 5 min between, until someone answers.");
     }
 
+    /// E-11: a number is shown in full to those with the right, of this person alone, and that it was is in the audit log.
+    async fn e_11_a_revealed_number_leaves_its_entry(db: Db, _clock: Arc<base::ManualClock>) {
+        let house = house(db).await;
+        house.apply(people("+447700900101")).await.unwrap();
+        let oncall = house.oncall.clone();
+        let (shown, foreign) = house.db.write(move |tx| {
+            let permit = access::OrganisationPermit::<cap::PeopleWrite>::engine(Engine("test"));
+            let owners = oncall.owners(tx, &oncall.handset(&number("+447700900101")))?;
+            let device = oncall.devices(tx, owners[0].id)?[0].id;
+            let other = uuid::Uuid::from_u128(9).into();
+            Ok::<_, crate::Error>((oncall.reveal(tx, &permit, owners[0].id, device)?, oncall.reveal(tx, &permit, other, device)?))
+        }).await.unwrap();
+        assert_eq!((shown, foreign), (Some(number("+447700900101")), None));
+        let said = "SELECT changes FROM audit_entries WHERE action = 'device.reveal'";
+        let said = house.db.read(move |tx| tx.query(said, &params![], |row| row.get::<String>(0))).await.unwrap();
+        assert!(said.len() == 1 && !said[0].contains("7700900101"), "{said:?}");
+    }
+
     /// The course is round after round what the plan says, beginning when the one before ends.
     async fn a_course_shows_each_round_and_its_end(db: Db, _clock: Arc<base::ManualClock>) {
         let house = house(db).await;

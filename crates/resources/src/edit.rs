@@ -10,7 +10,7 @@ use base::{Problem, ProblemKind, WorkspaceId};
 use serde_json::Map;
 use store::Tx;
 
-use crate::change::{Applied, Written};
+use crate::change::{Applied, Stored, Written};
 use crate::clearance::{Clearance, Ground};
 use crate::kind::Kind;
 use crate::prepare::Pending;
@@ -154,6 +154,37 @@ impl Resources {
         }
         draft.body = body;
         if problems.is_empty() { Ok(draft) } else { Err(Error::Invalid(problems)) }
+    }
+
+    /// Whether a kind holds personal or otherwise confidential values: its text is opened by [`Self::open`], in the audit log.
+    pub fn is_confidential(&self, kind: &str) -> Result<bool, Error> {
+        Ok(crate::registry::has_confidential(self.registry.require(kind)?.fields()))
+    }
+
+    /// An entry with its confidential values, for those who may write its kind. That they were read is written to the audit log,
+    /// so `tx` must be a writing one.
+    pub fn open(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &impl Authority<cap::ResourcesRead>,
+        kind: &str,
+        workspace: Option<WorkspaceId>,
+        key: &str,
+    ) -> Result<Option<Stored>, Error> {
+        let kind = self.registry.require(kind)?;
+        permit.require(kind.capability())?;
+        let Some(stored) = self.get(tx, permit, kind.name(), workspace, key)? else { return Ok(None) };
+        let entry = audit::Entry {
+            actor: permit.actor(),
+            workspace,
+            action: "resource.read",
+            target: (kind.name(), &stored.id.to_string()),
+            outcome: audit::Outcome::Success,
+            reason: None,
+            changes: Some(serde_json::json!({ "version": stored.version })),
+        };
+        audit::record(tx, entry)?;
+        Ok(Some(stored))
     }
 
     /// What refers to an entry, at most ten: `groups demo/ops (members[0].user)`. Nothing of that can be left pointing nowhere, so

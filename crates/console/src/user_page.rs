@@ -1,0 +1,329 @@
+//! One person: phones, roles, sessions, groups, and what an administrator does about them.
+
+use access::{Capability, OrganisationPermit, cap};
+use alerts::Knot;
+use askama::Template;
+use axum::extract::State;
+use base::{DeviceId, ExposeSecret as _, ResourceId, SecretString, UserId, WorkspaceId};
+use http::{Answer, Form, HeaderMap, InWorkspace, Path, Query, Refusal, Response};
+use identity::{Link, PersonInfo, Standing};
+use serde::Deserialize;
+
+use crate::Console;
+use crate::answers::ActForm;
+use crate::draw::Draw;
+use crate::editing::entry_path;
+use crate::facts::Fact;
+use crate::mask::{self, Class, Masked};
+use crate::page::page;
+use crate::shell::{Page, Shell};
+use crate::users_page::{roles_words, standing_words};
+use crate::zone::age;
+
+struct Phone {
+    order: u32,
+    masked: Masked,
+}
+
+struct Membership {
+    name: String,
+    href: String,
+    words: String,
+}
+
+/// An invitation, for the one page that shows it.
+struct Invitation {
+    url: SecretString,
+    until: String,
+}
+
+#[derive(Template)]
+#[template(path = "user.html")]
+struct UserPage {
+    shell: Shell,
+    slug: String,
+    here: String,
+    name: String,
+    knot: Knot,
+    state: &'static str,
+    standing: &'static str,
+    said: Option<String>,
+    invitation: Option<Invitation>,
+    facts: Vec<Fact>,
+    phones: Vec<Phone>,
+    groups: Vec<Membership>,
+    sessions: u32,
+    sessions_words: String,
+    may_write: bool,
+    may_invite: bool,
+    themselves: bool,
+    entry: Option<String>,
+}
+
+/// What was just done.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Said {
+    did: String,
+    ended: Option<u64>,
+}
+
+impl Said {
+    fn words(&self) -> Option<String> {
+        match (self.did.as_str(), self.ended) {
+            ("saved", _) => Some("Saved. Whose roles changed has to sign in again.".into()),
+            ("ended", Some(0)) => Some("No session was open.".into()),
+            ("ended", Some(1)) => Some("One session was ended. Whoever used it has to sign in again.".into()),
+            ("ended", Some(count)) => {
+                Some(format!("{count} sessions were ended. Whoever used them has to sign in again."))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn phone_of(slug: &str, user: UserId, device: &oncall::Device, may: bool) -> Masked {
+    let action = format!("/w/{slug}/users/{user}/reveal?device={}", device.id);
+    Masked::new(format!("d-{}", device.id), "number", device.number.masked(), Class::Confidential).offered(
+        may,
+        Capability::PeopleWrite,
+        action,
+    )
+}
+
+fn everywhere(guard: &InWorkspace<cap::PeopleWrite>) -> Answer<OrganisationPermit<cap::PeopleWrite>> {
+    Ok(guard.caller().grants().permit_organisation()?)
+}
+
+/// The groups of this workspace that name a person, and when they are paged in each.
+async fn groups<C: access::Cap>(
+    console: &Console,
+    guard: &InWorkspace<C>,
+    person: &PersonInfo,
+) -> Answer<Vec<Membership>> {
+    let Some(permit) = guard.also::<cap::OnCallRead>() else { return Ok(Vec::new()) };
+    let (oncall, now) = (console.oncall.clone(), console.db.context().now());
+    let found = console.db.read(move |tx| oncall.groups(tx, &permit, now)).await?;
+    let slug = guard.name();
+    Ok(found
+        .into_iter()
+        .filter_map(|group| {
+            let at =
+                group.definition.members.iter().position(|member| member.user.eq_ignore_ascii_case(&person.login))?;
+            let step = group.plan.steps.get(at)?;
+            let words = match step {
+                oncall::Step::Page { due, .. } if due.since(now).is_zero() => "paged at once".to_owned(),
+                oncall::Step::Page { due, .. } => {
+                    format!("paged after {}", oncall::delay_words(due.since(now).as_secs()))
+                }
+                oncall::Step::Skip { reason, .. } => format!("not paged: {}", reason.words()),
+            };
+            Some(Membership { href: format!("/w/{slug}/groups/{}", group.id), name: group.definition.name, words })
+        })
+        .collect())
+}
+
+/// What the page shows besides the person.
+#[derive(Default)]
+struct Around {
+    said: Option<String>,
+    invitation: Option<Link>,
+    shown: Option<(DeviceId, Masked)>,
+}
+
+async fn render<C: access::Cap>(
+    console: &Console,
+    guard: &InWorkspace<C>,
+    headers: &HeaderMap,
+    user: UserId,
+    around: Around,
+) -> Answer<Response> {
+    let shell = console.shell(guard, headers, Page::Users).await?;
+    let person = console.person_of(guard, user).await?;
+    let slug = guard.name().to_owned();
+    let slugs = console.slugs(guard).await?;
+    let slug_of = |id: WorkspaceId| slugs.iter().find(|(known, _)| *known == id).map(|(_, slug)| slug.clone());
+    let may_write = console.may_edit(guard, "users");
+    let Around { said, invitation, shown } = around;
+    let phones = console.devices_of(user).await?;
+    let phone = |device: &oncall::Device| Phone {
+        order: device.position + 1,
+        masked: match &shown {
+            Some((id, masked)) if *id == device.id => masked.clone(),
+            _ => phone_of(&slug, user, device, may_write),
+        },
+    };
+    let mut facts = vec![
+        Fact::new("Address", person.login.clone()),
+        Fact::new("Trusted as", roles_words(&person.roles, slug_of)),
+        Fact::new("Time zone", person.time_zone.clone()),
+        Fact::new(
+            "Last sign-in",
+            person.last_sign_in.map_or_else(|| "never".to_owned(), |at| shell.zone.day_clock(&at)),
+        ),
+        Fact::new("Added", shell.zone.day_clock(&person.created_at)),
+    ];
+    if let Standing::Disabled(since) = person.standing {
+        facts.push(Fact::new("Switched off", shell.zone.day_clock(&since)));
+    }
+    facts.push(Fact::mono("Id", user.to_string()));
+    let (knot, state, standing) = standing_words(person.standing);
+    let read = guard.caller().grants().permit_organisation::<cap::ResourcesRead>().is_ok();
+    page(&UserPage {
+        here: format!("/w/{slug}/users/{user}"),
+        entry: read.then(|| entry_path(&slug, "users", ResourceId::from(user.uuid()))),
+        invitation: invitation.map(|link| Invitation {
+            url: SecretString::from(format!("{}/invite#{}", console.public_url, link.secret.expose_secret())),
+            until: shell.zone.day_clock(&link.expires_at),
+        }),
+        phones: phones.iter().map(phone).collect(),
+        groups: groups(console, guard, &person).await?,
+        sessions: person.sessions,
+        sessions_words: match (person.sessions, person.last_use) {
+            (0, _) | (_, None) => "No session is open.".to_owned(),
+            (1, Some(at)) => format!("One session is open, last used {} ago.", age(shell.now.since(at))),
+            (count, Some(at)) => format!("{count} sessions are open, one last used {} ago.", age(shell.now.since(at))),
+        },
+        may_invite: may_write && !matches!(person.standing, Standing::Disabled(_)),
+        themselves: matches!(guard.caller().actor().principal, access::Principal::User { id, .. } if id == user),
+        name: person.name,
+        may_write,
+        knot,
+        state,
+        standing,
+        said,
+        facts,
+        slug,
+        shell,
+    })
+}
+
+/// The page.
+pub async fn show(
+    guard: InWorkspace<cap::PeopleRead>,
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Path((_, user)): Path<(String, UserId)>,
+    Query(said): Query<Said>,
+) -> Answer<Response> {
+    render(&console, &guard, &headers, user, Around { said: said.words(), ..Around::default() }).await
+}
+
+/// Which phone.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Asked {
+    device: DeviceId,
+}
+
+/// A phone's number in full: a POST, because it is written to the audit log.
+pub async fn reveal(
+    guard: InWorkspace<cap::PeopleWrite>,
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Path((_, user)): Path<(String, UserId)>,
+    Query(Asked { device }): Query<Asked>,
+    Form(_): Form<ActForm>,
+) -> Answer<Response> {
+    let (permit, oncall) = (everywhere(&guard)?, console.oncall.clone());
+    let number =
+        console.db.write(move |tx| oncall.reveal(tx, &permit, user, device)).await?.ok_or_else(Refusal::not_found)?;
+    let known =
+        console.devices_of(user).await?.into_iter().find(|known| known.id == device).ok_or_else(Refusal::not_found)?;
+    let action = format!("/w/{}/users/{user}/reveal?device={device}", guard.name());
+    let masked = phone_of(guard.name(), user, &known, true).shown(number.to_string(), action);
+    if mask::wants_part(&headers) {
+        return mask::line(masked);
+    }
+    render(&console, &guard, &headers, user, Around { shown: Some((device, masked)), ..Around::default() }).await
+}
+
+/// Draws an invitation. The answer to this very request is the only page that ever shows it.
+pub async fn invite(
+    guard: InWorkspace<cap::PeopleWrite>,
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Path((_, user)): Path<(String, UserId)>,
+    Form(_): Form<ActForm>,
+) -> Answer<Response> {
+    let (permit, identity) = (everywhere(&guard)?, console.identity.clone());
+    let link = console.db.write(move |tx| identity.invite_link(tx, &permit, user)).await?;
+    render(&console, &guard, &headers, user, Around { invitation: Some(link), ..Around::default() }).await
+}
+
+/// Ends all sessions of a person.
+pub async fn end_sessions(
+    guard: InWorkspace<cap::PeopleWrite>,
+    State(console): State<Console>,
+    Path((_, user)): Path<(String, UserId)>,
+    Form(_): Form<ActForm>,
+) -> Answer<Response> {
+    let (permit, identity) = (everywhere(&guard)?, console.identity.clone());
+    let ended = console.db.write(move |tx| identity.end_sessions(tx, &permit, user)).await?;
+    Ok(crate::page::see_other(&format!("/w/{}/users/{user}?did=ended&ended={ended}", guard.name())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{HOSTILE, checked, shell};
+
+    fn sample() -> UserPage {
+        let (knot, state, standing) = standing_words(Standing::Invited);
+        let action = "/w/demo/users/1/reveal?device=2";
+        let masked = Masked::new("d-2", "number", "+44 77•• ••• •117", Class::Confidential);
+        UserPage {
+            shell: shell(),
+            slug: "demo".into(),
+            here: "/w/demo/users/1".into(),
+            name: HOSTILE.into(),
+            knot,
+            state,
+            standing,
+            said: None,
+            invitation: None,
+            facts: vec![Fact::new("Address", HOSTILE)],
+            phones: vec![Phone { order: 1, masked: masked.offered(true, Capability::PeopleWrite, action) }],
+            groups: vec![Membership {
+                name: HOSTILE.into(),
+                href: "/w/demo/groups/3".into(),
+                words: "paged at once".into(),
+            }],
+            sessions: 2,
+            sessions_words: "2 sessions are open.".into(),
+            may_write: true,
+            may_invite: true,
+            themselves: false,
+            entry: Some("/w/demo/config/users/1".into()),
+        }
+    }
+
+    /// E-11: the number is not on the page before somebody with the right asked for it.
+    #[test]
+    fn e_11_numbers_are_masked_until_they_are_asked_for() {
+        let html = checked(&sample());
+        assert!(html.contains("77•• ••• •117") && html.contains("/reveal?device=2") && !html.contains("7700900117"));
+        let masked = Masked::new("d-2", "number", "+44 77•• ••• •117", Class::Confidential);
+        let closed = masked.offered(false, Capability::PeopleWrite, "/reveal");
+        let html = checked(&UserPage {
+            phones: vec![Phone { order: 1, masked: closed }],
+            may_write: false,
+            may_invite: false,
+            ..sample()
+        });
+        assert!(html.contains("people:write") && !html.contains("/invite\"") && !html.contains("/sessions\""));
+    }
+
+    #[test]
+    fn an_invitation_is_shown_with_its_end() {
+        let url = SecretString::from("https://localhost/invite#secret".to_owned());
+        let html = checked(&UserPage { invitation: Some(Invitation { url, until: "Fri 23 Oct".into() }), ..sample() });
+        assert!(html.contains("https://localhost/invite#secret") && html.contains("only time"));
+    }
+
+    #[test]
+    fn ended_sessions_are_counted_in_words() {
+        let said = |ended| Said { did: "ended".into(), ended: Some(ended) }.words().unwrap();
+        assert!(said(0).contains("No session") && said(1).contains("One session") && said(3).contains("3 sessions"));
+        assert_eq!(Said { did: "<script>".into(), ended: None }.words(), None);
+    }
+}

@@ -1,0 +1,223 @@
+//! The people of the organisation: who they are, what they are trusted with, and whether they can sign in.
+
+use access::{Permit, Role, Scope, cap};
+use alerts::Knot;
+use askama::Template;
+use axum::extract::State;
+use base::{Page as Listed, PageRequest, Timestamp, UserId, WorkspaceId};
+use http::{Answer, HeaderMap, InWorkspace, PageQuery, Query, Refusal, Response};
+use identity::{PersonInfo, Standing};
+use serde::Deserialize;
+
+use crate::Console;
+use crate::draw::Draw;
+use crate::page::{encode, page};
+use crate::shell::{Page, Shell};
+use crate::zone::age;
+
+struct Row {
+    href: String,
+    name: String,
+    login: String,
+    roles: String,
+    knot: Knot,
+    standing: &'static str,
+    phones: String,
+    last: Option<Timestamp>,
+    ago: String,
+}
+
+#[derive(Template)]
+#[template(path = "users.html")]
+struct UsersPage {
+    shell: Shell,
+    slug: String,
+    sentence: String,
+    standing: &'static str,
+    may_write: bool,
+    query: String,
+    rows: Vec<Row>,
+    older: Option<String>,
+}
+
+/// Who is listed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Which {
+    q: String,
+}
+
+/// Whether a person can sign in, as a shape, a word and a sentence.
+pub const fn standing_words(standing: Standing) -> (Knot, &'static str, &'static str) {
+    match standing {
+        Standing::Active => (Knot::Done, "Can sign in", "They have a password."),
+        Standing::Invited => {
+            (Knot::Waiting, "Invited", "Their invitation was not used yet. It is good for 24 hours from its drawing.")
+        }
+        Standing::ReachedOnly => {
+            (Knot::Skipped, "Reached by text only", "They have no password. Draw an invitation if they are to sign in.")
+        }
+        Standing::Locked => (
+            Knot::Failed,
+            "Locked",
+            "There were too many wrong passwords. A new invitation lets them choose another one.",
+        ),
+        Standing::Disabled(_) => {
+            (Knot::Skipped, "Switched off", "They neither sign in nor are paged. Everything else about them stays.")
+        }
+    }
+}
+
+/// Roles as people say them: `responder in demo, viewer everywhere`.
+pub fn roles_words(roles: &[(Role, Scope)], slug_of: impl Fn(WorkspaceId) -> Option<String>) -> String {
+    let words: Vec<String> = roles
+        .iter()
+        .map(|(role, scope)| match scope {
+            Scope::Organisation => format!("{role} everywhere"),
+            Scope::Workspace(id) => {
+                format!("{role} in {}", slug_of(*id).unwrap_or_else(|| "another workspace".to_owned()))
+            }
+        })
+        .collect();
+    if words.is_empty() { "no role".to_owned() } else { words.join(", ") }
+}
+
+impl Console {
+    /// Somebody's phones, masked, the first to use first.
+    pub async fn devices_of(&self, user: UserId) -> Answer<Vec<oncall::Device>> {
+        let oncall = self.oncall.clone();
+        Ok(self.db.read(move |tx| oncall.devices(tx, user)).await?)
+    }
+
+    /// The slug of a workspace that this reader may see.
+    pub async fn slugs<C: access::Cap>(&self, guard: &InWorkspace<C>) -> Answer<Vec<(WorkspaceId, String)>> {
+        let grants = guard.caller().grants();
+        let all = self.workspaces().await?;
+        Ok(all.into_iter().filter(|one| grants.sees(one.id)).map(|one| (one.id, one.slug.to_string())).collect())
+    }
+
+    /// A page of people, as far as this reader sees them: all of the organisation, or those who have to do with the workspace.
+    pub async fn people_of<C: access::Cap>(
+        &self,
+        guard: &InWorkspace<C>,
+        search: &str,
+        request: PageRequest,
+    ) -> Answer<Listed<PersonInfo>> {
+        let (identity, search) = (self.identity.clone(), search.to_owned());
+        match guard.caller().grants().permit_organisation::<cap::PeopleRead>() {
+            Ok(permit) => Ok(self.db.read(move |tx| identity.people(tx, &permit, &search, &request)).await?),
+            Err(_) => {
+                let permit: Permit<cap::PeopleRead> = guard.also().ok_or_else(Refusal::not_found)?;
+                Ok(self.db.read(move |tx| identity.people(tx, &permit, &search, &request)).await?)
+            }
+        }
+    }
+
+    /// One person, as far as this reader sees them.
+    pub async fn person_of<C: access::Cap>(&self, guard: &InWorkspace<C>, user: UserId) -> Answer<PersonInfo> {
+        let identity = self.identity.clone();
+        let found = match guard.caller().grants().permit_organisation::<cap::PeopleRead>() {
+            Ok(permit) => self.db.read(move |tx| identity.person(tx, &permit, user)).await?,
+            Err(_) => {
+                let permit: Permit<cap::PeopleRead> = guard.also().ok_or_else(Refusal::not_found)?;
+                self.db.read(move |tx| identity.person(tx, &permit, user)).await?
+            }
+        };
+        found.ok_or_else(Refusal::not_found)
+    }
+}
+
+fn heading(count: usize, more: bool, query: &str) -> String {
+    match (count, query.is_empty()) {
+        (0, true) => "Nobody is here yet".to_owned(),
+        (0, false) => "Nobody fits".to_owned(),
+        (1, _) => "One person".to_owned(),
+        (count, _) if more => format!("The first {count} people"),
+        (count, _) => format!("{count} people"),
+    }
+}
+
+/// The list.
+pub async fn list(
+    guard: InWorkspace<cap::PeopleRead>,
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Query(which): Query<Which>,
+    PageQuery(request): PageQuery,
+) -> Answer<Response> {
+    let shell = console.shell(&guard, &headers, Page::Users).await?;
+    let slug = guard.name().to_owned();
+    let query = which.q.trim().to_owned();
+    let found = console.people_of(&guard, &query, request).await?;
+    let slugs = console.slugs(&guard).await?;
+    let slug_of = |id: WorkspaceId| slugs.iter().find(|(known, _)| *known == id).map(|(_, slug)| slug.clone());
+    let mut rows = Vec::with_capacity(found.items.len());
+    for person in &found.items {
+        let phones = console.devices_of(person.id).await?;
+        let (knot, standing, _) = standing_words(person.standing);
+        rows.push(Row {
+            href: format!("/w/{slug}/users/{}", person.id),
+            name: person.name.clone(),
+            login: person.login.clone(),
+            roles: roles_words(&person.roles, slug_of),
+            knot,
+            standing,
+            phones: phones.iter().map(|phone| phone.number.masked()).collect::<Vec<_>>().join(", "),
+            last: person.last_sign_in,
+            ago: person.last_sign_in.map(|at| age(shell.now.since(at))).unwrap_or_default(),
+        });
+    }
+    page(&UsersPage {
+        sentence: heading(rows.len(), found.next.is_some(), &query),
+        standing: "Who signs in, who is paged, and what each is trusted with. Numbers are masked.",
+        may_write: console.may_edit(&guard, "users"),
+        older: found.next.map(|next| format!("/w/{slug}/users?q={}&cursor={}", encode(&query), encode(&next.0))),
+        query,
+        rows,
+        slug,
+        shell,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{HOSTILE, NOW, checked, shell};
+
+    #[test]
+    fn roles_read_as_people_say_them() {
+        let demo = WorkspaceId::from(uuid::Uuid::from_u128(1));
+        let roles = [(Role::Responder, Scope::Workspace(demo)), (Role::Viewer, Scope::Organisation)];
+        assert_eq!(roles_words(&roles, |_| Some("demo".into())), "responder in demo, viewer everywhere");
+        assert_eq!(roles_words(&roles[..1], |_| None), "responder in another workspace");
+        assert_eq!(roles_words(&[], |_| None), "no role");
+    }
+
+    #[test]
+    fn people_are_listed_and_speak_no_html() {
+        let page = |rows: Vec<Row>, query: &str| UsersPage {
+            shell: shell(),
+            slug: "demo".into(),
+            sentence: heading(rows.len(), false, query),
+            standing: "Numbers are masked.",
+            may_write: true,
+            query: query.into(),
+            rows,
+            older: None,
+        };
+        let (knot, standing, _) = standing_words(Standing::Active);
+        let row = Row {
+            href: "/w/demo/users/1".into(),
+            name: HOSTILE.into(),
+            login: HOSTILE.into(),
+            roles: "viewer everywhere".into(),
+            knot,
+            standing,
+            phones: "+44 77•• ••• •117".into(),
+            last: Some(NOW),
+            ago: "3 min".into(),
+        };
+        assert!(checked(&page(vec![row], "")).contains("One person"));
+        assert!(checked(&page(Vec::new(), "zoe")).contains("Nobody fits"));
+    }
+}
