@@ -365,6 +365,9 @@ pub struct Bench {
     /// Signals to raise
     #[arg(long, default_value_t = 3_000)]
     pub signals: u64,
+    /// Where to keep the data while it runs; must be on a disk, not in memory. The system's temporary directory when left out
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
     /// Use this database instead of an embedded one in a temporary directory
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,

@@ -11,7 +11,7 @@ use base::Context;
 const LONG: Duration = Duration::from_millis(500);
 
 /// Writes of 4 KiB with `fdatasync`, a second; one after the other, as a single writer does. Zero where it cannot be measured.
-pub(super) fn syncs_per_second(home: &Path, context: &Context) -> u64 {
+pub(crate) fn syncs_per_second(home: &Path, context: &Context) -> u64 {
     let path = home.join("disk");
     let began = context.monotonic();
     let mut count = 0_u32;

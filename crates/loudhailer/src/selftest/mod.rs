@@ -6,7 +6,7 @@
 //! The end-to-end tests call [`prove`] with larger numbers: there is one load and one comparison.
 
 mod books;
-mod disk;
+pub(crate) mod disk;
 mod load;
 mod plan;
 mod report;

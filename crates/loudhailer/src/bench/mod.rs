@@ -2,9 +2,12 @@
 //! it. Reports and asserts nothing; run it on a quiet machine, twice.
 #![expect(clippy::cast_precision_loss, reason = "figures for people: three digits matter")]
 
+mod machine;
+
 use std::fs;
 use std::io::Write as _;
 use std::num::NonZeroU32;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +38,8 @@ use crate::web::{self, Extras};
 const SENDERS: usize = 32;
 /// Messages under way at once.
 const SUBMITTERS: usize = 2_000;
+/// What each message says.
+const TEXT: &str = "Eighty characters of text are what an application sends on an ordinary day, about.";
 /// People who are paged, so that no phone collects thousands of open alerts.
 const PEOPLE: u64 = 100;
 
@@ -44,8 +49,9 @@ pub async fn run(options: &Bench) -> Result<()> {
     if cfg!(debug_assertions) {
         eprintln!("This is the quick build profile: build with --release for figures that mean something.");
     }
-    let dir = std::env::temp_dir().join(format!("loudhailer-bench-{}", std::process::id()));
-    fs::create_dir_all(&dir).map_err(|source| Error::file(&dir, source))?;
+    let dir = options.dir.clone().unwrap_or_else(std::env::temp_dir);
+    let dir = dir.join(format!("loudhailer-bench-{}", std::process::id()));
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(|source| Error::file(&dir, source))?;
     let done = measure(options, &dir).await;
     // What is left is only a temporary directory; a failure to remove it hides no figure.
     let _ = fs::remove_dir_all(&dir);
@@ -54,6 +60,7 @@ pub async fn run(options: &Bench) -> Result<()> {
 
 async fn measure(options: &Bench, dir: &Path) -> Result<()> {
     let context = product::context();
+    let mut figures = machine::describe(dir, &context)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let listen = listener.local_addr()?;
     let secrets = Secrets::of(dir, &context)?;
@@ -78,8 +85,7 @@ async fn measure(options: &Bench, dir: &Path) -> Result<()> {
     tasks.close();
     crate::demo::bound(&product).await?;
 
-    let mut figures = serde_json::Map::new();
-    figures.insert("database".into(), json!(if url.starts_with("sqlite") { "sqlite" } else { "postgresql" }));
+    settings_of(options, &url, &mut figures);
     figures.insert("idle_rss_mb".into(), json!(rss_mb()));
     signals(options, dir, &product, listen.port(), &secrets, &mut figures).await?;
     messages(options, &product, &mut figures).await?;
@@ -87,6 +93,26 @@ async fn measure(options: &Bench, dir: &Path) -> Result<()> {
     wind_down(&product, &tasks, &stop).await;
     carrier.stop().await;
     report(options, &figures)
+}
+
+/// Everything that was set, so that a figure can be had again.
+fn settings_of(options: &Bench, url: &str, figures: &mut serde_json::Map<String, serde_json::Value>) {
+    let sqlite = url.starts_with("sqlite");
+    let durability =
+        if sqlite { "WAL, synchronous=FULL" } else { "the server's own: see its fsync and synchronous_commit" };
+    for (name, value) in [
+        ("database", json!(if sqlite { "sqlite" } else { "postgresql" })),
+        ("durability", json!(durability)),
+        ("signals_at_once", json!(SENDERS)),
+        ("signals", json!(options.signals)),
+        ("messages_at_once", json!(SUBMITTERS)),
+        ("messages", json!(options.messages)),
+        ("message_characters", json!(TEXT.len())),
+        ("people", json!(PEOPLE)),
+        ("carrier", json!("simulated, SMPP over TLS, 2 sessions, window 1000, receipts after 10 ms, on this machine")),
+    ] {
+        figures.insert(name.into(), value);
+    }
 }
 
 /// A hundred people with a group each; the signal names the group.
@@ -238,10 +264,7 @@ async fn messages(
         tasks.spawn(async move {
             let _place = place;
             let to = Number::parse(&format!("+4477000{:05}", number % 100_000), None).ok()?;
-            let new = New {
-                class: Class::Normal,
-                ..New::text(to, "Eighty characters of text are what an application sends on an ordinary day, about.")
-            };
+            let new = New { class: Class::Normal, ..New::text(to, TEXT) };
             messaging.submit(&permit, new).await.ok()
         });
         while tasks.try_join_next().is_some() {}
@@ -256,7 +279,6 @@ async fn messages(
     }
     let took = clock.monotonic().saturating_sub(began).as_secs_f64();
     let count = options.messages.max(1) as f64;
-    figures.insert("messages".into(), json!(options.messages));
     figures.insert("messages_accepted_per_second".into(), json!((count / accepted).round()));
     figures.insert("messages_submitted_per_second".into(), json!((count / took).round()));
     figures.insert("message_cpu_us".into(), json!(round((cpu_seconds() - cpu) * 1e6 / count)));
@@ -269,6 +291,7 @@ fn report(options: &Bench, figures: &serde_json::Map<String, serde_json::Value>)
         writeln!(out, "{}", serde_json::Value::Object(figures.clone()))?;
     } else {
         for (name, value) in figures {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             writeln!(out, "{:<34} {value}", name.replace('_', " "))?;
         }
     }
