@@ -146,7 +146,9 @@ async fn render(phones: &Handsets, seen: Seen, problem: Option<String>) -> Answe
     let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let Seen { mut shell, proof, base } = seen;
     shell.stream = Some(format!("{base}/events"));
-    page_with(
+    // The proof is the same every time, and stands beside texts that anybody can send.
+    let constant = !proof.is_empty();
+    let mut response = page_with(
         status,
         &HandsetsPage {
             phones: handsets.iter().map(|handset| draw(handset, &shell)).collect(),
@@ -158,7 +160,11 @@ async fn render(phones: &Handsets, seen: Seen, problem: Option<String>) -> Answe
             base,
             shell,
         },
-    )
+    )?;
+    if constant {
+        response.extensions_mut().insert(http::AsIs);
+    }
+    Ok(response)
 }
 
 /// What the acts of a phone send.

@@ -31,6 +31,7 @@ use crate::matrix::RefusedAs;
 use crate::meters;
 use crate::once::Replays;
 use crate::origin;
+use crate::packed;
 use crate::probes::{self, Figures};
 use crate::refusal::{self, Failure, ProblemJson, Refusal, Render};
 use crate::routes::{Declared, Door, Matched, RouteInfo, Routes};
@@ -138,6 +139,7 @@ impl App {
             wants_html: wants_html(&parts),
             fragment: parts.headers.contains_key(HX_REQUEST),
         };
+        let packs = method == Method::GET && packed::accepts_gzip(&parts.headers);
         let inner = async {
             let bare = match self.examine(&parts, peer, id, ambiguous) {
                 Ok(source) => self.route(Request::from_parts(parts, body), source).await,
@@ -151,6 +153,9 @@ impl App {
         }
         let took = self.0.gate.context.monotonic().saturating_sub(began);
         let door = route.as_ref().map_or(about.nearest, |route| route.door);
+        if packs && door == Door::Console {
+            response = packed::pack(response).await;
+        }
         meters::answered(door, response.status(), took);
         let path = route.as_ref().map_or("(no route)", |route| route.path.as_str());
         span.in_scope(|| access_line(&method, path, door, &response, took));

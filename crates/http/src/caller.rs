@@ -12,6 +12,7 @@ use base::{ExposeSecret, SecretString};
 use crate::cookie;
 use crate::gate::Gate;
 use crate::keeper::Source;
+use crate::packed;
 use crate::refusal::Refusal;
 use crate::routes::Door;
 
@@ -19,8 +20,15 @@ use crate::routes::Door;
 #[derive(Clone, Debug)]
 pub(crate) enum Credential {
     None,
-    Session { token: SecretString, csrf: SecretString },
-    Key { key: SecretString },
+    /// `shown` is the form's token under a mask of this request's own.
+    Session {
+        token: SecretString,
+        csrf: SecretString,
+        shown: SecretString,
+    },
+    Key {
+        key: SecretString,
+    },
 }
 
 /// Who calls, and from where. Cheap to clone.
@@ -52,7 +60,8 @@ impl Caller {
             && let Some(token) = cookie::session_token(&parts.headers)
             && let Some(live) = gate.keeper().session(&token, &source).await?
         {
-            return Ok(Self::new(live.grants, Credential::Session { token, csrf: live.csrf }, source));
+            let shown = packed::mask(live.csrf.expose_secret(), &gate.context).into();
+            return Ok(Self::new(live.grants, Credential::Session { token, csrf: live.csrf, shown }, source));
         }
         let mut nobody = Actor::anonymous(Some(source.address));
         nobody.user_agent.clone_from(&source.user_agent);
@@ -85,8 +94,17 @@ impl Caller {
         &self.0.source
     }
 
-    /// The token that every form of this session carries in its field `csrf`; empty when there is no session.
+    /// The token that every form of this session carries in its field `csrf`; empty when there is no session. It is masked
+    /// anew for each request, so that packed pages tell nothing about it.
     pub fn csrf(&self) -> &str {
+        match &self.0.credential {
+            Credential::Session { shown, .. } => shown.expose_secret(),
+            Credential::None | Credential::Key { .. } => "",
+        }
+    }
+
+    /// The token of the session itself, to compare with.
+    pub(crate) fn own_csrf(&self) -> &str {
         match &self.0.credential {
             Credential::Session { csrf, .. } => csrf.expose_secret(),
             Credential::None | Credential::Key { .. } => "",

@@ -10,6 +10,7 @@ use base::{Problem, ProblemKind};
 use crate::body;
 use crate::caller::Caller;
 use crate::origin::{self, Hosts};
+use crate::packed;
 use crate::refusal::Refusal;
 use crate::routes::{ContentType, Door};
 
@@ -55,8 +56,8 @@ pub(crate) async fn check(request: Request, caller: &Caller, door: Door, hosts: 
 }
 
 fn same(token: &[u8], caller: &Caller) -> bool {
-    let own = caller.csrf();
-    !own.is_empty() && crypto::constant_time_eq(token, own.as_bytes())
+    let own = caller.own_csrf();
+    !own.is_empty() && crypto::constant_time_eq(&packed::unmask(token), own.as_bytes())
 }
 
 fn refusal(code: &'static str, detail: &'static str) -> Refusal {
