@@ -247,6 +247,7 @@ struct Named {
 #[serde(deny_unknown_fields)]
 struct Place {
     /// The entry's workspace, by its short name; left out for what belongs to the organisation.
+    #[schema(example = "demo")]
     workspace: Option<String>,
 }
 

@@ -44,8 +44,6 @@ impl Bearer {
 pub struct Example {
     pub curl: String,
     pub python: String,
-    /// The variable that has to hold the credential; empty when none is needed.
-    pub variable: &'static str,
 }
 
 /// The example of an operation, with `values` in the path; the document's own examples stand where a value is not known.
@@ -64,13 +62,22 @@ pub fn example(
         let value = values.get(name).map_or(own, String::as_str);
         target = target.replace(&format!("{{{name}}}"), &encode(value));
     }
+    // Where an entry of a workspace is meant, it has to be said which.
+    let placed = operation["parameters"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|one| one["in"] == "query" && one["name"] == "workspace" && one.get("example").is_some());
+    if let (true, Some(workspace)) = (placed, values.get("workspace")) {
+        target = format!("{target}?workspace={}", encode(workspace));
+    }
     let url = format!("{public_url}{target}");
     let method = method.to_ascii_uppercase();
     let body = operation["requestBody"]["content"]["application/json"].get("example");
     let keyed = operation["parameters"].as_array().into_iter().flatten().any(|one| one["name"] == "Idempotency-Key");
     let variable = if bearer == Bearer::Nobody { "" } else { bearer.variable() };
     let call = Call { method: &method, url: &url, variable, body, keyed };
-    Some(Example { curl: call.curl(), python: call.python(), variable })
+    Some(Example { curl: call.curl(), python: call.python() })
 }
 
 struct Call<'c> {

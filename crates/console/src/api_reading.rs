@@ -71,7 +71,7 @@ pub struct Field {
     pub place: String,
     pub kind: Kind,
     pub required: bool,
-    pub text: String,
+    pub text: Paragraph,
     pub limits: String,
 }
 
@@ -156,7 +156,7 @@ impl<'d> Reading<'d> {
                     place: text(&one["in"]).to_owned(),
                     kind: self.kind(&one["schema"]),
                     required: one["required"] == true,
-                    text: text(&one["description"]).to_owned(),
+                    text: pieces(text(&one["description"])),
                     limits: self.limits(&one["schema"]),
                 })
                 .collect(),
@@ -231,7 +231,7 @@ impl<'d> Reading<'d> {
                 place: String::new(),
                 kind: self.kind(field),
                 required: required.contains(&name.as_str()),
-                text: self.about(field),
+                text: pieces(&self.about(field)),
                 limits: self.limits(field),
             });
         }
@@ -377,8 +377,10 @@ mod tests {
         }}});
         let reading = Reading::of(&document);
         let shape = reading.shape("Alert").unwrap();
+        let text = |one: &Field| one.text.iter().map(|piece| piece.text.as_str()).collect::<String>();
         let said: Vec<_> =
-            shape.fields.iter().map(|one| (one.kind.words.as_str(), one.text.as_str(), one.limits.as_str())).collect();
+            shape.fields.iter().map(|one| (one.kind.words.as_str(), text(one), one.limits.as_str())).collect();
+        let said: Vec<_> = said.iter().map(|(kind, text, limits)| (*kind, text.as_str(), *limits)).collect();
         assert_eq!(said, [("id", "Its id.", ""), ("By or null", "Who.", ""), ("list of word", "", "open, closed")]);
         assert!(shape.fields[0].required && !shape.fields[1].required);
         assert!(reading.shape("State").is_none());

@@ -80,7 +80,7 @@ pub(super) fn history() -> Doc {
 pub(super) fn restore() -> Doc {
     one(Doc::new("restoreResourceVersion", RESOURCES, "Restore a version"))
         .text("Makes an old version the newest one.")
-        .reads::<Restore>(json!({"version": 3, "workspace": "demo", "reason": "The change was wrong"}))
+        .reads::<Restore>(json!({"version": 1, "workspace": "demo", "reason": "The change was wrong"}))
         .answers::<RestoredView>(
             StatusCode::OK,
             "It is restored.",
