@@ -153,7 +153,7 @@ impl Default for Smpp {
 }
 
 /// An address, or `off`.
-fn listener<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Option<SocketAddr>, D::Error> {
+fn listener<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
     let text = String::deserialize(from)?;
     if text == "off" {
         return Ok(None);
