@@ -83,6 +83,8 @@ impl Site {
         text = text.replace("0.0.0.0:8443", &format!("127.0.0.1:{port}"));
         text = text.replace("https://localhost:8443", &format!("https://localhost:{port}"));
         text = text.replace("level = \"info\"", "level = \"warn\"");
+        // Nobody binds here, and whoever has the usual port keeps it.
+        text = text.replace("listen_tls = \"0.0.0.0:2776\"", "listen_tls = \"off\"");
         if let Some(url) = database {
             text = text.replace("sqlite:loudhailer.db", url);
         }
