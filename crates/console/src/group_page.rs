@@ -75,7 +75,7 @@ fn line(step: &Step, begins: Timestamp, people: bool) -> Line {
                 at: Some(*due),
                 after: if after == 0 { "at once".to_owned() } else { format!("after {}", oncall::delay_words(after)) },
                 knot: Knot::Now,
-                headline: format!("{}’s phone.", who.name),
+                headline: format!("{}’s phone", who.name),
                 detail: "A text with a digit to answer; it moves on when nobody does.".to_owned(),
             }
         }
@@ -199,7 +199,7 @@ mod tests {
         let skip =
             Step::Skip { position: 2, login: HOSTILE.into(), who: None, reason: oncall::SkipReason::UnknownUser };
         let lines = [line(&page, NOW, true), line(&skip, NOW, true)];
-        assert_eq!((lines[0].headline.as_str(), lines[0].after.as_str()), ("Cem Sample’s phone.", "at once"));
+        assert_eq!((lines[0].headline.as_str(), lines[0].after.as_str()), ("Cem Sample’s phone", "at once"));
         assert!(lines[1].detail.ends_with("nobody has this login; correct the group."));
         let html = checked(&GroupPage {
             shell: shell(),
@@ -221,6 +221,6 @@ mod tests {
             may_write: true,
             entry: Some("/w/demo/config/groups/1".into()),
         });
-        assert!(html.contains("Cem Sample’s phone.") && html.contains("Back to now"));
+        assert!(html.contains("Cem Sample’s phone") && html.contains("Back to now"));
     }
 }

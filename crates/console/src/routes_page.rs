@@ -243,7 +243,7 @@ async fn render(
                 ],
                 class,
             ),
-            may_cost: may_write,
+            may_cost: rows.iter().any(|row| !row.cost.is_empty()),
             said,
             may_write,
             rows,

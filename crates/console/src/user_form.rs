@@ -349,14 +349,14 @@ mod tests {
                 roles: choices(&[("viewer", "viewer")], ""),
                 places: choices(&[("", "everywhere")], ""),
             }],
-            phones: vec![PhoneLine { at: 0, masked: base::mask_phone("+447700900117"), keep: true, order: "1".into() }],
+            phones: vec![PhoneLine { at: 0, masked: base::mask_phone("+447700900118"), keep: true, order: "1".into() }],
             numbers: vec![NewLine { number: 1, value: String::new() }],
             zones: vec!["Europe/London".into()],
             why: WhyView::default(),
             form,
         });
         assert!(
-            !html.contains("7700900117")
+            !html.contains("7700900118")
                 && html.contains("The same role stands here twice.")
                 && !html.contains("name=\"login\"")
         );

@@ -224,7 +224,8 @@ impl TypedKind for UsersKind {
                 check.problem(format!("devices[{at}].number"), "twice", "this device stands here twice; leave one out");
             }
         }
-        if !check.is_new() && !(body.is_administrator() && body.enabled) {
+        let administers = body.is_administrator() && body.enabled;
+        if !check.is_new() && !administers {
             keep_an_administrator(check, if body.enabled { "roles" } else { "enabled" })?;
         }
         self.hooks.validate(&body.devices, check)

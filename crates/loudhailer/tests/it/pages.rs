@@ -19,7 +19,7 @@ use crate::{BINARY, first_use};
 /// What a page and everything it needs may weigh on first load, in bytes as they travel.
 const FIRST_LOAD: usize = 60_000;
 /// Pages that a signed-in reader is sent away from: looked at before signing in.
-const OUTSIDE: [&str; 3] = ["/setup", "/sign-in", "/handsets"];
+const OUTSIDE: [&str; 4] = ["/setup", "/sign-in", "/handsets", "/invite"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_light_and_has_no_finding() {
@@ -56,6 +56,7 @@ async fn every_page_is_light_and_has_no_finding() {
     browser.click("form[action='/sign-out'] button").await;
     browser.wait("#password").await;
     look.at("/sign-in").await;
+    look.at("/invite").await;
     browser.goto(demo.fact("handset_url")).await;
     browser.wait("#phones").await;
     look.at("/handsets").await;
