@@ -11,6 +11,7 @@ mod icinga;
 mod look;
 mod process;
 mod product;
+mod relay;
 
 pub use alertmanager::Alertmanager;
 pub use answers::Answers;
@@ -19,3 +20,4 @@ pub use icinga::{Icinga, RunningIcinga};
 pub use look::{SIZES, Size, THEMES, npm};
 pub use process::{Process, eventually, free_port};
 pub use product::{Demo, Ledger, Line, Server, client};
+pub use relay::Relay;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io::{BufRead, BufReader, Lines};
 use std::net::TcpListener;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 /// A process that is killed when the test lets go of it.
@@ -58,6 +58,20 @@ impl Process {
             waited += step;
         }
         false
+    }
+
+    /// Waits until the process has ended by itself; `None` when it has not within `patience`.
+    pub fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let step = Duration::from_millis(50);
+        let mut waited = Duration::ZERO;
+        while waited < patience {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
+            }
+            std::thread::sleep(step);
+            waited += step;
+        }
+        None
     }
 
     /// The process id.

@@ -41,8 +41,12 @@ impl KeyFile {
     /// Reads a key file; refuses one that others may read.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let failed = |source| Error::KeyFile { path: path.to_owned(), source };
-        let mode = fs::metadata(path).map_err(failed)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
+        let file = fs::metadata(path).map_err(failed)?;
+        let mode = file.permissions().mode() & 0o777;
+        // As systemd hands over a credential: root's, and read by the service through an access list, whose mask stands in the
+        // group's place. The group is root's too, so nobody else gains anything.
+        let credential = mode == 0o440 && (file.uid(), file.gid()) == (0, 0);
+        if mode & 0o077 != 0 && !credential {
             return Err(Error::KeyFileNotPrivate { path: path.to_owned(), mode });
         }
         let keys = Self::parse(&Zeroizing::new(fs::read_to_string(path).map_err(failed)?))?;
