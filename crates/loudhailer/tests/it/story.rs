@@ -9,7 +9,7 @@ use crate::BINARY;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_state_that_pages_show_comes_about() {
-    let mut demo = Demo::start_with(BINARY, None, &["--story", "--pace", "6"]);
+    let mut demo = Demo::start_with(BINARY, None, &["--story", "--pace", "4"]);
     let key = std::fs::read_to_string(demo.data().join("story.json")).unwrap();
     let key = serde_json::from_str::<Json>(&key).unwrap()["key"].as_str().unwrap().to_owned();
     let seen = Seen { http: demo.client(), base: format!("{}/api/v1/workspaces/demo", demo.fact("console")), key };
@@ -56,17 +56,20 @@ impl Seen {
         .await;
     }
 
-    /// Waits until the timeline of an alert with this title says all of `words`.
+    /// Waits until the timeline of some alert with this title says all of `words`.
     async fn moment(&self, what: &str, title: &str, words: &[&str]) {
         eventually(what, || async {
             let alerts = self.get("alerts?limit=100").await?;
-            let mut named = alerts["items"]
-                .as_array()?
-                .iter()
-                .filter(|alert| alert["title"].as_str().unwrap_or_default().contains(title));
-            let name = named.next_back()?["name"].as_str()?.to_owned();
-            let timeline = self.get(&format!("alerts/{name}/timeline")).await?.to_string();
-            words.iter().all(|word| timeline.contains(word)).then_some(())
+            for alert in alerts["items"].as_array()? {
+                if !alert["title"].as_str()?.contains(title) {
+                    continue;
+                }
+                let timeline = self.get(&format!("alerts/{}/timeline", alert["name"].as_str()?)).await?.to_string();
+                if words.iter().all(|word| timeline.contains(word)) {
+                    return Some(());
+                }
+            }
+            None
         })
         .await;
     }

@@ -117,7 +117,7 @@ fn host(chance: &dyn Chance) -> Vec<Beat> {
     vec![
         after(0, intend(ELI, &title, "acknowledge", between(chance, 3, 8))),
         after(0, What::Signal { from: "icinga2", body }),
-        after(between(chance, 80, 150), ends("icinga2", host)),
+        after(between(chance, 170, 240), ends("icinga2", host)),
     ]
 }
 
