@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alerts::{Alert, By, Chain, ChainRow, Knot, State, StepState};
-use base::{SignalId, Timestamp};
+use base::{RunId, SignalId, Timestamp};
 
 use crate::zone::{gap, length};
 
@@ -68,6 +68,8 @@ pub struct SignalFacts {
 /// What is known of the run between signal and alert.
 #[derive(Clone, Debug, Default)]
 pub struct RunFacts {
+    /// Which one.
+    pub id: Option<RunId>,
     /// The flow's name.
     pub flow: String,
     /// Its version.
@@ -114,7 +116,7 @@ impl View {
             chain.rows.iter().filter(|row| row.notified.knot != Knot::Skipped).find_map(|row| row.notified.at);
         let signal_at = signal.as_ref().and_then(|facts| facts.at);
         let run_at = run.as_ref().and_then(|facts| facts.at);
-        let mut trunk = vec![signal_link(signal.as_ref(), base), run_link(run.as_ref())];
+        let mut trunk = vec![signal_link(signal.as_ref(), base), run_link(run.as_ref(), base)];
         trunk[0].gap = between(signal_at, run_at);
         trunk[1].gap = between(run_at, first_page_at);
         let mut rows: Vec<Row> = chain.rows.iter().map(|row| draw_row(row, alert, base)).collect();
@@ -176,10 +178,11 @@ fn signal_link(facts: Option<&SignalFacts>, base: Option<&str>) -> Link {
     link
 }
 
-fn run_link(facts: Option<&RunFacts>) -> Link {
+fn run_link(facts: Option<&RunFacts>, base: Option<&str>) -> Link {
     let Some(facts) = facts else { return Link::new(Knot::Skipped, "No run") };
     let mut link = Link::new(Knot::Done, format!("{}, v{}", facts.flow, facts.version));
     link.at = facts.at;
+    link.href = base.zip(facts.id).map(|(base, id)| format!("{base}/runs/{id}"));
     link.small = (facts.steps.1 > 0).then(|| format!("{} of {} steps", facts.steps.0, facts.steps.1));
     link
 }
@@ -291,6 +294,7 @@ mod tests {
             took: Some(Duration::from_millis(4)),
         };
         let run = RunFacts {
+            id: alert.run,
             flow: "page-on-call".into(),
             version: 3,
             at: Some(NOW.minus(Duration::from_millis(28))),

@@ -106,10 +106,8 @@ mod tests {
 
     #[test]
     fn code_stands_between_backticks() {
-        let pieces: Vec<_> = super::pieces("`page`, create alert: `x == 1` is true.")
-            .into_iter()
-            .map(|one| (one.text, one.code))
-            .collect();
+        let pieces: Vec<_> =
+            pieces("`page`, create alert: `x == 1` is true.").into_iter().map(|one| (one.text, one.code)).collect();
         let own = |text: &str, code| (text.to_owned(), code);
         assert_eq!(
             pieces,

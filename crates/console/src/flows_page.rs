@@ -226,12 +226,12 @@ fn notice(flow: &FlowDetail) -> Option<String> {
 fn facts(flow: &FlowDetail) -> Vec<Fact> {
     vec![
         Fact::new("Version", flow.version.to_string()),
-        Fact::new("Pages, when a step cannot say whom", flow.document.group.clone()),
-        Fact::new("How urgent, when nothing says", flow.document.priority.as_str()),
+        Fact::new("Fallback group", flow.document.group.clone()),
+        Fact::new("Fallback urgency", flow.document.priority.as_str()),
         Fact::new(
-            "When a step cannot be done",
+            "On a fault",
             match flow.document.on_error {
-                OnError::Alert => "an alert with the event’s own title is opened",
+                OnError::Alert => "an alert with the event’s own title is opened for the fallback group",
                 OnError::Fail => "the run stops, and nobody is paged",
             },
         ),

@@ -16,7 +16,7 @@ const MARGIN: i32 = 8;
 /// How long the stub of an end is.
 const STUB: i32 = 22;
 /// Characters of a line in a box.
-const LINE: usize = 27;
+const LINE: usize = 25;
 /// How often the order of the rows is improved.
 const SWEEPS: usize = 6;
 
@@ -290,9 +290,17 @@ pub fn draw(name: &str, document: &Document, trail: impl Fn(&str) -> Option<Trai
     for (from, step) in document.steps.iter().enumerate() {
         let ways = step.action.ways();
         let count = i32::try_from(ways.len()).unwrap_or(1);
-        for (place, next) in (0..).zip(ways) {
-            // Two ways leave a box apart from each other.
-            let x = middles[from].0 + (2 * place - (count - 1)) * BOX.0 / 5;
+        let aim = |next: &Next| match next {
+            Next::End => middles[from].0,
+            Next::Step(to) => middles[*to].0,
+        };
+        for (place, next) in (0..).zip(ways.iter().copied()) {
+            // Two ways leave a box apart from each other, the one that goes left from the left.
+            let left = ways.iter().filter(|other| aim(other) < aim(&next)).count();
+            let level = ways.iter().take(usize::try_from(place).unwrap_or_default());
+            let port = left + level.filter(|other| aim(other) == aim(&next)).count();
+            let port = i32::try_from(port).unwrap_or_default();
+            let x = middles[from].0 + (2 * port - (count - 1)) * BOX.0 / 5;
             let y = top(middles[from].1) + BOX.1;
             let gone = of(from).is_some_and(|trail| trail == Trail::Passed);
             let name = label(&step.action, usize::try_from(place).unwrap_or_default());
@@ -368,9 +376,9 @@ pub mod tests {
             "name": "checkout", "group": "ops", "steps": [
                 {"id": "start", "type": "trigger", "next": "firing"},
                 {"id": "firing", "type": "condition", "if": "event.status == \"firing\"", "then": "keep", "else": "clear"},
-                {"id": "keep", "type": "set", "values": {"host": "{{ event.fields.host }}"}, "next": "page"},
-                {"id": "page", "type": "create_alert", "title": "{{ event.title }}", "group": "ops", "next": "clear"},
-                {"id": "clear", "type": "resolve_alert", "key": "{{ event.key }}", "next": "end"}
+                {"id": "keep", "type": "set", "values": {"host": "db-1"}, "next": "page"},
+                {"id": "page", "type": "create_alert", "title": "Disk full", "group": "ops", "next": "clear"},
+                {"id": "clear", "type": "resolve_alert", "key": "disk", "next": "end"}
             ]
         }))
         .unwrap();

@@ -9,4 +9,8 @@ mod handling;
 #[cfg(test)]
 mod proving;
 #[cfg(test)]
+mod upgrading;
+#[cfg(test)]
+mod volume;
+#[cfg(test)]
 mod world;
