@@ -223,8 +223,10 @@ pub async fn text(
     match console.messaging.submit(guard.permit(), new).await {
         Ok(_) => Ok(back(guard.name())),
         Err(error) => {
-            let problem = error.problem();
-            let wrong = Wrong::of(vec![base::Problem { field: None, ..problem }])?;
+            let mut problem = error.problem();
+            // The form has no fields: what is wrong stands above the steps.
+            problem.field = None;
+            let wrong = Wrong::of(vec![problem])?;
             render(&console, &guard, &headers, Around { wrong, ..Around::default() }).await
         }
     }

@@ -80,9 +80,8 @@ fn an_installation_is_made_checked_and_gets_a_set_up_link() {
 
     let text = std::fs::read_to_string(path("loudhailer.toml")).unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let text = text
-        .replace("0.0.0.0:8443", "127.0.0.1:0")
-        .replace("0.0.0.0:2776", &taken.local_addr().unwrap().to_string());
+    let text =
+        text.replace("0.0.0.0:8443", "127.0.0.1:0").replace("0.0.0.0:2776", &taken.local_addr().unwrap().to_string());
     std::fs::write(path("smpp.toml"), &text).unwrap();
     failed(&["serve", "--config", &path("smpp.toml")], 1, "(smpp.listen_tls)");
     std::fs::write(path("smpp.toml"), text.replace("listen_tls = \"", "listen_tls = \"port ")).unwrap();

@@ -17,8 +17,12 @@ const FILE: &str = "
 workspaces: [{slug: work, environment: development}]
 api_keys:
   - {workspace: work, name: sender, scopes: ['signals:send', 'signals:read'], token: {env: TEST_KEY}}
+users:
+  - {name: Ada Sample, login: ada@example.com, devices: [{kind: sms, number: '+447700900101', order: 1}]}
+groups:
+  - {workspace: work, name: ops, members: [{user: ada@example.com, delay_seconds: 0}]}
 flows:
-  - {workspace: work, name: note, steps: [{id: start, type: trigger, next: end}]}
+  - {workspace: work, name: note, group: ops, steps: [{id: start, type: trigger, next: end}]}
 integrations:
   - {workspace: work, name: every-way, flow: note, auth: [url_token, api_key, basic, hmac]}
 ";
@@ -66,7 +70,7 @@ fn configured(dir: &Path) -> (u16, Drawn) {
     let config = std::fs::read_to_string(path("loudhailer.toml")).unwrap();
     let mut lines: Vec<String> = config.lines().map(str::to_owned).collect();
     for line in &mut lines {
-        let name = line.trim_start_matches(['#', ' ']).split(['=', ' ']).next().unwrap_or_default();
+        let name = line.split(['=', ' ']).next().unwrap_or_default();
         match name {
             "listen" => *line = format!("listen = \"127.0.0.1:{port}\""),
             "public_url" => *line = format!("public_url = \"https://localhost:{port}\""),

@@ -64,11 +64,12 @@ async fn proof() {
     browser.click("#step-5 button.go").await;
     let curl = browser.wait("#curl").await.text().await.unwrap();
     browser.picture("first-use-signal").await;
-    let run = Command::new("sh")
+    let output = Command::new("sh")
         .arg("-c")
         .arg(format!("{curl} --fail --silent --show-error"))
-        .env("CURL_CA_BUNDLE", demo.fact("ca_cert"));
-    let output = { run }.output().unwrap();
+        .env("CURL_CA_BUNDLE", demo.fact("ca_cert"))
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{curl}: {}", String::from_utf8_lossy(&output.stderr));
     let page = eventually("the handset is paged", || async {
         let phone = carrier.handset(OWN).await.ok()?;

@@ -56,7 +56,7 @@ async fn sqlite_a_locked_file_is_not_ready() {
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_a_server_out_of_reach_is_not_ready() {
     let database = crate::postgres().await;
-    let (relay, url) = Relay::before_postgres(&database.text()).await;
+    let (relay, url) = Relay::before_postgres(&database.text());
     let operated = Operated::make(Some(url)).await;
     let _server = operated.start(&[]);
     operated.ready().await;

@@ -122,7 +122,7 @@ async fn readiness_ends_before_the_door_is_shut() {
 async fn a_second_signal_leaves_at_once() {
     let operated = Operated::make(None).await;
     operated.replace_in_config("# stop_delay_seconds = 10", "stop_delay_seconds = 60");
-    let mut server = operated.start(&[]);
+    let mut server = operated.start(&[("LOUDHAILER_LOG_LEVEL", "info")]);
     operated.ready().await;
     send(&server, Signal::TERM);
     operated.logged("stopping").await;
