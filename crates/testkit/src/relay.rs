@@ -20,7 +20,7 @@ pub struct Relay {
 impl Relay {
     /// A relay before the server of a PostgreSQL URL (`scheme://user@host/database`, the host perhaps the percent-encoded directory of a
     /// socket), and the URL that leads over it.
-    pub async fn before_postgres(url: &str) -> (Self, String) {
+    pub fn before_postgres(url: &str) -> (Self, String) {
         let (start, rest) = url.split_once("://").expect("a URL has a scheme");
         let (authority, path) = rest.split_once('/').expect("a URL has a path");
         let (user, host) = authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));

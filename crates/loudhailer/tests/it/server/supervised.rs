@@ -37,8 +37,8 @@ async fn a_supervisor_hears_ready_reloading_alive_and_stopping() {
     tokio::task::block_in_place(|| {
         let ready = supervisor.hears("READY=1");
         assert!(ready.contains("STATUS=serving; "), "{ready}");
-        supervisor.hears("WATCHDOG=1");
         supervisor.hears("STATUS=serving; 1 of 1 carriers bound");
+        supervisor.hears("WATCHDOG=1");
         send(process, Signal::HUP);
         let reloading = supervisor.hears("RELOADING=1");
         assert!(reloading.contains("MONOTONIC_USEC="), "systemd 253 insists on it: {reloading}");
