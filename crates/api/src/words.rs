@@ -119,6 +119,7 @@ mod tests {
     fn the_words_are_those_of_their_rooms() {
         use ::alerts::{Knot, Priority, Via};
         use ::flows::{RunState, StepState};
+        use ::resources::Outcome;
         use ::signals::{Auth, Door, SignalState};
         same::<AlertStateWord>(::alerts::State::ALL);
         same::<PriorityWord>([Priority::Critical, Priority::High, Priority::Medium, Priority::Low, Priority::Info]);
@@ -137,7 +138,6 @@ mod tests {
         same::<MessageStateWord>(::messaging::State::ALL);
         same::<ClassWord>(::messaging::Class::ALL);
         same::<EncodingWord>([::sms::Encoding::Gsm7, ::sms::Encoding::Ucs2]);
-        use ::resources::Outcome;
         same::<ChangeWord>([Outcome::Created, Outcome::Updated, Outcome::Unchanged, Outcome::Deleted]);
         same::<AuditOutcomeWord>(["success", "failure", "denied"]);
     }

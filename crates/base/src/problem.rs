@@ -32,6 +32,13 @@ pub enum ProblemKind {
     Internal,
 }
 
+/// What is allowed and what to do, each by itself. Apart, so that a problem stays small where there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Help {
+    limit: Option<String>,
+    remedy: Option<String>,
+}
+
 /// A public description of a failure. Never holds a secret, a personal value, SQL or a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -43,10 +50,8 @@ pub struct Problem {
     pub detail: Cow<'static, str>,
     /// The field that is wrong, as the caller named it.
     pub field: Option<String>,
-    /// What is allowed there, in a few words.
-    pub limit: Option<Cow<'static, str>>,
-    /// What to do about it, when it can be said by itself.
-    pub remedy: Option<Cow<'static, str>>,
+    /// What is allowed and what to do, where it can be said by itself.
+    help: Option<Box<Help>>,
     /// When trying again makes sense.
     pub retry_after: Option<Duration>,
 }
@@ -54,7 +59,7 @@ pub struct Problem {
 impl Problem {
     /// A problem of `kind` with a stable `code` and a `detail` that says the remedy.
     pub fn new(kind: ProblemKind, code: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, code: code.into(), detail: detail.into(), field: None, limit: None, remedy: None, retry_after: None }
+        Self { kind, code: code.into(), detail: detail.into(), field: None, help: None, retry_after: None }
     }
 
     /// The same problem, naming the field that is wrong.
@@ -67,15 +72,27 @@ impl Problem {
     /// The same problem, saying what is allowed.
     #[must_use]
     pub fn limited(mut self, limit: impl Into<String>) -> Self {
-        self.limit = Some(Cow::Owned(limit.into()));
+        self.help.get_or_insert_default().limit = Some(limit.into());
         self
     }
 
     /// The same problem, saying what to do by itself.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(Cow::Owned(remedy.into()));
+        self.help.get_or_insert_default().remedy = Some(remedy.into());
         self
+    }
+
+    /// What is allowed there, in a few words.
+    pub fn allowed(&self) -> Option<&str> {
+        self.help.as_ref()?.limit.as_deref()
+    }
+
+    /// What to do about it. Details say what is wrong and then what to do, so their second sentence is it where none was given
+    /// by itself.
+    pub fn what_to_do(&self) -> Option<&str> {
+        let own = self.help.as_ref().and_then(|help| help.remedy.as_deref());
+        own.or_else(|| self.detail.split_once(". ").map(|(_, remedy)| remedy))
     }
 
     /// The same problem, saying when to try again.

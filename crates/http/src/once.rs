@@ -82,13 +82,7 @@ impl Replays {
 
     /// Removes what is older than 48 hours; how many answers.
     pub async fn sweep(&self) -> Result<u64, store::Error> {
-        let mut total = 0;
-        loop {
-            match self.0.db.write(|tx| tx.sweep_answers()).await? {
-                0 => return Ok(total),
-                removed => total += removed,
-            }
-        }
+        self.0.db.sweep_answers().await
     }
 
     /// Reads key and body of a request at a route that keeps answers. What is asked is hashed here, because the handler takes the

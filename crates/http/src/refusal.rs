@@ -233,9 +233,7 @@ impl Render for ProblemJson {
 }
 
 fn field_problem(one: &Problem) -> Value {
-    // Details are "what is wrong" and then "what to do"; the second is the remedy where none is given by itself.
-    let remedy = one.remedy.as_deref().or_else(|| one.detail.split_once(". ").map(|(_, remedy)| remedy));
-    json!({"code": one.code, "detail": one.detail, "field": one.field, "limit": one.limit, "remedy": remedy})
+    json!({"code": one.code, "detail": one.detail, "field": one.field, "limit": one.allowed(), "remedy": one.what_to_do()})
 }
 
 /// Fills the answer of a refused request: the renderer's body, and the headers that every shape shares.

@@ -66,7 +66,7 @@ pub enum Error {
 
 impl Explain for Error {
     fn problem(&self) -> Problem {
-        use ProblemKind::{Internal, Invalid, NotFound, TooMany, Unavailable, Unprocessable};
+        use ProblemKind::{Invalid, NotFound, TooMany, Unavailable, Unprocessable};
         let text = self.to_string();
         match self {
             Self::Text(sms::SegmentError::NotGsm { .. }) => Problem::new(Invalid, "text-not-gsm7", text).at("text"),
@@ -110,7 +110,7 @@ impl Explain for Error {
             Self::Vault(cause) => cause.problem(),
             Self::Audit(cause) => cause.problem(),
             Self::Access(cause) => cause.problem(),
-            Self::Corrupt(_) => Problem { kind: Internal, ..Problem::internal() },
+            Self::Corrupt(_) => Problem::internal(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base::Timestamp;
 
-use crate::{Error, Tx, params};
+use crate::{Db, Error, Tx, params};
 
 /// Which request, and what it asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,14 +80,26 @@ impl Tx<'_> {
         let sql = "DELETE FROM kept_answers WHERE digest = $1 AND fingerprint = $2 AND answer IS NULL";
         self.execute(sql, &params![&asked.digest, &asked.fingerprint]).map(drop)
     }
+}
 
-    /// Removes some of the answers whose time is over; how many. Zero when there are no more.
-    pub fn sweep_answers(&mut self) -> Result<u64, Error> {
-        let now = self.now();
-        self.execute(
-            "DELETE FROM kept_answers WHERE digest IN
-                 (SELECT digest FROM kept_answers WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
-            &params![now, SWEEP],
-        )
+impl Db {
+    /// Removes the answers whose time is over, in small transactions; how many.
+    pub async fn sweep_answers(&self) -> Result<u64, Error> {
+        let mut total = 0;
+        loop {
+            match self.write(sweep).await? {
+                0 => return Ok(total),
+                removed => total += removed,
+            }
+        }
     }
+}
+
+fn sweep(tx: &mut Tx<'_>) -> Result<u64, Error> {
+    let now = tx.now();
+    tx.execute(
+        "DELETE FROM kept_answers WHERE digest IN
+             (SELECT digest FROM kept_answers WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
+        &params![now, SWEEP],
+    )
 }

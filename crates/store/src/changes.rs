@@ -103,7 +103,7 @@ mod tests {
 
     fn changes(started: i64) -> (Arc<ManualClock>, Changes) {
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(started)));
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         let context = Context::new(clock.clone(), Arc::new(SeededChance::new(1)));
         (clock, Changes::new(context))
     }

@@ -55,7 +55,7 @@ impl<'d> Schemas<'d> {
         if let Some(parts) = schema["allOf"].as_array() {
             return parts.iter().try_for_each(|part| self.fits(part, value, at));
         }
-        self.kind(schema, value, at)?;
+        Self::kind(schema, value, at)?;
         if let Some(words) = schema["enum"].as_array()
             && !words.contains(value)
         {
@@ -84,7 +84,7 @@ impl<'d> Schemas<'d> {
         }
     }
 
-    fn kind(&self, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
+    fn kind(schema: &Value, value: &Value, at: &str) -> Result<(), String> {
         let kinds: Vec<&str> = match &schema["type"] {
             Value::String(kind) => vec![kind],
             Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),

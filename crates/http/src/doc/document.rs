@@ -196,17 +196,14 @@ fn operation(route: &RouteInfo, doc: &Doc, shape: &Shape, named: &mut BTreeMap<S
 
 /// The doc's own text, and what follows from the declaration, in sentences.
 fn description(route: &RouteInfo, doc: &Doc) -> String {
-    let mut text = doc.text.map(|text| format!("{text}\n\n")).unwrap_or_default();
-    match route.rule {
-        Rule::Workspace(capability) => {
-            text.push_str(&format!("Needs the right `{}` in the workspace.", capability.name()));
-        }
-        Rule::Organisation(capability) => {
-            text.push_str(&format!("Needs the right `{}` in the organisation.", capability.name()));
-        }
-        Rule::SignedIn => text.push_str("Needs a valid credential, and no particular right."),
-        Rule::Public(reason) => text.push_str(&format!("Needs no sign-in: {reason}.")),
-    }
+    let own = doc.text.map(|text| format!("{text}\n\n")).unwrap_or_default();
+    let needs = match route.rule {
+        Rule::Workspace(capability) => format!("Needs the right `{}` in the workspace.", capability.name()),
+        Rule::Organisation(capability) => format!("Needs the right `{}` in the organisation.", capability.name()),
+        Rule::SignedIn => "Needs a valid credential, and no particular right.".to_owned(),
+        Rule::Public(reason) => format!("Needs no sign-in: {reason}."),
+    };
+    let mut text = format!("{own}{needs}");
     if route.session_only {
         text.push_str(" For people in a session only, never for a program with an API key.");
     }

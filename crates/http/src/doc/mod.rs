@@ -80,7 +80,9 @@ pub(crate) struct Content {
 
 /// How the handler reads a body, for the test that the example is one it takes.
 #[derive(Clone)]
-pub(crate) struct Reads(Arc<dyn Fn(&[u8]) -> Result<(), Problem> + Send + Sync>);
+pub(crate) struct Reads(Arc<Reader>);
+
+type Reader = dyn Fn(&[u8]) -> Result<(), Problem> + Send + Sync;
 
 impl std::fmt::Debug for Reads {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

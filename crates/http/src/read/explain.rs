@@ -111,8 +111,8 @@ mod tests {
 
     fn said(message: &str, place: &str) -> (String, String, String) {
         let problem = explain("invalid-json", message, place);
-        let text = |text: Option<std::borrow::Cow<'static, str>>| text.unwrap_or_default().into_owned();
-        (problem.field.clone().unwrap_or_default(), text(problem.limit), text(problem.remedy))
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        (text(problem.field.as_deref()), text(problem.allowed()), text(problem.what_to_do()))
     }
 
     #[test]

@@ -9,6 +9,8 @@ async fn problem(response: reqwest::Response) -> Value {
     let mut body: Value = response.json().await.unwrap();
     assert_eq!(body["requestId"], id.as_str());
     body["requestId"] = "[id]".into();
+    assert_eq!(body["instance"], format!("urn:uuid:{id}"));
+    body["instance"] = "[instance]".into();
     body
 }
 
