@@ -3,6 +3,7 @@
 //! It errs on the side of hiding: a figure of seven digits in a sentence is taken for a telephone number.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// What stands in place of what was hidden.
 const HIDDEN: &str = "•••";
@@ -10,6 +11,8 @@ const HIDDEN: &str = "•••";
 const LONGEST: usize = 4 * 1024;
 /// Digits in a row that are taken for a telephone number.
 const DIGITS: usize = 7;
+/// The least whole number of so many digits.
+const LEAST_NUMBER: u128 = 1_000_000;
 /// The same for digits in groups, such as `07700 900117`.
 const GROUPED: usize = 9;
 
@@ -62,7 +65,7 @@ pub fn is_hidden(field: &str) -> bool {
 /// Whether a whole number in this field could be somebody's telephone number.
 pub fn is_number(field: &str, value: u128) -> bool {
     let name = field.rsplit('.').next().unwrap_or(field);
-    value >= 10_u128.pow(DIGITS as u32 - 1) && !FIGURES.iter().any(|figure| name.ends_with(figure))
+    value >= LEAST_NUMBER && !FIGURES.iter().any(|figure| name.ends_with(figure))
 }
 
 /// A text as it may be logged: on one line, bounded, and without secrets and personal values.
@@ -87,7 +90,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
         }
     }
     if end < text.len() {
-        out.push_str(&format!("… ({} bytes more)", text.len() - end));
+        let _ = write!(out, "… ({} bytes more)", text.len() - end);
     }
     Cow::Owned(out)
 }

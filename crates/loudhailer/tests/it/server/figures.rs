@@ -53,13 +53,13 @@ async fn figures_move_with_what_happens() {
     assert!(samples.iter().any(|(name, count)| name.starts_with("loudhailer_signals_refused_total{") && *count >= 1.0));
     assert!(at("loudhailer_messages_accepted_total{class=\"alert\",carrier=\"sim-1\"}") >= 5.0);
     assert!(at("loudhailer_alerts{state=\"open\",priority=\"low\"}") >= 5.0);
-    assert_eq!(at("loudhailer_carrier_sessions{carrier=\"sim-1\",state=\"bound\"}"), 2.0);
+    assert!(at("loudhailer_carrier_sessions{carrier=\"sim-1\",state=\"bound\"}") > 1.5, "both of them");
     assert!(at("loudhailer_store_commit_duration_seconds_count") > 0.0);
     assert!(at("loudhailer_http_requests_total{door=\"signal\",status=\"2xx\"}") >= 5.0);
     assert!(at("loudhailer_process_resident_memory_bytes") > 1e6);
     assert!(at("loudhailer_process_open_fds") > 3.0);
     assert!(at("loudhailer_tls_certificate_expiry_timestamp_seconds") > 1.7e9);
-    assert_eq!(at("loudhailer_store_up"), 1.0);
+    assert!(at("loudhailer_store_up") > 0.5);
     assert!(at("loudhailer_store_file_bytes") > 0.0);
     assert!(at("loudhailer_sandbox_tasks_total{outcome=\"done\"}") >= 5.0);
     assert!(at("loudhailer_audit_sealing_lag_seconds") < 60.0);

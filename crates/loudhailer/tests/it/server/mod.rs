@@ -40,7 +40,7 @@ impl Operated {
             lasts: Duration::ZERO,
             kills: 0,
             seed: 0,
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
         };
         let site = Site::make(&plan, dir.path(), database.as_deref(), &context()).await.unwrap();
         let http = client(&dir.path().join("ca.pem"));

@@ -31,7 +31,7 @@ async fn a_supervisor_hears_ready_reloading_alive_and_stopping() {
     let operated = Operated::make(None).await;
     let path = operated.path("notify");
     let supervisor = Supervisor(UnixDatagram::bind(&path).unwrap());
-    supervisor.0.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    supervisor.0.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let mut server = operated.start(&[("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "1000000")]);
     let process = &server;
     tokio::task::block_in_place(|| {
