@@ -150,7 +150,7 @@ impl Resources {
                 }
                 // A secret that we drew stays until another is given.
                 (Some(Given::Unchanged), Some(leaf), _) | (None, Some(leaf), Some(_)) => {
-                    let opened = self.open(tx, out.workspace, out.id, &path, &leaf)?;
+                    let opened = self.open_secret(tx, out.workspace, out.id, &path, &leaf)?;
                     (leaf, opened)
                 }
                 (Some(Given::Unchanged), None, None) => {
@@ -210,7 +210,7 @@ impl Resources {
         old: Option<Json>,
     ) -> Result<(Json, Opened), Error> {
         let old_opened = match &old {
-            Some(leaf) => Some(self.open(tx, workspace, id, path, leaf)?),
+            Some(leaf) => Some(self.open_secret(tx, workspace, id, path, leaf)?),
             None => None,
         };
         let mut opened = Opened { value: Some(value.clone()), changed: true, ..Opened::default() };
@@ -246,7 +246,7 @@ impl Resources {
     }
 
     /// Opens a stored leaf.
-    fn open(
+    fn open_secret(
         &self,
         tx: &mut Tx<'_>,
         workspace: Option<WorkspaceId>,
