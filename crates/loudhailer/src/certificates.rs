@@ -107,9 +107,7 @@ impl Certificates {
 
     /// Puts the end into the figures, and warns once at each threshold.
     fn judge(&self) {
-        if let Some(end) = self.resolver.not_after() {
-            meters::CERTIFICATE_EXPIRY.set(seconds(end.as_micros()));
-        }
+        show_end(&self.resolver);
         if !self.resolver.is_for(&self.host) {
             tracing::warn!(
                 host = self.host,
@@ -122,6 +120,13 @@ impl Certificates {
         {
             tracing::warn!(days, "the certificate ends soon; put a new one in its files, it is taken up by itself");
         }
+    }
+}
+
+/// Puts the certificate's end into the figures.
+pub fn show_end(resolver: &CertResolver) {
+    if let Some(end) = resolver.not_after() {
+        meters::CERTIFICATE_EXPIRY.set(seconds(end.as_micros()));
     }
 }
 

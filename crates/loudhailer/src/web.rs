@@ -7,7 +7,7 @@ use console::{Console, ErrorPages, Handsets, Parts};
 use crypto::tls::CertResolver;
 use http::{App, Door, Doorkeeper, Settings};
 
-use crate::certificates::Certificates;
+use crate::certificates::{self, Certificates};
 use crate::config::Smpp;
 use crate::error::{Error, Result};
 use crate::figures::AllFigures;
@@ -78,6 +78,7 @@ pub fn tls(
     client_ca: Option<&str>,
 ) -> Result<(Arc<CertResolver>, Arc<rustls::ServerConfig>)> {
     let resolver = Arc::new(CertResolver::from_pem(cert_pem, key_pem)?);
+    certificates::show_end(&resolver);
     let config = tls_of(Arc::clone(&resolver), client_ca)?;
     Ok((resolver, config))
 }
