@@ -176,14 +176,17 @@ pub async fn phone(
     let principal = &guard.caller().actor().principal;
     let user = principal.user().ok_or_else(Refusal::not_found)?;
     let name = principal.name().to_owned();
-    let (resources, text) = (console.resources.clone(), form.number.trim().to_owned());
+    // People write a number in groups; it is kept as carriers write it.
+    let text = form.number.trim();
+    let text = sms::Number::parse(text, None).map_or_else(|_| text.to_owned(), |number| number.to_string());
+    let resources = console.resources.clone();
     let written: Result<(), Error> = console
         .db
         .write(move |tx| {
             let stored = resources.by_id(tx, "users", ResourceId::from(user.uuid()))?.ok_or(Error::NotFound)?;
             let mut body = stored.body;
             let mut devices = body["devices"].as_array().cloned().unwrap_or_default();
-            devices.push(json!({ "kind": "sms", "number": text, "order": devices.len() + 1 }));
+            devices.push(json!({ "kind": "sms", "number": text.clone(), "order": devices.len() + 1 }));
             body["devices"] = devices.into();
             let clearance = resources.clear(tx, &permit, None, &resources::Ground::None)?;
             let body = Draft::new(body);

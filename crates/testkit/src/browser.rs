@@ -53,6 +53,7 @@ impl Browser {
     pub(crate) async fn driver(&self, command: &str, parameters: Json) -> Json {
         let session = self.client.session_id().await.expect("the session is open").expect("the session has an id");
         let url = format!("{}/session/{session}/{command}", self.driver);
+        crypto::install_default_provider();
         let answer = reqwest::Client::builder()
             .tls_certs_only([])
             .no_proxy()

@@ -107,8 +107,8 @@ async fn story(demo: &Demo, browser: &Browser) {
     let client = demo.client();
     let refused = format!("{}x", demo.fact("signal_url"));
     client.post(refused).json(&serde_json::json!({ "title": "From a stranger" })).send().await.unwrap();
-    let message = serde_json::json!({ "to": "+447700900126", "text": "Tea is ready" });
-    let sent = client.post(format!("{console}/api/v1/workspaces/demo/messages")).bearer_auth(demo.fact("api_key"));
+    let message = serde_json::json!({ "destination": "+447700900126", "text": "Tea is ready" });
+    let sent = client.post(format!("{console}/api/v1/subaccounts/demo/messages")).bearer_auth(demo.fact("api_key"));
     assert!(sent.json(&message).send().await.unwrap().status().is_success(), "a text of an application");
     browser.goto(&format!("{console}/w/demo/alerts")).await;
     browser.sees("#list", "A-2").await;
