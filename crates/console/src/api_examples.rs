@@ -124,7 +124,7 @@ impl Call<'_> {
             data = format!(", data=json.dumps(json.loads({text})).encode()");
         }
         imports.sort_unstable();
-        let imports: String = imports.iter().map(|name| format!("import {name}\n")).collect();
+        let imports = imports.iter().map(|name| format!("import {name}\n")).collect::<Vec<_>>().concat();
         let headers = if headers.is_empty() { "{}".to_owned() } else { format!("{{\n{}\n}}", headers.join("\n")) };
         let (method, url) = (self.method, Value::String(self.url.to_owned()));
         format!(

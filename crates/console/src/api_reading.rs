@@ -231,14 +231,14 @@ impl<'d> Reading<'d> {
                 place: String::new(),
                 kind: self.kind(field),
                 required: required.contains(&name.as_str()),
-                text: pieces(&self.about(field)),
+                text: pieces(&Self::about(field)),
                 limits: self.limits(field),
             });
         }
     }
 
     /// What a field is, which may stand beside a reference or inside a choice.
-    fn about(&self, field: &Value) -> String {
+    fn about(field: &Value) -> String {
         let own = text(&field["description"]);
         let inside = field["oneOf"].as_array().into_iter().flatten().map(|one| text(&one["description"]));
         std::iter::once(own).chain(inside).find(|text| !text.is_empty()).unwrap_or_default().to_owned()

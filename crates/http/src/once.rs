@@ -19,20 +19,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use access::Scope;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base::{Problem, ProblemKind, WorkspaceId};
-use bytes::Bytes;
 use crypto::Sha256;
-use serde::{Deserialize, Serialize};
 use store::{Asked, Db, Earlier, Tx};
 use vault::{Aad, Purpose, Vault};
 
 use crate::body;
 use crate::caller::Caller;
 use crate::refusal::{Answer, Refusal};
+use crate::reply::{Kept, Reply, finish, own};
 use crate::routes::RouteInfo;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -41,9 +39,6 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const KEY_LIMIT: usize = 255;
 /// Bytes of an answer that is kept whole.
 const ANSWER_LIMIT: usize = 1024 * 1024;
-/// Headers of an answer that are the handler's own and are given again.
-const OWN_HEADERS: [HeaderName; 2] = [HeaderName::from_static("x-ignored-fields"), HeaderName::from_static("location")];
-
 /// How a route keeps its answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeping {
@@ -64,14 +59,6 @@ struct Inner {
     vault: Vault,
     /// What this process works on right now.
     busy: Mutex<HashSet<[u8; 32]>>,
-}
-
-/// An answer as it is kept.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: String,
 }
 
 impl Replays {
@@ -240,50 +227,6 @@ impl Replays {
     }
 }
 
-/// An answer that a handler gives and that may be kept.
-#[derive(Debug)]
-pub struct Reply {
-    status: StatusCode,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    body: Result<Vec<u8>, String>,
-}
-
-impl Reply {
-    /// An answer in JSON.
-    pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
-        Self { status, headers: Vec::new(), body: serde_json::to_vec(body).map_err(|error| error.to_string()) }
-    }
-
-    /// An answer without a body.
-    pub const fn empty(status: StatusCode) -> Self {
-        Self { status, headers: Vec::new(), body: Ok(Vec::new()) }
-    }
-
-    /// The same with one more header. Kept are `Location` and `X-Ignored-Fields`.
-    #[must_use]
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
-        self
-    }
-
-    fn into_response(self) -> Response {
-        let Ok(body) = self.body else { return Refusal::new(Problem::internal()).into_response() };
-        let mut response = Response::new(Body::from(Bytes::from(body)));
-        *response.status_mut() = self.status;
-        finish(&mut response, self.headers);
-        response
-    }
-
-    fn kept(&self) -> Result<Kept, Refusal> {
-        let body = self.body.as_ref().map_err(|_| Refusal::new(Problem::internal()))?;
-        Ok(Kept {
-            status: self.status.as_u16(),
-            headers: own(self.headers.iter().map(|(name, value)| (name, value))),
-            body: String::from_utf8_lossy(body).into_owned(),
-        })
-    }
-}
-
 /// Why a transaction with an effect did not commit.
 enum Undone<E> {
     Effect(E),
@@ -447,23 +390,6 @@ fn again(kept: Kept) -> Refusal {
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     response.extensions_mut().insert(Replayed);
     Refusal::instead(response)
-}
-
-fn finish(response: &mut Response, headers: Vec<(HeaderName, HeaderValue)>) {
-    let problem = response.status().is_client_error();
-    let empty = response.status() == StatusCode::NO_CONTENT;
-    let out = response.headers_mut();
-    out.remove(CONTENT_LENGTH);
-    if !empty {
-        let media = if problem { "application/problem+json" } else { "application/json" };
-        out.insert(CONTENT_TYPE, HeaderValue::from_static(media));
-    }
-    out.extend(headers);
-}
-
-fn own<'a>(headers: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>) -> Vec<(String, String)> {
-    let own = headers.filter(|(name, _)| OWN_HEADERS.contains(name));
-    own.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect()
 }
 
 /// In place of an answer that holds a secret: it is shown once and kept nowhere.
