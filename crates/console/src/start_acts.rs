@@ -296,7 +296,6 @@ fn flow(name: &str) -> serde_json::Value {
                 "id": "page", "type": "create_alert", "title": "{{ event.title }}", "text": "{{ event.text }}",
                 "priority": "{{ event.priority }}", "next": "end",
             },
-            { "id": "end", "type": "end" },
         ],
     })
 }

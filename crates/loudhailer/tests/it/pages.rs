@@ -98,6 +98,7 @@ fn outside(pattern: &str) -> Option<&'static String> {
 /// A little of everything happens, so that lists have rows and details exist.
 async fn story(demo: &Demo, browser: &Browser) {
     let console = demo.fact("console");
+    browser.size(SIZES[0]).await;
     browser.goto(&format!("{console}/w/demo/handsets")).await;
     browser.click("form[action$='/raise'] button").await;
     browser.wait("#phone-447700900104 .key").await;
@@ -252,6 +253,7 @@ impl Look<'_> {
                 self.findings.push(format!("{path} ({}): {over} px wider than the window", size.name));
             }
         }
+        browser.size(SIZES[0]).await;
         for line in browser.complaints().await {
             // The page that is missing on purpose is also a failed load.
             if !(path.ends_with("/nothing-here") && line.contains("404")) {
