@@ -18,7 +18,7 @@ use crate::serve::{configuration, database_options};
 use crate::{keyring, product};
 
 /// How long nothing may move until the command gives up; nothing is lost then, and the same command goes on later.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often the command looks.
 const EVERY: Duration = Duration::from_millis(500);
 /// A version that wraps for longer than this should be replaced (SP 800-57: key-wrapping keys, well below two years).

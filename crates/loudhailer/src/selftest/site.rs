@@ -18,7 +18,7 @@ use crate::selftest::plan::Plan;
 /// People who are paged, so that no single phone collects every text.
 pub(super) const PEOPLE: u64 = 100;
 /// How long a server may take to be ready.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 /// How long it may take to end when it is asked to.
 const ENDING: Duration = Duration::from_secs(30);
 /// Between product and simulated carrier; eight characters, as SMPP 3.4 gives them.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use loudhailer::product::context;
 use loudhailer::selftest::{Plan, Site};
@@ -48,7 +48,7 @@ fn plan() -> Plan {
         lasts: Duration::ZERO,
         kills: 0,
         seed: 0,
-        patience: Duration::from_secs(60),
+        patience: Duration::from_mins(1),
     }
 }
 
@@ -155,7 +155,8 @@ impl Traffic {
     }
 
     async fn run(self: Arc<Self>) -> Duration {
-        let began = Instant::now();
+        let clock = context();
+        let began = clock.monotonic();
         let mut pace = tokio::time::interval(Duration::from_micros(1_000_000 / RATE));
         let mut sending = JoinSet::new();
         for number in 0.. {
@@ -171,7 +172,7 @@ impl Traffic {
             sending.spawn(async move { this.one(number).await });
         }
         while sending.join_next().await.is_some() {}
-        began.elapsed()
+        clock.monotonic().saturating_sub(began)
     }
 
     async fn one(&self, number: u64) {

@@ -41,7 +41,7 @@ async fn proof(database: Option<String>) {
         lasts: Duration::from_secs(SECONDS),
         kills: KILLS,
         seed: u64::from(std::process::id()),
-        patience: Duration::from_secs(60),
+        patience: Duration::from_mins(1),
     };
     let report = prove(&plan, false, &Voice::silent()).await.unwrap();
     println!("{report}");
