@@ -265,8 +265,7 @@ impl Sealed {
         let what = match self.what.open(tx, engine, workspace, self.key.subject) {
             Ok(what) => what,
             // The database failed: later. Anything else stays as it is for ever.
-            Err(Error::Vault(vault::Error::Store(cause))) => return Err(cause.into()),
-            Err(Error::Store(cause)) => return Err(cause.into()),
+            Err(Error::Vault(vault::Error::Store(cause)) | Error::Store(cause)) => return Err(cause.into()),
             Err(_) => What::Gone,
         };
         Ok(Delivery { key: self.key, at: self.at, what })

@@ -117,12 +117,11 @@ const OCTETS: i64 = 256;
 const HEADER: i64 = 512;
 
 /// The alphabet that a stored code means.
-pub(crate) const fn encoding(code: i64) -> Encoding {
+pub(crate) fn encoding(code: i64) -> Encoding {
     match code {
         0 => Encoding::Gsm7,
         1 => Encoding::Ucs2,
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the low byte is meant")]
-        octets => nearest((octets & 0xFF) as u8),
+        octets => nearest(u8::try_from(octets & 0xFF).unwrap_or(0)),
     }
 }
 
