@@ -39,12 +39,11 @@ pub async fn show(
     Path((_, id)): Path<(String, AuditId)>,
 ) -> Answer<Response> {
     let shell = console.shell(&guard, &headers, Page::Audit).await?;
-    let found = match guard.caller().grants().permit_organisation::<cap::AuditRead>() {
-        Ok(permit) => console.db.read(move |tx| audit::get(tx, &permit, id)).await?,
-        Err(_) => {
-            let permit = guard.permit().clone();
-            console.db.read(move |tx| audit::get(tx, &permit, id)).await?
-        }
+    let found = if let Ok(permit) = guard.caller().grants().permit_organisation::<cap::AuditRead>() {
+        console.db.read(move |tx| audit::get(tx, &permit, id)).await?
+    } else {
+        let permit = guard.permit().clone();
+        console.db.read(move |tx| audit::get(tx, &permit, id)).await?
     };
     let entry = found.ok_or_else(Refusal::not_found)?;
     let place = match entry.workspace {

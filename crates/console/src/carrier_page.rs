@@ -36,6 +36,7 @@ struct Change {
     words: String,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each decides about another part of the page")]
 #[derive(Template)]
 #[template(path = "carrier.html")]
 struct CarrierPage {

@@ -121,7 +121,7 @@ pub async fn index(
             count: console.entries(&guard, name).await?.map(|found| found.len()),
         });
     }
-    page(&ConfigPage { rows, shell })
+    page(&ConfigPage { shell, rows })
 }
 
 /// The entries of a kind.

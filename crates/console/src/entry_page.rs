@@ -1,5 +1,7 @@
 //! One entry of any kind as text: read, changed after its difference was looked at, compared with its history, taken back, deleted.
 
+use std::fmt::Write as _;
+
 use access::cap;
 use askama::Template;
 use axum::extract::State;
@@ -106,7 +108,10 @@ impl EditorForm {
     }
 
     fn fingerprint(&self) -> String {
-        crypto::sha256(self.text.as_bytes()).iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+        crypto::sha256(self.text.as_bytes()).iter().take(12).fold(String::new(), |mut print, byte| {
+            let _ = write!(print, "{byte:02x}");
+            print
+        })
     }
 }
 
@@ -268,14 +273,12 @@ pub async fn new(
         return Err(Error::WrongRight.into());
     }
     let fields = console.resources.registry().get(kind).map(resources::Kind::fields).unwrap_or_default();
-    let text: String = fields
-        .iter()
-        .map(|field| {
-            let mark = if field.required { "" } else { "# " };
-            let about = if field.about.is_empty() { String::new() } else { format!("  # {}", field.about) };
-            format!("{mark}{}:{about}\n", field.name)
-        })
-        .collect();
+    let mut text = String::new();
+    for field in fields {
+        let mark = if field.required { "" } else { "# " };
+        let about = if field.about.is_empty() { String::new() } else { format!("  # {}", field.about) };
+        let _ = writeln!(text, "{mark}{}:{about}", field.name);
+    }
     render(&console, &guard, &headers, kind, None, Around { text: Some(text), ..Around::default() }).await
 }
 

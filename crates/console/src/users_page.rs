@@ -104,24 +104,22 @@ impl Console {
         request: PageRequest,
     ) -> Answer<Listed<PersonInfo>> {
         let (identity, search) = (self.identity.clone(), search.to_owned());
-        match guard.caller().grants().permit_organisation::<cap::PeopleRead>() {
-            Ok(permit) => Ok(self.db.read(move |tx| identity.people(tx, &permit, &search, &request)).await?),
-            Err(_) => {
-                let permit: Permit<cap::PeopleRead> = guard.also().ok_or_else(Refusal::not_found)?;
-                Ok(self.db.read(move |tx| identity.people(tx, &permit, &search, &request)).await?)
-            }
+        if let Ok(permit) = guard.caller().grants().permit_organisation::<cap::PeopleRead>() {
+            Ok(self.db.read(move |tx| identity.people(tx, &permit, &search, &request)).await?)
+        } else {
+            let permit: Permit<cap::PeopleRead> = guard.also().ok_or_else(Refusal::not_found)?;
+            Ok(self.db.read(move |tx| identity.people(tx, &permit, &search, &request)).await?)
         }
     }
 
     /// One person, as far as this reader sees them.
     pub async fn person_of<C: access::Cap>(&self, guard: &InWorkspace<C>, user: UserId) -> Answer<PersonInfo> {
         let identity = self.identity.clone();
-        let found = match guard.caller().grants().permit_organisation::<cap::PeopleRead>() {
-            Ok(permit) => self.db.read(move |tx| identity.person(tx, &permit, user)).await?,
-            Err(_) => {
-                let permit: Permit<cap::PeopleRead> = guard.also().ok_or_else(Refusal::not_found)?;
-                self.db.read(move |tx| identity.person(tx, &permit, user)).await?
-            }
+        let found = if let Ok(permit) = guard.caller().grants().permit_organisation::<cap::PeopleRead>() {
+            self.db.read(move |tx| identity.person(tx, &permit, user)).await?
+        } else {
+            let permit: Permit<cap::PeopleRead> = guard.also().ok_or_else(Refusal::not_found)?;
+            self.db.read(move |tx| identity.person(tx, &permit, user)).await?
         };
         found.ok_or_else(Refusal::not_found)
     }
