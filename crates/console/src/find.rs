@@ -77,7 +77,9 @@ pub async fn find(
     let mut shell = console.shell(&guard, &headers, Page::Find).await?;
     let slug = guard.name().to_owned();
     let found = match &shell.place {
-        Some(place) if !query.is_empty() => Seeker::new(&console, &guard, place, &shell.zone).all(&query).await?,
+        Some(place) if !query.is_empty() => {
+            Box::pin(Seeker::new(&console, &guard, place, &shell.zone).all(&query)).await?
+        }
         _ => Vec::new(),
     };
     let exact = match meant(&query) {
@@ -86,7 +88,7 @@ pub async fn find(
         Meant::Number(_) | Meant::Words => false,
     };
     if let ([only], true) = (found.as_slice(), exact)
-        && let [hit] = only.hits.as_slice()
+        && let [hit] = only.first.as_slice()
     {
         return Ok(see_other(&hit.href));
     }
@@ -110,7 +112,7 @@ pub async fn find(
 }
 
 fn sentence(query: &str, found: &[Hits]) -> String {
-    let count: usize = found.iter().map(|kind| kind.hits.len()).sum();
+    let count: usize = found.iter().map(|kind| kind.first.len()).sum();
     let more = found.iter().any(|kind| kind.more.is_some());
     match (query.is_empty(), count, more) {
         (true, ..) => "What are you looking for?".into(),
@@ -163,7 +165,7 @@ mod tests {
     #[test]
     fn results_stand_by_kind_with_their_counts() {
         let hit = Hit { href: "/w/demo/alerts/A-7".into(), title: HOSTILE.into(), detail: "Open".into(), mono: false };
-        let hits = Hits { kind: "Alerts", hits: vec![hit], more: Some("/w/demo/alerts".into()) };
+        let hits = Hits { kind: "Alerts", first: vec![hit], more: Some("/w/demo/alerts".into()) };
         let html = results(HOSTILE, vec![hits]);
         assert!(html.contains("1 or more") && html.contains("href=\"/w/demo/alerts/A-7\""));
         let html = results("zebra", Vec::new());

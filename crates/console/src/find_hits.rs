@@ -34,7 +34,7 @@ pub struct Hits {
     /// The kind, in the plural.
     pub kind: &'static str,
     /// The first of them.
-    pub hits: Vec<Hit>,
+    pub first: Vec<Hit>,
     /// Where the others are, when there are more.
     pub more: Option<String>,
 }
@@ -42,7 +42,7 @@ pub struct Hits {
 impl Hits {
     /// How many, in words.
     pub fn count(&self) -> String {
-        format!("{}{}", self.hits.len(), if self.more.is_some() { " or more" } else { "" })
+        format!("{}{}", self.first.len(), if self.more.is_some() { " or more" } else { "" })
     }
 }
 
@@ -91,7 +91,7 @@ impl<'a> Seeker<'a> {
             self.keys(query),
         )?;
         let carriers = self.carriers(query);
-        let routes = self.routes(query).await?;
+        let routes = self.routes(query);
         let pages = self.pages(query);
         let all = [
             ("Alerts", alerts, format!("{}/alerts", self.base)),
@@ -111,9 +111,9 @@ impl<'a> Seeker<'a> {
         let named = all.into_iter().map(|(kind, (mut hits, more), list)| {
             let more = (more || hits.len() > most).then_some(list);
             hits.truncate(most);
-            Hits { kind, hits, more }
+            Hits { kind, first: hits, more }
         });
-        Ok(named.filter(|kind| !kind.hits.is_empty()).collect())
+        Ok(named.filter(|kind| !kind.first.is_empty()).collect())
     }
 
     fn hit(&self, path: &str, title: impl Into<String>, detail: impl Into<String>) -> Hit {
@@ -196,14 +196,15 @@ impl<'a> Seeker<'a> {
         let (found, more) = self
             .console
             .db
-            .read(move |tx| match id {
-                Some(id) => {
-                    Ok((messaging.get(tx, &permit, id)?.into_iter().map(|found| found.summary).collect(), false))
+            .read(move |tx| {
+                if let Some(id) = id {
+                    return Ok((
+                        messaging.get(tx, &permit, id)?.into_iter().map(|found| found.summary).collect(),
+                        false,
+                    ));
                 }
-                None => {
-                    let page = messaging.list(tx, &permit, &wanted, &few())?;
-                    Ok::<_, messaging::Error>((page.items, page.next.is_some()))
-                }
+                let page = messaging.list(tx, &permit, &wanted, &few())?;
+                Ok::<_, messaging::Error>((page.items, page.next.is_some()))
             })
             .await?;
         let found: Vec<messaging::Summary> = found;
@@ -286,8 +287,16 @@ impl<'a> Seeker<'a> {
         (found.map(|one| self.hit(&format!("/carriers/{}", encode(&one.name)), one.name, one.words)).collect(), false)
     }
 
-    async fn routes(&self, _query: &str) -> Answer<(Vec<Hit>, bool)> {
-        Ok(Default::default())
+    fn routes(&self, query: &str) -> (Vec<Hit>, bool) {
+        let Some(permit) = self.guard.also::<cap::CarriersRead>() else { return Default::default() };
+        let all = self.console.messaging.routes(&permit);
+        let hit = |route: routing::Route| {
+            let (matched, carriers) = (route.matcher.to_string(), route.carriers.join(", then "));
+            let sender = route.sender.as_ref().map_or("", routing::Sender::as_str);
+            fits(query, &[&matched, &carriers, sender])
+                .then(|| self.hit(&format!("/routes/{}", route.id), matched, format!("by {carriers}")))
+        };
+        (all.into_iter().filter_map(hit).collect(), false)
     }
 
     async fn keys(&self, query: &str) -> Answer<(Vec<Hit>, bool)> {

@@ -32,7 +32,7 @@ struct Line {
 
 /// One way of proving a sender, with its secrets and what can be done about them.
 struct Method {
-    method: &'static str,
+    auth: &'static str,
     name: &'static str,
     /// What it is, in a sentence.
     words: &'static str,
@@ -76,6 +76,7 @@ struct Snippet {
 
 #[derive(Template)]
 #[template(path = "integration.html")]
+#[expect(clippy::struct_excessive_bools, reason = "what the reader may do, each asked on its own by the template")]
 struct IntegrationPage {
     shell: Shell,
     slug: String,
@@ -428,7 +429,7 @@ fn method(auth: Auth, credentials: &[CredentialRow], shell: &Shell) -> Method {
     let secrets: Vec<Secret> =
         credentials.iter().filter(|row| row.method == auth).map(|row| secret(row, shell)).collect();
     Method {
-        method: auth.as_str(),
+        auth: auth.as_str(),
         name: auth.label(),
         words: match auth {
             Auth::UrlToken => {

@@ -3,6 +3,8 @@
 //! Steps stand in rows, each below all that lead to it. An arrow over several rows gets a lane of its own in the rows
 //! between, and rows are ordered so that arrows cross seldom. A way to the end is a short stub: an end is no place to go to.
 
+use std::fmt::Write as _;
+
 use flows::document::{Action, Document, Next};
 
 /// Width and height of a step's box, in pixels.
@@ -353,10 +355,11 @@ fn line(
         let (to_x, row) = middles[*place];
         let to_y = top(row);
         let bend = (to_y - y) / 2;
-        path.push_str(&format!("C{x} {} {to_x} {} {to_x} {to_y}", y + bend, to_y - bend));
+        // Writing to a string cannot fail.
+        let _ = write!(path, "C{x} {} {to_x} {} {to_x} {to_y}", y + bend, to_y - bend);
         (x, y) = (to_x, to_y);
         if matches!(places[*place], Place::Lane(_)) {
-            path.push_str(&format!("v{}", BOX.1));
+            let _ = write!(path, "v{}", BOX.1);
             y += BOX.1;
         }
     }

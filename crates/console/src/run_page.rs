@@ -345,9 +345,10 @@ fn facts<C: access::Cap>(
     });
     if let Some(signal) = run.signal {
         let name = format!("Event {} of the signal", run.ordinal + 1);
-        facts.push(match guard.may(Capability::SignalsRead) {
-            true => Fact::link("Signal", name, format!("/w/{slug}/signals/{signal}")),
-            false => Fact::new("Signal", name),
+        facts.push(if guard.may(Capability::SignalsRead) {
+            Fact::link("Signal", name, format!("/w/{slug}/signals/{signal}"))
+        } else {
+            Fact::new("Signal", name)
         });
     }
     facts.extend(alert.map(|alert| Fact::link("Alert", alert.clone(), format!("/w/{slug}/alerts/{alert}"))));

@@ -212,7 +212,7 @@ pub async fn list(
             ],
             &which.state,
         ),
-        flows: std::iter::once(("".to_owned(), "All".to_owned()))
+        flows: std::iter::once((String::new(), "All".to_owned()))
             .chain(known.into_iter().map(|flow| (flow.id.to_string(), flow.name)))
             .map(|(value, name)| Choice { current: value == which.flow, value, name, href: String::new() })
             .collect(),

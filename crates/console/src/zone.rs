@@ -3,6 +3,8 @@
 //! Where the workspace lives in another zone, the tooltip of each time says its clock too; a table names the zone in its
 //! head, and a line from before or after a change of the clocks says its own.
 
+use std::fmt::Write as _;
+
 use std::time::Duration;
 
 use base::Timestamp;
@@ -118,7 +120,8 @@ impl Zone {
         let mut text = self.named_at(*at, "%-d %b %Y %H:%M:%S%.3f");
         let beside = |text: &mut String, zoned: &Zoned, name: &str| {
             let day = if zoned.date() == own.date() { String::new() } else { zoned.strftime("%-d %b ").to_string() };
-            text.push_str(&format!(" · {day}{} {name}", zoned.strftime("%H:%M:%S")));
+            // Writing to a string cannot fail.
+            let _ = write!(text, " · {day}{} {name}", zoned.strftime("%H:%M:%S"));
         };
         let mut utc_said = own.offset().is_zero();
         if let Some((workspace, there)) = self.elsewhere(*at) {

@@ -129,11 +129,11 @@ mod tests {
             assert!(!gate.is_closed(ONE, "app", Duration::from_mins(2 * minute)));
         }
         for _ in 0..4 {
-            gate.failed(ONE, "app", Duration::from_mins(60));
+            gate.failed(ONE, "app", Duration::from_hours(1));
         }
         gate.succeeded(ONE, "app");
-        gate.failed(ONE, "app", Duration::from_mins(60));
-        assert!(!gate.is_closed(ONE, "app", Duration::from_mins(60)));
+        gate.failed(ONE, "app", Duration::from_hours(1));
+        assert!(!gate.is_closed(ONE, "app", Duration::from_hours(1)));
     }
 
     #[test]

@@ -95,13 +95,12 @@ impl Inner {
         let limiter = {
             let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
             let known = rates.get(&account.id).filter(|(version, _)| *version == account.version);
-            match known {
-                Some((_, limiter)) => Arc::clone(limiter),
-                None => {
-                    let limiter = Arc::new(DefaultDirectRateLimiter::direct(Quota::per_second(rate)));
-                    rates.insert(account.id, (account.version, Arc::clone(&limiter)));
-                    limiter
-                }
+            if let Some((_, limiter)) = known {
+                Arc::clone(limiter)
+            } else {
+                let limiter = Arc::new(DefaultDirectRateLimiter::direct(Quota::per_second(rate)));
+                rates.insert(account.id, (account.version, Arc::clone(&limiter)));
+                limiter
             }
         };
         limiter.check().is_ok()

@@ -7,7 +7,10 @@ use access::{Actor, Grants, cap};
 use base::{ExposeSecret, SecretString, Timestamp, UserId};
 use crypto::password::Cost;
 use identity::{ApiKeysKind, Caller, Identity, LogIn, LoggedIn, Options, PeopleHooks, PersonSpec, SetUp, UsersKind};
-use resources::{Applied, ApplyOptions, Error, Parsed, Registry, Resources, SecretSource, SourceError, typed};
+use resources::{
+    Applied, ApplyOptions, Clearance, Error, Ground, Parsed, Registry, Removal, Resources, SecretSource, SourceError,
+    typed,
+};
 use store::{Db, Migration, Migrations, Tx, params};
 
 pub const TABLES: Migrations = Migrations {
@@ -105,6 +108,21 @@ impl House {
         let names = Environment(&[("ONE", ONE), ("TWO", TWO), ("SHORT", "short")]);
         let document = Parsed::yaml(yaml, self.resources.registry())?.resolve(&names)?;
         self.resources.apply(&permit, document, ApplyOptions::default()).await
+    }
+
+    /// Removes a person.
+    pub async fn delete(&self, login: &'static str) {
+        let resources = self.resources.clone();
+        self.db
+            .write(move |tx| {
+                let permit = Grants::of_operator(operator()).permit_organisation::<cap::PeopleWrite>()?;
+                let clearance = Clearance::check(tx, None, &Ground::None, permit.actor())?;
+                let removal =
+                    Removal { kind: "users", workspace: None, key: login, reason: None, clearance: &clearance };
+                resources.delete(tx, &permit, removal).map(drop)
+            })
+            .await
+            .unwrap();
     }
 
     pub async fn setup_secret(&self) -> SecretString {

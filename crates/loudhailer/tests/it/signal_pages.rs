@@ -105,5 +105,8 @@ async fn times_stand_in_the_chosen_zone(browser: &Browser, base: &str) {
     browser.sees("thead", "IST").await;
     let title = browser.ask("document.querySelector('tbody time').title").await;
     let title = title.as_str().unwrap();
-    assert!(title.contains("IST · ") && title.ends_with(" in demo"), "the workspace’s own clock stands beside: {title}");
+    assert!(
+        title.contains("IST · ") && title.ends_with(" in demo"),
+        "the workspace’s own clock stands beside: {title}"
+    );
 }
