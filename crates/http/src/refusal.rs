@@ -236,6 +236,11 @@ fn field_problem(one: &Problem) -> Value {
     json!({"code": one.code, "detail": one.detail, "field": one.field, "limit": one.allowed(), "remedy": one.what_to_do()})
 }
 
+/// How programs prove themselves (RFC 9110 section 11.6.1).
+const CHALLENGE: &str = "Bearer realm=\"loudhailer\"";
+/// How sources of signals do.
+const SIGNAL_CHALLENGE: &str = "Bearer realm=\"loudhailer\", Basic realm=\"loudhailer\", charset=\"UTF-8\"";
+
 /// Fills the answer of a refused request: the renderer's body, and the headers that every shape shares.
 pub(crate) fn finish(refusal: &Refusal, failure: &Failure, render: &dyn Render, bare: Response) -> Response {
     let mut response = render.render(failure);
@@ -248,7 +253,9 @@ pub(crate) fn finish(refusal: &Refusal, failure: &Failure, render: &dyn Render, 
     }
     add_headers(refusal, &mut response);
     if failure.status == StatusCode::UNAUTHORIZED && failure.door != Door::Console {
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"loudhailer\""));
+        // Some clients (.NET with a credential) send a password only after they were asked for one.
+        let ways = if failure.door == Door::Signal { SIGNAL_CHALLENGE } else { CHALLENGE };
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(ways));
     }
     if matches!(failure.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         let seconds = failure.problem.retry_after.map_or(1, |after| after.as_millis().div_ceil(1000).max(1));

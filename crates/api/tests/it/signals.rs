@@ -50,7 +50,13 @@ async fn what_is_wrong_with_a_signal_is_said_without_helping_strangers() {
         format!("/signals/019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b?apiKey={URL_TOKEN}"),
         format!("/signals/nonsense?apiKey={URL_TOKEN}"),
     ] {
-        let (status, mut problem) = read(house.post(&path, &signal).send().await.unwrap()).await;
+        let answer = house.post(&path, &signal).send().await.unwrap();
+        let ways = answer.headers()["www-authenticate"].to_str().unwrap().to_owned();
+        assert!(
+            ways.contains("Basic ") && ways.contains("Bearer "),
+            "a client that waits to be asked is asked: {ways}"
+        );
+        let (status, mut problem) = read(answer).await;
         problem["requestId"] = Value::Null;
         problem["instance"] = Value::Null;
         assert_eq!(status, 401, "{path}: {problem}");
