@@ -64,10 +64,15 @@ impl Verifier {
     where
         P: Authority<cap::AuditVerify> + Clone + Send + Sync + 'static,
     {
+        // Asked before anything is read, so that impatience costs nothing, and again because somebody else may ask meanwhile.
+        let runs = |latest: &Option<Verification>| latest.as_ref().is_some_and(|latest| latest.stage == Stage::Running);
+        if runs(&self.0.latest.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(());
+        }
         let entries = self.0.db.read(|tx| Ok::<_, Error>(head(tx, "")?.map_or(0, |head| head.seq))).await?;
         {
             let mut latest = self.0.latest.lock().unwrap_or_else(PoisonError::into_inner);
-            if latest.as_ref().is_some_and(|latest| latest.stage == Stage::Running) {
+            if runs(&latest) {
                 return Ok(());
             }
             *latest = Some(Verification {
