@@ -72,6 +72,11 @@ impl Principal {
         }
     }
 
+    /// Kind and id in one text, as rows name a principal: no name, since that is personal.
+    pub fn key(&self) -> String {
+        format!("{}:{}", self.kind(), self.id())
+    }
+
     /// The name for pages and timelines.
     pub fn name(&self) -> &str {
         match self {

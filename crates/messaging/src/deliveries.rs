@@ -5,6 +5,7 @@
 //! do not tell the same thing. How it is told is the business of the room that asks.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use access::{Permit, cap};
 use base::{InboundId, MessageId, Timestamp, WorkspaceId};
@@ -13,7 +14,6 @@ use store::{Tx, params};
 
 use crate::engine::Engine;
 use crate::inbound::open;
-use crate::intake::submitter;
 use crate::octets::Body;
 use crate::{Error, State};
 
@@ -55,13 +55,8 @@ pub struct DeliveryKey {
     subject: i64,
 }
 
-impl DeliveryKey {
-    /// A key of no row, for tests of the rooms above.
-    #[doc(hidden)]
-    pub const fn for_tests() -> Self {
-        Self { kind: END, subject: 0 }
-    }
-}
+/// How long something waits for its application.
+const KEPT: Duration = Duration::from_hours(14 * 24);
 
 const END: i64 = 0;
 const INBOUND: i64 = 1;
@@ -175,7 +170,7 @@ pub(crate) fn waiting(
     skip: &HashSet<DeliveryKey>,
     most: usize,
 ) -> Result<Vec<Delivery>, Error> {
-    let (recipient, workspace) = (submitter(permit.actor()), permit.workspace());
+    let (recipient, workspace) = (permit.actor().principal.key(), permit.workspace());
     let limit = i64::try_from(most + skip.len()).unwrap_or(i64::MAX);
     let mut found = Vec::new();
     for read in [ends, inbounds] {
@@ -303,13 +298,18 @@ impl SealedWhat {
     }
 }
 
+/// Forgets what nobody took for so long that nobody will (fault I7: every queue is bounded); how many.
+pub(crate) fn forget(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, Error> {
+    Ok(tx.execute("DELETE FROM deliveries WHERE at < $1", &params![now.minus(KEPT)])?)
+}
+
 /// The holder of the permit has these; they are not told again.
 pub(crate) fn taken(
     tx: &mut Tx<'_>,
     permit: &Permit<cap::MessageContentRead>,
     keys: &[DeliveryKey],
 ) -> Result<(), Error> {
-    let recipient = submitter(permit.actor());
+    let recipient = permit.actor().principal.key();
     let rows: Vec<_> = keys.iter().map(|key| Vec::from(params![&recipient, key.kind, key.subject])).collect();
     tx.execute_many("DELETE FROM deliveries WHERE recipient = $1 AND kind = $2 AND subject = $3", &rows)?;
     Ok(())
@@ -318,7 +318,7 @@ pub(crate) fn taken(
 /// Takes or keeps the lease on telling the holder of the permit; whether it is ours. A lease of a process that is gone
 /// (see `owners`) is anybody's.
 pub(crate) fn lease(tx: &mut Tx<'_>, engine: &Engine, permit: &Permit<cap::MessageContentRead>) -> Result<bool, Error> {
-    let (recipient, epoch) = (submitter(permit.actor()), engine.epoch());
+    let (recipient, epoch) = (permit.actor().principal.key(), engine.epoch());
     let held = tx.execute(
         "INSERT INTO delivery_leases (recipient, epoch) VALUES ($1, $2) ON CONFLICT (recipient) DO UPDATE SET epoch = excluded.epoch
          WHERE delivery_leases.epoch = excluded.epoch OR delivery_leases.epoch NOT IN (SELECT epoch FROM messaging_owners)",
@@ -329,7 +329,7 @@ pub(crate) fn lease(tx: &mut Tx<'_>, engine: &Engine, permit: &Permit<cap::Messa
 
 /// Gives the lease back, when nobody is bound here any more.
 pub(crate) fn release(tx: &mut Tx<'_>, engine: &Engine, permit: &Permit<cap::MessageContentRead>) -> Result<(), Error> {
-    let recipient = submitter(permit.actor());
+    let recipient = permit.actor().principal.key();
     tx.execute(
         "DELETE FROM delivery_leases WHERE recipient = $1 AND epoch = $2",
         &params![&recipient, engine.epoch()],

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use access::{Actor, Permit, cap};
+use access::{Permit, cap};
 use base::{MessageId, Timestamp, WorkspaceId};
 use routing::{Decision, Query};
 use sms::Encoding;
@@ -122,7 +122,7 @@ pub(crate) fn prepare(
         body: seal("body", content.octets()),
         content,
         blind: keys.index.index(new.to.digits()),
-        submitter: submitter(permit.actor()),
+        submitter: permit.actor().principal.key(),
         id,
         umid,
         workspace,
@@ -133,11 +133,6 @@ pub(crate) fn prepare(
         created_at: now,
         due_at,
     })
-}
-
-/// Who submits, as it is stored: no name, since that is personal.
-pub(crate) fn submitter(actor: &Actor) -> String {
-    format!("{}:{}", actor.principal.kind(), actor.principal.id())
 }
 
 impl Prepared {

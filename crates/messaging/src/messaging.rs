@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use access::{Authority, Permit, cap};
+use access::{Authority, Permit, Principal, cap};
 use async_trait::async_trait;
 use base::{InboundId, MessageId, Page, PageRequest, Timestamp};
 use store::{Db, Tx, params};
@@ -29,6 +29,8 @@ use crate::{
 
 /// Routes that other nodes changed are read this often.
 const ROUTES: Duration = Duration::from_secs(5);
+/// What no application took is looked after this often.
+const FORGET: Duration = Duration::from_hours(1);
 /// Long inbound messages are looked after this often.
 const SWEEP: Duration = Duration::from_secs(10);
 /// Stray receipts younger than this are remembered at start.
@@ -281,10 +283,10 @@ impl Messaging {
         self.0.engine.db.write(move |tx| deliveries::release(tx, &engine, &permit)).await
     }
 
-    /// Gives a message from a handset to an application, named by kind and id as [`Summary::submitter`] names it. Called by
-    /// the room that knows whose it is, in the transaction in which it heard of the message.
-    pub fn give_inbound(&self, tx: &mut Tx<'_>, recipient: &str, id: InboundId) -> Result<(), Error> {
-        deliveries::tell_inbound(tx, recipient, id)?;
+    /// Gives a message from a handset to an application. Called by the room that knows whose it is, in the transaction in
+    /// which it heard of the message.
+    pub fn give_inbound(&self, tx: &mut Tx<'_>, recipient: &Principal, id: InboundId) -> Result<(), Error> {
+        deliveries::tell_inbound(tx, &recipient.key(), id)?;
         let engine = Arc::clone(&self.0.engine);
         tx.after_commit(move || engine.told.send_modify(|turn| *turn += 1));
         Ok(())
@@ -338,11 +340,13 @@ impl Deliveries for Messaging {
 /// What is done now and then.
 async fn housekeeping(engine: Arc<Engine>, stop: CancellationToken) {
     let (mut routes, mut sweep) = (tokio::time::interval(ROUTES), tokio::time::interval(SWEEP));
+    let mut forget = tokio::time::interval(FORGET);
     loop {
         let done = tokio::select! {
             () = stop.cancelled() => return,
             _ = routes.tick() => reload_routes(&engine).await,
             _ = sweep.tick() => inbound::sweep(&engine).await,
+            _ = forget.tick() => forget_deliveries(&engine).await,
         };
         if let Err(error) = done {
             tracing::warn!(
@@ -351,6 +355,18 @@ async fn housekeeping(engine: Arc<Engine>, stop: CancellationToken) {
             );
         }
     }
+}
+
+async fn forget_deliveries(engine: &Engine) -> Result<(), Error> {
+    let now = engine.ctx.now();
+    let forgotten = engine.db.write(move |tx| deliveries::forget(tx, now)).await?;
+    if forgotten > 0 {
+        tracing::warn!(
+            deliveries = forgotten,
+            "receipts and texts that no application took for two weeks are forgotten"
+        );
+    }
+    Ok(())
 }
 
 async fn reload_routes(engine: &Engine) -> Result<(), Error> {

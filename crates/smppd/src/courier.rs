@@ -41,9 +41,9 @@ struct Courier {
     account: SmppAccountId,
     rights: Rights,
     under_way: OnTheWay,
-    /// On their way or waiting for another try: not to be read again.
-    skip: HashSet<DeliveryKey>,
-    /// Refused for now: how often, and until when (monotonic).
+    /// On their way, or taken and not yet off the disk.
+    in_flight: HashSet<DeliveryKey>,
+    /// Refused for now: how often, and until when (monotonic) they rest.
     later: HashMap<DeliveryKey, (u32, Duration)>,
     taken: Vec<DeliveryKey>,
     /// For taking turns between binds.
@@ -57,7 +57,7 @@ pub(crate) async fn run(inner: Arc<Inner>, account: SmppAccountId, rights: Right
         account,
         rights,
         under_way: FuturesUnordered::new(),
-        skip: HashSet::new(),
+        in_flight: HashSet::new(),
         later: HashMap::new(),
         taken: Vec::new(),
         turn: 0,
@@ -85,7 +85,6 @@ impl Courier {
             if !leased {
                 leased = self.lease().await;
             }
-            self.due_again();
             if leased {
                 while self.send(&receivers).await {}
             }
@@ -119,15 +118,11 @@ impl Courier {
         }
     }
 
-    /// Those whose wait is over may be read again.
-    fn due_again(&mut self) {
+    /// What is not to be read now: what is on its way, and what rests after a refusal.
+    fn not_now(&self) -> HashSet<DeliveryKey> {
         let now = self.inner.ctx.monotonic();
-        let (skip, later) = (&mut self.skip, &self.later);
-        for (key, (_, until)) in later {
-            if *until <= now {
-                skip.remove(key);
-            }
-        }
+        let resting = self.later.iter().filter(|(_, (_, until))| now < *until).map(|(key, _)| *key);
+        self.in_flight.iter().copied().chain(resting).collect()
     }
 
     /// Sends what waits, as far as windows have room; whether there may be more and room for it.
@@ -138,7 +133,7 @@ impl Courier {
         if most == 0 {
             return false;
         }
-        let waiting = match self.inner.messaging.waiting(&self.rights.content, self.skip.clone(), most).await {
+        let waiting = match self.inner.messaging.waiting(&self.rights.content, self.not_now(), most).await {
             Ok(waiting) => waiting,
             Err(error) => {
                 tracing::warn!(
@@ -167,8 +162,9 @@ impl Courier {
 
     fn hand_over(&mut self, delivery: &Delivery, bind: &Arc<Bind>, slot: Slot) {
         let key = delivery.key;
-        self.skip.insert(key);
-        let Some(pdu) = receipt::deliver_sm(delivery, bind.account.message_ids, bind.knows_tlvs()) else {
+        self.in_flight.insert(key);
+        let Some(pdu) = receipt::deliver_sm(&delivery.what, delivery.at, bind.account.message_ids, bind.knows_tlvs())
+        else {
             // Erased meanwhile: there is nothing to tell any more.
             return self.taken.push(key);
         };
@@ -201,6 +197,7 @@ impl Courier {
                 self.taken.push(key);
             }
             Told::NotNow => {
+                self.in_flight.remove(&key);
                 let now = self.inner.ctx.monotonic();
                 let (tries, until) = self.later.entry(key).or_insert((0, now));
                 *until = now + (AGAIN * 2_u32.saturating_pow((*tries).min(10))).min(LONGEST);
@@ -215,7 +212,7 @@ impl Courier {
         let written = self.inner.messaging.taken(&self.rights.content, keys.clone()).await;
         for key in keys {
             self.later.remove(&key);
-            self.skip.remove(&key);
+            self.in_flight.remove(&key);
         }
         if let Err(error) = written {
             tracing::warn!(

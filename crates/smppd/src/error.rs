@@ -1,6 +1,6 @@
 //! What can go wrong here.
 
-use base::{Explain, Problem, ProblemKind};
+use base::{Explain, Problem};
 
 /// A failure of this room.
 #[derive(Debug, thiserror::Error)]
@@ -14,9 +14,6 @@ pub enum Error {
     /// The audit entry could not be written.
     #[error("the audit entry could not be written")]
     Audit(#[from] audit::Error),
-    /// There is no such bind.
-    #[error("no such bind")]
-    NoSuchBind,
     /// A listener cannot be opened.
     #[error("cannot listen on {address}")]
     Listen {
@@ -33,9 +30,6 @@ impl Explain for Error {
             Self::Store(error) => error.problem(),
             Self::Messaging(error) => error.problem(),
             Self::Audit(error) => error.problem(),
-            Self::NoSuchBind => {
-                Problem::new(ProblemKind::NotFound, "no-such-bind", "This bind is over. The list has those there are.")
-            }
             Self::Listen { .. } => Problem::internal(),
         }
     }

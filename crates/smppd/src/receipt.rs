@@ -1,6 +1,7 @@
 //! What an application is told, in the words of SMPP. Pure.
 
-use messaging::{Delivery, Ended, State, What};
+use base::Timestamp;
+use messaging::{Ended, State, What};
 use routing::Sender;
 use smpp::{Address, DataCoding, DeliverSm, EsmClass, MessageState, Tag, Text, Tlvs};
 use sms::{Choice, Coding, ReceiptState, ReceiptText};
@@ -8,11 +9,11 @@ use sms::{Choice, Coding, ReceiptState, ReceiptText};
 use crate::account::MessageIds;
 use crate::time;
 
-/// The `deliver_sm` about one delivery; `None` when there is nothing left to tell. Optional parameters are left out for
+/// The `deliver_sm` that tells `what` happened at `at`; `None` when there is nothing left to tell. Optional parameters are left out for
 /// an application of SMPP 3.3, which has none.
-pub(crate) fn deliver_sm(delivery: &Delivery, ids: MessageIds, with_tlvs: bool) -> Option<DeliverSm> {
-    match &delivery.what {
-        What::End(ended) => Some(receipt(ended, delivery.at, ids, with_tlvs)),
+pub(crate) fn deliver_sm(what: &What, at: Timestamp, ids: MessageIds, with_tlvs: bool) -> Option<DeliverSm> {
+    match what {
+        What::End(ended) => Some(receipt(ended, at, ids, with_tlvs)),
         What::Inbound { id, from, to, text } => Some(inbound(&id.to_string(), from, to, text, with_tlvs)),
         What::Gone => None,
     }
@@ -31,7 +32,7 @@ fn state(ended: &Ended) -> ReceiptState {
     said.filter(|said| said.is_final()).unwrap_or(ours)
 }
 
-fn receipt(ended: &Ended, at: base::Timestamp, ids: MessageIds, with_tlvs: bool) -> DeliverSm {
+fn receipt(ended: &Ended, at: Timestamp, ids: MessageIds, with_tlvs: bool) -> DeliverSm {
     let id = ids.write(ended.message, ended.number);
     let state = state(ended);
     let error = ended.error.as_deref().filter(|error| error.bytes().all(|digit| digit.is_ascii_digit()));
@@ -116,14 +117,13 @@ pub(crate) const fn message_state(state: State) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use base::Timestamp;
     use sms::Number;
     use uuid::Uuid;
 
     use super::*;
 
-    fn ended(state: State, stat: Option<&str>) -> Delivery {
-        let what = What::End(Box::new(Ended {
+    fn ended(state: State, stat: Option<&str>) -> What {
+        What::End(Box::new(Ended {
             message: Uuid::from_u128(7).into(),
             number: 4097,
             sender: "Ward 7".into(),
@@ -133,17 +133,17 @@ mod tests {
             error: Some("027".into()),
             accepted_at: Timestamp::from_jiff("2026-11-22T03:12:07Z".parse().unwrap()),
             beginning: "Disk full ğ".into(),
-        }));
-        Delivery { key: key(), at: Timestamp::from_jiff("2026-11-22T03:13:00Z".parse().unwrap()), what }
+        }))
     }
 
-    fn key() -> messaging::DeliveryKey {
-        messaging::DeliveryKey::for_tests()
+    fn told(what: &What, ids: MessageIds, with_tlvs: bool) -> DeliverSm {
+        let at = Timestamp::from_jiff("2026-11-22T03:13:00Z".parse().unwrap());
+        deliver_sm(what, at, ids, with_tlvs).unwrap()
     }
 
     #[test]
     fn a_receipt_says_it_twice_as_text_and_as_parameters() {
-        let pdu = deliver_sm(&ended(State::Undelivered, Some("UNDELIV")), MessageIds::Decimal, true).unwrap();
+        let pdu = told(&ended(State::Undelivered, Some("UNDELIV")), MessageIds::Decimal, true);
         assert_eq!(
             String::from_utf8_lossy(&pdu.short_message.0),
             "id:4097 sub:001 dlvrd:000 submit date:2611220312 done date:2611220313 stat:UNDELIV err:027 text:Disk full ."
@@ -156,10 +156,7 @@ mod tests {
         assert_eq!(pdu.tlvs.receipted_message_id().unwrap().to_str(), "4097");
         assert_eq!(pdu.tlvs.message_state(), Some(MessageState::Undeliverable));
         assert_eq!(pdu.tlvs.network_error_code(), Some((3, 27)));
-        assert!(
-            deliver_sm(&ended(State::Delivered, None), MessageIds::Uuid, false).unwrap().tlvs.is_empty(),
-            "SMPP 3.3"
-        );
+        assert!(told(&ended(State::Delivered, None), MessageIds::Uuid, false).tlvs.is_empty(), "SMPP 3.3");
     }
 
     #[test]
@@ -172,29 +169,29 @@ mod tests {
             (State::Rejected, None, MessageState::Rejected),
             (State::Failed, None, MessageState::Undeliverable),
         ] {
-            let pdu = deliver_sm(&ended(ours, stat), MessageIds::Uuid, true).unwrap();
+            let pdu = told(&ended(ours, stat), MessageIds::Uuid, true);
             assert_eq!(pdu.tlvs.message_state(), Some(said), "{ours:?} {stat:?}");
         }
     }
 
     #[test]
     fn a_text_of_a_handset_comes_in_the_alphabet_it_needs() {
-        let told = |text: &str| {
+        let texted = |text: &str| {
             let what = What::Inbound {
                 id: Uuid::from_u128(9).into(),
                 from: "447700900117".into(),
                 to: "447700900000".into(),
                 text: text.into(),
             };
-            deliver_sm(&Delivery { key: key(), at: Timestamp::from_micros(0), what }, MessageIds::Uuid, true).unwrap()
+            told(&what, MessageIds::Uuid, true)
         };
-        let short = told("1");
+        let short = texted("1");
         assert_eq!(
             (short.data_coding, &short.short_message.0[..], short.tlvs.get(MO_MESSAGE_ID).unwrap().len()),
             (DataCoding(0), &b"1"[..], 36)
         );
-        assert_eq!((told("ğ").data_coding, told("ğ").message().len()), (DataCoding(8), 2));
-        let long = told(&"x".repeat(400));
+        assert_eq!((texted("ğ").data_coding, texted("ğ").message().len()), (DataCoding(8), 2));
+        let long = texted(&"x".repeat(400));
         assert_eq!((long.short_message.0.len(), long.message().len()), (0, 400));
     }
 }

@@ -163,34 +163,6 @@ impl Smppd {
     pub fn binds(&self, permit: &Permit<cap::MessagesRead>) -> Vec<BindStatus> {
         self.0.binds.statuses(permit.workspace())
     }
-
-    /// Ends a bind in order; the application may bind again. Audited.
-    pub async fn disconnect(&self, permit: &Permit<cap::ApiKeysManage>, id: u64) -> Result<(), Error> {
-        let workspace = permit.workspace();
-        let bind = self.0.binds.all().into_iter().find(|bind| bind.id == id && bind.account.workspace == workspace);
-        let bind = bind.ok_or(Error::NoSuchBind)?;
-        let (actor, account) = (permit.actor().clone(), bind.account.id.to_string());
-        self.0
-            .db
-            .write(move |tx| {
-                let entry = Entry {
-                    actor: &actor,
-                    workspace: Some(workspace),
-                    action: "smpp.disconnect",
-                    target: ("smpp_account", &account),
-                    outcome: Outcome::Success,
-                    reason: None,
-                    changes: None,
-                };
-                audit::record(tx, entry).map_err(Error::from)
-            })
-            .await?;
-        self.0.tasks.spawn(async move {
-            let _ = tokio::time::timeout(DRAIN, bind.handle.unbind()).await;
-            bind.handle.abort();
-        });
-        Ok(())
-    }
 }
 
 impl std::fmt::Debug for Smppd {
@@ -426,8 +398,7 @@ async fn inbound(inner: Arc<Inner>, job: Job) -> Result<(), JobError> {
                 && let Some(account) = account::of_inbound(tx, workspace, &arrived.to)?
             {
                 let principal = Principal::SmppAccount { id: account, name: String::new() };
-                let recipient = format!("{}:{}", principal.kind(), principal.id());
-                messaging.give_inbound(tx, &recipient, arrived.inbound)?;
+                messaging.give_inbound(tx, &principal, arrived.inbound)?;
             }
             Ok::<_, Error>(job.finish(tx)?)
         })

@@ -159,7 +159,7 @@ impl Session {
     /// Where a message stands; only one that this account submitted.
     async fn look_up(&self, named: Named) -> Result<Option<Standing>, messaging::Error> {
         let (messaging, permit) = (self.inner.messaging.clone(), self.rights.read.clone());
-        let ours = format!("{}:{}", self.rights.actor.principal.kind(), self.rights.actor.principal.id());
+        let ours = self.rights.actor.principal.key();
         self.inner
             .db
             .read(move |tx| {

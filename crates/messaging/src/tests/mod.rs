@@ -1,5 +1,6 @@
 //! Messaging on both databases, against a carrier in this process.
 
+mod applications;
 mod faults;
 mod house;
 mod incoming;

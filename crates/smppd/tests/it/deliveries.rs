@@ -1,8 +1,9 @@
 //! What applications are told: receipts and texts of handsets, at least once, over any bind that may.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use smpp::{Address, BindMode, MessageState, Status};
+use smpp::{Address, BindMode, DeliverSmResp, MessageState, Status};
 use sms::ReceiptText;
 use store::Db;
 
@@ -51,6 +52,20 @@ testdb::both_databases! {
             assert!(told.insert(pdu.tlvs.receipted_message_id().unwrap().to_str().into_owned()), "twice");
         }
         assert_eq!(told, ids);
+        until("nothing waits", async || house.count("SELECT COUNT(*) FROM deliveries").await == 0).await;
+        house.end().await;
+    }
+
+    /// What comes again is on its way once: an application that thinks about it is not asked the same thing meanwhile.
+    async fn what_comes_again_is_on_its_way_once(db: Db) {
+        let house = House::new(db).await;
+        let mut link = house.bind(BindMode::Transceiver, "pa55word").await.unwrap();
+        id_of(&link.handle.request(submit(b"x")).await.unwrap());
+        delivered(&mut link, Status::RX_T_APPN).await;
+        let again = tokio::time::timeout(Duration::from_secs(20), link.incoming.next()).await.unwrap().unwrap();
+        let more = tokio::time::timeout(Duration::from_millis(2_500), link.incoming.next()).await;
+        assert!(more.is_err(), "asked twice: {more:?}");
+        again.answer(Status::ROK, DeliverSmResp::default()).unwrap();
         until("nothing waits", async || house.count("SELECT COUNT(*) FROM deliveries").await == 0).await;
         house.end().await;
     }
