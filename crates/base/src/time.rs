@@ -38,6 +38,11 @@ impl Timestamp {
         Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
     }
 
+    /// The lowest id that [`Context::id`] can draw at this instant: where a list that is ordered by ids goes by time.
+    pub fn first_id<I: From<uuid::Uuid>>(self) -> I {
+        drawn_at(self, &[0; 10])
+    }
+
     /// How long after `earlier` this instant is; zero when it is not later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -226,9 +231,13 @@ impl Context {
 
     /// A new id: a UUIDv7 of this instant (RFC 9562 section 5.7). An id is never a secret.
     pub fn id<I: From<uuid::Uuid>>(&self) -> I {
-        let millis = u64::try_from(self.now().as_millis()).unwrap_or(0);
-        I::from(uuid::Builder::from_unix_timestamp_millis(millis, &self.random()).into_uuid())
+        drawn_at(self.now(), &self.random())
     }
+}
+
+fn drawn_at<I: From<uuid::Uuid>>(at: Timestamp, random: &[u8; 10]) -> I {
+    let millis = u64::try_from(at.as_millis()).unwrap_or(0);
+    I::from(uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid())
 }
 
 impl fmt::Debug for Context {
@@ -261,6 +270,18 @@ mod tests {
         clock.advance(Duration::from_millis(1));
         let second: crate::AlertId = context.id();
         assert!(first < second);
+    }
+
+    #[test]
+    fn the_first_id_of_a_moment_is_below_every_id_drawn_in_it() {
+        let (_, context) = context();
+        let (at, drawn) = (context.now(), context.id::<crate::AlertId>());
+        assert!(at.first_id::<crate::AlertId>() <= drawn, "{drawn}");
+        assert!(drawn < at.plus(Duration::from_millis(1)).first_id::<crate::AlertId>(), "{drawn}");
+        assert_eq!(
+            at.first_id::<crate::AlertId>().to_string(),
+            drawn.to_string()[..14].to_owned() + "7000-8000-000000000000"
+        );
     }
 
     #[test]

@@ -78,12 +78,6 @@ pub(crate) fn flows(tx: &mut Tx<'_>, workspace: WorkspaceId) -> Result<Vec<FlowR
 /// How far a run's start may be from the moment in which its id was drawn: the time to evaluate it.
 const AROUND: Duration = Duration::from_mins(10);
 
-/// The lowest id that can have been drawn at `at` (RFC 9562, version 7).
-fn first_id_of(at: Timestamp) -> String {
-    let millis = u64::try_from(at.as_millis()).unwrap_or_default() & 0xffff_ffff_ffff;
-    format!("{:08x}-{:04x}-0000-0000-000000000000", millis >> 16, millis & 0xffff)
-}
-
 const RUN: &str =
     "SELECT r.id, r.workspace, r.flow, f.name AS flow_name, r.version, r.integration, r.signal, r.ordinal,
     r.state, r.reason, r.alert, r.started, r.finished FROM runs r JOIN flows f ON f.id = r.flow";
@@ -140,11 +134,11 @@ pub(crate) fn runs(
     // The exact time, and the stretch of ids around it, which is what the indexes know.
     if let Some(since) = filter.since {
         also("r.started >= ?", since.into());
-        also("r.id >= ?", first_id_of(since.minus(AROUND)).into());
+        also("r.id >= ?", since.minus(AROUND).first_id::<RunId>().into());
     }
     if let Some(until) = filter.until {
         also("r.started < ?", until.into());
-        also("r.id < ?", first_id_of(until.plus(AROUND)).into());
+        also("r.id < ?", until.plus(AROUND).first_id::<RunId>().into());
     }
     if let Some(after) = &page.after {
         let after: RunId = after.0.parse().map_err(|_| Error::Cursor)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use base::{Cursor, Page, PageRequest, SignalId, Timestamp, WorkspaceId};
+use base::{Cursor, Page, PageRequest, SignalId, WorkspaceId};
 use store::{Row, Tx, Value, params};
 use vault::Vault;
 
@@ -17,7 +17,7 @@ const STRETCH: u32 = 500;
 /// Replays named with a signal.
 const REPLAYS: u32 = 20;
 /// How far a line's id may have been drawn from when it was received.
-const AROUND: Duration = Duration::from_mins(10);
+pub(crate) const AROUND: Duration = Duration::from_mins(10);
 
 const ACTIVITY: &str =
     "SELECT s.id, s.workspace, s.integration, i.name AS integration_name, s.received, s.state, s.status, s.door, s.method,
@@ -102,11 +102,11 @@ impl Condition {
         // The exact time, and the stretch of ids around it, which is what the indexes know.
         if let Some(since) = filter.since {
             all.add("s.received >= ?", since.into());
-            all.add("s.id >= ?", first_id_of(since.minus(AROUND)).into());
+            all.add("s.id >= ?", since.minus(AROUND).first_id::<SignalId>().into());
         }
         if let Some(until) = filter.until {
             all.add("s.received < ?", until.into());
-            all.add("s.id < ?", first_id_of(until.plus(AROUND)).into());
+            all.add("s.id < ?", until.plus(AROUND).first_id::<SignalId>().into());
         }
         all
     }
@@ -129,12 +129,6 @@ impl Condition {
         sql = format!("{sql} ORDER BY s.id DESC LIMIT {limit}");
         Ok(tx.query(&sql, &values, sealed_of)?)
     }
-}
-
-/// The lowest id that can have been drawn at `at` (RFC 9562, version 7).
-pub(crate) fn first_id_of(at: Timestamp) -> String {
-    let millis = u64::try_from(at.as_millis()).unwrap_or_default() & 0xffff_ffff_ffff;
-    format!("{:08x}-{:04x}-0000-0000-000000000000", millis >> 16, millis & 0xffff)
 }
 
 /// A page of activity, newest first. Without a workspace: what strangers sent to integrations that do not exist.
@@ -238,16 +232,4 @@ pub(crate) fn replays(tx: &mut Tx<'_>, workspace: WorkspaceId, id: SignalId) -> 
 pub(crate) fn payload_kept(tx: &mut Tx<'_>, workspace: WorkspaceId, id: SignalId) -> Result<bool, Error> {
     let sql = "SELECT signal FROM signal_payloads WHERE signal = $1 AND workspace = $2";
     Ok(tx.query_opt(sql, &params![id, workspace], |row| row.get::<SignalId>("signal"))?.is_some())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_id_of_a_moment_is_below_every_id_drawn_in_it() {
-        let at = Timestamp::from_micros(1_792_717_927_214_000);
-        let drawn = uuid::Builder::from_unix_timestamp_millis(1_792_717_927_214, &[0; 10]).into_uuid().to_string();
-        assert!(first_id_of(at) <= drawn && drawn < first_id_of(at.plus(Duration::from_millis(1))), "{drawn}");
-    }
 }

@@ -9,7 +9,7 @@ use base::{IntegrationId, SignalId, Timestamp, WorkspaceId};
 use serde_json::json;
 use store::{Job, JobError, NewJob, Tx, Value, params};
 
-use crate::activity::first_id_of;
+use crate::activity::AROUND;
 use crate::error::Error;
 use crate::ids;
 use crate::signals::Signals;
@@ -22,8 +22,6 @@ const EVERY: Duration = Duration::from_hours(1);
 const BATCH: u32 = 500;
 /// Days for which requests to integrations that do not exist are kept.
 const STRANGERS_DAYS: u32 = 30;
-/// How far a line's id may have been drawn from when it was received.
-const AROUND: Duration = Duration::from_mins(10);
 
 /// Lines of one sort that are over.
 #[derive(Clone, Copy, Debug)]
@@ -171,7 +169,7 @@ fn lots(tx: &mut Tx<'_>) -> Result<Vec<Lot>, Error> {
 /// The oldest lines of a lot behind a line. What is accepted and not handled yet is none of it.
 fn oldest(tx: &mut Tx<'_>, lot: &Lot, after: Option<SignalId>) -> Result<Vec<SignalId>, Error> {
     let states = if lot.refused { "state = 'refused'" } else { "state IN ('handled', 'failed')" };
-    let mut values: Vec<Value<'_>> = vec![lot.before.into(), first_id_of(lot.before.plus(AROUND)).into()];
+    let mut values: Vec<Value<'_>> = vec![lot.before.into(), lot.before.plus(AROUND).first_id::<SignalId>().into()];
     let whose = match lot.integration {
         Some(integration) => {
             values.push(integration.into());

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use access::{Permit, cap};
-use base::{IntegrationId, Timestamp};
+use base::{IntegrationId, SignalId, Timestamp};
 use store::params;
 
-use crate::activity::first_id_of;
+use crate::activity::AROUND;
 use crate::error::Error;
 use crate::signals::Signals;
 use crate::types::SignalState;
@@ -39,7 +39,7 @@ impl Signals {
         self.0
             .db
             .read(move |tx| {
-                let mut values = Vec::from(params![workspace, first_id_of(first), first, last]);
+                let mut values = Vec::from(params![workspace, first.minus(AROUND).first_id::<SignalId>(), first, last]);
                 let whose = match integration {
                     Some(id) => {
                         values.push(id.into());
