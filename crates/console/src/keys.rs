@@ -41,6 +41,10 @@ struct KeysPage {
     controlled: bool,
 }
 
+impl KeysPage {
+    const FIELDS: &'static [&'static str] = &["name", "scopes", "change"];
+}
+
 /// A token, for the one page that shows it.
 pub struct Made {
     pub name: String,

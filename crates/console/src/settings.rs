@@ -44,6 +44,10 @@ struct SettingsPage {
     history: Option<Vec<Version>>,
 }
 
+impl SettingsPage {
+    const FIELDS: &'static [&'static str] = &["name", "time_zone"];
+}
+
 /// What was just done.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
