@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn results_stand_by_kind_with_their_counts() {
-        let hit = Hit { href: "/w/demo/alerts/A-7".into(), title: HOSTILE.into(), detail: "Open".into(), mono: false };
+        let hit = Hit { href: "/w/demo/alerts/A-7".into(), title: HOSTILE.into(), detail: "Open".into() };
         let hits = Hits { kind: "Alerts", first: vec![hit], more: Some("/w/demo/alerts".into()) };
         let html = results(HOSTILE, vec![hits]);
         assert!(html.contains("1 or more") && html.contains("href=\"/w/demo/alerts/A-7\""));

@@ -24,8 +24,6 @@ pub struct Hit {
     pub title: String,
     /// What tells it from others of its name.
     pub detail: String,
-    /// Whether its name is an id or a number.
-    pub mono: bool,
 }
 
 /// What fits of one kind.
@@ -117,7 +115,7 @@ impl<'a> Seeker<'a> {
     }
 
     fn hit(&self, path: &str, title: impl Into<String>, detail: impl Into<String>) -> Hit {
-        Hit { href: format!("{}{path}", self.base), title: title.into(), detail: detail.into(), mono: false }
+        Hit { href: format!("{}{path}", self.base), title: title.into(), detail: detail.into() }
     }
 
     async fn alerts(&self, query: &str, meant: &Meant) -> Answer<(Vec<Hit>, bool)> {
@@ -253,9 +251,7 @@ impl<'a> Seeker<'a> {
             let about = group.definition.description.as_deref().unwrap_or_default();
             fits(query, &[&group.definition.name, about, &group.policy])
         });
-        let hits = found.map(|group| {
-            self.hit(&format!("/groups/{}", encode(&group.definition.name)), &*group.definition.name, group.policy)
-        });
+        let hits = found.map(|group| self.hit(&format!("/groups/{}", group.id), group.definition.name, group.policy));
         Ok((hits.collect(), false))
     }
 
@@ -274,7 +270,7 @@ impl<'a> Seeker<'a> {
         let Some(permit) = self.guard.also::<cap::FlowsRead>() else { return Ok(Default::default()) };
         let all = self.console.flows.list(&permit).await?;
         let found = all.into_iter().filter(|flow| fits(query, &[&flow.name, &flow.description]));
-        let hits = found.map(|flow| self.hit(&format!("/flows/{}", encode(&flow.name)), flow.name, flow.description));
+        let hits = found.map(|flow| self.hit(&format!("/flows/{}", flow.id), flow.name, flow.description));
         Ok((hits.collect(), false))
     }
 
@@ -290,11 +286,16 @@ impl<'a> Seeker<'a> {
     fn routes(&self, query: &str) -> (Vec<Hit>, bool) {
         let Some(permit) = self.guard.also::<cap::CarriersRead>() else { return Default::default() };
         let all = self.console.messaging.routes(&permit);
+        // Only who may change a route of this workspace has a page of it; for everybody else it stands in the list.
+        let may = self.console.may_edit(self.guard, "routes");
         let hit = |route: routing::Route| {
             let (matched, carriers) = (route.matcher.to_string(), route.carriers.join(", then "));
             let sender = route.sender.as_ref().map_or("", routing::Sender::as_str);
-            fits(query, &[&matched, &carriers, sender])
-                .then(|| self.hit(&format!("/routes/{}", route.id), matched, format!("by {carriers}")))
+            let path = match route.workspace {
+                Some(_) if may => format!("/routes/{}", route.id),
+                _ => "/routes".to_owned(),
+            };
+            fits(query, &[&matched, &carriers, sender]).then(|| self.hit(&path, matched, format!("by {carriers}")))
         };
         (all.into_iter().filter_map(hit).collect(), false)
     }

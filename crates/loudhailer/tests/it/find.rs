@@ -26,6 +26,16 @@ mod postgres {
     }
 }
 
+/// Things of the workspace that have pages of their own.
+const THINGS: &str = "
+groups:
+  - {workspace: home, name: sought-group, members: [{user: responder.home@example.com}]}
+flows:
+  - {workspace: home, name: sought-flow, group: sought-group, steps: [{id: start, type: trigger, next: end}]}
+integrations:
+  - {workspace: home, name: sought-integration, flow: sought-flow, auth: [api_key]}
+";
+
 /// What is looked for, the heading under which it is found, and the right that shows it.
 const SOUGHT: [(&str, &str, Capability); 3] = [
     ("everywhere@example.com", "<h2>People</h2>", Capability::PeopleRead),
@@ -41,6 +51,7 @@ async fn proof(url: store::DatabaseUrl) {
     let product = Product::open(Options::new(url), &keys).await.unwrap();
     let token = crypto::token::mint(crypto::token::Kind::Key, context().chance());
     matrix::seed(&product, &token).await;
+    matrix::apply(&product, THINGS, &token).await;
     let settings = http::Settings::new("https://localhost:8443").unwrap();
     let app = web::app(&product, settings, Extras::default());
     for role in Role::ALL {
@@ -53,6 +64,27 @@ async fn proof(url: store::DatabaseUrl) {
             assert_eq!(html.contains(heading), may, "{role} looks for {query}: {html}");
             assert!(!html.contains("/w/away"), "nothing of another workspace");
         }
+        let found = http::matrix::page(&app, "/w/home/find?q=sought", token.expose_secret()).await;
+        let hits = hits(&found);
+        for (kind, capability) in [
+            ("/groups/", Capability::OnCallRead),
+            ("/flows/", Capability::FlowsRead),
+            ("/integrations/", Capability::IntegrationsRead),
+        ] {
+            let may = role.capabilities().contains(capability);
+            assert_eq!(hits.iter().any(|href| href.contains(kind)), may, "{role} finds {kind}: {hits:?}");
+        }
+        for href in hits {
+            let html = http::matrix::page(&app, href, token.expose_secret()).await;
+            assert!(html.contains("sought-"), "{role} is led to {href}, which is: {html}");
+        }
     }
     product.close().await;
+}
+
+/// Where the results lead.
+fn hits(html: &str) -> Vec<&str> {
+    let results = html.split("<div class=\"two found\">").nth(1).unwrap_or_default();
+    let links = results.split("<li><div><a href=\"").skip(1);
+    links.filter_map(|link| link.split('"').next()).collect()
 }

@@ -92,8 +92,13 @@ pub async fn seed(product: &Product, token: &SecretString) {
             );
         }
     }
+    apply(product, &text, token).await;
+}
+
+/// Configures this, as the operator would; `token` is the secret of every variable.
+pub async fn apply(product: &Product, text: &str, token: &SecretString) {
     let parsed =
-        Parsed::yaml(&text, product.resources.registry()).unwrap_or_else(|error| panic!("{:?}", error.problems()));
+        Parsed::yaml(text, product.resources.registry()).unwrap_or_else(|error| panic!("{:?}", error.problems()));
     let document = parsed.resolve(&Key(token.clone())).unwrap();
     let grants = commands::operator();
     commands::apply_here(&product.resources, &grants, document, ApplyOptions::default(), false).await.unwrap();
