@@ -4,7 +4,7 @@ use ::audit::{
     Filter, Format, Head, Outcome, Recorded, Tampering, Verdict, list as entries, record_export, verify_all,
 };
 use access::{Authority, cap};
-use base::{AuditId, PageRequest, Problem, ProblemKind, RequestId, SessionId, WorkspaceId};
+use base::{AuditId, PageRequest, Problem, ProblemKind, RequestId, SessionId, WorkspaceId, hex};
 use http::doc::Doc;
 use http::{
     Answer, InOrganisation, InWorkspace, Json, PageQuery, Query, Refusal, Response, Routes, State, StatusCode,
@@ -288,16 +288,11 @@ struct HeadView {
     hash: String,
 }
 
-fn hex(hash: [u8; 32]) -> String {
-    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
-    hash.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
-
 impl From<Verdict> for VerdictView {
     fn from(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Intact { entries, unsealed, erased, head } => {
-                let head = head.map(|head: Head| HeadView { seq: head.seq, hash: hex(head.hash) });
+                let head = head.map(|head: Head| HeadView { seq: head.seq, hash: hex(&head.hash) });
                 Self::Intact { entries, unsealed, erased, head }
             }
             Verdict::Broken(found) => Self::Broken {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ::resources::{ChangeReference, Ground};
 use ::signals::{Auth, CredentialRow, Integration, Rotation, Sample, examples};
 use access::cap;
 use base::{ExposeSecret, IntegrationId};
@@ -15,7 +14,7 @@ use utoipa::ToSchema;
 use crate::Api;
 use crate::activity::Sent;
 use crate::body::{List, found, optional};
-use crate::resources::explained;
+use crate::resources::{explained, ground};
 use crate::tag::INTEGRATIONS;
 use crate::time::At;
 use crate::words::AuthWord;
@@ -289,16 +288,11 @@ async fn rotate(
     Path(named): Path<Named>,
     Json(wanted): Json<Rotate>,
 ) -> Answer<Json<RotatedView>> {
-    let ground = match wanted.change.as_deref() {
-        Some(text) => Ground::Change(ChangeReference::new(text).map_err(explained)?),
-        None => Ground::None,
-    };
-    let hours = |hours: u32| Duration::from_secs(u64::from(hours) * 3600);
     let rotation = Rotation {
         integration: named.integration,
         method: wanted.method,
-        overlap: wanted.overlap_hours.map_or(Rotation::OVERLAP, hours),
-        ground,
+        overlap: wanted.overlap_hours.map_or(Rotation::OVERLAP, |hours| Duration::from_hours(hours.into())),
+        ground: ground(wanted.change.as_deref()).map_err(explained)?,
         reason: wanted.reason,
     };
     let rotated = api.signals.rotate(&api.resources, guard.permit(), rotation).await?;

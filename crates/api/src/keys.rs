@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::identity::{ApiKeyInfo, KeyRotation, USUAL_OVERLAP};
-use ::resources::{Change, ChangeReference, Draft, Error, Ground, Json as Body, Outcome, Removal, Resources, Written};
+use ::resources::{Change, Draft, Error, Ground, Json as Body, Outcome, Removal, Resources, Written};
 use access::{Permit, cap};
 use base::{ApiKeyId, ExposeSecret};
 use http::doc::Doc;
@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::Api;
 use crate::body::{List, optional};
-use crate::resources::explained;
+use crate::resources::{explained, ground};
 use crate::tag::KEYS;
 use crate::time::At;
 
@@ -287,15 +287,11 @@ async fn rotate(
     let wanted: Rotate = optional(&body)?;
     let (resources, identity, permit) = (api.resources.clone(), api.identity.clone(), guard.into_permit());
     let effect = move |tx: &mut store::Tx<'_>| {
-        let ground = match wanted.change.as_deref() {
-            Some(text) => Ground::Change(ChangeReference::new(text)?),
-            None => Ground::None,
-        };
-        let hours = |hours: u32| Duration::from_secs(u64::from(hours) * 3600);
+        let ground = ground(wanted.change.as_deref())?;
         let clearance = resources.clear(tx, &permit, Some(permit.workspace()), &ground)?;
         let rotation = KeyRotation {
             key: &named.name,
-            overlap: wanted.overlap_hours.map_or(USUAL_OVERLAP, hours),
+            overlap: wanted.overlap_hours.map_or(USUAL_OVERLAP, |hours| Duration::from_hours(hours.into())),
             reason: wanted.reason.as_deref(),
             clearance: &clearance,
         };

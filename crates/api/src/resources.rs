@@ -137,13 +137,14 @@ struct Standing {
     change: Option<String>,
 }
 
-impl Standing {
-    fn ground(change: Option<&str>) -> Result<Ground, Error> {
-        change.map_or(Ok(Ground::None), |text| ChangeReference::new(text).map(Ground::Change))
-    }
+/// What a change stands on, of the reference that the caller gave.
+pub(crate) fn ground(change: Option<&str>) -> Result<Ground, Error> {
+    change.map_or(Ok(Ground::None), |text| ChangeReference::new(text).map(Ground::Change))
+}
 
+impl Standing {
     fn options(self) -> Answer<ApplyOptions> {
-        let ground = Self::ground(self.change.as_deref()).map_err(explained)?;
+        let ground = ground(self.change.as_deref()).map_err(explained)?;
         Ok(ApplyOptions { reason: self.reason, ground })
     }
 }
@@ -366,7 +367,7 @@ fn restore_in(
     wanted: &Restore,
 ) -> Result<::resources::Written, Error> {
     let workspace = workspace(api, tx, wanted.workspace.as_deref())?;
-    let ground = Standing::ground(wanted.change.as_deref())?;
+    let ground = ground(wanted.change.as_deref())?;
     let clearance = api.resources.clear(tx, permit, workspace, &ground)?;
     let (kind, key, reason) = (&named.kind, &named.name, wanted.reason.as_deref());
     api.resources.restore_version(tx, permit, kind, workspace, key, wanted.version, reason, &clearance)

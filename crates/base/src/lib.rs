@@ -3,6 +3,7 @@
 //! Everything here is a value or a small trait. This room does no I/O: the operating system's clock is
 //! the one exception, and it stands behind [`Clock`] so that every other room takes time as an argument.
 
+mod hex;
 mod ids;
 mod mask;
 mod nearest;
@@ -10,6 +11,7 @@ mod page;
 mod problem;
 mod time;
 
+pub use hex::hex;
 pub use ids::{
     AlertId, ApiKeyId, AuditId, CarrierId, DeviceId, FlowId, GroupId, IdError, InboundId, IntegrationId, MessageId,
     NotificationId, OrganisationId, RequestId, ResourceId, RouteId, RunId, SessionId, SignalId, SmppAccountId, UserId,

@@ -4,12 +4,12 @@ use access::cap;
 use askama::Template;
 use axum::extract::State;
 use base::{ExposeSecret as _, SecretString};
-use http::{Answer, Form, HeaderMap, InWorkspace, Path, Response, StatusCode};
+use http::{Answer, Form, HeaderMap, InWorkspace, Path, Response};
 use resources::{Draft, Json};
 use serde::Deserialize;
 
 use crate::Console;
-use crate::editing::{Act, Why, WhyView, mistakes, number, shown, text};
+use crate::editing::{Act, Why, WhyView, everywhere, mistakes, number, shown, text};
 use crate::facts::{Choice, choices};
 use crate::page::{Wrong, encode, page_with, see_other};
 use crate::shell::{Page, Shell};
@@ -164,7 +164,7 @@ async fn render(
 ) -> Answer<Response> {
     let shell = console.shell(guard, headers, Page::Carriers).await?;
     let slug = guard.name().to_owned();
-    let status = if wrong.any() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let status = wrong.status();
     page_with(
         status,
         &FormPage {
@@ -201,12 +201,6 @@ async fn render(
             shell,
         },
     )
-}
-
-/// Carriers belong to the organisation: somebody with the right in one workspace alone is told so before they fill in a form.
-fn everywhere(guard: &InWorkspace<cap::CarriersWrite>) -> Answer<()> {
-    guard.caller().grants().permit_organisation::<cap::CarriersWrite>()?;
-    Ok(())
 }
 
 /// The form for a new one.

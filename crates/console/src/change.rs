@@ -21,6 +21,14 @@ impl Console {
         let found = self.workspace(workspace).await?;
         Ok(found.controlled && found.environment == access::Environment::Production)
     }
+
+    /// The same for an entry: what belongs to the organisation is not under change control.
+    pub async fn is_controlled_at(&self, place: Option<WorkspaceId>) -> Answer<bool> {
+        match place {
+            Some(workspace) => self.is_controlled(workspace).await,
+            None => Ok(false),
+        }
+    }
 }
 
 #[cfg(test)]

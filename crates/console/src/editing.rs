@@ -1,7 +1,7 @@
 //! What every form that changes configuration does: it saves an entry on the version that its author looked at, under the right
 //! that the kind itself asks for, with a reason and, where changes are controlled, with their reference.
 
-use access::{Authority, Cap, Capability, Grants, cap};
+use access::{Authority, Cap, Capability, Grants, OrganisationPermit, cap};
 use base::{Explain as _, ResourceId, WorkspaceId};
 use http::{Answer, InWorkspace, Refusal};
 use resources::{Draft, Edit, Error, Json, KindScope, Removal, Stored, Upon, Written};
@@ -269,6 +269,12 @@ impl Console {
             }
         }
     }
+}
+
+/// The right of a page over the whole organisation, where carriers and people belong: somebody who has it in one workspace
+/// alone is told so, before they fill in a form.
+pub fn everywhere<C: Cap>(guard: &InWorkspace<C>) -> Answer<OrganisationPermit<C>> {
+    Ok(guard.caller().grants().permit_organisation()?)
 }
 
 /// Where the text and history of an entry stand.

@@ -1,56 +1,24 @@
-//! One entry of any kind as text: read, changed after its difference was looked at, compared with its history, taken back, deleted.
+//! One entry of any kind as text: read, and changed after its difference was looked at.
 
 use std::fmt::Write as _;
 
 use access::cap;
 use askama::Template;
 use axum::extract::State;
-use base::{ResourceId, Timestamp};
+use base::ResourceId;
 use http::{Answer, Form, HeaderMap, InWorkspace, Path, Query, Refusal, Response, StatusCode};
-use resources::{Difference, Error, Line, Op, Outcome, Stored, VersionEntry};
+use resources::{Error, Outcome, Stored, VersionEntry};
 use serde::Deserialize;
 
 use crate::Console;
 use crate::answers::ActForm;
-use crate::draw::Draw as _;
-use crate::editing::{Act, Coming, Going, Why, WhyView, entry_path, mistakes};
+use crate::difference::{Changed, lines};
+use crate::editing::{Act, Why, WhyView, entry_path, mistakes};
 use crate::page::{Wrong, page_with, see_other};
 use crate::shell::{Page, Shell};
 
 /// Bytes of an entry's text at most.
 pub const TEXT_LIMIT: usize = 512 * 1024;
-
-/// One line of a difference.
-pub struct Changed {
-    class: &'static str,
-    sign: &'static str,
-    word: &'static str,
-    path: String,
-    value: String,
-}
-
-/// A difference as lines that are taken away and added.
-pub fn lines(difference: &Difference) -> Vec<Changed> {
-    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "(not shown)".to_owned());
-    let mut out = Vec::new();
-    for Line { op, path, old, new, .. } in &difference.0 {
-        let removed = || Changed { class: "del", sign: "−", word: "removed", path: path.clone(), value: value(old) };
-        let added = || Changed { class: "add", sign: "+", word: "added", path: path.clone(), value: value(new) };
-        match op {
-            Op::Removed => out.push(removed()),
-            Op::Added => out.push(added()),
-            Op::Changed if old.is_none() && new.is_none() => out.push(Changed {
-                class: "add",
-                sign: "~",
-                word: "changed",
-                path: path.clone(),
-                value: "(changed, not shown)".to_owned(),
-            }),
-            Op::Changed => out.extend([removed(), added()]),
-        }
-    }
-    out
-}
 
 #[derive(Template)]
 #[template(path = "entry.html")]
@@ -108,16 +76,13 @@ impl EditorForm {
     }
 
     fn fingerprint(&self) -> String {
-        crypto::sha256(self.text.as_bytes()).iter().take(12).fold(String::new(), |mut print, byte| {
-            let _ = write!(print, "{byte:02x}");
-            print
-        })
+        crate::assets::hex(&crypto::sha256(self.text.as_bytes())[..12])
     }
 }
 
 impl Console {
     /// The entry of that id, if it is of this kind and this workspace or the organisation, for a reader of configuration there.
-    async fn entry(
+    pub async fn entry(
         &self,
         guard: &InWorkspace<cap::ResourcesRead>,
         kind: &'static str,
@@ -132,7 +97,12 @@ impl Console {
         found?.filter(|stored| stored.workspace == place).ok_or_else(Refusal::not_found)
     }
 
-    async fn versions(&self, guard: &InWorkspace<cap::ResourcesRead>, stored: &Stored) -> Answer<Vec<VersionEntry>> {
+    /// Its versions, the newest first.
+    pub async fn versions(
+        &self,
+        guard: &InWorkspace<cap::ResourcesRead>,
+        stored: &Stored,
+    ) -> Answer<Vec<VersionEntry>> {
         let (resources, grants) = (self.resources.clone(), guard.caller().grants());
         let (kind, place, key, id) = (stored.kind, stored.workspace, stored.key.clone(), stored.id);
         let found: Result<Vec<VersionEntry>, Error> = match place {
@@ -147,22 +117,6 @@ impl Console {
         };
         // A name that was deleted and came back is another entry.
         Ok(found?.into_iter().filter(|version| version.resource == id).collect())
-    }
-
-    async fn dependants(&self, guard: &InWorkspace<cap::ResourcesRead>, stored: &Stored) -> Answer<Vec<String>> {
-        let (resources, grants) = (self.resources.clone(), guard.caller().grants());
-        let (kind, key) = (stored.kind, stored.key.clone());
-        let found: Result<Vec<String>, Error> = match stored.workspace {
-            None => {
-                let permit = grants.permit_organisation::<cap::ResourcesRead>()?;
-                self.db.read(move |tx| resources.referrers(tx, &permit, kind, None, &key)).await
-            }
-            Some(here) => {
-                let permit = grants.permit::<cap::ResourcesRead>(here)?;
-                self.db.read(move |tx| resources.referrers(tx, &permit, kind, Some(here), &key)).await
-            }
-        };
-        Ok(found?)
     }
 }
 
@@ -188,10 +142,7 @@ async fn render(
 ) -> Answer<Response> {
     let shell = console.shell(guard, headers, Page::Configuration).await?;
     let slug = guard.name().to_owned();
-    let controlled = match console.place(kind, guard.workspace()) {
-        Some(place) => console.is_controlled(place).await?,
-        None => false,
-    };
+    let controlled = console.is_controlled_at(console.place(kind, guard.workspace())).await?;
     let Around { said, text, wrong, conflict, difference, shown, why } = around;
     let bad = wrong.any() || conflict.is_some();
     page_with(
@@ -353,228 +304,11 @@ async fn edited(
     render(console, &guard, headers, kind, stored.as_ref(), around).await
 }
 
-struct VersionRow {
-    number: i64,
-    at: Timestamp,
-    who: String,
-    outcome: &'static str,
-    reason: Option<String>,
-    lines: Vec<Changed>,
-    audit: Option<String>,
-    newest: bool,
-}
-
-#[derive(Template)]
-#[template(path = "entry-history.html")]
-struct HistoryPage {
-    shell: Shell,
-    slug: String,
-    kind: &'static str,
-    key: String,
-    here: String,
-    may_write: bool,
-    problem: Option<String>,
-    versions: Vec<VersionRow>,
-    why: WhyView,
-}
-
-async fn history_page(
-    console: &Console,
-    guard: InWorkspace<cap::ResourcesRead>,
-    headers: &HeaderMap,
-    stored: Stored,
-    problem: Option<String>,
-    why: Why,
-) -> Answer<Response> {
-    let shell = console.shell(&guard, headers, Page::Configuration).await?;
-    let slug = guard.name().to_owned();
-    let found = console.versions(&guard, &stored).await?;
-    let audit = guard.may(access::Capability::AuditRead);
-    let controlled = match stored.workspace {
-        Some(place) => console.is_controlled(place).await?,
-        None => false,
-    };
-    let row = |version: VersionEntry| VersionRow {
-        number: version.version,
-        at: version.at,
-        who: version.actor,
-        outcome: version.outcome.name(),
-        reason: version.reason,
-        lines: lines(&version.difference),
-        audit: audit.then(|| format!("/w/{slug}/audit/{}", version.audit)),
-        newest: version.version == stored.version,
-    };
-    let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let here = entry_path(&slug, stored.kind, stored.id);
-    page_with(
-        status,
-        &HistoryPage {
-            versions: found.into_iter().map(row).collect(),
-            may_write: console.may_edit(&guard, stored.kind),
-            why: why.view(controlled),
-            kind: stored.kind,
-            key: stored.key,
-            problem,
-            here,
-            slug,
-            shell,
-        },
-    )
-}
-
-/// The versions of an entry.
-pub async fn history(
-    guard: InWorkspace<cap::ResourcesRead>,
-    State(console): State<Console>,
-    headers: HeaderMap,
-    Path((_, kind, id)): Path<(String, String, ResourceId)>,
-) -> Answer<Response> {
-    let stored = console.entry(&guard, console.kind(&kind)?, id).await?;
-    history_page(&console, guard, &headers, stored, None, Why::default()).await
-}
-
-/// Makes an older version the newest one.
-pub async fn restore(
-    guard: InWorkspace<cap::ResourcesRead>,
-    State(console): State<Console>,
-    headers: HeaderMap,
-    Path((_, kind, id)): Path<(String, String, ResourceId)>,
-    Form(why): Form<Why>,
-) -> Answer<Response> {
-    let stored = console.entry(&guard, console.kind(&kind)?, id).await?;
-    let entry = Going { kind: stored.kind, workspace: stored.workspace, key: stored.key.clone() };
-    let coming = Coming { entry, version: why.version.unwrap_or_default() };
-    match console.restore(&guard, coming, &why).await {
-        Ok(_) => Ok(see_other(&format!("{}?did=restored", entry_path(guard.name(), stored.kind, id)))),
-        Err(error) => {
-            let wrong = mistakes(error)?;
-            let words: Vec<String> = wrong.all().map(|(_, detail)| detail.to_owned()).collect();
-            history_page(&console, guard, &headers, stored, Some(words.join(" ")), why).await
-        }
-    }
-}
-
-#[derive(Template)]
-#[template(path = "entry-delete.html")]
-struct DeletePage {
-    shell: Shell,
-    slug: String,
-    kind: &'static str,
-    key: String,
-    /// What has to be written: the whole name.
-    here: String,
-    back: String,
-    may_write: bool,
-    dependants: Vec<String>,
-    last: Option<String>,
-    wrong: Wrong,
-    typed: String,
-    why: WhyView,
-}
-
-impl DeletePage {
-    const FIELDS: &'static [&'static str] = &["typed", "change"];
-}
-
-async fn delete_page(
-    console: &Console,
-    guard: InWorkspace<cap::ResourcesRead>,
-    headers: &HeaderMap,
-    stored: Stored,
-    wrong: Wrong,
-    typed: String,
-    why: Why,
-) -> Answer<Response> {
-    let shell = console.shell(&guard, headers, Page::Configuration).await?;
-    let slug = guard.name().to_owned();
-    let controlled = match stored.workspace {
-        Some(place) => console.is_controlled(place).await?,
-        None => false,
-    };
-    let last = console.versions(&guard, &stored).await?.into_iter().next();
-    page_with(
-        if wrong.any() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK },
-        &DeletePage {
-            dependants: console.dependants(&guard, &stored).await?,
-            last: last
-                .map(|version| format!("{} changed it last, {}.", version.actor, shell.zone.day_clock(&version.at))),
-            may_write: console.may_edit(&guard, stored.kind),
-            here: format!("{}/delete", entry_path(&slug, stored.kind, stored.id)),
-            back: entry_path(&slug, stored.kind, stored.id),
-            why: why.view(controlled),
-            kind: stored.kind,
-            key: stored.key,
-            wrong,
-            typed,
-            slug,
-            shell,
-        },
-    )
-}
-
-/// Asks before an entry is deleted, and names what depends on it.
-pub async fn ask_delete(
-    guard: InWorkspace<cap::ResourcesRead>,
-    State(console): State<Console>,
-    headers: HeaderMap,
-    Path((_, kind, id)): Path<(String, String, ResourceId)>,
-) -> Answer<Response> {
-    let stored = console.entry(&guard, console.kind(&kind)?, id).await?;
-    delete_page(&console, guard, &headers, stored, Wrong::default(), String::new(), Why::default()).await
-}
-
-/// What the form sends: the name, written once more.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct DeleteForm {
-    typed: String,
-    reason: String,
-    change: String,
-    version: Option<i64>,
-}
-
-/// Deletes an entry.
-pub async fn delete(
-    guard: InWorkspace<cap::ResourcesRead>,
-    State(console): State<Console>,
-    headers: HeaderMap,
-    Path((_, kind, id)): Path<(String, String, ResourceId)>,
-    Form(form): Form<DeleteForm>,
-) -> Answer<Response> {
-    let stored = console.entry(&guard, console.kind(&kind)?, id).await?;
-    let why = Why { reason: form.reason, change: form.change, version: form.version };
-    let wrong = if form.typed.trim() == stored.key {
-        let going = Going { kind: stored.kind, workspace: stored.workspace, key: stored.key.clone() };
-        match console.remove(&guard, going, &why).await {
-            Ok(_) => return Ok(see_other(&format!("/w/{}/config/{}", guard.name(), stored.kind))),
-            Err(error) => mistakes(error)?,
-        }
-    } else {
-        Wrong::one("typed", "That is not its name. Write it as it stands above.")
-    };
-    delete_page(&console, guard, &headers, stored, wrong, form.typed, why).await
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{HOSTILE, NOW, checked, shell};
-
-    fn difference() -> Difference {
-        serde_json::from_value(serde_json::json!([
-            { "op": "changed", "path": "motto", "old": HOSTILE, "new": "b" },
-            { "op": "added", "path": "members[1].user", "sensitive": true },
-            { "op": "changed", "path": "password" },
-        ]))
-        .unwrap()
-    }
-
-    #[test]
-    fn a_difference_reads_as_lines_out_and_in() {
-        let said: Vec<_> = lines(&difference()).into_iter().map(|line| (line.sign, line.value)).collect();
-        let own = |sign, value: &str| (sign, value.to_owned());
-        assert_eq!(said, [own("−", HOSTILE), own("+", "b"), own("+", "(not shown)"), own("~", "(changed, not shown)")]);
-    }
+    use crate::difference::tests::difference;
+    use crate::testing::{HOSTILE, checked, shell};
 
     fn editor(text: Option<&str>, difference: Option<Vec<Changed>>) -> EntryPage {
         EntryPage {
@@ -602,49 +336,6 @@ mod tests {
         assert!(after.contains("value=\"save\"") && after.contains("Cem Sample saved version 4"));
         let closed = checked(&editor(None, None));
         assert!(closed.contains("/open\"") && !closed.contains("<textarea"));
-    }
-
-    #[test]
-    fn history_and_deletion_name_the_thing() {
-        let row = |number, newest| VersionRow {
-            number,
-            at: NOW,
-            who: HOSTILE.into(),
-            outcome: "updated",
-            reason: Some(HOSTILE.into()),
-            lines: lines(&difference()),
-            audit: Some("/w/demo/audit/1".into()),
-            newest,
-        };
-        let html = checked(&HistoryPage {
-            shell: shell(),
-            slug: "demo".into(),
-            kind: "groups",
-            key: HOSTILE.into(),
-            here: "/w/demo/config/groups/1".into(),
-            may_write: true,
-            problem: None,
-            versions: vec![row(2, true), row(1, false)],
-            why: WhyView::default(),
-        });
-        assert_eq!(html.matches("/restore\"").count(), 1, "the newest is not restored");
-        let page = |dependants: Vec<String>| DeletePage {
-            shell: shell(),
-            slug: "demo".into(),
-            kind: "groups",
-            key: HOSTILE.into(),
-            here: "/w/demo/config/groups/1/delete".into(),
-            back: "/w/demo/config/groups/1".into(),
-            may_write: true,
-            dependants,
-            last: Some(HOSTILE.into()),
-            wrong: Wrong::default(),
-            typed: String::new(),
-            why: WhyView::default(),
-        };
-        let blocked = checked(&page(vec!["flows demo/page (group)".into()]));
-        assert!(blocked.contains("flows demo/page (group)") && blocked.contains("disabled"));
-        assert!(!checked(&page(Vec::new())).contains("disabled"));
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! How the console shows a failure: what, the remedy, and at the end the code and the request's id.
 
 use askama::Template;
-use http::{Failure, IntoResponse as _, Render, Response, StatusCode, header};
+use http::{Failure, HeaderMap, IntoResponse as _, Render, Response, StatusCode, header};
 
-use crate::page::sentence;
+use crate::page::{bare, sentence};
 use crate::shell::Shell;
-use crate::zone::Zone;
 
 /// The console's own shape of a failure.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,16 +26,7 @@ struct ErrorPage {
 
 impl Render for ErrorPages {
     fn render(&self, failure: &Failure) -> Response {
-        let shell = Shell {
-            name: String::new(),
-            csrf: String::new(),
-            theme: None,
-            zone: Zone::first_of(["UTC"]),
-            now: failure.at,
-            stream: None,
-            moment: String::new(),
-            place: None,
-        };
+        let shell = bare(&HeaderMap::new(), failure.at, "");
         let page = ErrorPage {
             shell,
             heading: heading(failure.status),
@@ -113,16 +103,7 @@ mod tests {
 
     #[test]
     fn a_failure_says_what_the_remedy_and_last_the_code() {
-        let shell = Shell {
-            name: String::new(),
-            csrf: String::new(),
-            theme: None,
-            zone: Zone::first_of(["UTC"]),
-            now: NOW,
-            stream: None,
-            moment: String::new(),
-            place: None,
-        };
+        let shell = bare(&HeaderMap::new(), NOW, "");
         let html = checked(&ErrorPage {
             shell,
             heading: heading(StatusCode::NOT_FOUND),

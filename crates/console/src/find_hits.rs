@@ -6,7 +6,7 @@ use base::{MessageId, PageRequest, RunId, SignalId};
 use http::{Answer, InWorkspace};
 
 use crate::Console;
-use crate::find::{Meant, meant};
+use crate::meant::{Meant, meant};
 use crate::menu::{ACTS, PAGES};
 use crate::page::encode;
 use crate::shell::Place;
@@ -43,6 +43,12 @@ impl Hits {
         format!("{}{}", self.first.len(), if self.more.is_some() { " or more" } else { "" })
     }
 }
+
+/// The first that fit of one kind, and whether its room has more.
+type Few = (Vec<Hit>, bool);
+
+/// What is found of a kind that the reader may not see, or that is not meant.
+const NONE: Few = (Vec::new(), false);
 
 /// Somebody who looks.
 pub struct Seeker<'a> {
@@ -118,8 +124,8 @@ impl<'a> Seeker<'a> {
         Hit { href: format!("{}{path}", self.base), title: title.into(), detail: detail.into() }
     }
 
-    async fn alerts(&self, query: &str, meant: &Meant) -> Answer<(Vec<Hit>, bool)> {
-        let Some(permit) = self.guard.also::<cap::AlertsRead>() else { return Ok(Default::default()) };
+    async fn alerts(&self, query: &str, meant: &Meant) -> Answer<Few> {
+        let Some(permit) = self.guard.also::<cap::AlertsRead>() else { return Ok(NONE) };
         let mut found = Vec::new();
         let mut more = false;
         if let Meant::Alert(number) = meant {
@@ -145,8 +151,8 @@ impl<'a> Seeker<'a> {
         Ok((hits.collect(), more))
     }
 
-    async fn signals(&self, query: &str, meant: &Meant) -> Answer<(Vec<Hit>, bool)> {
-        let Some(permit) = self.guard.also::<cap::SignalsRead>() else { return Ok(Default::default()) };
+    async fn signals(&self, query: &str, meant: &Meant) -> Answer<Few> {
+        let Some(permit) = self.guard.also::<cap::SignalsRead>() else { return Ok(NONE) };
         let (found, more) = match meant {
             Meant::Id(id) => {
                 let found = self.console.signals.get(&permit, SignalId::from(*id)).await?;
@@ -167,9 +173,9 @@ impl<'a> Seeker<'a> {
         Ok((hits.collect(), more))
     }
 
-    async fn runs(&self, meant: &Meant) -> Answer<(Vec<Hit>, bool)> {
+    async fn runs(&self, meant: &Meant) -> Answer<Few> {
         let (Some(permit), Meant::Id(id)) = (self.guard.also::<cap::RunsRead>(), meant) else {
-            return Ok(Default::default());
+            return Ok(NONE);
         };
         let found = self.console.flows.run(&permit, RunId::from(*id)).await?;
         let hit = found.map(|detail| {
@@ -179,8 +185,8 @@ impl<'a> Seeker<'a> {
         Ok((hit.into_iter().collect(), false))
     }
 
-    async fn messages(&self, query: &str, meant: &Meant) -> Answer<(Vec<Hit>, bool)> {
-        let Some(permit) = self.guard.also::<cap::MessagesRead>() else { return Ok(Default::default()) };
+    async fn messages(&self, query: &str, meant: &Meant) -> Answer<Few> {
+        let Some(permit) = self.guard.also::<cap::MessagesRead>() else { return Ok(NONE) };
         let messaging = self.console.messaging.clone();
         let (wanted, id) = match meant {
             Meant::Id(id) => (messaging::Filter::default(), Some(MessageId::from(*id))),
@@ -214,8 +220,8 @@ impl<'a> Seeker<'a> {
         Ok((hits.collect(), more))
     }
 
-    async fn people(&self, query: &str, meant: &Meant) -> Answer<(Vec<Hit>, bool)> {
-        let Some(permit) = self.guard.also::<cap::PeopleRead>() else { return Ok(Default::default()) };
+    async fn people(&self, query: &str, meant: &Meant) -> Answer<Few> {
+        let Some(permit) = self.guard.also::<cap::PeopleRead>() else { return Ok(NONE) };
         let (identity, oncall) = (self.console.identity.clone(), self.console.oncall.clone());
         let (query, number) = (
             query.to_owned(),
@@ -243,8 +249,8 @@ impl<'a> Seeker<'a> {
         Ok((hits.collect(), more))
     }
 
-    async fn groups(&self, query: &str) -> Answer<(Vec<Hit>, bool)> {
-        let Some(permit) = self.guard.also::<cap::OnCallRead>() else { return Ok(Default::default()) };
+    async fn groups(&self, query: &str) -> Answer<Few> {
+        let Some(permit) = self.guard.also::<cap::OnCallRead>() else { return Ok(NONE) };
         let (oncall, now) = (self.console.oncall.clone(), self.console.db.context().now());
         let groups = self.console.db.read(move |tx| oncall.groups(tx, &permit, now)).await?;
         let found = groups.into_iter().filter(|group| {
@@ -255,8 +261,8 @@ impl<'a> Seeker<'a> {
         Ok((hits.collect(), false))
     }
 
-    async fn integrations(&self, query: &str) -> Answer<(Vec<Hit>, bool)> {
-        let Some(permit) = self.guard.also::<cap::IntegrationsRead>() else { return Ok(Default::default()) };
+    async fn integrations(&self, query: &str) -> Answer<Few> {
+        let Some(permit) = self.guard.also::<cap::IntegrationsRead>() else { return Ok(NONE) };
         let id = query.parse::<base::IntegrationId>().ok();
         let all = self.console.signals.integrations(&permit).await?;
         let found = all.into_iter().filter(|one| id == Some(one.id) || fits(query, &[&one.name, &one.mapping]));
@@ -266,25 +272,25 @@ impl<'a> Seeker<'a> {
         Ok((hits.collect(), false))
     }
 
-    async fn flows(&self, query: &str) -> Answer<(Vec<Hit>, bool)> {
-        let Some(permit) = self.guard.also::<cap::FlowsRead>() else { return Ok(Default::default()) };
+    async fn flows(&self, query: &str) -> Answer<Few> {
+        let Some(permit) = self.guard.also::<cap::FlowsRead>() else { return Ok(NONE) };
         let all = self.console.flows.list(&permit).await?;
         let found = all.into_iter().filter(|flow| fits(query, &[&flow.name, &flow.description]));
         let hits = found.map(|flow| self.hit(&format!("/flows/{}", flow.id), flow.name, flow.description));
         Ok((hits.collect(), false))
     }
 
-    fn carriers(&self, query: &str) -> (Vec<Hit>, bool) {
+    fn carriers(&self, query: &str) -> Few {
         if !self.guard.may(Capability::CarriersRead) {
-            return Default::default();
+            return NONE;
         }
         let all = self.console.carriers.status();
         let found = all.into_iter().filter(|one| fits(query, &[&one.name, &one.address]));
         (found.map(|one| self.hit(&format!("/carriers/{}", encode(&one.name)), one.name, one.words)).collect(), false)
     }
 
-    fn routes(&self, query: &str) -> (Vec<Hit>, bool) {
-        let Some(permit) = self.guard.also::<cap::CarriersRead>() else { return Default::default() };
+    fn routes(&self, query: &str) -> Few {
+        let Some(permit) = self.guard.also::<cap::CarriersRead>() else { return NONE };
         let all = self.console.messaging.routes(&permit);
         // Only who may change a route of this workspace has a page of it; for everybody else it stands in the list.
         let may = self.console.may_edit(self.guard, "routes");
@@ -300,10 +306,10 @@ impl<'a> Seeker<'a> {
         (all.into_iter().filter_map(hit).collect(), false)
     }
 
-    async fn keys(&self, query: &str) -> Answer<(Vec<Hit>, bool)> {
+    async fn keys(&self, query: &str) -> Answer<Few> {
         let may = self.guard.may(Capability::ApiKeysManage);
         let (Some(permit), true) = (self.guard.also::<cap::WorkspaceRead>(), may) else {
-            return Ok(Default::default());
+            return Ok(NONE);
         };
         let (identity, workspace) = (self.console.identity.clone(), self.guard.workspace());
         let all = self.console.db.read(move |tx| identity.api_keys(tx, &permit, workspace)).await?;
@@ -313,7 +319,7 @@ impl<'a> Seeker<'a> {
         Ok((hits.collect(), false))
     }
 
-    fn pages(&self, query: &str) -> (Vec<Hit>, bool) {
+    fn pages(&self, query: &str) -> Few {
         let pages = PAGES.iter().filter(|entry| self.place.opens(entry));
         let pages = pages.filter(|entry| fits(query, &[entry.name, entry.alone, entry.words]));
         let acts = ACTS.iter().filter(|act| self.place.may(act.capability));

@@ -5,7 +5,7 @@ use access::cap;
 use askama::Template;
 use axum::extract::State;
 use base::{GroupId, PageRequest, ResourceId};
-use http::{Answer, Form, HeaderMap, InWorkspace, Path, Response, StatusCode};
+use http::{Answer, Form, HeaderMap, InWorkspace, Path, Response};
 use resources::{Draft, Json};
 use serde::Deserialize;
 
@@ -243,7 +243,7 @@ async fn render(
     }
     let back = known.map_or_else(|| format!("/w/{slug}/groups"), |id| format!("/w/{slug}/groups/{id}"));
     page_with(
-        if wrong.any() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK },
+        wrong.status(),
         &FormPage {
             action: if known.is_some() { format!("{back}/edit") } else { format!("{back}/new") },
             members: (0..count).map(member).collect(),

@@ -5,7 +5,7 @@ use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
 use base::{GroupId, ResourceId, Timestamp};
-use http::{Answer, HeaderMap, InWorkspace, Path, Query, Refusal, Response, StatusCode};
+use http::{Answer, HeaderMap, InWorkspace, Path, Query, Refusal, Response};
 use oncall::{Course, Plan, Step};
 use serde::Deserialize;
 
@@ -144,7 +144,7 @@ pub async fn show(
     });
     let entry = guard.may(Capability::ResourcesRead).then(|| entry_path(&slug, "groups", ResourceId::from(id.uuid())));
     page_with(
-        if wrong.any() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK },
+        wrong.status(),
         &GroupPage {
             here: format!("/w/{slug}/groups/{id}"),
             sentence: match (&first, at) {

@@ -5,7 +5,7 @@ use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
 use http::{Answer, HeaderMap, InWorkspace, Response};
-use oncall::{Group, Step};
+use oncall::{Group, Step, Who};
 
 use crate::Console;
 use crate::draw::Draw;
@@ -33,15 +33,20 @@ struct GroupsPage {
     rows: Vec<Row>,
 }
 
-/// A person who is left out, with the reason. Logins are mail addresses: those who may not see people read less.
+/// A person who is left out, with the reason.
 pub fn left_out(step: &Step, people: bool) -> Option<String> {
     let Step::Skip { login, who, reason, .. } = step else { return None };
-    let name = match (who, people) {
+    Some(format!("{} is left out: {}.", named(login, who.as_ref(), people), reason.words()))
+}
+
+/// What somebody is called whom a group names: by the login when nobody has it, which is masked for those who may not see
+/// people.
+pub fn named(login: &str, who: Option<&Who>, people: bool) -> String {
+    match (who, people) {
         (Some(who), _) => who.name.clone(),
-        (None, true) => login.clone(),
+        (None, true) => login.to_owned(),
         (None, false) => base::mask_email(login),
-    };
-    Some(format!("{name} is left out: {}.", reason.words()))
+    }
 }
 
 fn row(slug: &str, group: &Group, people: bool, now: base::Timestamp) -> Row {

@@ -4,7 +4,7 @@ use access::cap;
 use askama::Template;
 use axum::extract::State;
 use base::{IntegrationId, ResourceId};
-use http::{Answer, Form, HeaderMap, InWorkspace, Path, Refusal, Response, StatusCode};
+use http::{Answer, Form, HeaderMap, InWorkspace, Path, Refusal, Response};
 use resources::{Draft, Json};
 use serde::Deserialize;
 use signals::Auth;
@@ -180,7 +180,7 @@ async fn render(
         Some(permit) => console.flows.list(&permit).await?.into_iter().map(|flow| flow.name).collect(),
         None => Vec::new(),
     };
-    let status = if wrong.any() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let status = wrong.status();
     page_with(
         status,
         &FormPage {

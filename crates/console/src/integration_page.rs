@@ -7,7 +7,7 @@ use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
 use base::{Explain as _, ExposeSecret as _, FlowId, IntegrationId, SecretString, Timestamp};
-use http::{Answer, Form, HeaderMap, InWorkspace, Path, Query, Refusal, Response, StatusCode};
+use http::{Answer, Form, HeaderMap, InWorkspace, Path, Query, Refusal, Response};
 use serde::Deserialize;
 use signals::{Activity, Auth, CredentialRow, Example, Filter, Integration, Rotation, SignalState, examples};
 
@@ -290,7 +290,7 @@ impl Console {
                 };
             }
         }
-        let status = if around.wrong.any() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+        let status = around.wrong.status();
         page_with(
             status,
             &IntegrationPage {

@@ -10,7 +10,6 @@ use serde::Deserialize;
 
 use crate::Console;
 use crate::change::ground;
-use crate::facts::{Choice, choices};
 use crate::keys::{Around, Made, mistakes, render};
 use crate::page::{encode, see_other};
 
@@ -21,12 +20,6 @@ pub struct RotationForm {
     /// Hours for which the old token works on; a day when it is not said.
     hours: Option<u32>,
     change: String,
-}
-
-/// The overlaps that the page offers.
-pub fn overlaps() -> Vec<Choice> {
-    let all = [("24", "1 day"), ("1", "1 hour"), ("72", "3 days"), ("168", "7 days"), ("0", "not at all")];
-    choices(&all, "24")
 }
 
 /// Draws a new token. The answer to this very request is the only page that ever shows it.

@@ -2,6 +2,7 @@
 
 use identity::{ApiKeyInfo, KeyState};
 
+use crate::facts::{Choice, choices};
 use crate::page::encode;
 use crate::shell::Shell;
 use crate::zone::{age, length};
@@ -28,6 +29,12 @@ pub struct Old {
     pub used: String,
     /// Whether a program showed it after the rotation: it has to be told.
     pub in_use: bool,
+}
+
+/// For how long the old token of a rotation may work on, as its form offers it.
+pub fn overlaps() -> Vec<Choice> {
+    let all = [("24", "1 day"), ("1", "1 hour"), ("72", "3 days"), ("168", "7 days"), ("0", "not at all")];
+    choices(&all, "24")
 }
 
 /// The key as a row.

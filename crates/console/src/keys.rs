@@ -4,15 +4,14 @@ use access::{Capability, KeyScope, Permit, cap};
 use askama::Template;
 use axum::extract::State;
 use base::{Explain as _, ExposeSecret as _, SecretString, Timestamp};
-use http::{Answer, Form, HeaderMap, InWorkspace, Path, Refusal, Response, StatusCode};
+use http::{Answer, Form, HeaderMap, InWorkspace, Path, Refusal, Response};
 use resources::{Change, Draft, Removal};
 use serde::Deserialize;
 
 use crate::Console;
 use crate::change::ground;
 use crate::facts::Choice;
-use crate::key_rotation::overlaps;
-use crate::key_rows::{Row, reminder, row};
+use crate::key_rows::{Row, overlaps, reminder, row};
 use crate::page::{Wrong, encode, page_with, see_other};
 use crate::shell::{Page, Shell};
 
@@ -152,7 +151,7 @@ pub async fn render(
     let Around { made, said, wrong, form } = around;
     let (common, others) = scopes(&form.scope);
     let days = form.days.unwrap_or(90);
-    let status = if wrong.any() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let status = wrong.status();
     let slug = guard.name().to_owned();
     page_with(
         status,

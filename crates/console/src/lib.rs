@@ -18,8 +18,11 @@ mod carriers_page;
 mod chain;
 mod change;
 mod config_page;
+mod difference;
 mod draw;
 mod editing;
+mod entry_delete;
+mod entry_history;
 mod entry_page;
 mod error_page;
 mod facts;
@@ -39,8 +42,10 @@ mod key_rows;
 mod keys;
 mod live;
 mod mask;
+mod meant;
 mod menu;
 mod message_page;
+mod message_words;
 mod messages_page;
 mod overview;
 mod page;
@@ -58,6 +63,7 @@ mod signals_page;
 mod spark;
 mod start;
 mod start_acts;
+mod start_forms;
 mod styleguide;
 #[cfg(test)]
 mod testing;
@@ -250,10 +256,10 @@ impl Console {
             .post("/w/{workspace}/config/{kind}/{entry}", entry_page::save)
             .limit(entry_page::TEXT_LIMIT)
             .post("/w/{workspace}/config/{kind}/{entry}/open", entry_page::open)
-            .get("/w/{workspace}/config/{kind}/{entry}/history", entry_page::history)
-            .post("/w/{workspace}/config/{kind}/{entry}/restore", entry_page::restore)
-            .get("/w/{workspace}/config/{kind}/{entry}/delete", entry_page::ask_delete)
-            .post("/w/{workspace}/config/{kind}/{entry}/delete", entry_page::delete)
+            .get("/w/{workspace}/config/{kind}/{entry}/history", entry_history::history)
+            .post("/w/{workspace}/config/{kind}/{entry}/restore", entry_history::restore)
+            .get("/w/{workspace}/config/{kind}/{entry}/delete", entry_delete::ask_delete)
+            .post("/w/{workspace}/config/{kind}/{entry}/delete", entry_delete::delete)
             .get("/w/{workspace}/settings", settings::show)
             .post("/w/{workspace}/settings", settings::save)
             .get("/w/{workspace}/keys", keys::list)

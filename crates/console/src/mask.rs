@@ -64,7 +64,7 @@ pub struct Masked {
 }
 
 impl Masked {
-    /// A value at `spot` that those with `right` can have shown by a POST to `action`.
+    /// A value at `spot`, of which nothing is kept until one of the methods below says what this reader sees.
     pub fn new(spot: impl Into<String>, what: &'static str, mask: impl Into<String>, class: Class) -> Self {
         Self { spot: spot.into(), what, mask: mask.into(), class, sight: Sight::Gone(String::new()), swap: false }
     }

@@ -13,7 +13,7 @@ use crate::Console;
 use crate::draw::Draw;
 use crate::facts::Fact;
 use crate::mask::{self, Class, Masked};
-use crate::messages_page::{alphabet, for_whom, state_words};
+use crate::message_words::{alphabet, for_whom, state_words};
 use crate::page::{page, sentence};
 use crate::shell::{Page, Shell};
 

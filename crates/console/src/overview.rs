@@ -7,13 +7,14 @@ use axum::extract::State;
 use base::PageRequest;
 use http::{Answer, HeaderMap, InWorkspace, Response};
 use messaging::Minute;
-use oncall::{Plan, Step};
+use oncall::{Group, Plan, Step};
 
 use crate::Console;
 use crate::alerts::AlertRow;
 use crate::answers::{ActButton, acts};
 use crate::chain::View;
 use crate::draw::{Draw, MiniKnot, mini};
+use crate::groups_page::named;
 use crate::messages_page::last_hour;
 use crate::page::page;
 use crate::shell::{Page, Shell};
@@ -224,18 +225,20 @@ async fn groups(console: &Console, guard: &InWorkspace<cap::OverviewRead>) -> An
     let Some(permit) = guard.also::<cap::OnCallRead>() else { return Ok(None) };
     let (oncall, now) = (console.oncall.clone(), console.db.context().now());
     let found = console.db.read(move |tx| oncall.groups(tx, &permit, now)).await?;
-    Ok(Some(found.into_iter().map(|group| group_row(group.definition.name, &group.plan, group.policy)).collect()))
+    let people = guard.may(Capability::PeopleRead);
+    let row = |group: Group| group_row(group.definition.name, &group.plan, group.policy, people);
+    Ok(Some(found.into_iter().map(row).collect()))
 }
 
 /// Who is paged in which order, and who would be but is not.
-fn group_row(name: String, plan: &Plan, policy: String) -> GroupRow {
+fn group_row(name: String, plan: &Plan, policy: String, may_see_people: bool) -> GroupRow {
     let mut people: Vec<&str> = Vec::new();
     let mut warnings = Vec::new();
     for step in &plan.steps {
         match step {
             Step::Page { who, .. } => people.push(&who.name),
             Step::Skip { login, who, reason, .. } => {
-                let who = who.as_ref().map_or(login.as_str(), |who| who.name.as_str());
+                let who = named(login, who.as_ref(), may_see_people);
                 warnings.push(format!("{who} is not paged: {}.", reason.words()));
             }
         }
@@ -344,11 +347,19 @@ mod tests {
             reason: SkipReason::NoDevice,
         };
         let plan = Plan { steps: vec![page("Cem Sample"), skip.clone(), page("Dina Sample")], ends: NOW };
-        let row = group_row("on-call".into(), &plan, String::new());
+        let row = group_row("on-call".into(), &plan, String::new(), false);
         assert_eq!(row.members, "Cem Sample, then Dina Sample");
         assert_eq!(row.warnings, ["Eli Sample is not paged: no phone number is stored; add one under People."]);
-        let nobody = group_row("empty".into(), &Plan { steps: vec![skip], ends: NOW }, String::new());
+        let nobody = group_row("empty".into(), &Plan { steps: vec![skip.clone()], ends: NOW }, String::new(), false);
         assert!(nobody.warnings.contains(&"An alert to it pages nobody.".to_owned()));
+        let Step::Skip { position, login, .. } = skip else { unreachable!("it is one") };
+        let unknown = Step::Skip { position, login, who: None, reason: SkipReason::UnknownUser };
+        let said = |people| {
+            let plan = Plan { steps: vec![unknown.clone()], ends: NOW };
+            group_row("gone".into(), &plan, String::new(), people).warnings.remove(0)
+        };
+        assert!(said(true).starts_with("eli@example.com is not paged"));
+        assert!(!said(false).contains("eli@example.com"), "an address is for those who may see people");
     }
 
     fn sample() -> OverviewPage {

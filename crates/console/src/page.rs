@@ -113,6 +113,11 @@ impl Wrong {
         self.0.iter().map(|(field, detail)| (field.as_deref(), detail.as_str()))
     }
 
+    /// What a form is answered with that is shown once more: 422 when anything is wrong with it.
+    pub fn status(&self) -> StatusCode {
+        if self.any() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }
+    }
+
     /// Whether anything is.
     pub fn any(&self) -> bool {
         !self.0.is_empty()

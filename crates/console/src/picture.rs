@@ -244,7 +244,7 @@ fn icon(action: &Action) -> &'static str {
 }
 
 /// What a step does, in one line.
-pub fn brief(action: &Action) -> String {
+fn brief(action: &Action) -> String {
     match action {
         Action::Trigger { .. } => "an event comes in".to_owned(),
         Action::Condition { test, .. } => test.clone(),

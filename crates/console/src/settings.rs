@@ -3,13 +3,14 @@
 use access::{Environment, OrganisationPermit, Workspace, cap};
 use askama::Template;
 use axum::extract::State;
-use base::{Explain as _, ResourceId};
-use http::{Answer, Form, HeaderMap, InWorkspace, Query, Refusal, Response, StatusCode};
+use base::ResourceId;
+use http::{Answer, Form, HeaderMap, InWorkspace, Query, Response, StatusCode};
 use resources::{Change, Error, VersionEntry};
 use serde::Deserialize;
 
 use crate::Console;
 use crate::change::ground;
+use crate::editing::mistakes;
 use crate::facts::{Fact, paired};
 use crate::page::{Wrong, page_with, see_other};
 use crate::shell::{Page, Shell};
@@ -135,7 +136,7 @@ async fn render<C: access::Cap>(
             facts: facts(console, &workspace),
             may_write: grants.permit_organisation::<cap::WorkspaceWrite>().is_ok(),
             controlled: workspace.controlled && workspace.environment == Environment::Production,
-            zones: jiff::tz::db().available().map(|name| name.to_string()).filter(|name| name.contains('/')).collect(),
+            zones: crate::zone::all(),
             slug: guard.name().to_owned(),
             said,
             wrong,
@@ -185,7 +186,7 @@ pub async fn save(
     match written {
         Ok(_) => Ok(see_other(&format!("/w/{}/settings?saved=true", guard.name()))),
         Err(error) => {
-            let wrong = Wrong::of(error.problems()).map_err(|_| Refusal::new(error.problem()).because(error))?;
+            let wrong = mistakes(error)?;
             render(&console, &guard, &headers, None, Some((wrong, form))).await
         }
     }

@@ -13,7 +13,7 @@ use crate::draw::Draw as _;
 use crate::facts::paired;
 use crate::page::{Wrong, bare, own_zone, page, page_with, see_other};
 use crate::shell::Shell;
-use crate::start_acts::WorkspaceForm;
+use crate::start_forms::WorkspaceForm;
 
 #[derive(Template)]
 #[template(path = "sign-in.html")]

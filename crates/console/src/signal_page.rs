@@ -14,7 +14,7 @@ use crate::Console;
 use crate::draw::Draw;
 use crate::facts::{Fact, Piece, pieces};
 use crate::mask::{self, Class, Masked};
-use crate::page::{page_with, see_other};
+use crate::page::{Wrong, page_with, see_other};
 use crate::runs_page::run_knot;
 use crate::shell::{Page, Shell};
 use crate::signals_page::{outcome, size};
@@ -156,14 +156,9 @@ pub async fn replay(
     match console.signals.replay(guard.permit(), id, reason).await {
         Ok(accepted) => Ok(see_other(&format!("/w/{}/signals/{}?did=replay", guard.name(), accepted.request_id))),
         Err(refused) => {
-            let problem = refused.problem();
-            if matches!(
-                problem.kind,
-                base::ProblemKind::Internal | base::ProblemKind::Unavailable | base::ProblemKind::NotFound
-            ) {
-                return Err(Refusal::from(refused));
-            }
-            let around = Around { problem: Some(problem.detail.into_owned()), ..Around::default() };
+            let wrong = Wrong::of(vec![refused.problem()]).map_err(|_| Refusal::from(refused))?;
+            let problem = wrong.all().next().map(|(_, detail)| detail.to_owned());
+            let around = Around { problem, ..Around::default() };
             signal_page(&console, guard, &headers, id, around).await
         }
     }

@@ -7,14 +7,14 @@ use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
 use base::{MessageId, PageRequest, UserId};
-use http::{Answer, HeaderMap, InWorkspace, Response, StatusCode};
+use http::{Answer, HeaderMap, InWorkspace, Response};
 use messaging::State as MessageState;
 
 use crate::Console;
 use crate::draw::Draw as _;
 use crate::page::{Wrong, page_with};
 use crate::shell::{Page, Shell};
-use crate::start_acts::{CarrierForm, PhoneForm};
+use crate::start_forms::{CarrierForm, PhoneForm};
 
 /// One step as the page shows it.
 #[derive(Clone, Debug)]
@@ -258,7 +258,7 @@ pub async fn render<C: Cap>(
     let now = steps.iter().position(|step| step.knot != Knot::Done).unwrap_or(steps.len());
     let everywhere = |capability| guard.caller().grants().organisation_capabilities().contains(capability);
     let closed = |open: bool, why: &'static str| (!open).then_some(why);
-    let status = if around.wrong.any() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let status = around.wrong.status();
     let (sentence, standing) = match (now, steps.get(now)) {
         (_, None) => ("You were paged, and you answered".to_owned(), "Everything a page needs works. From here on: connect your own machines, and write down who is paged when.".to_owned()),
         (now, Some(step)) => (

@@ -10,59 +10,10 @@ use serde_json::json;
 
 use crate::Console;
 use crate::change::ground;
+use crate::editing::mistakes;
 use crate::page::{Wrong, own_zone, see_other};
 use crate::start::{Around, Connected, own_name, render, text_ref};
-
-/// A first workspace.
-#[derive(Debug, Deserialize)]
-pub struct WorkspaceForm {
-    /// Its name in addresses.
-    pub slug: String,
-    /// `development`, `qa` or `production`.
-    pub environment: String,
-}
-
-/// A carrier and the route to it.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub struct CarrierForm {
-    /// Its name.
-    pub name: String,
-    /// `host:port`.
-    pub address: String,
-    /// Our account.
-    pub system_id: String,
-    /// Its password; never shown again.
-    pub password: String,
-    /// Whose texts these are.
-    pub sender: String,
-    /// Present when the connection is in clear text.
-    pub plain: Option<String>,
-    /// Present when a development workspace may reach real phones by it.
-    pub open: Option<String>,
-    /// The reference of an approved change.
-    pub change: String,
-}
-
-impl std::fmt::Debug for CarrierForm {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CarrierForm").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// The reader's own phone.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub struct PhoneForm {
-    /// Its number.
-    pub number: String,
-}
-
-impl std::fmt::Debug for PhoneForm {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PhoneForm(•••)")
-    }
-}
+use crate::start_forms::{CarrierForm, PhoneForm, WorkspaceForm};
 
 /// The reference of an approved change, where one is asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -308,8 +259,4 @@ fn curl(public_url: &str, integration: &str, token: &str) -> String {
 
 fn back(slug: &str) -> Response {
     see_other(&format!("/w/{slug}/start"))
-}
-
-fn mistakes(error: Error) -> Answer<Wrong> {
-    Wrong::of(error.problems()).map_err(|_| Refusal::new(error.problem()).because(error))
 }

@@ -5,13 +5,13 @@ use access::{Role, cap};
 use askama::Template;
 use axum::extract::State;
 use base::{ResourceId, UserId};
-use http::{Answer, Form, HeaderMap, InWorkspace, Path, Response, StatusCode};
+use http::{Answer, Form, HeaderMap, InWorkspace, Path, Response};
 use resources::{Draft, Json};
 use serde::Deserialize;
 use sms::Number;
 
 use crate::Console;
-use crate::editing::{Act, Why, WhyView, mistakes, shown, text};
+use crate::editing::{Act, Why, WhyView, everywhere, mistakes, shown, text};
 use crate::facts::{Choice, choices};
 use crate::page::{Wrong, page_with, see_other, sentence};
 use crate::shell::{Page, Shell};
@@ -193,7 +193,7 @@ async fn render(
         None => format!("/w/{slug}/users"),
     };
     page_with(
-        if wrong.any() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK },
+        wrong.status(),
         &FormPage {
             action: match known {
                 Some(_) => format!("{back}/edit"),
@@ -212,12 +212,6 @@ async fn render(
             shell,
         },
     )
-}
-
-/// People belong to the organisation: somebody with the right in one workspace alone is told so before they fill in a form.
-fn everywhere(guard: &InWorkspace<cap::PeopleWrite>) -> Answer<()> {
-    guard.caller().grants().permit_organisation::<cap::PeopleWrite>()?;
-    Ok(())
 }
 
 /// The form for a new person.

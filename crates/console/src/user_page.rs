@@ -1,6 +1,6 @@
 //! One person: phones, roles, sessions, groups, and what an administrator does about them.
 
-use access::{Capability, OrganisationPermit, cap};
+use access::{Capability, cap};
 use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::Console;
 use crate::answers::ActForm;
 use crate::draw::Draw;
-use crate::editing::entry_path;
+use crate::editing::{entry_path, everywhere};
 use crate::facts::Fact;
 use crate::mask::{self, Class, Masked};
 use crate::page::page;
@@ -89,10 +89,6 @@ fn phone_of(slug: &str, user: UserId, device: &oncall::Device, may: bool) -> Mas
         Capability::PeopleWrite,
         action,
     )
-}
-
-fn everywhere(guard: &InWorkspace<cap::PeopleWrite>) -> Answer<OrganisationPermit<cap::PeopleWrite>> {
-    Ok(guard.caller().grants().permit_organisation()?)
 }
 
 /// The groups of this workspace that name a person, and when they are paged in each.

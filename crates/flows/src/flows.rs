@@ -17,7 +17,7 @@ use crate::memory::Memory;
 use crate::pages::Pages;
 use crate::rows;
 use crate::segment::{self, RUN_JOB, RunJob};
-use crate::types::{Event, FlowRow, Run, RunDetail, RunFilter, Start};
+use crate::types::{FlowRow, Run, RunDetail, RunFilter, Start};
 
 /// Versions of flows kept in memory at most; they never change, so the cache can only be too small.
 const CACHE: usize = 256;
@@ -270,18 +270,6 @@ impl Flows {
                 segment::open_reason(&this.0, tx, &mut run)?;
                 let steps = segment::open_steps(&this.0, tx, workspace, id)?;
                 Ok(Some(RunDetail { run, steps }))
-            })
-            .await
-    }
-
-    /// The event that started a run: what its sender sent, so it wants that right.
-    pub async fn event(&self, permit: &Permit<cap::SignalPayloadRead>, id: RunId) -> Result<Option<Event>, Error> {
-        let (workspace, this) = (permit.workspace(), self.clone());
-        self.0
-            .db
-            .read(move |tx| {
-                let Some(data) = rows::data(tx, workspace, id)? else { return Ok(None) };
-                Ok(Some(segment::open(&this.0, tx, workspace, id, &data)?.event))
             })
             .await
     }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The verbs are on [`Flows`]: [`Flows::prepare`] and [`Flows::begin`] start runs, [`Flows::work`] registers what carries them on,
-//! [`Flows::list`], [`Flows::get`], [`Flows::runs`], [`Flows::run`], [`Flows::values`] and [`Flows::event`] read, [`Flows::value`] opens
+//! [`Flows::list`], [`Flows::get`], [`Flows::runs`], [`Flows::run`] and [`Flows::values`] read, [`Flows::value`] opens
 //! what a sender sent, on record. [`kinds`] holds the kind `flows`; a flow's document
 //! and its mistakes are in [`document`].
 //!

@@ -21,14 +21,7 @@ pub(crate) fn newest(tx: &mut Tx<'_>, workspace: WorkspaceId, flow: FlowId) -> R
 
 /// One version of a flow, read back into types.
 pub(crate) fn document(tx: &mut Tx<'_>, flow: FlowId, version: i64) -> Result<Document, Error> {
-    let text: String = tx
-        .query_opt(
-            "SELECT document FROM flow_versions WHERE flow = $1 AND version = $2",
-            &params![flow, version],
-            |row| row.get("document"),
-        )?
-        .ok_or(Error::NoFlow)?;
-    let definition: Definition = serde_json::from_str(&text).map_err(|_| Error::Corrupt("flow"))?;
+    let definition = definition(tx, flow, version)?.ok_or(Error::NoFlow)?;
     read(&definition).map_err(|_| Error::Corrupt("flow"))
 }
 
@@ -209,13 +202,6 @@ pub(crate) fn waiting(tx: &mut Tx<'_>, workspace: WorkspaceId, id: RunId) -> Res
             step: row.get("step")?,
             data: row.get("data")?,
         })
-    })?)
-}
-
-/// A run's sealed data and when it started.
-pub(crate) fn data(tx: &mut Tx<'_>, workspace: WorkspaceId, id: RunId) -> Result<Option<String>, Error> {
-    Ok(tx.query_opt("SELECT data FROM runs WHERE id = $1 AND workspace = $2", &params![id, workspace], |row| {
-        row.get("data")
     })?)
 }
 

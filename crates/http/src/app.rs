@@ -17,7 +17,6 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use base::{Context, Problem, ProblemKind, RequestId};
 use futures_util::FutureExt;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::Instrument;
 
@@ -105,7 +104,7 @@ impl App {
     /// Says from now on that this node is not ready, while it goes on serving: load balancers send the next requests elsewhere
     /// before the door closes.
     pub fn drain(&self) {
-        self.0.gate.draining.cancel();
+        self.0.checkup.drain();
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -378,16 +377,13 @@ impl Builder {
     /// # Panics
     /// At start: when two rooms declare the same method and path, or a path that the router cannot read.
     pub fn build(self) -> App {
-        let draining = CancellationToken::new();
-        let checkup = Arc::new(Checkup::new(self.parts, self.context.clone(), draining.clone()));
+        let checkup = Arc::new(Checkup::new(self.parts, self.context.clone()));
         let own = probes::routes(&self.settings, &self.context, Arc::clone(&checkup), self.figures);
         let routes = own.merge(doc::routes()).merge(self.routes);
         let list = routes.list();
         let shapes = self.renders.iter().map(|(door, render)| (*door, render.shape())).collect();
         let document = Document::of(&list, &self.overview, self.settings.public_url(), &shapes);
-        let mut gate = Gate::new(self.settings, self.keeper, self.context, self.replays, document);
-        gate.draining = draining;
-        let gate = Arc::new(gate);
+        let gate = Arc::new(Gate::new(self.settings, self.keeper, self.context, self.replays, document));
         let mut router = Router::new();
         for Declared { info, handler } in routes.declared {
             let path = info.path.clone();

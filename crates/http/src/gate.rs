@@ -45,8 +45,6 @@ pub(crate) struct Gate {
     pub(crate) rates: RateLimits,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) closing: CancellationToken,
-    /// Readiness ends before anything else does.
-    pub(crate) draining: CancellationToken,
 }
 
 impl Gate {
@@ -64,7 +62,6 @@ impl Gate {
             rates: RateLimits::new(settings.rates, context.clone()),
             streams: Arc::new(Semaphore::new(settings.limits.event_streams)),
             closing: CancellationToken::new(),
-            draining: CancellationToken::new(),
             settings,
             context,
         }

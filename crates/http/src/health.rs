@@ -4,12 +4,12 @@
 //! does not answer makes a node unready and leaves it alive: a new process would not reach it either.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use base::Context;
 use tokio::sync::Mutex;
-use tokio_util::sync::CancellationToken;
 
 /// How long a part may think about how it is.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -80,18 +80,24 @@ impl Findings {
 pub(crate) struct Checkup {
     parts: Vec<Arc<dyn Health>>,
     context: Context,
-    draining: CancellationToken,
+    /// Readiness ends before anything else does.
+    draining: AtomicBool,
     last: Mutex<Option<(Duration, Findings)>>,
 }
 
 impl Checkup {
-    pub(crate) fn new(parts: Vec<Arc<dyn Health>>, context: Context, draining: CancellationToken) -> Self {
-        Self { parts, context, draining, last: Mutex::new(None) }
+    pub(crate) fn new(parts: Vec<Arc<dyn Health>>, context: Context) -> Self {
+        Self { parts, context, draining: AtomicBool::new(false), last: Mutex::new(None) }
+    }
+
+    /// From now on it is not ready, whatever its parts say.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
     }
 
     /// How all parts are. Whoever asks while others wait for the answer gets the same one.
     pub(crate) async fn look(&self) -> Findings {
-        if self.draining.is_cancelled() {
+        if self.draining.load(Ordering::Relaxed) {
             let stopping = ("server", Condition::unready("stopping: answers under way are finished"));
             return Findings(Arc::new(vec![stopping]));
         }
@@ -124,7 +130,7 @@ impl Checkup {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use base::{ManualClock, SeededChance, Timestamp};
 
@@ -147,18 +153,18 @@ mod tests {
         }
     }
 
-    fn checkup(condition: Condition) -> (Arc<ManualClock>, Arc<AtomicUsize>, CancellationToken, Checkup) {
+    fn checkup(condition: Condition) -> (Arc<ManualClock>, Arc<AtomicUsize>, Checkup) {
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
         let context = Context::new(clock.clone(), Arc::new(SeededChance::new(1)));
-        let (asked, draining) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
+        let asked = Arc::new(AtomicUsize::new(0));
         let parts: Vec<Arc<dyn Health>> = vec![Arc::new(Part(condition, asked.clone()))];
-        (clock, asked, draining.clone(), Checkup::new(parts, context, draining))
+        (clock, asked, Checkup::new(parts, context))
     }
 
     /// Rule 9 of the house: a stranger who asks in a loop makes two looks a second.
     #[tokio::test]
     async fn a_look_holds_for_half_a_second() {
-        let (clock, asked, _, checkup) = checkup(Condition::good("well"));
+        let (clock, asked, checkup) = checkup(Condition::good("well"));
         for _ in 0..100 {
             assert!(checkup.look().await.ready());
         }
@@ -170,16 +176,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_stopping_node_is_not_ready_whatever_its_parts_say() {
-        let (_, _, draining, checkup) = checkup(Condition::good("well"));
+        let (_, _, checkup) = checkup(Condition::good("well"));
         assert!(checkup.look().await.ready());
-        draining.cancel();
+        checkup.drain();
         let findings = checkup.look().await;
         assert!(!findings.ready() && findings.alive());
     }
 
     #[tokio::test(start_paused = true)]
     async fn silence_is_unready_and_not_dead() {
-        let (_, _, _, checkup) = checkup(Condition::good("silent"));
+        let (_, _, checkup) = checkup(Condition::good("silent"));
         let findings = checkup.look().await;
         assert!(!findings.ready() && findings.alive());
     }

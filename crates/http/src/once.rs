@@ -22,7 +22,7 @@ use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use base::{Problem, ProblemKind, WorkspaceId};
+use base::{Problem, ProblemKind, WorkspaceId, hex};
 use crypto::Sha256;
 use store::{Asked, Db, Earlier, Tx};
 use vault::{Aad, Purpose, Vault};
@@ -39,6 +39,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const KEY_LIMIT: usize = 255;
 /// Bytes of an answer that is kept whole.
 const ANSWER_LIMIT: usize = 1024 * 1024;
+
 /// How a route keeps its answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeping {
@@ -122,12 +123,7 @@ struct Place {
 
 impl Place {
     fn row(&self) -> String {
-        use fmt::Write as _;
-        self.asked.digest.iter().fold(String::with_capacity(64), |mut out, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "{byte:02x}");
-            out
-        })
+        hex(&self.asked.digest)
     }
 }
 

@@ -10,7 +10,7 @@ use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
-use base::Context;
+use base::{Context, hex};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -63,12 +63,8 @@ pub(crate) fn mask(token: &str, context: &Context) -> String {
         return String::new();
     }
     let masked = token.bytes().zip(pad).map(|(letter, pad)| letter ^ pad);
-    let bytes = pad.into_iter().take(token.len()).chain(masked);
-    std::iter::once(MASKED).chain(bytes.flat_map(hex)).collect()
-}
-
-fn hex(byte: u8) -> [char; 2] {
-    [byte >> 4, byte & 15].map(|half| char::from_digit(u32::from(half), 16).unwrap_or('0'))
+    let bytes: Vec<u8> = pad.into_iter().take(token.len()).chain(masked).collect();
+    format!("{MASKED}{}", hex(&bytes))
 }
 
 /// The token under the mask; what has no mask, as it is.

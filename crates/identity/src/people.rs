@@ -70,7 +70,7 @@ impl Identity {
         let mut fitting: Vec<Found> = Vec::new();
         let enough = request.limit() as usize + 1;
         loop {
-            let batch = self.batch(tx, &after)?;
+            let batch = batch(tx, &after)?;
             let full = batch.len() == BATCH as usize;
             if let Some(last) = batch.last() {
                 after.clone_from(&last.folded);
@@ -96,7 +96,7 @@ impl Identity {
         permit: &impl Authority<cap::PeopleRead>,
         id: UserId,
     ) -> Result<Option<PersonInfo>, Error> {
-        let (now, used_after) = self.times(tx)?;
+        let (now, used_after) = times(tx)?;
         let found = tx.query_opt(&format!("{PERSON} AND u.id = $3"), &params![now, used_after, id], read)?;
         let Some(mut found) = found else { return Ok(None) };
         found.person.roles = access::roles_of(tx, id)?;
@@ -126,23 +126,22 @@ impl Identity {
         )?;
         Ok(ended)
     }
+}
 
-    fn batch(&self, tx: &mut Tx<'_>, after: &str) -> Result<Vec<Found>, Error> {
-        let (now, used_after) = self.times(tx)?;
-        let sql = format!("{PERSON} AND u.login_folded > $3 ORDER BY u.login_folded LIMIT $4");
-        let mut found = tx.query(&sql, &params![now, used_after, after, BATCH], read)?;
-        for one in &mut found {
-            one.person.roles = access::roles_of(tx, one.person.id)?;
-        }
-        Ok(found)
+fn batch(tx: &mut Tx<'_>, after: &str) -> Result<Vec<Found>, Error> {
+    let (now, used_after) = times(tx)?;
+    let sql = format!("{PERSON} AND u.login_folded > $3 ORDER BY u.login_folded LIMIT $4");
+    let mut found = tx.query(&sql, &params![now, used_after, after, BATCH], read)?;
+    for one in &mut found {
+        one.person.roles = access::roles_of(tx, one.person.id)?;
     }
+    Ok(found)
+}
 
-    /// Now, and when a session must have been used since to be open still.
-    #[expect(clippy::unused_self, reason = "a session's life is the identity's to say")]
-    fn times(&self, tx: &mut Tx<'_>) -> Result<(Timestamp, Timestamp), Error> {
-        let idle = session::idle(tx)?;
-        Ok((tx.now(), tx.now().minus(idle)))
-    }
+/// Now, and when a session must have been used since to be open still.
+fn times(tx: &mut Tx<'_>) -> Result<(Timestamp, Timestamp), Error> {
+    let idle = session::idle(tx)?;
+    Ok((tx.now(), tx.now().minus(idle)))
 }
 
 const PERSON: &str = "SELECT u.id, u.name, u.login, u.login_folded, u.time_zone, u.created_at, u.last_sign_in_at, u.disabled_at,

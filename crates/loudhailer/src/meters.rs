@@ -1,6 +1,6 @@
 //! What is known of the process and of the rooms when somebody asks, and the list of every meter there is.
 
-use meter::{Counter, CounterFamily, Gauge, GaugeFamily, Meter};
+use meter::{About, Counter, CounterFamily, Gauge, GaugeFamily, Meter};
 
 pub(crate) static BUILD: GaugeFamily =
     GaugeFamily::new("loudhailer_build_info", "Always 1; the version is in the label.", &["version"]);
@@ -132,9 +132,9 @@ pub fn table() -> String {
     use std::fmt::Write as _;
     let mut out = "| Name | Type | Labels | Tells |\n|---|---|---|---|\n".to_owned();
     for meter in all() {
-        let labels: Vec<String> = meter.labels().iter().map(|label| format!("`{label}`")).collect();
-        let (name, kind) = (meter.name(), meter.kind().name());
-        let _ = writeln!(out, "| `{name}` | {kind} | {} | {} |", labels.join(", "), meter.help());
+        let About { name, help, kind, labels } = *meter.about();
+        let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+        let _ = writeln!(out, "| `{name}` | {} | {} | {help} |", kind.name(), labels.join(", "));
     }
     out
 }
@@ -152,17 +152,17 @@ mod tests {
     fn names_are_unique_and_end_in_their_unit() {
         let mut names = BTreeSet::new();
         for meter in all() {
-            let name = meter.name();
+            let About { name, help, kind, labels } = *meter.about();
             assert!(names.insert(name), "{name} is there twice");
             assert!(name.starts_with("loudhailer_"), "{name}");
             assert!(
                 name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit()),
                 "{name}"
             );
-            assert_eq!(name.ends_with("_total"), meter.kind() == Kind::Counter, "{name}");
-            assert!(meter.help().ends_with('.'), "{name}: a sentence");
+            assert_eq!(name.ends_with("_total"), kind == Kind::Counter, "{name}");
+            assert!(help.ends_with('.'), "{name}: a sentence");
             assert!(!name.ends_with("_bucket") && !name.ends_with("_count") && !name.ends_with("_sum"), "{name}");
-            for label in meter.labels() {
+            for label in labels {
                 // Never who, and never which workspace: labels are bounded and nobody's business.
                 assert!(!["workspace", "user", "number", "to", "from", "le"].contains(label), "{name}: {label}");
             }

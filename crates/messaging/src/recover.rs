@@ -33,7 +33,7 @@ pub(crate) async fn recover(engine: &Engine, carrier: &str, policy: OnUnknownOut
 fn batch(tx: &mut Tx<'_>, carrier: &str, policy: OnUnknownOutcome, now: Timestamp) -> Result<u64, Error> {
     let sql = format!(
         "SELECT {COLUMNS} FROM messages WHERE state < 2 AND carrier = $1 AND state = 1
-         AND claimed_by NOT IN (SELECT epoch FROM messaging_owners) ORDER BY class, due_at LIMIT {BATCH}{}",
+         AND claimed_by NOT IN (SELECT epoch FROM messaging_owners) ORDER BY class <> 0, class <> 3, due_at LIMIT {BATCH}{}",
         tx.dialect().skip_locked()
     );
     let rows = tx.query(&sql, &params![carrier], Claimed::read)?;

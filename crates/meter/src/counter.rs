@@ -2,20 +2,19 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::text::{Kind, Meter, Writer};
+use crate::text::{About, Kind, Meter, Writer};
 
 /// A number that only grows while the process lives.
 #[derive(Debug)]
 pub struct Counter {
-    name: &'static str,
-    help: &'static str,
+    about: About,
     value: AtomicU64,
 }
 
 impl Counter {
     /// A counter at zero. Its name ends in `_total`.
     pub const fn new(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, value: AtomicU64::new(0) }
+        Self { about: About { name, help, kind: Kind::Counter, labels: &[] }, value: AtomicU64::new(0) }
     }
 
     /// Counts `more`.
@@ -35,20 +34,8 @@ impl Counter {
 }
 
 impl Meter for Counter {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn help(&self) -> &'static str {
-        self.help
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Counter
-    }
-
-    fn labels(&self) -> &'static [&'static str] {
-        &[]
+    fn about(&self) -> &About {
+        &self.about
     }
 
     fn write(&self, out: &mut Writer<'_>) {
@@ -59,8 +46,7 @@ impl Meter for Counter {
 /// A number that goes up and down.
 #[derive(Debug)]
 pub struct Gauge {
-    name: &'static str,
-    help: &'static str,
+    about: About,
     /// The bits of an `f64`.
     value: AtomicU64,
 }
@@ -68,7 +54,7 @@ pub struct Gauge {
 impl Gauge {
     /// A gauge at zero.
     pub const fn new(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, value: AtomicU64::new(0) }
+        Self { about: About { name, help, kind: Kind::Gauge, labels: &[] }, value: AtomicU64::new(0) }
     }
 
     /// Puts it at `value`.
@@ -83,20 +69,8 @@ impl Gauge {
 }
 
 impl Meter for Gauge {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn help(&self) -> &'static str {
-        self.help
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Gauge
-    }
-
-    fn labels(&self) -> &'static [&'static str] {
-        &[]
+    fn about(&self) -> &About {
+        &self.about
     }
 
     fn write(&self, out: &mut Writer<'_>) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::counter::f64_of;
 use crate::histogram::{Cells, SECONDS, Unit};
-use crate::text::{Kind, Meter, Writer};
+use crate::text::{About, Kind, Meter, Writer};
 
 /// Series of a family at most. What comes on top is counted under `other`, so that nobody who can choose a label's value
 /// can make the process grow.
@@ -42,16 +42,14 @@ fn each<C>(series: &Series<C>, names: &'static [&'static str], mut write: impl F
 /// Counters that differ in their labels.
 #[derive(Debug)]
 pub struct CounterFamily {
-    name: &'static str,
-    help: &'static str,
-    labels: &'static [&'static str],
+    about: About,
     series: Series<AtomicU64>,
 }
 
 impl CounterFamily {
     /// A family without any series yet. Its name ends in `_total`.
     pub const fn new(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Self {
-        Self { name, help, labels, series: RwLock::new(BTreeMap::new()) }
+        Self { about: About { name, help, kind: Kind::Counter, labels }, series: RwLock::new(BTreeMap::new()) }
     }
 
     /// Counts `more` for these values, given in the order of the labels.
@@ -72,40 +70,28 @@ impl CounterFamily {
 }
 
 impl Meter for CounterFamily {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn help(&self) -> &'static str {
-        self.help
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Counter
-    }
-
-    fn labels(&self) -> &'static [&'static str] {
-        self.labels
+    fn about(&self) -> &About {
+        &self.about
     }
 
     fn write(&self, out: &mut Writer<'_>) {
-        each(&self.series, self.labels, |labels, cell| out.sample("", labels, f64_of(cell.load(Ordering::Relaxed))));
+        each(&self.series, self.about.labels, |labels, cell| {
+            out.sample("", labels, f64_of(cell.load(Ordering::Relaxed)));
+        });
     }
 }
 
 /// Gauges that differ in their labels, set all at once: what is not there any more is not shown any more.
 #[derive(Debug)]
 pub struct GaugeFamily {
-    name: &'static str,
-    help: &'static str,
-    labels: &'static [&'static str],
+    about: About,
     series: Series<AtomicU64>,
 }
 
 impl GaugeFamily {
     /// A family without any series yet.
     pub const fn new(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Self {
-        Self { name, help, labels, series: RwLock::new(BTreeMap::new()) }
+        Self { about: About { name, help, kind: Kind::Gauge, labels }, series: RwLock::new(BTreeMap::new()) }
     }
 
     /// Puts the gauge of these values at `value`.
@@ -120,24 +106,12 @@ impl GaugeFamily {
 }
 
 impl Meter for GaugeFamily {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn help(&self) -> &'static str {
-        self.help
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Gauge
-    }
-
-    fn labels(&self) -> &'static [&'static str] {
-        self.labels
+    fn about(&self) -> &About {
+        &self.about
     }
 
     fn write(&self, out: &mut Writer<'_>) {
-        each(&self.series, self.labels, |labels, cell| {
+        each(&self.series, self.about.labels, |labels, cell| {
             out.sample("", labels, f64::from_bits(cell.load(Ordering::Relaxed)));
         });
     }
@@ -146,16 +120,14 @@ impl Meter for GaugeFamily {
 /// Distributions of times that differ in their labels.
 #[derive(Debug)]
 pub struct HistogramFamily {
-    name: &'static str,
-    help: &'static str,
-    labels: &'static [&'static str],
+    about: About,
     series: Series<Cells>,
 }
 
 impl HistogramFamily {
     /// Times, shown in seconds. Its name ends in `_seconds`.
     pub const fn of_times(name: &'static str, help: &'static str, labels: &'static [&'static str]) -> Self {
-        Self { name, help, labels, series: RwLock::new(BTreeMap::new()) }
+        Self { about: About { name, help, kind: Kind::Histogram, labels }, series: RwLock::new(BTreeMap::new()) }
     }
 
     /// Notes a time for these values.
@@ -166,23 +138,11 @@ impl HistogramFamily {
 }
 
 impl Meter for HistogramFamily {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn help(&self) -> &'static str {
-        self.help
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Histogram
-    }
-
-    fn labels(&self) -> &'static [&'static str] {
-        self.labels
+    fn about(&self) -> &About {
+        &self.about
     }
 
     fn write(&self, out: &mut Writer<'_>) {
-        each(&self.series, self.labels, |labels, cells| cells.write(SECONDS, Unit::Time, labels, out));
+        each(&self.series, self.about.labels, |labels, cells| cells.write(SECONDS, Unit::Time, labels, out));
     }
 }

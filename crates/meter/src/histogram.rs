@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::counter::f64_of;
-use crate::text::{Kind, Meter, Writer};
+use crate::text::{About, Kind, Meter, Writer};
 
 /// Buckets at most; one more counts what is beyond the last.
 const MOST: usize = 16;
@@ -67,8 +67,7 @@ impl Cells {
 /// A distribution of times or sizes.
 #[derive(Debug)]
 pub struct Histogram {
-    name: &'static str,
-    help: &'static str,
+    about: About,
     bounds: &'static [u64],
     unit: Unit,
     cells: Cells,
@@ -77,7 +76,8 @@ pub struct Histogram {
 impl Histogram {
     /// Times, shown in seconds over the bounds [`SECONDS`]. Its name ends in `_seconds`.
     pub const fn of_times(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, bounds: SECONDS, unit: Unit::Time, cells: Cells::new() }
+        let about = About { name, help, kind: Kind::Histogram, labels: &[] };
+        Self { about, bounds: SECONDS, unit: Unit::Time, cells: Cells::new() }
     }
 
     /// Sizes over `bounds`: ascending, 16 at most.
@@ -86,7 +86,8 @@ impl Histogram {
     /// While compiling, when there are more bounds.
     pub const fn of_sizes(name: &'static str, help: &'static str, bounds: &'static [u64]) -> Self {
         assert!(bounds.len() <= MOST, "a histogram has 16 bounds at most");
-        Self { name, help, bounds, unit: Unit::Plain, cells: Cells::new() }
+        let about = About { name, help, kind: Kind::Histogram, labels: &[] };
+        Self { about, bounds, unit: Unit::Plain, cells: Cells::new() }
     }
 
     /// Notes a time.
@@ -101,20 +102,8 @@ impl Histogram {
 }
 
 impl Meter for Histogram {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn help(&self) -> &'static str {
-        self.help
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Histogram
-    }
-
-    fn labels(&self) -> &'static [&'static str] {
-        &[]
+    fn about(&self) -> &About {
+        &self.about
     }
 
     fn write(&self, out: &mut Writer<'_>) {

@@ -28,4 +28,4 @@ mod text;
 pub use counter::{Counter, Gauge};
 pub use family::{CounterFamily, GaugeFamily, HistogramFamily};
 pub use histogram::{Histogram, SECONDS, SIZES};
-pub use text::{Kind, Meter, exposition};
+pub use text::{About, Kind, Meter, exposition};

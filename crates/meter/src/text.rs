@@ -24,16 +24,23 @@ impl Kind {
     }
 }
 
+/// What a meter says about itself.
+#[derive(Debug)]
+pub struct About {
+    /// Its name: `loudhailer_…`, with the unit at the end, `_total` for a counter.
+    pub name: &'static str,
+    /// One sentence about what it tells.
+    pub help: &'static str,
+    /// What sort of number it is.
+    pub kind: Kind,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+}
+
 /// Something that can be read by Prometheus.
 pub trait Meter: Sync {
-    /// Its name: `loudhailer_…`, with the unit at the end, `_total` for a counter.
-    fn name(&self) -> &'static str;
-    /// One sentence about what it tells.
-    fn help(&self) -> &'static str;
-    /// What sort of number it is.
-    fn kind(&self) -> Kind;
-    /// The names of its labels.
-    fn labels(&self) -> &'static [&'static str];
+    /// What it says about itself.
+    fn about(&self) -> &About;
     /// Writes its samples.
     fn write(&self, out: &mut Writer<'_>);
 }
@@ -67,8 +74,8 @@ fn escaped(text: &str) -> String {
 pub fn exposition(meters: &[&dyn Meter]) -> String {
     let mut out = String::with_capacity(16 * 1024);
     for meter in meters {
-        let (name, kind) = (meter.name(), meter.kind().name());
-        let help = meter.help().replace('\\', "\\\\").replace('\n', "\\n");
+        let About { name, help, kind, .. } = *meter.about();
+        let (kind, help) = (kind.name(), help.replace('\\', "\\\\").replace('\n', "\\n"));
         let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
         meter.write(&mut Writer { out: &mut out, name });
     }

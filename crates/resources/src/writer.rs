@@ -88,10 +88,7 @@ impl Resources {
         key: &str,
     ) -> Result<Option<Stored>, Error> {
         let kind = self.registry.require(kind)?;
-        within(kind, permit.scope(), workspace)?;
-        if !sees_all(kind, permit) {
-            permit.require(kind.capability())?;
-        }
+        readable(kind, permit, workspace)?;
         Ok(rows::find(tx, kind.name(), workspace, key)?)
     }
 
@@ -110,10 +107,7 @@ impl Resources {
         workspace: Option<WorkspaceId>,
     ) -> Result<Vec<Stored>, Error> {
         let kind = self.registry.require(kind)?;
-        within(kind, permit.scope(), workspace)?;
-        if !sees_all(kind, permit) {
-            permit.require(kind.capability())?;
-        }
+        readable(kind, permit, workspace)?;
         Ok(rows::list(tx, kind.name(), workspace)?)
     }
 
@@ -153,6 +147,15 @@ pub(crate) fn allow<C: Cap>(
 /// configuration.
 pub(crate) fn sees_all<C: Cap>(kind: &dyn Kind, permit: &impl Authority<C>) -> bool {
     !crate::registry::has_confidential(kind.fields()) || permit.require(kind.capability()).is_ok()
+}
+
+/// Whether the permit reads entries of this kind there, with all that they hold.
+fn readable<C: Cap>(kind: &dyn Kind, permit: &impl Authority<C>, workspace: Option<WorkspaceId>) -> Result<(), Error> {
+    within(kind, permit.scope(), workspace)?;
+    if sees_all(kind, permit) {
+        return Ok(());
+    }
+    Ok(permit.require(kind.capability())?)
 }
 
 /// Whether a right in `scope` reaches an entry of `kind` in `workspace`.

@@ -26,8 +26,6 @@ use crate::types::{Accepted, Request, SignalState};
 
 /// The job that maps signals and starts their runs.
 pub(crate) const HANDLE_JOB: &str = "signals.handle";
-/// Characters of a sender's own description that are kept.
-const USER_AGENT_LIMIT: usize = 200;
 
 /// The payload of [`HANDLE_JOB`].
 #[derive(Debug, Serialize, Deserialize)]
@@ -76,8 +74,8 @@ impl Signals {
             },
             sender: None,
             source: request.source.map(|source| source.ip().to_string()),
-            user_agent: request.user_agent.as_deref().map(|text| printable(text, USER_AGENT_LIMIT)),
-            content_type: request.content_type.as_deref().map(|text| printable(text, USER_AGENT_LIMIT)),
+            user_agent: request.user_agent.as_deref().map(printable),
+            content_type: request.content_type.as_deref().map(printable),
             bytes: request.body.len(),
             count: 1,
             reason: None,

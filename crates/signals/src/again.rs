@@ -16,9 +16,6 @@ use crate::signals::Signals;
 use crate::text::printable;
 use crate::types::{Accepted, Door, SignalState};
 
-/// Characters of a media type that are kept.
-const MEDIA_LIMIT: usize = 200;
-
 /// A recorded signal as it is taken again.
 struct Recorded {
     known: Option<Known>,
@@ -162,8 +159,8 @@ impl Signals {
             method: principal.kind(),
             sender: Some(principal.name().to_owned()),
             source: source.map(|source| source.ip().to_string()),
-            user_agent: user_agent.as_deref().map(|text| printable(text, MEDIA_LIMIT)),
-            content_type: sent.content_type.as_deref().map(|text| printable(text, MEDIA_LIMIT)),
+            user_agent: user_agent.as_deref().map(printable),
+            content_type: sent.content_type.as_deref().map(printable),
             bytes: sent.body.len(),
             count: 1,
             reason: None,

@@ -208,11 +208,7 @@ impl Explain for Error {
             Self::Vault(error) => error.problem(),
             Self::Identity(error) => error.problem(),
             Self::Flows(error) => error.problem(),
-            Self::Resources(_) => Problem::new(
-                ProblemKind::Unprocessable,
-                "integration-unchanged",
-                "The integration could not be changed. Look at it under its resources, and try again.",
-            ),
+            Self::Resources(error) => error.problem(),
         }
     }
 }

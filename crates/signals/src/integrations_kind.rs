@@ -117,7 +117,7 @@ impl TypedKind for IntegrationsKind {
         Field::new("auth", Class::Internal, Shape::List(&Shape::Choice(METHODS)))
             .about("how senders prove themselves, one way or several; url_token when left out"),
         Field::new("mapping", Class::Internal, Shape::Text)
-            .about("how its signals are read: alertmanager, generic (when left out), or a mapping of the workspace"),
+            .about("how its signals are read: generic (when left out), another mapping of the product, or one of the workspace"),
         Field::new("flow", Class::Internal, Shape::Reference("flows")).required().about("what is done with its events"),
         Field::new("enabled", Class::Internal, Shape::Boolean).about("whether it takes signals; true when left out"),
         Field::new("rate_per_minute", Class::Internal, Shape::Integer(1, RATE_MAX as i64))

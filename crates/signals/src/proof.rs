@@ -24,8 +24,6 @@ const WINDOW: Duration = Duration::from_mins(5);
 const ID_LIMIT: usize = 255;
 /// Credentials of one method that can count at the same time.
 const IN_ROTATION: usize = 2;
-/// Characters that are kept of a program's own description.
-const AGENT_LIMIT: usize = 200;
 
 /// A sender that proved itself.
 #[derive(Debug)]
@@ -193,6 +191,6 @@ fn used(stored: &Stored, request: &Request, now: Timestamp) -> Option<Used> {
         method: stored.method,
         hash: stored.hash,
         source: request.source.map(|source| source.ip().to_string()),
-        agent: request.user_agent.as_deref().map(|agent| printable(agent, AGENT_LIMIT)),
+        agent: request.user_agent.as_deref().map(printable),
     })
 }

@@ -145,8 +145,7 @@ impl Step {
     }
 
     fn checksum(&self) -> String {
-        let hash = crypto::sha256(self.migration.sql.as_bytes());
-        hash.iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"))
+        base::hex(&crypto::sha256(self.migration.sql.as_bytes()))
     }
 
     /// Applies the step unless another node did so while we waited for our turn.

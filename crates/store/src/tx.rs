@@ -173,17 +173,10 @@ impl<'a> Tx<'a> {
     /// transaction, on both databases, and so does one that was [sent](Self::send) in here and fails after `f` returned.
     pub fn attempt<T, E: From<Error>>(&mut self, f: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
         let marks = (self.effects.hooks.len(), self.effects.changed.len(), self.effects.wake);
-        self.statement(|driver| match driver {
-            Driver::Sqlite(statements) => statements.script("SAVEPOINT attempt"),
-            Driver::Postgres(session) => session.control("SAVEPOINT attempt"),
-        })?;
+        self.control("SAVEPOINT attempt")?;
         let result = f(self);
         if result.is_ok() && !self.failure.aborted {
-            let released = self.statement(|driver| match driver {
-                Driver::Sqlite(statements) => statements.script("RELEASE SAVEPOINT attempt"),
-                Driver::Postgres(session) => session.control("RELEASE SAVEPOINT attempt"),
-            });
-            return released.map_err(E::from).and(result);
+            return self.control("RELEASE SAVEPOINT attempt").map_err(E::from).and(result);
         }
         let retry = self.failure.retry;
         self.failure = Failure::default();
@@ -269,6 +262,14 @@ impl<'a> Tx<'a> {
         self.statement(|driver| match driver {
             Driver::Sqlite(statements) => statements.script(sql),
             Driver::Postgres(session) => session.script(sql),
+        })
+    }
+
+    /// A word of transaction control, which nobody waits for by itself.
+    fn control(&mut self, sql: &'static str) -> Result<(), Error> {
+        self.statement(|driver| match driver {
+            Driver::Sqlite(statements) => statements.script(sql),
+            Driver::Postgres(session) => session.control(sql),
         })
     }
 

@@ -1,5 +1,5 @@
 //! What end-to-end tests stand on: the real binary as a process of its own, programs that we did not write (a browser,
-//! Alertmanager), and the simulated carrier's ledger and handsets. Never part of a release.
+//! Alertmanager), and the simulated carrier's handsets. Never part of a release.
 //!
 //! Helpers fail a test by panicking with what they saw; that is what they are for.
 #![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a helper of tests fails the test")]
@@ -19,5 +19,5 @@ pub use browser::{Browser, artefact};
 pub use icinga::{Icinga, RunningIcinga};
 pub use look::{SIZES, Size, THEMES, npm};
 pub use process::{Process, eventually, free_port};
-pub use product::{Demo, Ledger, Line, Server, client};
+pub use product::{Demo, client, serve};
 pub use relay::Relay;

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
 use crate::browser::{Browser, artefact};
@@ -110,7 +112,7 @@ impl Browser {
     pub async fn whole(&self, path: &Path) {
         let answer =
             self.cdp("Page.captureScreenshot", json!({ "format": "png", "captureBeyondViewport": true })).await;
-        let png = base64(answer["data"].as_str().unwrap_or_default());
+        let png = STANDARD.decode(text(&answer["data"])).expect("a picture comes as base64");
         std::fs::write(path, png).expect("the picture is written");
     }
 
@@ -129,25 +131,4 @@ impl Browser {
 
 fn text(json: &Json) -> &str {
     json.as_str().unwrap_or_default()
-}
-
-/// Bytes of standard Base64. What is no letter of it is skipped.
-fn base64(text: &str) -> Vec<u8> {
-    let (mut out, mut bits, mut held) = (Vec::with_capacity(text.len() * 3 / 4), 0_u32, 0_u32);
-    for letter in text.bytes() {
-        let value = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => continue,
-        };
-        (bits, held) = ((bits << 6) | u32::from(value), held + 6);
-        if held >= 8 {
-            held -= 8;
-            out.push(u8::try_from((bits >> held) & 0xff).unwrap_or_default());
-        }
-    }
-    out
 }

@@ -48,16 +48,7 @@ impl Process {
     pub fn terminate(&mut self, patience: Duration) -> bool {
         let pid = rustix::process::Pid::from_child(&self.child);
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let step = Duration::from_millis(50);
-        let mut waited = Duration::ZERO;
-        while waited < patience {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return status.success();
-            }
-            std::thread::sleep(step);
-            waited += step;
-        }
-        false
+        self.wait(patience).is_some_and(|status| status.success())
     }
 
     /// Waits until the process has ended by itself; `None` when it has not within `patience`.

@@ -1,6 +1,5 @@
 //! The product itself, as its users start it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -106,75 +105,12 @@ pub fn client(ca: &Path) -> reqwest::Client {
         .expect("a client")
 }
 
-/// A running `loudhailer serve` on a configuration that the test wrote.
-#[derive(Debug)]
-pub struct Server {
-    binary: PathBuf,
-    config: PathBuf,
-    process: Process,
-}
-
-impl Server {
-    /// Starts the server on `config`.
-    pub fn start(binary: &str, config: &Path) -> Self {
-        let process = Self::launch(Path::new(binary), config);
-        Self { binary: binary.into(), config: config.into(), process }
-    }
-
-    fn launch(binary: &Path, config: &Path) -> Process {
-        let mut command = Command::new(binary);
-        command.arg("serve").arg("--config").arg(config);
-        // Many servers run beside each other in tests; the one about SMPP says where in its configuration.
-        if !std::fs::read_to_string(config).is_ok_and(|text| text.contains("# smpp of this test")) {
-            command.env("LOUDHAILER_SMPP_LISTEN_TLS", "off");
-        }
-        let mut process = Process::start(&mut command);
-        process.drain();
-        process
-    }
-
-    /// SIGKILL, then the same again.
-    pub fn kill_and_restart(&mut self) {
-        self.process.kill_9();
-        self.process = Self::launch(&self.binary, &self.config);
-    }
-
-    /// The process itself.
-    pub fn process(&mut self) -> &mut Process {
-        &mut self.process
-    }
-}
-
-/// The simulated carrier's ledger: what it was really asked to send.
-#[derive(Debug)]
-pub struct Ledger(pub Vec<Line>);
-
-/// One submit.
-#[derive(Debug, Clone)]
-pub struct Line(pub Json);
-
-impl Line {
-    /// A field, as text; empty when absent.
-    pub fn text(&self, field: &str) -> &str {
-        self.0[field].as_str().unwrap_or_default()
-    }
-}
-
-impl Ledger {
-    /// Reads the ledger; a last line that is still being written is left out.
-    pub fn read(path: &Path) -> Self {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        Self(text.lines().filter_map(|line| serde_json::from_str(line).ok().map(Line)).collect())
-    }
-
-    /// How often each value of what `key` takes from a line occurs.
-    pub fn count_by(&self, key: impl Fn(&Line) -> Option<String>) -> BTreeMap<String, usize> {
-        let mut counts = BTreeMap::new();
-        for line in &self.0 {
-            if let Some(key) = key(line) {
-                *counts.entry(key).or_insert(0) += 1;
-            }
-        }
-        counts
-    }
+/// Starts `loudhailer serve` on a configuration that the test wrote, without SMPP for applications: many servers run beside each other
+/// in tests, and its usual port is one.
+pub fn serve(binary: &str, config: &Path) -> Process {
+    let mut command = Command::new(binary);
+    command.args(["serve", "--config"]).arg(config).env("LOUDHAILER_SMPP_LISTEN_TLS", "off");
+    let mut process = Process::start(&mut command);
+    process.drain();
+    process
 }

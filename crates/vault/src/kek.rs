@@ -91,6 +91,11 @@ fn select(tx: &mut Tx<'_>, lock: &str) -> Result<Vec<Kek>, Error> {
     })?)
 }
 
+/// The version that wraps, among those that were read.
+pub(crate) fn active_of(keks: &[Kek]) -> Option<&Kek> {
+    keks.iter().find(|kek| kek.state == KekState::Active)
+}
+
 /// The first 32 bits: enough to tell apart the few keys that one installation ever has.
 fn fingerprint(check: &[u8]) -> String {
     check.first_chunk().map_or_else(String::new, |first| format!("{:08x}", u32::from_be_bytes(*first)))
@@ -155,7 +160,7 @@ pub(crate) fn announce(tx: &mut Tx<'_>, wrapper: &Wrapper, node: &str) -> Result
     // What another node announced first counts, also for this one.
     let keks = all(tx)?;
     fit(&keks, wrapper)?;
-    match keks.iter().find(|kek| kek.state == KekState::Active) {
+    match active_of(&keks) {
         Some(active) if !wrapper.holds(active.version) => Err(Error::MissingVersion(active.version)),
         Some(_) => Ok(()),
         None => Err(Error::MissingVersion(keks.last().map_or(1, |kek| kek.version))),
@@ -197,6 +202,13 @@ pub(crate) fn retire(tx: &mut Tx<'_>, version: u32) -> Result<bool, Error> {
         &params![version, now],
     )?;
     Ok(retired == 1)
+}
+
+/// Whether the others know what this node has in its key file.
+pub(crate) fn is_told(tx: &mut Tx<'_>, keks: &[Kek], wrapper: &Wrapper, node: &str) -> Result<bool, Error> {
+    let newest = wrapper.newest();
+    let known = keks.iter().any(|kek| kek.version == newest);
+    Ok(known && nodes(tx)?.iter().any(|one| one.node == node && one.newest == newest))
 }
 
 /// Takes back what a node said.

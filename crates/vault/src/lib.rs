@@ -227,14 +227,12 @@ async fn proof(db: &Db, wrapper: &Arc<Wrapper>) -> Result<(Option<ring::Found>, 
     let looked = db.read(move |tx| {
         let keks = kek::all(tx)?;
         kek::fit(&keks, &opener)?;
-        if let Some(active) = keks.iter().find(|kek| kek.state == KekState::Active)
+        if let Some(active) = kek::active_of(&keks)
             && !opener.holds(active.version)
         {
             return Err(Error::MissingVersion(active.version));
         }
-        let known = keks.iter().any(|kek| kek.version == opener.newest());
-        let mine = kek::nodes(tx)?.into_iter().find(|one| one.node == node);
-        let told = known && mine.is_some_and(|mine| mine.newest == opener.newest());
+        let told = kek::is_told(tx, &keks, &opener, &node)?;
         Ok((ring::find(tx, &opener, None, TOKENS, 0)?, told))
     });
     looked.await.map_err(wrong_key)

@@ -35,11 +35,6 @@ impl Pass {
         Self { keys, left: limit, done: 0, stuck: 0 }
     }
 
-    /// The ids of the keys whose values are to be sealed anew.
-    pub fn keys(&self) -> &[i64] {
-        &self.keys
-    }
-
     /// How many values this pass may still take.
     pub const fn left(&self) -> u32 {
         self.left

@@ -135,12 +135,10 @@ impl Vault {
     pub fn status(&self, tx: &mut Tx<'_>) -> Result<Status, Error> {
         let wrapper = &self.0.wrapper;
         let in_file = wrapper.in_file();
-        let mut versions = Vec::new();
-        let mut active = 0;
-        for kek in kek::all(tx)? {
-            if kek.state == KekState::Active {
-                active = kek.version;
-            }
+        let keks = kek::all(tx)?;
+        let active = kek::active_of(&keks).map_or(0, |kek| kek.version);
+        let mut versions = Vec::with_capacity(keks.len());
+        for kek in keks {
             let keys = ring::wrapped_by(tx, kek.version)?;
             let here = in_file.contains_key(&kek.version);
             versions.push((kek, keys, here));
@@ -167,15 +165,12 @@ impl Vault {
             .read(move |tx| {
                 let keks = kek::all(tx)?;
                 kek::fit(&keks, &wrapper)?;
-                let known = keks.iter().any(|kek| kek.version == wrapper.newest());
-                let mine = kek::nodes(tx)?.into_iter().find(|one| one.node == node);
-                Ok::<_, Error>(known && mine.is_some_and(|mine| mine.newest == wrapper.newest()))
+                kek::is_told(tx, &keks, &wrapper, &node)
             })
             .await?;
-        if told { Ok(()) } else { self.announce().await }
-    }
-
-    pub(crate) async fn announce(&self) -> Result<(), Error> {
+        if told {
+            return Ok(());
+        }
         let (wrapper, node) = (Arc::clone(&self.0.wrapper), self.0.db.node().to_owned());
         self.0.db.write(move |tx| kek::announce(tx, &wrapper, &node)).await
     }
@@ -212,7 +207,7 @@ impl Vault {
             .write(move |tx| {
                 let file = vault.0.wrapper.in_file();
                 let keks = kek::all_held(tx)?;
-                let before = keks.iter().find(|kek| kek.state == KekState::Active).map_or(0, |kek| kek.version);
+                let before = kek::active_of(&keks).map_or(0, |kek| kek.version);
                 let ready = |kek: &&Kek| kek.state == KekState::Known && kek.version > before;
                 let Some(next) = keks.iter().rev().find(ready).filter(|kek| file.contains_key(&kek.version)) else {
                     return Ok::<_, Error>((None, Vec::new()));
@@ -234,12 +229,11 @@ impl Vault {
 
     async fn rewrap_all(&self, around: &Arc<dyn Around>, progress: &mut Progress) -> Result<(), Error> {
         loop {
-            let (vault, around) = (self.clone(), Arc::clone(around));
             let keks = self.0.db.read(kek::all).await?;
             let from = keks.into_iter().filter(|kek| kek.state == KekState::Old).map(|kek| kek.version);
             let mut done = 0;
             for from in from {
-                let (vault, around) = (vault.clone(), Arc::clone(&around));
+                let (vault, around) = (self.clone(), Arc::clone(around));
                 // Looked at without the writer first: this is asked every few seconds for as long as the house stands.
                 if self.0.db.read(move |tx| ring::wrapped_by(tx, from)).await? == 0 {
                     continue;
@@ -270,8 +264,7 @@ impl Vault {
             .0
             .db
             .read(|tx| {
-                let keks = kek::all(tx)?;
-                let active = keks.iter().find(|kek| kek.state == KekState::Active).map_or(0, |kek| kek.version);
+                let active = kek::active_of(&kek::all(tx)?).map_or(0, |kek| kek.version);
                 ring::renewals_due(tx, active)
             })
             .await?;
@@ -331,11 +324,11 @@ impl Vault {
                 .await?;
             progress.resealed += pass.done();
             progress.removed += removed;
-            if pass.done() == 0 && !pass.is_clean() {
-                let later = self.0.db.context().monotonic() + STUCK;
-                *self.0.stuck_until.lock().unwrap_or_else(PoisonError::into_inner) = later;
-            }
             if pass.done() == 0 {
+                if !pass.is_clean() {
+                    let later = self.0.db.context().monotonic() + STUCK;
+                    *self.0.stuck_until.lock().unwrap_or_else(PoisonError::into_inner) = later;
+                }
                 return Ok(());
             }
         }

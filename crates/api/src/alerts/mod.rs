@@ -211,19 +211,22 @@ async fn open(
             expires_in: None,
         };
         let opened = alerts.open(tx, &permit, new)?;
-        audit::record(
-            tx,
-            audit::Entry {
-                actor: permit.actor(),
-                workspace: Some(permit.workspace()),
-                action: "alert.open",
-                target: ("alert", &opened.id.to_string()),
-                outcome: audit::Outcome::Success,
-                reason: None,
-                changes: Some(serde_json::json!({ "joined": opened.joined })),
-            },
-        )
-        .map_err(Failed::Audit)?;
+        // An alert that opens is in the audit log by `alerts`; signals that join are too many for it, a caller who joins is not.
+        if opened.joined {
+            audit::record(
+                tx,
+                audit::Entry {
+                    actor: permit.actor(),
+                    workspace: Some(permit.workspace()),
+                    action: "alert.open",
+                    target: ("alert", &opened.id.to_string()),
+                    outcome: audit::Outcome::Success,
+                    reason: None,
+                    changes: Some(serde_json::json!({ "joined": true })),
+                },
+            )
+            .map_err(Failed::Audit)?;
+        }
         Ok::<_, Failed>(Reply::json(StatusCode::CREATED, &OpenedView::from(opened)))
     };
     attempt.write(&api.db, Failed::explain, effect).await

@@ -43,31 +43,22 @@ async fn send(
 ) -> Answer<Response> {
     let fields: Map<String, Value> = parse_json(&body).map_err(Refusal::new)?;
     let order = Order::read(fields, api.db.context().now()).map_err(Refusal::new)?;
-    let rejected = |order: &Order, id: MessageId, error: &Error| SentView::rejected(order, id, error);
     if attempt.has_key() {
         // With its answer, in a transaction of its own.
         let (messaging, permit) = (api.messaging.clone(), guard.into_permit());
         let effect = move |tx: &mut store::Tx<'_>| {
-            let answer = match messaging.accept(tx, &permit, order.message.clone()) {
-                Ok(accepted) => SentView::queued(&order, &accepted),
-                Err(error @ (Error::Refused(_) | Error::Expired)) => rejected(&order, tx.context().id(), &error),
-                Err(error) => return Err(error),
-            };
+            let outcome = messaging.accept(tx, &permit, order.message.clone());
+            let answer = SentView::of(&order, outcome, tx.context())?;
             let reply = Reply::json(StatusCode::OK, &answer);
-            Ok(match order.ignored_header() {
+            Ok::<_, Error>(match order.ignored_header() {
                 Some(ignored) => reply.header(IGNORED, ignored),
                 None => reply,
             })
         };
         return attempt.write(&api.db, Refusal::from, effect).await;
     }
-    let answer = match api.messaging.submit(guard.permit(), order.message.clone()).await {
-        Ok(accepted) => SentView::queued(&order, &accepted),
-        // Our decision, not the sender's mistake.
-        Err(error @ (Error::Refused(_) | Error::Expired)) => rejected(&order, api.db.context().id(), &error),
-        Err(error) => return Err(error.into()),
-    };
-    let mut response = Json(answer).into_response();
+    let outcome = api.messaging.submit(guard.permit(), order.message.clone()).await;
+    let mut response = Json(SentView::of(&order, outcome, api.db.context())?).into_response();
     if let Some(ignored) = order.ignored_header() {
         response.headers_mut().insert(IGNORED, ignored);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ::messaging::{Accepted, Error, New};
 use ::sms::{Choice, MAX_PARTS, Number, Region, count};
-use base::{Explain, MessageId, Problem, ProblemKind, Timestamp};
+use base::{Context, Explain, MessageId, Problem, ProblemKind, Timestamp};
 use http::HeaderValue;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -177,7 +177,16 @@ struct StatusView {
 }
 
 impl SentView {
-    pub(super) fn queued(order: &Order, accepted: &Accepted) -> Self {
+    /// What is answered: also what we decide against is an answer, since it is not the sender's mistake.
+    pub(super) fn of(order: &Order, outcome: Result<Accepted, Error>, context: &Context) -> Result<Self, Error> {
+        match outcome {
+            Ok(accepted) => Ok(Self::queued(order, &accepted)),
+            Err(error @ (Error::Refused(_) | Error::Expired)) => Ok(Self::rejected(order, context.id(), &error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn queued(order: &Order, accepted: &Accepted) -> Self {
         let mut description = String::from("SMS is accepted and queued for processing");
         if order.cut {
             description.push_str("; the text was longer than 10 parts and was cut");
@@ -185,7 +194,7 @@ impl SentView {
         Self::new(order, accepted.id, accepted.encoding.label(), StatusView { code: "QUEUED", description })
     }
 
-    pub(super) fn rejected(order: &Order, umid: MessageId, error: &Error) -> Self {
+    fn rejected(order: &Order, umid: MessageId, error: &Error) -> Self {
         let encoding =
             count(&order.message.text, order.message.encoding).map_or("GSM7", |(encoding, _)| encoding.label());
         Self::new(

@@ -49,6 +49,24 @@ async fn an_alert_is_listed_read_and_answered() {
     assert_eq!((status, &problem["field"]), (400, &json!("colour")));
 }
 
+/// Each opening and each joining by a caller is in the audit log once.
+#[tokio::test]
+async fn what_a_caller_opens_or_joins_is_audited_once() {
+    let house = House::new().await;
+    let body = json!({"title": "Disk full", "priority": "high", "group": "on-call", "key": "disk/db-1"});
+    for joined in [false, true] {
+        let request = house.post(ALERTS, &body).administrator(&house).header("sec-fetch-site", "same-origin");
+        let (status, opened) = read(request.send().await.unwrap()).await;
+        assert_eq!((status, &opened["joined"]), (201, &json!(joined)), "{opened}");
+    }
+    let log = house.get("/api/v1/workspaces/demo/audit?action=alert.open").administrator(&house);
+    let (_, log) = read(log.send().await.unwrap()).await;
+    let items = log["items"].as_array().unwrap();
+    assert_eq!(items.len(), 2, "{log}");
+    assert_eq!(items[0]["changes"], json!({"joined": true}));
+    assert_eq!(items[1]["changes"]["priority"], "high");
+}
+
 #[tokio::test]
 async fn who_is_on_call_is_shown_without_logins() {
     let house = House::new().await;

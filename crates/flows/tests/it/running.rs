@@ -172,12 +172,25 @@ testdb::both_databases! {
         let page = world.flows.runs(&world.permit(), RunFilter::default(), PageRequest::new(1, None)).await.unwrap();
         let rest = world.flows.runs(&world.permit(), RunFilter::default(), PageRequest::new(1, page.next)).await.unwrap();
         assert_eq!(rest.items, std::slice::from_ref(&first));
-        assert_eq!(world.flows.event(&world.permit(), first.id).await.unwrap(), Some(event(Status::Firing)));
+        let sent = event(Status::Firing);
+        for (name, expected) in [
+            ("event.key", sent.key.as_deref()),
+            ("event.status", Some(sent.status.as_str())),
+            ("event.title", Some(sent.title.as_str())),
+            ("event.text", Some(sent.text.as_str())),
+            ("event.priority", Some(sent.priority.as_str())),
+            ("event.group", sent.group.as_deref()),
+            ("event.link", sent.link.as_deref()),
+            ("event.fields.labels.host", sent.fields["labels"]["host"].as_str()),
+            ("event.fields.labels.service", sent.fields["labels"]["service"].as_str()),
+        ] {
+            assert_eq!(world.flows.value(&world.permit(), first.id, name).await.unwrap().as_deref(), expected, "{name}");
+        }
         // Another workspace sees nothing of it.
         let elsewhere = access::Grants::of_operator(access::Actor::os("test", "here"));
         let foreign: base::WorkspaceId = world.db.context().id();
         assert!(world.flows.run(&elsewhere.permit(foreign).unwrap(), first.id).await.unwrap().is_none());
-        assert!(world.flows.event(&elsewhere.permit(foreign).unwrap(), first.id).await.unwrap().is_none());
+        assert!(world.flows.value(&elsewhere.permit(foreign).unwrap(), first.id, "event.title").await.unwrap().is_none());
     }
 
     /// What lists of runs are filtered by has an index on the embedded database, and none sorts what it reads.

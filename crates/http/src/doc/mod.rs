@@ -152,20 +152,6 @@ impl Doc {
         self
     }
 
-    /// A header that the handler reads.
-    #[must_use]
-    pub fn header(mut self, name: &str, text: &str, example: &str) -> Self {
-        self.parameters.push(Parameter {
-            name: name.to_owned(),
-            place: Place::Header,
-            text: text.to_owned(),
-            required: false,
-            schema: Schema::text(),
-            example: Some(example.into()),
-        });
-        self
-    }
-
     /// A JSON body that the handler reads as `T`, with an example.
     #[must_use]
     pub fn reads<T: ToSchema + DeserializeOwned>(self, example: Value) -> Self {

@@ -7,7 +7,6 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::demo::secrets::Secrets;
 use crate::error::{Error, Result};
 
 /// A running simulator.
@@ -22,11 +21,12 @@ pub const PHONES: &str = r#"{"behaviour":{"answer_delay_ms":5,"receipt_delay_ms"
  {"number":"+447700900104","name":"Cem Sample"},{"number":"+447700900117","name":"Dina Sample"},{"number":"+447700900126","name":"Eli Sample"}]}"#;
 
 impl Carrier {
-    /// Starts it in `dir`, with the certificate there, behaving as `scenario` says (JSON).
-    pub async fn start(dir: &Path, secrets: &Secrets, scenario: &str) -> Result<Self> {
+    /// Starts it by `product`, a command of this binary, in `dir` with the certificate there, for one client with this password,
+    /// behaving as `scenario` says (JSON).
+    pub async fn start(mut product: Command, dir: &Path, password: &str, scenario: &str) -> Result<Self> {
         let phones = dir.join("handsets.json");
         tokio::fs::write(&phones, scenario).await.map_err(|source| Error::file(&phones, source))?;
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut child = product
             .args(["simulator", "--with-parent", "--listen", "127.0.0.1:0", "--system-id", "loudhailer", "--tls"])
             .arg(dir.join("server.pem"))
             .arg(dir.join("server.key"))
@@ -36,10 +36,10 @@ impl Carrier {
             .arg(dir.join("simulator.sock"))
             .arg("--behaviour")
             .arg(&phones)
-            .env("LOUDHAILER_SIMULATOR_PASSWORD", &secrets.carrier_password)
+            .env("LOUDHAILER_SIMULATOR_PASSWORD", password)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Ctrl-C is for the demo, which unbinds in order and then ends this one.
+            // Ctrl-C is for who started it, who unbinds in order and then ends this one.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;

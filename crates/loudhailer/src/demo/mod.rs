@@ -31,7 +31,7 @@ use crate::product::{self, Product};
 use crate::serve::{Doors, asked_to_stop, wind_down};
 use crate::web::{self, Extras};
 pub use carrier::Carrier;
-pub use secrets::Secrets;
+pub use secrets::{Secrets, password};
 use story::Story;
 
 const SEED: &str = include_str!("seed.yaml");
@@ -62,7 +62,8 @@ pub async fn run(options: &Demo) -> Result<()> {
     let listen = listener.local_addr()?;
 
     say("Starting the simulated carrier …");
-    let carrier = Carrier::start(&dir, &secrets, carrier::PHONES).await?;
+    let own = tokio::process::Command::new(std::env::current_exe()?);
+    let carrier = Carrier::start(own, &dir, &secrets.carrier_password, carrier::PHONES).await?;
     say("Opening the database …");
     let url = options.database.clone().unwrap_or_else(|| format!("sqlite:{}", dir.join("loudhailer.db").display()));
     let product = Product::open(Options::new(url.parse()?), &dir.join("keys")).await?;

@@ -6,6 +6,7 @@ use std::path::Path;
 use base::{Context, SecretString};
 use crypto::token::{self, Kind};
 use resources::{SecretSource, SourceError};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -33,35 +34,37 @@ pub struct Secrets {
 impl Secrets {
     /// Those of `dir`; drawn now if there are none.
     pub fn of(dir: &Path, context: &Context) -> Result<Self> {
-        let path = dir.join(DEMO_MARK);
-        match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| {
-                Error::told(format!("{} is damaged. Move the directory away to start anew.", path.display()))
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let secrets = Self::draw(context);
-                write_private(&path, &serde_json::to_vec_pretty(&secrets)?, 0o600)?;
-                Ok(secrets)
-            }
-            Err(error) => Err(Error::file(&path, error)),
-        }
-    }
-
-    fn draw(context: &Context) -> Self {
-        let mint = |kind| base::ExposeSecret::expose_secret(&token::mint(kind, context.chance())).to_owned();
-        Self {
-            api_key: mint(Kind::Key),
-            generic_token: mint(Kind::Url),
-            alertmanager_token: mint(Kind::Url),
-            handset_key: mint(Kind::Setup),
+        kept(&dir.join(DEMO_MARK), || Self {
+            api_key: mint(Kind::Key, context),
+            generic_token: mint(Kind::Url, context),
+            alertmanager_token: mint(Kind::Url, context),
+            handset_key: mint(Kind::Setup, context),
             carrier_password: password(context),
             smpp_password: password(context),
-        }
+        })
     }
 }
 
+/// What `path` keeps (mode 0600); drawn now if it is not there.
+fn kept<T: Serialize + DeserializeOwned>(path: &Path, draw: impl FnOnce() -> T) -> Result<T> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|_| Error::told(format!("{} is damaged. Move the directory away to start anew.", path.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let secrets = draw();
+            write_private(path, &serde_json::to_vec_pretty(&secrets)?, 0o600)?;
+            Ok(secrets)
+        }
+        Err(error) => Err(Error::file(path, error)),
+    }
+}
+
+fn mint(kind: Kind, context: &Context) -> String {
+    base::ExposeSecret::expose_secret(&token::mint(kind, context.chance())).to_owned()
+}
+
 /// SMPP 3.4 gives a password eight characters; letters and digits without look-alikes.
-fn password(context: &Context) -> String {
+pub fn password(context: &Context) -> String {
     (0..8).map(|_| char::from(b"abcdefghjkmnpqrstuvwxyz23456789"[context.chance().below(31) as usize])).collect()
 }
 
@@ -77,33 +80,7 @@ pub struct StorySecrets {
 impl StorySecrets {
     /// Those of `dir`; drawn now if there are none.
     pub fn of(dir: &Path, context: &Context) -> Result<Self> {
-        let path = dir.join("story.json");
-        match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| {
-                Error::told(format!("{} is damaged. Move the directory away to start anew.", path.display()))
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let mint = |kind| base::ExposeSecret::expose_secret(&token::mint(kind, context.chance())).to_owned();
-                let secrets = Self { token: mint(Kind::Url), key: mint(Kind::Key) };
-                write_private(&path, &serde_json::to_vec_pretty(&secrets)?, 0o600)?;
-                Ok(secrets)
-            }
-            Err(error) => Err(Error::file(&path, error)),
-        }
-    }
-}
-
-impl SecretSource for StorySecrets {
-    fn file(&self, path: &str) -> std::result::Result<SecretString, SourceError> {
-        Err(SourceError(format!("the story reads no file {path}")))
-    }
-
-    fn env(&self, name: &str) -> std::result::Result<SecretString, SourceError> {
-        match name {
-            "STORY_TOKEN" => Ok(SecretString::from(self.token.clone())),
-            "STORY_KEY" => Ok(SecretString::from(self.key.clone())),
-            _ => Err(SourceError(format!("the story has no secret {name}"))),
-        }
+        kept(&dir.join("story.json"), || Self { token: mint(Kind::Url, context), key: mint(Kind::Key, context) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The text behind `/metrics`: meters that rooms move as things happen, and figures that are read when somebody asks.
 
-mod process;
+pub mod process;
 
 use std::time::Duration;
 
@@ -93,9 +93,7 @@ impl AllFigures {
         let permit = OrganisationPermit::<cap::MetricsRead>::engine(WHO);
         let db = &self.product.db;
         let now = db.context().now();
-        let age = |at: Timestamp| at.as_micros().min(now.as_micros());
-        let age =
-            |at: Timestamp| Duration::from_micros(u64::try_from(now.as_micros() - age(at)).unwrap_or(0)).as_secs_f64();
+        let age = |at: Timestamp| now.since(at).as_secs_f64();
 
         meters::JOURNAL.set(bytes(db.journal_bytes()));
         meters::FILE.set(bytes(db.file_bytes()));

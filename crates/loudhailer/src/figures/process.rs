@@ -12,9 +12,7 @@ const SYSTEM: usize = 12;
 
 /// Puts the process's figures into the meters; what cannot be read keeps its value.
 pub fn read() {
-    if let Ok(stat) = fs::read_to_string("/proc/self/stat")
-        && let Some((user, system)) = times(&stat)
-    {
+    if let Some((user, system)) = processor_time() {
         meters::CPU.set(&["user"], user);
         meters::CPU.set(&["system"], system);
     }
@@ -29,6 +27,21 @@ pub fn read() {
     if let Ok(files) = fs::read_dir("/proc/self/fd") {
         meters::FILES.set(u32::try_from(files.count()).unwrap_or(u32::MAX).into());
     }
+}
+
+/// Processor time so far, user and system together, in seconds; zero where the system does not say.
+pub fn cpu_seconds() -> f64 {
+    processor_time().map_or(0.0, |(user, system)| user + system)
+}
+
+/// Memory in use; zero where the system does not say.
+pub fn resident_bytes() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    field(&status, "VmRSS:").unwrap_or(0.0) * 1024.0
+}
+
+fn processor_time() -> Option<(f64, f64)> {
+    times(&fs::read_to_string("/proc/self/stat").ok()?)
 }
 
 /// Processor time in seconds. The program's name is in brackets and may hold anything, so it is counted from behind it.

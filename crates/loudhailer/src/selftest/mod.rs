@@ -34,6 +34,7 @@ use site::Home;
 pub use plan::Plan;
 pub use report::Report;
 pub use site::Site;
+pub(crate) use site::{PEOPLE, people};
 pub use verdict::{Books, Fault, Shown, Verdict};
 pub use voice::Voice;
 

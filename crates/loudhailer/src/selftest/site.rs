@@ -9,20 +9,20 @@ use std::time::Duration;
 
 use base::{Context, SecretString};
 use outbound::{HttpMethod, OperatorClient};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::demo::{Carrier, password};
 use crate::error::{Error, Result};
 use crate::selftest::plan::Plan;
 
 /// People who are paged, so that no single phone collects every text.
-pub(super) const PEOPLE: u64 = 100;
+pub(crate) const PEOPLE: u64 = 100;
 /// How long a server may take to be ready.
 const READY: Duration = Duration::from_mins(1);
 /// How long it may take to end when it is asked to.
 const ENDING: Duration = Duration::from_secs(30);
-/// Between product and simulated carrier; eight characters, as SMPP 3.4 gives them.
-const LETTERS: &[u8; 31] = b"abcdefghjkmnpqrstuvwxyz23456789";
+/// How the simulated carrier behaves.
+const CARRIER: &str = r#"{"behaviour":{"receipt_delay_ms":50,"receipt_spread_ms":50}}"#;
 
 /// A directory of its own for its owner alone, removed at the end unless it shall be kept.
 pub(super) struct Home {
@@ -53,7 +53,7 @@ pub struct Site {
     binary: PathBuf,
     home: PathBuf,
     server: Option<Child>,
-    simulator: Child,
+    carrier: Carrier,
     /// The address that programs use.
     pub base: String,
     /// Where signals go, with their token.
@@ -72,7 +72,7 @@ impl Site {
     /// # Errors
     /// When a command of the binary fails; its words are in the error.
     pub async fn make(plan: &Plan, home: &Path, database: Option<&str>, context: &Context) -> Result<Self> {
-        let password: String = (0..8).map(|_| char::from(LETTERS[context.chance().below(31) as usize])).collect();
+        let password = password(context);
         let path = |name: &str| home.join(name).display().to_string();
         let binary = plan.binary.as_path();
         run(binary, home, &["init", "--dir", &home.display().to_string(), "--self-signed", "localhost"], &password)
@@ -89,9 +89,10 @@ impl Site {
             text = text.replace("sqlite:loudhailer.db", url);
         }
         fs::write(&config, text).map_err(|source| Error::file(&config, source))?;
-        let (simulator, carrier) = simulator(binary, home, &password).await?;
+        let carrier = Carrier::start(command(binary, home), home, &password, CARRIER).await?;
         let resources = home.join("resources.yaml");
-        fs::write(&resources, document(&carrier, &path("ca.pem"))).map_err(|source| Error::file(&resources, source))?;
+        fs::write(&resources, document(&carrier.address.to_string(), &path("ca.pem")))
+            .map_err(|source| Error::file(&resources, source))?;
         let config = config.display().to_string();
         let printed =
             run(binary, home, &["apply", "-f", &path("resources.yaml"), "--config", &config], &password).await?;
@@ -104,7 +105,7 @@ impl Site {
             binary: plan.binary.clone(),
             home: home.to_owned(),
             server: None,
-            simulator,
+            carrier,
             signal_url: format!("{base}{door}"),
             api: OperatorClient::new(Some(&ca), Some(SecretString::from(key.clone())))?,
             key,
@@ -133,8 +134,6 @@ impl Site {
         let child = command(&self.binary, &self.home)
             .args(["serve", "--config"])
             .arg(self.config())
-            // This site has no applications, and the usual port may be somebody's.
-            .env("LOUDHAILER_SMPP_LISTEN_TLS", "off")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::from(log))
@@ -198,11 +197,7 @@ impl Site {
                 let _ = server.kill().await;
             }
         }
-        // It ends with its standard input.
-        drop(self.simulator.stdin.take());
-        if tokio::time::timeout(ENDING, self.simulator.wait()).await.is_err() {
-            let _ = self.simulator.kill().await;
-        }
+        self.carrier.stop().await;
     }
 }
 
@@ -229,28 +224,6 @@ async fn run(binary: &Path, home: &Path, arguments: &[&str], password: &str) -> 
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Starts the simulated carrier; where it listens.
-async fn simulator(binary: &Path, home: &Path, password: &str) -> Result<(Child, String)> {
-    let behaviour = home.join("behaviour.json");
-    fs::write(&behaviour, r#"{"behaviour":{"receipt_delay_ms":50,"receipt_spread_ms":50}}"#)
-        .map_err(|source| Error::file(&behaviour, source))?;
-    let mut child = command(binary, home)
-        .args(["simulator", "--with-parent", "--listen", "127.0.0.1:0", "--system-id", "selftest", "--tls"])
-        .args([home.join("server.pem"), home.join("server.key")])
-        .arg("--ledger")
-        .arg(home.join("ledger.jsonl"))
-        .arg("--behaviour")
-        .arg(&behaviour)
-        .env("LOUDHAILER_SIMULATOR_PASSWORD", password)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let stdout = child.stdout.take().ok_or_else(|| Error::told("the simulated carrier has no output"))?;
-    let line = BufReader::new(stdout).lines().next_line().await?.unwrap_or_default();
-    let address = line.strip_prefix("listening on ").map(str::to_owned);
-    Ok((child, address.ok_or_else(|| Error::told("the simulated carrier did not start; its words are above"))?))
-}
-
 /// A port that was free a moment ago.
 async fn free_port() -> Result<u16> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
@@ -266,9 +239,13 @@ fn drawn(printed: &str, what: &str) -> Result<String> {
 
 /// A workspace, a carrier, people with a phone and a group each, and a flow that pages the group that the signal names.
 fn document(carrier: &str, ca: &str) -> String {
+    include_str!("site.yaml").replace("@CARRIER@", carrier).replace("@CA@", ca) + &people("work")
+}
+
+/// The people as resources: each with a phone, and a group of their own in `workspace`, `g0` and on.
+pub(crate) fn people(workspace: &str) -> String {
     use std::fmt::Write as _;
-    let mut text = include_str!("site.yaml").replace("@CARRIER@", carrier).replace("@CA@", ca);
-    text.push_str("users:\n");
+    let mut text = "users:\n".to_owned();
     for person in 0..PEOPLE {
         // Writing to a string cannot fail.
         let _ = writeln!(
@@ -280,7 +257,7 @@ fn document(carrier: &str, ca: &str) -> String {
     for person in 0..PEOPLE {
         let _ = writeln!(
             text,
-            "  - {{workspace: work, name: g{person}, members: [{{user: p{person}@example.com, delay_seconds: 0}}], repeat: {{times: 0, interval_seconds: 86400}}}}"
+            "  - {{workspace: {workspace}, name: g{person}, members: [{{user: p{person}@example.com, delay_seconds: 0}}], repeat: {{times: 0, interval_seconds: 86400}}}}"
         );
     }
     text

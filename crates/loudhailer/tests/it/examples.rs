@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base::{ExposeSecret as _, IntegrationId, SecretString};
 use signals::{Auth, Integration, examples};
-use testkit::{Server, client, eventually};
+use testkit::{client, eventually, serve};
 
 use crate::BINARY;
 
@@ -88,7 +88,7 @@ async fn the_shown_commands_are_accepted_as_they_stand() {
     let dir = tempfile::tempdir().unwrap();
     let (port, drawn) = configured(dir.path());
     let certificate = dir.path().join("ca.pem");
-    let _server = Server::start(BINARY, &dir.path().join("loudhailer.toml"));
+    let _server = serve(BINARY, &dir.path().join("loudhailer.toml"));
     let (client, url) = (client(&certificate), format!("https://localhost:{port}"));
     eventually("the server is ready", || async {
         let answer = client.get(format!("{url}/readyz")).send().await.ok()?;

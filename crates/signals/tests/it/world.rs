@@ -287,7 +287,8 @@ impl World {
 
     /// Activity, once the task that writes refusals has written `count` lines.
     pub async fn activity_of(&self, count: usize) -> Vec<Activity> {
-        for _ in 0..400 {
+        // Patiently: a machine that runs everything at once needs more than a moment.
+        for _ in 0..4_000 {
             let lines = self.activity().await;
             if lines.len() >= count {
                 return lines;

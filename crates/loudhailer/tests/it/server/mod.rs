@@ -56,7 +56,7 @@ impl Operated {
         let log = File::options().create(true).append(true).open(self.path("server.log")).unwrap();
         let mut command = Command::new(BINARY);
         command.args(["serve", "--config"]).arg(self.site.config()).stderr(log);
-        command.env("LOUDHAILER_SMPP_LISTEN_TLS", "off").envs(environment.iter().copied());
+        command.envs(environment.iter().copied());
         let mut process = Process::start(&mut command);
         process.drain();
         process

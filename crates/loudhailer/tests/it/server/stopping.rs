@@ -1,13 +1,12 @@
 //! SIGTERM under load, three times: every answer that was begun is finished, carriers are unbound, and every signal that was
 //! answered 202 ends as exactly one text (E-31; rules 1 and 3 of the house).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use testkit::Ledger;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -59,10 +58,12 @@ async fn under_load(database: Option<String>) {
     assert!(accepted.len() as u64 > RATE * 3, "the load was real: {} accepted", accepted.len());
     let mut still = 0;
     let counts = loop {
-        let counts = Ledger::read(&operated.path("ledger.jsonl")).count_by(|line| {
-            let at = line.text("text").find("S-")?;
-            line.text("text").get(at..at + 8).map(str::to_owned)
-        });
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for entry in simulator::ledger::read(&operated.path("ledger.jsonl")).unwrap() {
+            if let Some(name) = entry.text.find("S-").and_then(|at| entry.text.get(at..at + 8)) {
+                *counts.entry(name.to_owned()).or_default() += 1;
+            }
+        }
         if accepted.iter().all(|name| counts.contains_key(name)) {
             break counts;
         }

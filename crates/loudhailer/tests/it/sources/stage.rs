@@ -7,7 +7,7 @@ use std::process::Command;
 
 use simulator::{Control, Direction};
 use tempfile::TempDir;
-use testkit::{Process, Server, client, eventually, free_port};
+use testkit::{Process, client, eventually, free_port, serve};
 
 use crate::BINARY;
 
@@ -22,7 +22,7 @@ pub struct Stage {
     pub token: String,
     control: Control,
     dir: TempDir,
-    _server: Server,
+    _server: Process,
     _simulator: Process,
 }
 
@@ -64,7 +64,7 @@ impl Stage {
                 .env("LOUDHAILER_SIMULATOR_PASSWORD", "secret08"),
         );
         assert!(simulator.line().starts_with("listening on"));
-        let server = Server::start(BINARY, &config);
+        let server = serve(BINARY, &config);
         let (http, ready) = (client(&dir.path().join("ca.pem")), format!("https://localhost:{port}/readyz"));
         eventually("the server is ready", || async {
             http.get(&ready).send().await.ok().filter(|answer| answer.status().is_success()).map(drop)
