@@ -31,7 +31,7 @@ const ID: &str = "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b";
 
 fn example() -> Value {
     json!({
-        "id": ID, "state": "delivered", "class": "normal", "carrier": "main", "sender": "Sample", "to": "+44 77•• ••• 117",
+        "id": ID, "state": "delivered", "class": "transactional", "carrier": "main", "sender": "Sample", "to": "+44 77•• ••• 117",
         "parts": 1, "encoding": "gsm7", "created": "2026-10-23T01:12:07.214Z", "due": "2026-10-23T01:12:07.214Z",
         "expires": null, "submitted": "2026-10-23T01:12:07.301Z", "done": "2026-10-23T01:12:09.120Z", "reason": null,
         "error": null, "attempts": 1, "throttled": 0, "unknownOutcomes": 0, "origin": null, "clientMessageId": "order-7",

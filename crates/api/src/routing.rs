@@ -98,7 +98,7 @@ impl From<Route> for RouteView {
 struct Question {
     /// The number, with its country code.
     to: String,
-    /// The class; `normal` when left out.
+    /// The class; `transactional` when left out.
     #[schema(value_type = Option<ClassWord>)]
     #[serde(default)]
     class: Option<String>,
@@ -157,7 +157,7 @@ async fn explain(
     };
     let to = Number::parse(&asked.to, None).map_err(|error| wrong("to", "bad-number", format!("{error}.")))?;
     let class = match asked.class.as_deref() {
-        None => Class::Normal,
+        None => Class::Transactional,
         Some(word) => word
             .parse()
             .map_err(|error: ::routing::UnknownClass| wrong("class", "no-such-class", format!("That is {error}.")))?,

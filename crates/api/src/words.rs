@@ -54,7 +54,7 @@ words! {
     /// Where a message or one of its parts stands: `unknown` when the submit was cut off unanswered.
     MessageStateWord = "MessageState" ["queued" "claimed" "sent" "unknown" "delivered" "undelivered" "expired" "rejected" "failed"];
     /// How urgent a message is; alerts go ahead of everything.
-    ClassWord = "MessageClass" ["alert" "normal" "bulk"];
+    ClassWord = "MessageClass" ["alert" "otp" "transactional" "marketing"];
     /// Which alphabet a message is sent in.
     EncodingWord = "Encoding" ["gsm7" "ucs2"];
     /// What a change of configuration came to.
@@ -104,6 +104,8 @@ pub(crate) struct LineWord {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde::Serialize;
     use serde_json::{Value, json};
 
@@ -118,8 +120,9 @@ mod tests {
     #[test]
     fn the_words_are_those_of_their_rooms() {
         use ::alerts::{Knot, Priority, Via};
+        use ::audit::Outcome as Audited;
         use ::flows::{RunState, StepState};
-        use ::resources::Outcome;
+        use ::resources::{Op, Outcome};
         use ::signals::{Auth, Door, SignalState};
         same::<AlertStateWord>(::alerts::State::ALL);
         same::<PriorityWord>([Priority::Critical, Priority::High, Priority::Medium, Priority::Low, Priority::Info]);
@@ -139,6 +142,22 @@ mod tests {
         same::<ClassWord>(::messaging::Class::ALL);
         same::<EncodingWord>([::sms::Encoding::Gsm7, ::sms::Encoding::Ucs2]);
         same::<ChangeWord>([Outcome::Created, Outcome::Updated, Outcome::Unchanged, Outcome::Deleted]);
-        same::<AuditOutcomeWord>(["success", "failure", "denied"]);
+        same::<OpWord>([Op::Added, Op::Removed, Op::Changed]);
+        same::<AuditOutcomeWord>([Audited::Success, Audited::Failure, Audited::Denied].map(Audited::name));
+    }
+
+    #[test]
+    fn a_line_has_the_fields_of_its_room() {
+        let some = || Some(String::new());
+        let line = ::resources::Line {
+            op: ::resources::Op::Changed,
+            path: String::new(),
+            sensitive: true,
+            old: some(),
+            new: some(),
+        };
+        let (schema, line) = (serde_json::to_value(LineWord::schema()).unwrap(), json!(line));
+        let names = |fields: &Value| fields.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(names(&schema["properties"]), names(&line));
     }
 }

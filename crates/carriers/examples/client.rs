@@ -70,7 +70,7 @@ async fn main() -> Outcome {
                 payload: part.payload,
                 coded: None,
                 expires_at: None,
-                class: routing::Class::Normal,
+                class: routing::Class::Transactional,
             };
             sent.push(carrier.submit(submission).await?.carrier_ref);
         }

@@ -1,6 +1,6 @@
 //! One carrier: its connections, what it showed of itself, what became of them, and what a person can do about it.
 
-use access::{OrganisationPermit, Permit, cap};
+use access::{Permit, cap};
 use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
@@ -14,6 +14,7 @@ use sms::Number;
 use crate::Console;
 use crate::carriers_page::{Course, Health, health, waiting_words};
 use crate::draw::Draw;
+use crate::editing::everywhere;
 use crate::facts::{Fact, paired};
 use crate::page::{Wrong, encode, page_with, see_other, sentence};
 use crate::shell::{Page, Shell};
@@ -307,10 +308,6 @@ pub struct PauseForm {
     reason: String,
 }
 
-fn everywhere(guard: &InWorkspace<cap::CarriersWrite>) -> Answer<OrganisationPermit<cap::CarriersWrite>> {
-    Ok(guard.caller().grants().permit_organisation()?)
-}
-
 fn done(guard: &InWorkspace<cap::CarriersWrite>, name: &str, did: &str) -> Response {
     see_other(&format!("/w/{}/carriers/{}?did={did}", guard.name(), encode(name)))
 }
@@ -381,7 +378,7 @@ pub async fn test(
         text => text.to_owned(),
     };
     let (messaging, to) = (console.messaging.clone(), number.clone());
-    let decided = console.db.read(move |tx| messaging.explain(tx, &permit, &to, Class::Normal, None)).await?;
+    let decided = console.db.read(move |tx| messaging.explain(tx, &permit, &to, Class::Transactional, None)).await?;
     let (carrier, record) = match decided {
         Ok(decision) => (Some(decision.carrier), decision.record),
         Err(refused) => (None, refused.record),

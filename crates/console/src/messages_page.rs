@@ -9,13 +9,13 @@ use http::{Answer, Form, HeaderMap, InWorkspace, PageQuery, Path, Query, Refusal
 use messaging::{Filter, Minute, State as MessageState, Summary};
 use routing::Class;
 use serde::Deserialize;
-use sms::Encoding;
 
 use crate::Console;
 use crate::draw::Draw;
 use crate::facts::{Choice, choices};
 use crate::mask::{self, Class as MaskClass, Masked};
 use crate::message_page::number_of;
+use crate::message_words::{for_whom, state_words};
 use crate::page::{encode, page, see_other};
 use crate::shell::{Page, Shell};
 use crate::zone::length;
@@ -155,7 +155,16 @@ async fn list_page<C: access::Cap>(
             ],
             &which.state,
         ),
-        classes: choices(&[("", "All"), ("alert", "alert"), ("normal", "normal"), ("bulk", "bulk")], &which.class),
+        classes: choices(
+            &[
+                ("", "All"),
+                ("alert", "alert"),
+                ("otp", "otp"),
+                ("transactional", "transactional"),
+                ("marketing", "marketing"),
+            ],
+            &which.class,
+        ),
         empty: if which.state.is_empty() && query.is_empty() { "No text was sent yet." } else { "No message fits." },
         rows: found.items.iter().map(|summary| row(&slug, summary, may)).collect(),
         inbound,
@@ -317,46 +326,6 @@ fn inbound_value(
     }
 }
 
-/// The state of a message as a knot and words.
-pub fn state_words(summary: &Summary) -> (Knot, String) {
-    let reason = summary.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    let again = match summary.unknown_outcomes {
-        0 => "",
-        _ => ", sent again after an unknown outcome",
-    };
-    match summary.state {
-        MessageState::Queued => (Knot::Waiting, format!("Waiting{reason}")),
-        MessageState::Claimed => (Knot::Now, "Sending".into()),
-        MessageState::Sent => (Knot::Now, format!("Taken by the carrier{again}")),
-        MessageState::Unknown => (Knot::Unknown, format!("Unknown{reason}")),
-        MessageState::Delivered => (Knot::Done, format!("Delivered{again}")),
-        MessageState::Undelivered => (Knot::Failed, format!("Not delivered{reason}")),
-        MessageState::Expired => (Knot::Failed, format!("Expired{reason}")),
-        MessageState::Rejected => (Knot::Failed, format!("Rejected{reason}")),
-        MessageState::Failed => (Knot::Failed, format!("Failed{reason}")),
-    }
-}
-
-/// Who wanted it sent.
-pub fn for_whom(summary: &Summary) -> String {
-    match (summary.origin.as_ref().map(|origin| origin.kind.as_str()), summary.submitter.split(':').next()) {
-        (Some("notification" | "note"), _) => "an alert".to_owned(),
-        (Some(kind), _) => kind.replace('_', " "),
-        (None, Some("engine")) => "Loudhailer".to_owned(),
-        (None, Some("api_key")) => "an API key".to_owned(),
-        (None, Some("user")) => "a person".to_owned(),
-        (None, who) => who.unwrap_or_default().to_owned(),
-    }
-}
-
-/// The alphabet as people write it.
-pub fn alphabet(encoding: Encoding) -> &'static str {
-    match encoding {
-        Encoding::Gsm7 => "GSM-7",
-        Encoding::Ucs2 => "UCS-2",
-    }
-}
-
 fn row(slug: &str, summary: &Summary, may: bool) -> Row {
     let (knot, state) = state_words(summary);
     Row {
@@ -397,61 +366,9 @@ pub fn last_hour(minutes: &[Minute]) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
-    use base::WorkspaceId;
-    use messaging::OriginRef;
-
     use super::*;
-    use crate::testing::{HOSTILE, NOW, after, checked, shell};
-
-    pub fn summary() -> Summary {
-        Summary {
-            id: uuid::Uuid::from_u128(9).into(),
-            workspace: WorkspaceId::from(uuid::Uuid::from_u128(1)),
-            state: MessageState::Delivered,
-            class: Class::Alert,
-            carrier: "sim-1".into(),
-            sender: "447700900000".into(),
-            to: "+44 77•• ••• 117".into(),
-            parts: 2,
-            encoding: Encoding::Ucs2,
-            created_at: NOW,
-            due_at: NOW,
-            expires_at: None,
-            submitted_at: Some(after(67)),
-            done_at: Some(after(3_100)),
-            reason: None,
-            error: None,
-            attempts: 1,
-            throttled: 0,
-            unknown_outcomes: 0,
-            origin: None,
-            client_ref: None,
-            submitter: "api_key:7".into(),
-        }
-    }
-
-    #[test]
-    fn every_state_has_a_knot_and_words() {
-        let said = |state, reason: Option<&str>, unknown_outcomes| {
-            let (knot, words) =
-                state_words(&Summary { state, reason: reason.map(str::to_owned), unknown_outcomes, ..summary() });
-            (knot, words)
-        };
-        let cases = [
-            (said(MessageState::Queued, None, 0), Knot::Waiting, "Waiting"),
-            (said(MessageState::Claimed, None, 0), Knot::Now, "Sending"),
-            (said(MessageState::Sent, None, 1), Knot::Now, "Taken by the carrier, sent again after an unknown outcome"),
-            (said(MessageState::Unknown, Some("held"), 1), Knot::Unknown, "Unknown: held"),
-            (said(MessageState::Delivered, None, 0), Knot::Done, "Delivered"),
-            (said(MessageState::Undelivered, Some("absent"), 0), Knot::Failed, "Not delivered: absent"),
-            (said(MessageState::Expired, None, 0), Knot::Failed, "Expired"),
-            (said(MessageState::Rejected, Some("0x45"), 0), Knot::Failed, "Rejected: 0x45"),
-            (said(MessageState::Failed, None, 0), Knot::Failed, "Failed"),
-        ];
-        for ((knot, words), expected, text) in cases {
-            assert_eq!((knot, words.as_str()), (expected, text));
-        }
-    }
+    use crate::message_words::tests::summary;
+    use crate::testing::{HOSTILE, NOW, checked, shell};
 
     #[test]
     fn a_filter_covers_every_state_once() {
@@ -461,18 +378,7 @@ mod tests {
             assert_eq!(all.iter().filter(|one| **one == state).count(), 1, "{state:?}");
         }
         assert!(states("").is_empty() && states("<script>").is_empty());
-        assert_eq!((class("alert"), class("otp")), (Some(Class::Alert), None));
-    }
-
-    #[test]
-    fn a_message_says_for_whom_it_is() {
-        let notification = OriginRef { kind: "notification".into(), id: uuid::Uuid::nil() };
-        assert_eq!(for_whom(&Summary { origin: Some(notification), ..summary() }), "an alert");
-        for (submitter, expected) in
-            [("api_key:7", "an API key"), ("user:7", "a person"), ("engine:alerts", "Loudhailer")]
-        {
-            assert_eq!(for_whom(&Summary { submitter: submitter.into(), ..summary() }), expected);
-        }
+        assert_eq!((class("alert"), class("flash")), (Some(Class::Alert), None));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use access::cap;
 use askama::Template;
 use axum::extract::State;
 use base::ResourceId;
-use http::{Answer, Form, HeaderMap, InWorkspace, Path, Response, StatusCode};
+use http::{Answer, Form, HeaderMap, InWorkspace, Path, Response};
 use resources::{Draft, Json};
 use serde::Deserialize;
 
@@ -135,7 +135,7 @@ async fn render(
         Way { number: number + 1, choices: choices(&all, held) }
     };
     page_with(
-        if wrong.any() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK },
+        wrong.status(),
         &FormPage {
             action: match &known {
                 Some((id, _)) => format!("/w/{slug}/routes/{id}"),
@@ -144,7 +144,13 @@ async fn render(
             entry: known.as_ref().map(|(id, _)| entry_path(&slug, KIND, *id)),
             ways: (0..WAYS.max(form.carrier.len())).map(way).collect(),
             classes: choices(
-                &[("", "every class"), ("alert", "alert"), ("normal", "normal"), ("bulk", "bulk")],
+                &[
+                    ("", "every class"),
+                    ("alert", "alert"),
+                    ("otp", "otp"),
+                    ("transactional", "transactional"),
+                    ("marketing", "marketing"),
+                ],
                 &form.class,
             ),
             development: shell

@@ -5,7 +5,7 @@ use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
 use base::ResourceId;
-use http::{Answer, Form, HeaderMap, InWorkspace, Response, StatusCode};
+use http::{Answer, Form, HeaderMap, InWorkspace, Response};
 use messaging::{Class, Sender};
 use routing::{Reason, Route};
 use serde::Deserialize;
@@ -227,7 +227,7 @@ async fn render(
         .collect();
     let class = if form.class.is_empty() { "alert" } else { &form.class };
     page_with(
-        if wrong.any() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK },
+        wrong.status(),
         &RoutesPage {
             sentence: match rows.len() {
                 0 => "No route yet: nothing can be sent".to_owned(),
@@ -238,8 +238,9 @@ async fn render(
             classes: choices(
                 &[
                     ("alert", "alert: a page to somebody on call"),
-                    ("normal", "normal: one message"),
-                    ("bulk", "bulk: one of many"),
+                    ("otp", "otp: a code that somebody types in"),
+                    ("transactional", "transactional: one message"),
+                    ("marketing", "marketing: one of many"),
                 ],
                 class,
             ),

@@ -38,7 +38,7 @@ pub(crate) async fn run(engine: Arc<Engine>, lane: Arc<Lane>) {
             () = lane.wake.notified() => {}
             () = tokio::time::sleep(sleep) => {}
         }
-        for classes in [&[Class::Alert][..], &[Class::Normal, Class::Bulk]] {
+        for classes in [&[Class::Alert][..], &[Class::Otp, Class::Transactional, Class::Marketing]] {
             // While the carrier is down they wait in the table, so that another one can have them.
             while let Some(most) = lane.admits(engine.ctx.monotonic(), BATCH)
                 && !lane.stop.is_cancelled()

@@ -155,7 +155,7 @@ impl Lane {
     pub(crate) const fn side(&self, class: Class) -> &Side {
         match class {
             Class::Alert => &self.alerts,
-            Class::Normal | Class::Bulk => &self.others,
+            Class::Otp | Class::Transactional | Class::Marketing => &self.others,
         }
     }
 

@@ -47,14 +47,14 @@ pub struct New {
 }
 
 impl New {
-    /// A message of class normal, at once, to whom and with what; set the other fields as needed.
+    /// A message of class transactional, at once, to whom and with what; set the other fields as needed.
     pub fn text(to: Number, text: impl Into<String>) -> Self {
         Self {
             to,
             text: text.into(),
             octets: None,
             sender: None,
-            class: Class::Normal,
+            class: Class::Transactional,
             origin: None,
             client_ref: None,
             encoding: Choice::Auto,

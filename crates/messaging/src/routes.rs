@@ -67,7 +67,7 @@ impl RoutesKind {
 
 const MATCH: &[Field] = &[
     Field::new("prefix", DataClass::Internal, Shape::Text).about("how the destination begins, such as +44"),
-    Field::new("class", DataClass::Internal, Shape::Choice(&["alert", "normal", "bulk"]))
+    Field::new("class", DataClass::Internal, Shape::Choice(&["alert", "otp", "transactional", "marketing"]))
         .about("only messages of this class"),
 ];
 

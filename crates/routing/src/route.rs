@@ -14,37 +14,48 @@ use crate::Sender;
 pub enum Class {
     /// A page to a person on call, and what belongs to it.
     Alert,
+    /// A code that somebody is about to type in.
+    Otp,
     /// One message that somebody waits for.
     #[default]
-    Normal,
+    #[serde(alias = "normal")]
+    Transactional,
     /// One of many; may wait.
-    Bulk,
+    #[serde(alias = "bulk")]
+    Marketing,
 }
 
 impl Class {
     /// Every class, the most urgent first.
-    pub const ALL: [Self; 3] = [Self::Alert, Self::Normal, Self::Bulk];
+    pub const ALL: [Self; 4] = [Self::Alert, Self::Otp, Self::Transactional, Self::Marketing];
 
     /// The word for it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Alert => "alert",
-            Self::Normal => "normal",
-            Self::Bulk => "bulk",
+            Self::Otp => "otp",
+            Self::Transactional => "transactional",
+            Self::Marketing => "marketing",
         }
     }
 
-    /// The number it is stored as.
+    /// The number it is stored as; not its rank, which is the order of the variants.
     pub const fn code(self) -> i64 {
-        self as i64
+        match self {
+            Self::Alert => 0,
+            Self::Transactional => 1,
+            Self::Marketing => 2,
+            Self::Otp => 3,
+        }
     }
 
     /// The class stored as `code`; an unknown one is the least urgent.
     pub const fn from_code(code: i64) -> Self {
         match code {
             0 => Self::Alert,
-            1 => Self::Normal,
-            _ => Self::Bulk,
+            1 => Self::Transactional,
+            3 => Self::Otp,
+            _ => Self::Marketing,
         }
     }
 }
@@ -59,13 +70,19 @@ impl FromStr for Class {
     type Err = UnknownClass;
 
     fn from_str(text: &str) -> Result<Self, UnknownClass> {
+        // The words of before are still in what was stored then.
+        let text = match text {
+            "normal" => "transactional",
+            "bulk" => "marketing",
+            text => text,
+        };
         Self::ALL.into_iter().find(|class| class.name() == text).ok_or(UnknownClass)
     }
 }
 
 /// A text that names no class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a class of message: alert, normal or bulk")]
+#[error("not a class of message: alert, otp, transactional or marketing")]
 pub struct UnknownClass;
 
 /// Which messages a route is for. What is not said matches everything.
@@ -147,11 +164,11 @@ mod tests {
     fn a_matcher_reads_and_matches() {
         let matcher = Matcher { prefix: Some("+44".into()), class: Some(Class::Alert) };
         assert!(matcher.matches("447700900117", Class::Alert));
-        assert!(!matcher.matches("447700900117", Class::Bulk));
+        assert!(!matcher.matches("447700900117", Class::Marketing));
         assert!(!matcher.matches("14155550100", Class::Alert));
         assert_eq!(matcher.to_string(), "+44, alert");
         assert_eq!(Matcher::default().to_string(), "everything");
-        assert!(Matcher::default().matches("1", Class::Bulk));
+        assert!(Matcher::default().matches("1", Class::Marketing));
     }
 
     #[test]

@@ -109,7 +109,7 @@ fn read(row: &Row<'_>) -> Result<Account, store::Error> {
         window: count("send_window")?,
         rate: row.get::<Option<i64>>("rate")?.and_then(|rate| NonZeroU32::new(u32::try_from(rate).unwrap_or(u32::MAX))),
         message_ids: MessageIds::parse(&row.get::<String>("message_ids")?),
-        class: class.parse().unwrap_or(Class::Normal),
+        class: class.parse().unwrap_or(Class::Transactional),
         senders: serde_json::from_str(&senders).unwrap_or_default(),
         version: row.get("version")?,
     })

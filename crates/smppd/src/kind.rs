@@ -75,7 +75,7 @@ const FIELDS: &[Field] = &[
         .about("submits a second over all its binds; no limit when absent"),
     Field::new("message_ids", DataClass::Internal, Shape::Choice(&["uuid", "decimal", "hex8"]))
         .about("how ids of messages are written"),
-    Field::new("class", DataClass::Internal, Shape::Choice(&["alert", "normal", "bulk"]))
+    Field::new("class", DataClass::Internal, Shape::Choice(&["alert", "otp", "transactional", "marketing"]))
         .about("how urgent its messages are"),
     Field::new("senders", DataClass::Internal, Shape::List(&Shape::Text))
         .about("source addresses it may use; any when empty"),

@@ -191,7 +191,7 @@ mod tests {
             window: 20,
             rate: NonZeroU32::new(10),
             message_ids: crate::MessageIds::Uuid,
-            class: routing::Class::Normal,
+            class: routing::Class::Transactional,
             senders: Vec::new(),
             version: 1,
         }

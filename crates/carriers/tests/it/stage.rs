@@ -160,7 +160,7 @@ pub fn parts(text: &str) -> Vec<Submission> {
         payload: part.payload,
         coded: None,
         expires_at: None,
-        class: routing::Class::Normal,
+        class: routing::Class::Transactional,
     };
     parts.into_iter().map(submission).collect()
 }

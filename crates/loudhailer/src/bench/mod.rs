@@ -30,7 +30,9 @@ use crate::commands;
 use crate::config::Log;
 use crate::demo::{Carrier, Secrets, certificate, settings};
 use crate::error::{Error, Result};
+use crate::figures::process;
 use crate::product::{self, Product};
+use crate::selftest::{PEOPLE, people};
 use crate::serve::wind_down;
 use crate::web::{self, Extras};
 
@@ -40,8 +42,6 @@ const SENDERS: usize = 32;
 const SUBMITTERS: usize = 2_000;
 /// What each message says.
 const TEXT: &str = "Eighty characters of text are what an application sends on an ordinary day, about.";
-/// People who are paged, so that no phone collects thousands of open alerts.
-const PEOPLE: u64 = 100;
 
 /// Runs everything and prints the figures.
 pub async fn run(options: &Bench) -> Result<()> {
@@ -66,7 +66,9 @@ async fn measure(options: &Bench, dir: &Path) -> Result<()> {
     let secrets = Secrets::of(dir, &context)?;
     certificate(dir, listen, &context)?;
     vault::KeyFile::create(&dir.join("keys"), &context)?;
-    let carrier = Carrier::start(dir, &secrets, r#"{"behaviour":{"receipt_delay_ms":10}}"#).await?;
+    let own = tokio::process::Command::new(std::env::current_exe()?);
+    let scenario = r#"{"behaviour":{"receipt_delay_ms":10}}"#;
+    let carrier = Carrier::start(own, dir, &secrets.carrier_password, scenario).await?;
     let url = options.database.clone().unwrap_or_else(|| format!("sqlite:{}", dir.join("bench.db").display()));
     let product = Product::open(Options::new(url.parse()?), &dir.join("keys")).await?;
     let document = Parsed::yaml(&seed(&carrier.address.to_string(), dir), product.resources.registry())
@@ -86,10 +88,10 @@ async fn measure(options: &Bench, dir: &Path) -> Result<()> {
     crate::demo::bound(&product).await?;
 
     settings_of(options, &url, &mut figures);
-    figures.insert("idle_rss_mb".into(), json!(rss_mb()));
+    figures.insert("idle_rss_mb".into(), json!(round(process::resident_bytes() / 1_048_576.0)));
     signals(options, dir, &product, listen.port(), &secrets, &mut figures).await?;
     messages(options, &product, &mut figures).await?;
-    figures.insert("rss_mb".into(), json!(rss_mb()));
+    figures.insert("rss_mb".into(), json!(round(process::resident_bytes() / 1_048_576.0)));
     wind_down(&product, &tasks, &stop).await;
     carrier.stop().await;
     report(options, &figures)
@@ -129,21 +131,7 @@ fn seed(simulator: &str, dir: &Path) -> String {
             "  - {{workspace: bench, name: bench-{sender}, auth: [url_token], mapping: generic, flow: bench, rate_per_minute: 60000, token: {{env: GENERIC_TOKEN}}}}"
         );
     }
-    text.push_str("users:\n");
-    for person in 0..PEOPLE {
-        let _ = writeln!(
-            text,
-            "  - {{name: Person {person}, login: p{person}@example.com, devices: [{{kind: sms, number: '+4477009{person:05}', order: 1}}]}}"
-        );
-    }
-    text.push_str("groups:\n");
-    for person in 0..PEOPLE {
-        let _ = writeln!(
-            text,
-            "  - {{workspace: bench, name: g{person}, members: [{{user: p{person}@example.com, delay_seconds: 0}}], repeat: {{times: 0, interval_seconds: 86400}}}}"
-        );
-    }
-    text
+    text + &people("bench")
 }
 
 /// Signals over HTTPS, each a page of its own; when its submit_sm reached the carrier is in the carrier's ledger.
@@ -160,7 +148,7 @@ async fn signals(
     let integrations = product.signals.integrations(&Permit::engine(Engine("bench"), workspace)).await?;
     let pem = fs::read_to_string(dir.join("ca.pem")).map_err(|source| Error::file(dir, source))?;
     let clock = product.db.context().clone();
-    let (began, cpu) = (clock.monotonic(), cpu_seconds());
+    let (began, cpu) = (clock.monotonic(), process::cpu_seconds());
     let mut tasks = tokio::task::JoinSet::new();
     let first = integrations.first().ok_or_else(|| Error::told("the bench's integrations are missing"))?.id;
     let steady_url = format!("https://localhost:{port}/signals/{first}?token={}", secrets.generic_token);
@@ -188,7 +176,7 @@ async fn signals(
         sent.extend(done.map_err(|error| Error::told(error.to_string()))?);
     }
     let took = clock.monotonic().saturating_sub(began).as_secs_f64();
-    let cpu = cpu_seconds() - cpu;
+    let cpu = process::cpu_seconds() - cpu;
     // All of them first, so that the steady ones below wait for nobody.
     wait_for_pages(dir, &sent).await?;
     let steady = steadily(&OperatorClient::new(Some(&pem), None)?, &steady_url, &clock).await;
@@ -227,10 +215,8 @@ async fn steadily(
 /// Microseconds from sending each signal to its submit_sm, once all are there.
 async fn wait_for_pages(dir: &Path, sent: &std::collections::HashMap<String, base::Timestamp>) -> Result<Vec<i64>> {
     for _ in 0..600 {
-        let text = fs::read_to_string(dir.join("ledger.jsonl")).unwrap_or_default();
-        let found: Vec<i64> = text
-            .lines()
-            .filter_map(|line| serde_json::from_str::<simulator::ledger::Entry>(line).ok())
+        let found: Vec<i64> = simulator::ledger::read(&dir.join("ledger.jsonl"))?
+            .into_iter()
             .filter_map(|entry| {
                 let name = entry.text.get(entry.text.find("B-")?..)?.get(..8)?;
                 Some(entry.time.as_micros() - sent.get(name)?.as_micros())
@@ -255,7 +241,7 @@ async fn messages(
     let permit: Arc<Permit<cap::MessagesSend>> = Arc::new(Permit::engine(Engine("bench"), workspace));
     let submits = |product: &Product| product.carriers.status().iter().map(|status| status.submits).sum::<u64>();
     let clock = product.db.context().clone();
-    let (before, began, cpu) = (submits(product), clock.monotonic(), cpu_seconds());
+    let (before, began, cpu) = (submits(product), clock.monotonic(), process::cpu_seconds());
     let room = Arc::new(Semaphore::new(SUBMITTERS));
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..options.messages {
@@ -264,7 +250,7 @@ async fn messages(
         tasks.spawn(async move {
             let _place = place;
             let to = Number::parse(&format!("+4477000{:05}", number % 100_000), None).ok()?;
-            let new = New { class: Class::Normal, ..New::text(to, TEXT) };
+            let new = New { class: Class::Transactional, ..New::text(to, TEXT) };
             messaging.submit(&permit, new).await.ok()
         });
         while tasks.try_join_next().is_some() {}
@@ -281,7 +267,7 @@ async fn messages(
     let count = options.messages.max(1) as f64;
     figures.insert("messages_accepted_per_second".into(), json!((count / accepted).round()));
     figures.insert("messages_submitted_per_second".into(), json!((count / took).round()));
-    figures.insert("message_cpu_us".into(), json!(round((cpu_seconds() - cpu) * 1e6 / count)));
+    figures.insert("message_cpu_us".into(), json!(round((process::cpu_seconds() - cpu) * 1e6 / count)));
     Ok(())
 }
 
@@ -300,19 +286,4 @@ fn report(options: &Bench, figures: &serde_json::Map<String, serde_json::Value>)
 
 fn round(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
-}
-
-/// Resident memory of this process, in megabytes; zero where the system does not say.
-fn rss_mb() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) / 1_024
-}
-
-/// Processor time of this process so far, its simulated carrier left out.
-fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    (ticks(11) + ticks(12)) / 100.0
 }

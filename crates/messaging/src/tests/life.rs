@@ -257,7 +257,7 @@ testdb::both_databases! {
     async fn i7_a_page_goes_ahead_of_a_full_bulk_queue(db: Db) {
         let house = House::new(&db, &["sim"]).await;
         let carrier = house.attach(Fake::new("sim").window(4).latency(Duration::from_millis(25)));
-        let bulk = |n: u32| New { class: Class::Bulk, ..New::text(number(n % 99), format!("bulk {n}")) };
+        let bulk = |n: u32| New { class: Class::Marketing, ..New::text(number(n % 99), format!("bulk {n}")) };
         house.submit_all((0..400).map(bulk)).await;
         let claimed = house.count("SELECT COUNT(*) FROM messages WHERE state = 1").await;
         assert!(claimed <= 8 + 4, "{claimed} claimed while the window is 4");
