@@ -52,7 +52,7 @@ words! {
     /// A way for senders to prove themselves.
     AuthWord = "IntegrationAuth" ["url_token" "api_key" "basic" "hmac"];
     /// Where a message or one of its parts stands: `unknown` when the submit was cut off unanswered.
-    MessageStateWord = "MessageState" ["queued" "claimed" "sent" "unknown" "delivered" "undelivered" "expired" "rejected" "failed"];
+    MessageStateWord = "MessageState" ["queued" "claimed" "sent" "unknown" "delivered" "undelivered" "expired" "rejected" "failed" "cancelled"];
     /// How urgent a message is; alerts go ahead of everything.
     ClassWord = "MessageClass" ["alert" "otp" "transactional" "marketing"];
     /// Which alphabet a message is sent in.

@@ -21,6 +21,7 @@ pub fn state_words(summary: &Summary) -> (Knot, String) {
         MessageState::Expired => (Knot::Failed, format!("Expired{reason}")),
         MessageState::Rejected => (Knot::Failed, format!("Rejected{reason}")),
         MessageState::Failed => (Knot::Failed, format!("Failed{reason}")),
+        MessageState::Cancelled => (Knot::Skipped, "Cancelled".into()),
     }
 }
 
@@ -97,6 +98,7 @@ pub mod tests {
             (said(MessageState::Expired, None, 0), Knot::Failed, "Expired"),
             (said(MessageState::Rejected, Some("0x45"), 0), Knot::Failed, "Rejected: 0x45"),
             (said(MessageState::Failed, None, 0), Knot::Failed, "Failed"),
+            (said(MessageState::Cancelled, Some("by a person"), 0), Knot::Skipped, "Cancelled"),
         ];
         for ((knot, words), expected, text) in cases {
             assert_eq!((knot, words.as_str()), (expected, text));

@@ -151,6 +151,7 @@ async fn list_page<C: access::Cap>(
                 ("waiting", "Waiting"),
                 ("delivered", "Delivered"),
                 ("failed", "Did not arrive"),
+                ("cancelled", "Cancelled"),
                 ("unknown", "Unknown"),
             ],
             &which.state,
@@ -214,6 +215,7 @@ fn states(word: &str) -> Vec<MessageState> {
         "failed" => {
             vec![MessageState::Undelivered, MessageState::Expired, MessageState::Rejected, MessageState::Failed]
         }
+        "cancelled" => vec![MessageState::Cancelled],
         "unknown" => vec![MessageState::Unknown],
         _ => Vec::new(),
     }
@@ -373,7 +375,7 @@ mod tests {
     #[test]
     fn a_filter_covers_every_state_once() {
         let all: Vec<MessageState> =
-            ["waiting", "delivered", "failed", "unknown"].into_iter().flat_map(states).collect();
+            ["waiting", "delivered", "failed", "cancelled", "unknown"].into_iter().flat_map(states).collect();
         for state in MessageState::ALL {
             assert_eq!(all.iter().filter(|one| **one == state).count(), 1, "{state:?}");
         }

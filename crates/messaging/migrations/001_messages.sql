@@ -1,6 +1,6 @@
 -- One row for each message. `id` is drawn in order, in blocks of 4096 that share a `segment`, so that no index below
 -- is led by a random value: writes stay in a few hot pages however large the table is.
--- state: 0 queued, 1 claimed, 2 sent, 3 unknown, 4 delivered, 5 undelivered, 6 expired, 7 rejected, 8 failed.
+-- state: 0 queued, 1 claimed, 2 sent, 3 unknown, 4 delivered, 5 undelivered, 6 expired, 7 rejected, 8 failed, 9 cancelled.
 -- class: 0 alert, 1 normal, 2 bulk. encoding: 0 GSM 7-bit, 1 UCS-2.
 -- receipt_at is when a receipt came, receipt_time what the carrier's clock said. routed says why it went another way than the route's first carrier. destination and body are sealed; blind finds the destination. sender is our own address, not a personal value.
 CREATE TABLE messages (

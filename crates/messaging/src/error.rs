@@ -44,6 +44,15 @@ pub enum Error {
     /// A message is not in a state for that.
     #[error("the message is {0}, so there is nothing to decide")]
     NothingToDecide(crate::State),
+    /// A message that is past the point where it can be taken back.
+    #[error("the message is {0}, so it cannot be cancelled: only one that still waits can")]
+    NotCancellable(crate::State),
+    /// A message whose first parts are at the carrier.
+    #[error("parts of the message are at the carrier already, so it cannot be cancelled")]
+    HalfSent,
+    /// A message that belongs to something in a room above, such as the page of an alert.
+    #[error("the message was caused by a {0} of this server and cannot be cancelled alone; end that instead")]
+    Owned(String),
     /// We are stopping.
     #[error("messaging is shutting down")]
     Stopped,
@@ -102,6 +111,9 @@ impl Explain for Error {
                     .retry_after(Duration::from_secs(2))
             }
             Self::NothingToDecide(_) => Problem::new(ProblemKind::Conflict, "nothing-to-decide", text),
+            Self::NotCancellable(_) | Self::HalfSent | Self::Owned(_) => {
+                Problem::new(ProblemKind::Conflict, "not-cancellable", format!("{}.", upper(&text)))
+            }
             Self::Stopped => {
                 Problem::new(Unavailable, "stopping", "This server is shutting down; try again in a moment.")
                     .retry_after(Duration::from_secs(5))
@@ -113,4 +125,10 @@ impl Explain for Error {
             Self::Corrupt(_) => Problem::internal(),
         }
     }
+}
+
+/// With a capital letter, to begin a sentence.
+fn upper(text: &str) -> String {
+    let mut marks = text.chars();
+    marks.next().map_or_else(String::new, |first| first.to_uppercase().chain(marks).collect())
 }

@@ -15,6 +15,7 @@
 //! # What a transition may be
 //! [`State::after`] is the table; everything that writes a state goes through it.
 
+mod cancel;
 mod carrier;
 mod claim;
 mod conclude;

@@ -23,8 +23,8 @@ use crate::model::{Accepted, Content, Details, Filter, InboundMessage, InboundSu
 use crate::routes::RoutesKind;
 use crate::settle::{Settle, Waiting};
 use crate::{
-    Error, State, claim, decide_unknown, deliveries, dispatch, inbound, intake, owners, reads, rebuild, recover,
-    reroute, reveal, routes, settle,
+    Error, State, cancel, claim, decide_unknown, deliveries, dispatch, inbound, intake, owners, reads, rebuild,
+    recover, reroute, reveal, routes, settle,
 };
 
 /// Routes that other nodes changed are read this often.
@@ -246,6 +246,12 @@ impl Messaging {
         send_again: bool,
     ) -> Result<State, Error> {
         decide_unknown::decide_unknown(tx, &self.0.engine, permit, id, send_again)
+    }
+
+    /// Takes a message back that still waits or is scheduled; refused for one that a dispatcher or carrier has, and for one that
+    /// a room above caused. Audited, told in its history, and to its submitter like any end.
+    pub fn cancel(&self, tx: &mut Tx<'_>, permit: &Permit<cap::MessagesSend>, id: MessageId) -> Result<State, Error> {
+        cancel::cancel(tx, &self.0.engine, permit, id)
     }
 
     /// Turns whenever there may be something new to tell an application; what there is, [`Self::waiting`] says.

@@ -10,6 +10,7 @@ use routing::{Class, Decision, Query};
 use store::{Tx, params};
 use tokio_util::sync::CancellationToken;
 
+use crate::cancel::has_begun;
 use crate::carrier::OnUnknownOutcome;
 use crate::claim::{COLUMNS, Claimed, Opening, sender};
 use crate::engine::{Engine, START};
@@ -164,12 +165,6 @@ fn judge(
         judged.push((row, verdict));
     }
     Ok(judged)
-}
-
-fn has_begun(tx: &mut Tx<'_>, row: i64) -> Result<bool, Error> {
-    let begun =
-        tx.query_opt("SELECT 1 FROM message_parts WHERE message = $1 AND state >= 2", &params![row], |_| Ok(()))?;
-    Ok(begun.is_some())
 }
 
 fn elsewhere(

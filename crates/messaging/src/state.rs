@@ -32,6 +32,8 @@ pub enum State {
     Rejected,
     /// We gave up.
     Failed,
+    /// Its submitter took it back before it was handed over.
+    Cancelled,
 }
 
 /// What happens to a message.
@@ -53,6 +55,8 @@ pub enum Event {
     TooLate,
     /// Tried often enough, or a person gave up.
     GaveUp,
+    /// Its submitter, or a person, takes it back.
+    Cancel,
     /// The carrier tells what became of it.
     Receipt(ReceiptState),
 }
@@ -69,7 +73,7 @@ pub struct Refusal {
 
 impl State {
     /// Every state, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Queued,
         Self::Claimed,
         Self::Sent,
@@ -79,6 +83,7 @@ impl State {
         Self::Expired,
         Self::Rejected,
         Self::Failed,
+        Self::Cancelled,
     ];
 
     /// The word for it.
@@ -93,6 +98,7 @@ impl State {
             Self::Expired => "expired",
             Self::Rejected => "rejected",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
         }
     }
 
@@ -108,7 +114,10 @@ impl State {
 
     /// Whether nothing follows it.
     pub const fn is_terminal(self) -> bool {
-        matches!(self, Self::Delivered | Self::Undelivered | Self::Expired | Self::Rejected | Self::Failed)
+        matches!(
+            self,
+            Self::Delivered | Self::Undelivered | Self::Expired | Self::Rejected | Self::Failed | Self::Cancelled
+        )
     }
 
     /// Whether it ended without reaching the handset.
@@ -126,6 +135,8 @@ impl State {
             (Self::Claimed, Event::Held) => Self::Unknown,
             (Self::Queued | Self::Claimed, Event::TooLate) => Self::Expired,
             (Self::Queued | Self::Claimed | Self::Unknown, Event::GaveUp) => Self::Failed,
+            // What a dispatcher has may be at the carrier already.
+            (Self::Queued, Event::Cancel) => Self::Cancelled,
             (Self::Sent | Self::Unknown, Event::Receipt(receipt)) => match receipt {
                 ReceiptState::Delivered => Self::Delivered,
                 ReceiptState::Undeliverable | ReceiptState::Deleted | ReceiptState::Skipped => Self::Undelivered,
@@ -180,7 +191,7 @@ mod tests {
     /// Every state with every event: a letter for what follows, a dot for a refusal.
     #[test]
     fn the_whole_table() {
-        const EVENTS: [Event; 18] = [
+        const EVENTS: [Event; 19] = [
             Event::Claim,
             Event::Release,
             Event::Submitted,
@@ -189,6 +200,7 @@ mod tests {
             Event::SendAgain,
             Event::TooLate,
             Event::GaveUp,
+            Event::Cancel,
             Event::Receipt(ReceiptState::Scheduled),
             Event::Receipt(ReceiptState::Enroute),
             Event::Receipt(ReceiptState::Delivered),
@@ -210,17 +222,19 @@ mod tests {
             State::Expired => 'E',
             State::Rejected => 'R',
             State::Failed => 'F',
+            State::Cancelled => 'X',
         };
         let expected = [
-            (State::Queued, "c.....EF.........."),
-            (State::Claimed, ".qsRuqEF.........."),
-            (State::Sent, "........ssDENNsuRN"),
-            (State::Unknown, ".....q.FuuDENNuuRN"),
-            (State::Delivered, ".................."),
-            (State::Undelivered, ".................."),
-            (State::Expired, ".................."),
-            (State::Rejected, ".................."),
-            (State::Failed, ".................."),
+            (State::Queued, "c.....EFX.........."),
+            (State::Claimed, ".qsRuqEF..........."),
+            (State::Sent, ".........ssDENNsuRN"),
+            (State::Unknown, ".....q.F.uuDENNuuRN"),
+            (State::Delivered, "..................."),
+            (State::Undelivered, "..................."),
+            (State::Expired, "..................."),
+            (State::Rejected, "..................."),
+            (State::Failed, "..................."),
+            (State::Cancelled, "..................."),
         ];
         for (state, row) in expected {
             let seen: String = EVENTS.iter().map(|&event| state.after(event).map_or('.', letter)).collect();

@@ -27,6 +27,7 @@ fn state(ended: &Ended) -> ReceiptState {
         State::Expired => ReceiptState::Expired,
         State::Rejected => ReceiptState::Rejected,
         State::Undelivered | State::Failed => ReceiptState::Undeliverable,
+        State::Cancelled => ReceiptState::Deleted,
         _ => ReceiptState::Unknown,
     };
     said.filter(|said| said.is_final()).unwrap_or(ours)
@@ -111,6 +112,7 @@ pub(crate) const fn message_state(state: State) -> u8 {
         State::Undelivered | State::Failed => MessageState::Undeliverable,
         State::Expired => MessageState::Expired,
         State::Rejected => MessageState::Rejected,
+        State::Cancelled => MessageState::Deleted,
     };
     state.octet()
 }
@@ -168,6 +170,7 @@ mod tests {
             (State::Expired, Some("ENROUTE"), MessageState::Expired),
             (State::Rejected, None, MessageState::Rejected),
             (State::Failed, None, MessageState::Undeliverable),
+            (State::Cancelled, None, MessageState::Deleted),
         ] {
             let pdu = told(&ended(ours, stat), MessageIds::Uuid, true);
             assert_eq!(pdu.tlvs.message_state(), Some(said), "{ours:?} {stat:?}");

@@ -60,6 +60,9 @@ struct StatusView {
     timestamp: At,
 }
 
+/// That API's error code of a message that was taken back.
+const LOCAL_CANCEL: u32 = 20;
+
 impl DetailsView {
     pub(super) fn of(details: Details, workspace: String) -> Self {
         let message = details.summary;
@@ -68,7 +71,10 @@ impl DetailsView {
         let status = StatusView {
             state,
             detail,
-            error_code: message.error.as_deref().and_then(|code| code.parse().ok()),
+            error_code: match message.state {
+                State::Cancelled => Some(LOCAL_CANCEL),
+                _ => message.error.as_deref().and_then(|code| code.parse().ok()),
+            },
             error_message: message.reason,
             timestamp: At(timestamp),
         };
@@ -100,7 +106,7 @@ const fn words(state: State) -> (&'static str, Option<&'static str>) {
         State::Delivered => ("delivered", Some("delivered_to_recipient")),
         State::Undelivered | State::Expired => ("undelivered", Some("undelivered_to_recipient")),
         State::Rejected => ("undelivered", Some("rejected_by_operator")),
-        State::Failed => ("failed", None),
+        State::Failed | State::Cancelled => ("failed", None),
     }
 }
 
