@@ -13,6 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 use vault::Aad;
 
+use crate::deliveries::Tell;
 use crate::engine::Engine;
 use crate::job::{Job, Key, Outcome, StoredOrigin};
 use crate::lane::Lane;
@@ -160,7 +161,7 @@ impl Claimed {
                 class: Class::from_code(row.get("class")?),
                 origin: kind.zip(origin).map(|(kind, id)| StoredOrigin { kind, id }),
                 parts: usize::try_from(row.get::<i64>("parts")?).unwrap_or(1),
-                tell: row.get::<Option<i64>>("tell")?.is_some_and(|tell| tell != 0),
+                tell: Tell::from_code(row.get("tell")?),
             },
             sender: row.get("sender")?,
             carrier: row.get("carrier")?,

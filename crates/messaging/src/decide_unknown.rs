@@ -8,6 +8,7 @@ use base::MessageId;
 use store::{Tx, params};
 use uuid::Uuid;
 
+use crate::deliveries::Tell;
 use crate::engine::Engine;
 use crate::job::{NewNote, StoredOrigin};
 use crate::settle_store::{Touched, note, publish};
@@ -24,15 +25,16 @@ pub(crate) fn decide_unknown(
 ) -> Result<State, Error> {
     let now = engine.ctx.now();
     let sql = format!(
-        "SELECT id, state, carrier, origin_kind, origin_id FROM messages WHERE umid = $1 AND workspace = $2{}",
+        "SELECT id, state, carrier, origin_kind, origin_id, tell FROM messages WHERE umid = $1 AND workspace = $2{}",
         tx.dialect().for_update()
     );
     let found = tx.query_opt(&sql, &params![id, permit.workspace()], |row| {
         let origin = row.get::<Option<String>>("origin_kind")?.zip(row.get::<Option<Uuid>>("origin_id")?);
         let origin = origin.map(|(kind, id)| StoredOrigin { kind, id });
-        Ok((row.get::<i64>("id")?, row.get::<i64>("state")?, row.get::<String>("carrier")?, origin))
+        let tell = Tell::from_code(row.get("tell")?);
+        Ok((row.get::<i64>("id")?, row.get::<i64>("state")?, row.get::<String>("carrier")?, origin, tell))
     })?;
-    let (row, code, carrier, origin) = found.ok_or(Error::NotFound)?;
+    let (row, code, carrier, origin, tell) = found.ok_or(Error::NotFound)?;
     let state = State::from_code(code).ok_or(Error::Corrupt("state"))?;
     // Only an unknown one is anybody's to decide; a claimed one is the dispatcher's.
     if state != State::Unknown {
@@ -48,7 +50,7 @@ pub(crate) fn decide_unknown(
         &params![row, next.code(), send_again, now, text, next.is_terminal().then_some(now)],
     )?;
     note(tx, row, now, &NewNote { kind: "decided", part: None, text: text.to_owned() })?;
-    publish(tx, id, permit.workspace(), origin.as_ref(), next, None, Some(text), now)?;
+    publish(tx, id, permit.workspace(), origin.as_ref(), tell, next, None, Some(text), now)?;
     let target = id.to_string();
     audit::record(
         tx,

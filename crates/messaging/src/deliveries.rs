@@ -17,7 +17,7 @@ use crate::inbound::open;
 use crate::octets::Body;
 use crate::{Error, State};
 
-/// When a submitter wants to be told that a message came to its end (`registered_delivery`, SMPP 3.4 section 5.2.17).
+/// What a submitter wants to be told of its message (`registered_delivery`, SMPP 3.4 section 5.2.17; or callbacks).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tell {
     /// Never.
@@ -29,6 +29,9 @@ pub enum Tell {
     Failure,
     /// When it was delivered (SMPP 5.0).
     Success,
+    /// Each step, by whoever listens above; see [`Messaging::news`](crate::Messaging::news). It is kept only where somebody
+    /// listens: the workspace, or an address of the message's own.
+    Each,
 }
 
 impl Tell {
@@ -39,7 +42,24 @@ impl Tell {
             Self::End => 1,
             Self::Failure => 2,
             Self::Success => 3,
+            Self::Each => 4,
         }
+    }
+
+    /// What the column says.
+    pub(crate) const fn from_code(code: Option<i64>) -> Self {
+        match code {
+            Some(1) => Self::End,
+            Some(2) => Self::Failure,
+            Some(3) => Self::Success,
+            Some(4) => Self::Each,
+            _ => Self::Nothing,
+        }
+    }
+
+    /// Whether an application that is bound hears of an end.
+    pub(crate) const fn ends(self) -> bool {
+        matches!(self, Self::End | Self::Failure | Self::Success)
     }
 
     /// The code, besides that for any end, that wants to hear of `state`.

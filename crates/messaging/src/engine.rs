@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use access::Environment;
@@ -52,7 +52,11 @@ pub(crate) struct Engine {
     epoch: AtomicI64,
     environments: Mutex<HashMap<WorkspaceId, (bool, Duration)>>,
     conversations: Mutex<Conversations>,
+    /// Whether somebody above listens to what becomes of a workspace's messages.
+    listeners: OnceLock<Listens>,
 }
+
+type Listens = Box<dyn Fn(WorkspaceId) -> bool + Send + Sync>;
 
 impl Engine {
     pub(crate) fn new(db: Db, vault: Vault, settler: mpsc::UnboundedSender<Settle>) -> Self {
@@ -73,7 +77,18 @@ impl Engine {
             epoch: AtomicI64::new(0),
             environments: Mutex::default(),
             conversations: Mutex::default(),
+            listeners: OnceLock::new(),
         }
+    }
+
+    pub(crate) fn set_listeners(&self, listens: Listens) {
+        // Set once, by the composition, before the first message.
+        let _ = self.listeners.set(listens);
+    }
+
+    /// Whether somebody above listens to what becomes of the messages of `workspace`.
+    pub(crate) fn listens(&self, workspace: WorkspaceId) -> bool {
+        self.listeners.get().is_some_and(|listens| listens(workspace))
     }
 
     /// The epoch under which this process claims.

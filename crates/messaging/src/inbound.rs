@@ -324,6 +324,9 @@ fn store_whole(tx: &mut Tx<'_>, engine: &Engine, whole: &Whole, workspace: Optio
         at: whole.at,
     };
     tx.publish(INBOUND, &serde_json::to_value(&arrived).map_err(|_| Error::Corrupt("event"))?)?;
+    if workspace.is_some_and(|workspace| engine.listens(workspace)) {
+        crate::news::arrived(tx, row, whole.at)?;
+    }
     tx.touched(store::Changed { workspace, topic: crate::INBOUND_TOPIC, id: uid });
     Ok(())
 }

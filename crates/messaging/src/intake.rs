@@ -18,6 +18,7 @@ use crate::engine::{Counted, Engine};
 use crate::job::{Job, Outcome, StoredOrigin};
 use crate::lane::Lane;
 use crate::model::{Accepted, New};
+use crate::news;
 use crate::numbers::segment;
 use crate::octets::Body;
 use crate::settle_store::Touched;
@@ -52,6 +53,7 @@ pub(crate) struct Prepared {
     content: Body,
     destination: String,
     body: String,
+    callback: Option<String>,
     blind: BlindIndex,
     submitter: String,
     created_at: Timestamp,
@@ -98,6 +100,9 @@ pub(crate) fn prepare(
     if new.client_ref.as_ref().is_some_and(|text| text.chars().count() > MOST_CLIENT_REF) {
         return Err(Error::TooLong { field: "clientMessageId", most: MOST_CLIENT_REF });
     }
+    if new.tell == Tell::Each && new.callback.is_none() && !engine.listens(permit.workspace()) {
+        new.tell = Tell::Nothing;
+    }
     let due_at = new.scheduled.unwrap_or(now).max(now);
     if new.expires_at.is_some_and(|at| at <= due_at) {
         return Err(Error::Expired);
@@ -120,6 +125,7 @@ pub(crate) fn prepare(
     Ok(Prepared {
         destination: seal("destination", new.to.digits().as_bytes()),
         body: seal("body", content.octets()),
+        callback: new.callback.take().map(|url| seal("callback", url.as_bytes())),
         content,
         blind: keys.index.index(new.to.digits()),
         submitter: permit.actor().principal.key(),
@@ -136,6 +142,11 @@ pub(crate) fn prepare(
 }
 
 impl Prepared {
+    /// When it was accepted and where its steps are told, if somebody listens to them.
+    pub(crate) fn listened(&self) -> Option<(Timestamp, Option<&str>)> {
+        (self.new.tell == Tell::Each).then_some((self.created_at, self.callback.as_deref()))
+    }
+
     /// A place in its lane, when it may go at once.
     fn reserve(&self, engine: &Engine) -> Option<OwnedSemaphorePermit> {
         if self.decision.waits || self.due_at > self.created_at {
@@ -204,7 +215,7 @@ impl Prepared {
             expires_at: self.new.expires_at,
             attempts: 0,
             sent: 0,
-            tell: self.new.tell != Tell::Nothing,
+            tell: self.new.tell,
             room,
         }
     }
@@ -230,6 +241,7 @@ pub(crate) fn accept(
     let accepted = prepared.accepted(row);
     let claimed_by = room.as_ref().map(|_| engine.epoch());
     tx.send(INSERT, &prepared.values(row, claimed_by))?;
+    news::accepted(tx, std::iter::once((row, &prepared)))?;
     let mut touched = Touched::default();
     touched.message(prepared.workspace, Some(prepared.id));
     touched.announce(tx);
@@ -373,6 +385,7 @@ fn insert(tx: &mut Tx<'_>, engine: &Engine, prepared: &[(Prepared, Option<i64>)]
     let values: Vec<_> =
         prepared.iter().zip(&rows).map(|((prepared, claimed_by), row)| prepared.values(*row, *claimed_by)).collect();
     tx.execute_many(INSERT, &values)?;
+    news::accepted(tx, rows.iter().copied().zip(prepared.iter().map(|(prepared, _)| prepared)))?;
     let mut touched = Touched::default();
     for (prepared, _) in prepared {
         touched.message(prepared.workspace, Some(prepared.id));

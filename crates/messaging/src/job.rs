@@ -7,6 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::State;
+use crate::deliveries::Tell;
 use crate::octets::Body;
 
 /// What caused a message, as jobs carry it.
@@ -32,8 +33,8 @@ pub(crate) struct Job {
     pub(crate) attempts: u32,
     /// Parts that the carrier has already, as bits from part 1.
     pub(crate) sent: u16,
-    /// Whether its submitter wants to hear of its end.
-    pub(crate) tell: bool,
+    /// What its submitter wants to hear.
+    pub(crate) tell: Tell,
     pub(crate) room: OwnedSemaphorePermit,
 }
 
@@ -65,7 +66,7 @@ pub(crate) struct Key {
     pub(crate) class: Class,
     pub(crate) origin: Option<StoredOrigin>,
     pub(crate) parts: usize,
-    pub(crate) tell: bool,
+    pub(crate) tell: Tell,
 }
 
 /// What is known of one part after an attempt.

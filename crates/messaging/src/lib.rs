@@ -33,6 +33,7 @@ mod lane;
 mod messaging;
 mod meters;
 mod model;
+mod news;
 mod numbers;
 mod octets;
 mod outstanding;
@@ -66,6 +67,7 @@ pub use model::{
     Accepted, Changed, Content, Details, Filter, InboundArrived, InboundMessage, InboundSummary, Minute, New, Note,
     Origin, OriginRef, PartDetails, ReceiptDetails, Step, Summary,
 };
+pub use news::{News, Step as MessageStep, Told};
 pub use octets::Octets;
 pub use routes::{CostBody, RouteBody, RoutesKind};
 pub use routing::{Class, Sender};
@@ -88,5 +90,6 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
         store::Migration { version: 1, name: "messages", sql: include_str!("../migrations/001_messages.sql") },
         store::Migration { version: 2, name: "client refs", sql: include_str!("../migrations/002_client_refs.sql") },
         store::Migration { version: 3, name: "applications", sql: include_str!("../migrations/003_applications.sql") },
+        store::Migration { version: 4, name: "news", sql: include_str!("../migrations/004_news.sql") },
     ],
 };

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use access::{Authority, Permit, Principal, cap};
+use access::{Authority, OrganisationPermit, Permit, Principal, cap};
 use async_trait::async_trait;
-use base::{InboundId, MessageId, Page, PageRequest, Timestamp};
+use base::{InboundId, MessageId, Page, PageRequest, Timestamp, WorkspaceId};
 use store::{Db, Tx, params};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ use crate::engine::{Engine, Lanes};
 use crate::intake::Submit;
 use crate::lane::Lane;
 use crate::model::{Accepted, Content, Details, Filter, InboundMessage, InboundSummary, Minute, New, Summary};
+use crate::news::{self, News};
 use crate::routes::RoutesKind;
 use crate::settle::{Settle, Waiting};
 use crate::{
@@ -296,6 +297,33 @@ impl Messaging {
         let engine = Arc::clone(&self.0.engine);
         tx.after_commit(move || engine.told.send_modify(|turn| *turn += 1));
         Ok(())
+    }
+
+    /// Who listens to what becomes of a workspace's messages: said once, by the composition, before the first message. Asked
+    /// for each message that [wants it](Tell::Each), so it answers from memory.
+    pub fn listeners(&self, listens: impl Fn(WorkspaceId) -> bool + Send + Sync + 'static) {
+        self.0.engine.set_listeners(Box::new(listens));
+    }
+
+    /// What became of messages that somebody listens to, and what came in for them: the oldest `most`, opened. It stays until
+    /// it is [told](Self::told_news).
+    pub fn news(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &OrganisationPermit<cap::MessageContentRead>,
+        most: usize,
+    ) -> Result<Vec<News>, Error> {
+        news::read(tx, &self.0.engine, permit, most)
+    }
+
+    /// These are told, or written down where they will be; they are not read again.
+    pub fn told_news(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &OrganisationPermit<cap::MessageContentRead>,
+        news: &[News],
+    ) -> Result<(), Error> {
+        news::told(tx, permit, news)
     }
 
     /// Receipts that belonged to no message we know, since the start.

@@ -42,8 +42,11 @@ pub struct New {
     pub scheduled: Option<Timestamp>,
     /// Not after this.
     pub expires_at: Option<Timestamp>,
-    /// When the submitter wants to be told of its end; see [`Messaging::waiting`](crate::Messaging::waiting).
+    /// What the submitter wants to be told; see [`Messaging::waiting`](crate::Messaging::waiting) and
+    /// [`Messaging::news`](crate::Messaging::news).
     pub tell: Tell,
+    /// Where its steps are told, in place of where its workspace says; kept sealed. Counts with [`Tell::Each`] alone.
+    pub callback: Option<String>,
 }
 
 impl New {
@@ -61,6 +64,7 @@ impl New {
             scheduled: None,
             expires_at: None,
             tell: Tell::Nothing,
+            callback: None,
         }
     }
 }

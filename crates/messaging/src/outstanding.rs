@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use base::WorkspaceId;
 
+use crate::deliveries::Tell;
+
 /// Outstanding ids kept in memory. The oldest leave first; their receipts are found through the segments.
 pub(crate) const OUTSTANDING: usize = 500_000;
 /// Receipts that may wait for their submit to be answered.
@@ -38,8 +40,8 @@ pub(crate) struct Outstanding {
     pub(crate) part: u8,
     /// A message of one part without an origin: its receipt is written without reading the row.
     pub(crate) plain: bool,
-    /// Whether its submitter wants to hear of its end.
-    pub(crate) tell: bool,
+    /// What its submitter wants to hear.
+    pub(crate) tell: Tell,
     pub(crate) workspace: WorkspaceNumber,
 }
 
@@ -192,7 +194,7 @@ mod tests {
     use uuid::Uuid;
 
     fn entry(map: &mut Map, row: i64) -> Outstanding {
-        Outstanding { row, part: 1, plain: true, tell: false, workspace: map.number(Uuid::nil().into()) }
+        Outstanding { row, part: 1, plain: true, tell: Tell::Nothing, workspace: map.number(Uuid::nil().into()) }
     }
 
     /// I7: the map stays bounded, whatever is inserted and removed.

@@ -8,6 +8,7 @@ use store::{Tx, params};
 use tokio::sync::mpsc;
 
 use crate::Error;
+use crate::deliveries::Tell;
 use crate::engine::Engine;
 use crate::numbers::segment;
 use crate::settle::{Settle, Waiting};
@@ -23,7 +24,7 @@ pub(crate) struct Found {
     pub(crate) row: i64,
     pub(crate) part: u8,
     pub(crate) plain: bool,
-    pub(crate) tell: bool,
+    pub(crate) tell: Tell,
     pub(crate) workspace: WorkspaceId,
 }
 
@@ -89,7 +90,7 @@ pub(crate) fn find(tx: &mut Tx<'_>, carrier: &str, carrier_ref: &str) -> Result<
                 row: row.get(0)?,
                 part: 1,
                 plain: origin.is_none() && row.get::<i64>(2)? == 1,
-                tell: row.get::<Option<i64>>(4)?.is_some(),
+                tell: Tell::from_code(row.get(4)?),
                 workspace: row.get(1)?,
             })
         },
@@ -104,7 +105,7 @@ pub(crate) fn find(tx: &mut Tx<'_>, carrier: &str, carrier_ref: &str) -> Result<
         &params![newest, oldest, carrier_ref, carrier],
         |row| {
             let part = u8::try_from(row.get::<i64>(1)?).unwrap_or(u8::MAX);
-            Ok(Found { row: row.get(0)?, part, plain: false, tell: false, workspace: row.get(2)? })
+            Ok(Found { row: row.get(0)?, part, plain: false, tell: Tell::Nothing, workspace: row.get(2)? })
         },
     )?)
 }

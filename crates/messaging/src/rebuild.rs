@@ -8,6 +8,7 @@ use store::{Tx, params};
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
+use crate::deliveries::Tell;
 use crate::engine::Engine;
 use crate::numbers::SEGMENT;
 use crate::outstanding::OUTSTANDING;
@@ -64,7 +65,7 @@ fn outstanding(tx: &mut Tx<'_>, from: i64, below: i64) -> Result<(Option<base::T
         &params![from, below],
         |row| {
             let plain = row.get::<Option<String>>(2)?.is_none();
-            let tell = row.get::<Option<i64>>(5)?.is_some();
+            let tell = Tell::from_code(row.get(5)?);
             Ok((Found { row: row.get(0)?, part: 1, plain, tell, workspace: row.get(1)? }, row.get(3)?, row.get(4)?))
         },
     )?;
@@ -74,7 +75,7 @@ fn outstanding(tx: &mut Tx<'_>, from: i64, below: i64) -> Result<(Option<base::T
         &params![from, below],
         |row| {
             let part = u8::try_from(row.get::<i64>(1)?).unwrap_or(u8::MAX);
-            Ok((Found { row: row.get(0)?, part, plain: false, tell: false, workspace: row.get(2)? }, row.get(3)?, row.get(4)?))
+            Ok((Found { row: row.get(0)?, part, plain: false, tell: Tell::Nothing, workspace: row.get(2)? }, row.get(3)?, row.get(4)?))
         },
     )?);
     Ok((oldest, rows))

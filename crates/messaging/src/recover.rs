@@ -52,7 +52,7 @@ fn batch(tx: &mut Tx<'_>, carrier: &str, policy: OnUnknownOutcome, now: Timestam
             &params![key.row, state.code(), now, &text],
         )?;
         note(tx, key.row, now, &NewNote { kind: "unknown_outcome", part: None, text: text.clone() })?;
-        publish(tx, key.id, key.workspace, key.origin.as_ref(), state, None, Some(&text), now)?;
+        publish(tx, key.id, key.workspace, key.origin.as_ref(), key.tell, state, None, Some(&text), now)?;
         touched.message(key.workspace, Some(key.id));
     }
     touched.announce(tx);

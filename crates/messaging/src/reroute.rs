@@ -204,7 +204,7 @@ fn write(tx: &mut Tx<'_>, verdicts: &[(Claimed, Verdict)], why: &str, now: Times
                     &params![key.row, state.code(), &reason, now],
                 )?;
                 if changed > 0 {
-                    publish(tx, key.id, key.workspace, key.origin.as_ref(), state, None, Some(&reason), now)?;
+                    publish(tx, key.id, key.workspace, key.origin.as_ref(), key.tell, state, None, Some(&reason), now)?;
                     touched.message(key.workspace, Some(key.id));
                 }
             }
@@ -216,7 +216,17 @@ fn write(tx: &mut Tx<'_>, verdicts: &[(Claimed, Verdict)], why: &str, now: Times
                 if changed > 0 {
                     let text = format!("{why}; moved to {}: {}", decision.carrier, decision.explanation());
                     note(tx, key.row, now, &NewNote { kind: "moved", part: None, text: text.clone() })?;
-                    publish(tx, key.id, key.workspace, key.origin.as_ref(), State::Queued, None, Some(&text), now)?;
+                    publish(
+                        tx,
+                        key.id,
+                        key.workspace,
+                        key.origin.as_ref(),
+                        key.tell,
+                        State::Queued,
+                        None,
+                        Some(&text),
+                        now,
+                    )?;
                     touched.message(key.workspace, Some(key.id));
                 }
             }
@@ -227,7 +237,17 @@ fn write(tx: &mut Tx<'_>, verdicts: &[(Claimed, Verdict)], why: &str, now: Times
                     &params![key.row, &reason],
                 )?;
                 if changed > 0 {
-                    publish(tx, key.id, key.workspace, key.origin.as_ref(), State::Queued, None, Some(&reason), now)?;
+                    publish(
+                        tx,
+                        key.id,
+                        key.workspace,
+                        key.origin.as_ref(),
+                        key.tell,
+                        State::Queued,
+                        None,
+                        Some(&reason),
+                        now,
+                    )?;
                     touched.message(key.workspace, Some(key.id));
                 }
             }

@@ -6,10 +6,11 @@ use store::{Tx, params};
 use uuid::Uuid;
 
 use crate::carrier::Receipt;
-use crate::deliveries::{tell, tell_many};
+use crate::deliveries::{Tell, tell, tell_many};
 use crate::engine::{Counted, Engine};
 use crate::job::{NewNote, Outcome, StoredOrigin};
 use crate::model::Changed;
+use crate::news;
 use crate::numbers::segment;
 use crate::outstanding::Outstanding;
 use crate::settle::Matched;
@@ -99,6 +100,8 @@ pub(crate) fn outcomes(
             "carriers took messages that another node had meanwhile put in doubt"
         );
     }
+    let listened = |outcome: &&Outcome| outcome.is_plain_success() && outcome.key.tell == Tell::Each;
+    news::sent_many(tx, outcomes.iter().filter(listened).map(|outcome| (outcome.key.row, outcome.at)))?;
     for outcome in outcomes.iter().filter(|outcome| !outcome.is_plain_success()) {
         careful_outcome(tx, outcome, applied, touched)?;
     }
@@ -173,7 +176,8 @@ fn careful_outcome(
     }
     // Waiting again for a moment is not news; everything else is.
     if state != State::Queued || outcome.unknown_outcomes > 0 || outcome.move_to.is_some() {
-        publish(tx, key.id, key.workspace, key.origin.as_ref(), state, None, outcome.reason.as_deref(), outcome.at)?;
+        let (tell, reason) = (key.tell, outcome.reason.as_deref());
+        publish(tx, key.id, key.workspace, key.origin.as_ref(), tell, state, None, reason, outcome.at)?;
     }
     applied.ended_as(key.workspace, outcome.at, state);
     touched.message(key.workspace, Some(key.id));
@@ -227,7 +231,7 @@ pub(crate) fn plain_receipts(
         &rows,
     )?;
     let complete = written == receipts.len() as u64;
-    let mut told = Vec::new();
+    let (mut told, mut each) = (Vec::new(), Vec::new());
     for matched in receipts {
         // Another node may have been first, or an entry of the map was wrong: then each is looked at.
         if complete || has_receipt(tx, matched)? {
@@ -235,14 +239,17 @@ pub(crate) fn plain_receipts(
             let state = State::Sent.after(Event::Receipt(matched.receipt.state)).unwrap_or(State::Sent);
             applied.ended_as(workspace, matched.at, state);
             touched.message(workspace, None);
-            if matched.to.tell {
+            if matched.to.tell.ends() {
                 told.push((matched.to.row, state, matched.at));
+            } else if matched.to.tell == Tell::Each {
+                each.push((matched.to.row, state, matched.at));
             }
         } else {
             careful_receipt(tx, matched.to, &matched.receipt, matched.at, applied, touched)?;
         }
     }
-    tell_many(tx, &told)
+    tell_many(tx, &told)?;
+    news::changed_many(tx, &each)
 }
 
 fn has_receipt(tx: &mut Tx<'_>, matched: &Matched) -> Result<bool, Error> {
@@ -279,11 +286,12 @@ struct Row {
     carrier_ref: Option<String>,
     receipt: Option<String>,
     origin: Option<StoredOrigin>,
+    tell: Tell,
 }
 
 fn row(tx: &mut Tx<'_>, row: i64) -> Result<Option<Row>, Error> {
     let sql = format!(
-        "SELECT umid, workspace, state, parts, carrier, carrier_ref, receipt, origin_kind, origin_id
+        "SELECT umid, workspace, state, parts, carrier, carrier_ref, receipt, origin_kind, origin_id, tell
          FROM messages WHERE id = $1{}",
         tx.dialect().for_update()
     );
@@ -298,6 +306,7 @@ fn row(tx: &mut Tx<'_>, row: i64) -> Result<Option<Row>, Error> {
             carrier_ref: row.get("carrier_ref")?,
             receipt: row.get("receipt")?,
             origin: kind.zip(id).map(|(kind, id)| StoredOrigin { kind, id }),
+            tell: Tell::from_code(row.get("tell")?),
         };
         Ok((found, row.get::<i64>("state")?))
     })?;
@@ -358,7 +367,8 @@ fn single_receipt(
         ],
     )?;
     if next != message.state {
-        publish(tx, message.id, message.workspace, message.origin.as_ref(), next, None, reason.as_deref(), at)?;
+        let (origin, reason) = (message.origin.as_ref(), reason.as_deref());
+        publish(tx, message.id, message.workspace, origin, message.tell, next, None, reason, at)?;
         applied.ended_as(message.workspace, at, next);
     }
     Ok(next.is_terminal())
@@ -414,6 +424,7 @@ fn part_receipt(
             message.id,
             message.workspace,
             message.origin.as_ref(),
+            message.tell,
             all,
             Some(u32::from(to.part)),
             reason.as_deref(),
@@ -517,12 +528,19 @@ pub(crate) fn publish(
     message: MessageId,
     workspace: WorkspaceId,
     origin: Option<&StoredOrigin>,
+    told: Tell,
     state: State,
     part: Option<u32>,
     reason: Option<&str>,
     at: Timestamp,
 ) -> Result<(), Error> {
-    let Some(origin) = origin else { return tell(tx, message, state, at) };
+    let Some(origin) = origin else {
+        return match told {
+            Tell::Nothing => Ok(()),
+            Tell::Each => news::changed(tx, message, state, at),
+            Tell::End | Tell::Failure | Tell::Success => tell(tx, message, state, at),
+        };
+    };
     let changed = Changed {
         message,
         workspace,

@@ -6,5 +6,6 @@ mod faults;
 mod house;
 mod incoming;
 mod life;
+mod news;
 mod plans;
 mod reading;
