@@ -11,6 +11,7 @@ mod icinga;
 mod look;
 mod process;
 mod product;
+mod receiver;
 mod relay;
 
 pub use alertmanager::Alertmanager;
@@ -20,4 +21,5 @@ pub use icinga::{Icinga, RunningIcinga};
 pub use look::{SIZES, Size, THEMES, npm};
 pub use process::{Process, eventually, free_port};
 pub use product::{Demo, client, serve};
+pub use receiver::{Behaviour, Received, Receiver};
 pub use relay::Relay;
