@@ -7,6 +7,7 @@ use access::{Permit, cap};
 use base::{MessageId, Timestamp};
 use store::{Tx, params};
 
+use crate::deliveries::Tell;
 use crate::engine::Engine;
 use crate::job::NewNote;
 use crate::settle_store::{Touched, note, publish};
@@ -25,14 +26,14 @@ pub(crate) fn cancel(
 ) -> Result<State, Error> {
     let now = engine.ctx.now();
     let sql = format!(
-        "SELECT id, state, parts, origin_kind FROM messages WHERE umid = $1 AND workspace = $2{}",
+        "SELECT id, state, parts, origin_kind, tell FROM messages WHERE umid = $1 AND workspace = $2{}",
         tx.dialect().for_update()
     );
     let found = tx.query_opt(&sql, &params![id, permit.workspace()], |row| {
-        let row = (row.get::<i64>(0)?, row.get::<i64>(1)?, row.get::<i64>(2)?, row.get::<Option<String>>(3)?);
-        Ok(row)
+        let numbers = (row.get::<i64>(0)?, row.get::<i64>(1)?, row.get::<i64>(2)?);
+        Ok((numbers, row.get::<Option<String>>(3)?, Tell::from_code(row.get(4)?)))
     })?;
-    let (row, code, parts, origin) = found.ok_or(Error::NotFound)?;
+    let ((row, code, parts), origin, tell) = found.ok_or(Error::NotFound)?;
     let state = State::from_code(code).ok_or(Error::Corrupt("state"))?;
     if let Some(kind) = origin {
         return Err(Error::Owned(kind));
@@ -45,7 +46,7 @@ pub(crate) fn cancel(
         "UPDATE messages SET state = $2, reason = $3, done_at = $4 WHERE id = $1",
         &params![row, next.code(), REASON, now],
     )?;
-    ended(tx, permit, row, id, next, now)?;
+    ended(tx, permit, row, id, tell, next, now)?;
     let target = id.to_string();
     audit::record(
         tx,
@@ -73,12 +74,13 @@ fn ended(
     permit: &Permit<cap::MessagesSend>,
     row: i64,
     id: MessageId,
+    tell: Tell,
     state: State,
     now: Timestamp,
 ) -> Result<(), Error> {
     let text = format!("cancelled by {} before it was handed over", permit.actor().principal.key());
     note(tx, row, now, &NewNote { kind: "cancelled", part: None, text })?;
-    publish(tx, id, permit.workspace(), None, state, None, Some(REASON), now)
+    publish(tx, id, permit.workspace(), None, tell, state, None, Some(REASON), now)
 }
 
 /// Whether a message of several parts was handed over in part.
