@@ -1,7 +1,9 @@
 //! Where messages go: the routes in the order in which they are tried, and the decision about one destination.
 
+use std::num::NonZeroU32;
+
 use ::messaging::{Class, Sender};
-use ::routing::{Decision, Refused, Route};
+use ::routing::{Considered, Decision, Refused, Route, considered};
 use access::cap;
 use base::{Problem, ProblemKind, RouteId};
 use http::doc::Doc;
@@ -26,12 +28,13 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
 
 fn list_doc() -> Doc {
     Doc::new("listRoutes", ROUTES, "List routes")
-        .text("In the order in which they are tried: the workspace's own first, then by longer prefix, by named class, by lower cost.")
+        .text("In the order in which they are tried: the workspace's own first, then by higher priority, then from the most to the least specific (destination, sender, class), then by weight or lower cost.")
         .lists::<RouteView>(
             "The routes.",
             false,
             json!({"items": [{
-                "id": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b", "matches": "+44, alert", "prefix": "+44", "class": "alert", "own": true,
+                "id": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b", "matches": "+44, alert", "name": "", "prefix": "+44", "country": null,
+                "class": "alert", "fromSender": null, "own": true, "priority": 0, "weight": null,
                 "carriers": ["carrier-a", "carrier-b"], "sender": "70007", "openToDevelopment": false,
             }], "next": null}),
         )
@@ -47,6 +50,14 @@ fn explain_doc() -> Doc {
             json!({
                 "carrier": "carrier-b", "sender": "70007", "route": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b", "waits": false,
                 "record": ["the workspace's route for everything matches", "carrier carrier-a is down (connection refused)", "carrier carrier-b takes it"],
+                "path": [{
+                    "id": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b", "route": "everything", "verdict": "taken",
+                    "words": ["the workspace's route for everything matches"],
+                    "carriers": [
+                        {"carrier": "carrier-a", "verdict": "failed", "words": ["carrier carrier-a is down (connection refused)"]},
+                        {"carrier": "carrier-b", "verdict": "taken", "words": ["carrier carrier-b takes it"]},
+                    ],
+                }],
             }),
         )
 }
@@ -61,8 +72,18 @@ struct RouteView {
     id: RouteId,
     /// Which messages, in words.
     matches: String,
+    /// What tells it from another route for the same messages; mostly empty.
+    name: String,
     /// How the destination begins; every one when null.
     prefix: Option<String>,
+    /// The country of the destination (ISO 3166-1); every one when null.
+    country: Option<String>,
+    /// The sender that the message must name, perhaps with a star at its end; any when null.
+    from_sender: Option<String>,
+    /// Among the routes that match, the higher goes first.
+    priority: i32,
+    /// Its share among routes that are otherwise equal; null when cost decides.
+    weight: Option<u32>,
     /// Which class; every one when null.
     #[schema(value_type = Option<ClassWord>)]
     class: Option<&'static str>,
@@ -80,8 +101,13 @@ impl From<Route> for RouteView {
     fn from(route: Route) -> Self {
         Self {
             id: route.id,
-            matches: route.matcher.to_string(),
+            matches: route.label(),
+            name: route.name,
             prefix: route.matcher.prefix,
+            country: route.matcher.country,
+            from_sender: route.matcher.sender,
+            priority: route.priority,
+            weight: route.weight.map(NonZeroU32::get),
             class: route.matcher.class.map(Class::name),
             own: route.workspace.is_some(),
             carriers: route.carriers,
@@ -122,22 +148,73 @@ struct ExplainedView {
     waits: bool,
     /// How it came to this, in order.
     record: Vec<String>,
+    /// The same as a path: each route that was considered, those that do not match last, and in it each carrier.
+    path: Vec<StepView>,
+}
+
+/// A route on the path of a decision.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RouteStep)]
+struct StepView {
+    /// Its id.
+    #[schema(value_type = Uuid)]
+    id: RouteId,
+    /// What it is called.
+    route: String,
+    /// `taken`, `waits`, `failed`, `skipped` or `not_reached`.
+    verdict: &'static str,
+    /// Why.
+    words: Vec<String>,
+    /// Its carriers, as far as they were looked at.
+    carriers: Vec<WayView>,
+}
+
+/// A carrier on the path of a decision.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RouteWay)]
+struct WayView {
+    /// Its name.
+    carrier: String,
+    /// `taken`, `waits`, `failed` or `skipped`.
+    verdict: &'static str,
+    /// Why.
+    words: Vec<String>,
+}
+
+impl From<Considered> for StepView {
+    fn from(route: Considered) -> Self {
+        let way = |way: ::routing::Way| WayView { carrier: way.carrier, verdict: way.verdict.name(), words: way.words };
+        Self {
+            id: route.id,
+            route: route.route,
+            verdict: route.verdict.name(),
+            words: route.words,
+            carriers: route.carriers.into_iter().map(way).collect(),
+        }
+    }
 }
 
 impl From<Result<Decision, Refused>> for ExplainedView {
     fn from(decided: Result<Decision, Refused>) -> Self {
         let lines = |record: &[::routing::Reason]| record.iter().map(ToString::to_string).collect();
+        let path = |record: &[::routing::Reason]| considered(record).into_iter().map(StepView::from).collect();
         match decided {
             Ok(decision) => Self {
                 record: lines(&decision.record),
+                path: path(&decision.record),
                 carrier: Some(decision.carrier),
                 sender: Some(decision.sender.to_string()),
                 route: Some(decision.route),
                 waits: decision.waits,
             },
-            Err(refused) => {
-                Self { record: lines(&refused.record), carrier: None, sender: None, route: None, waits: false }
-            }
+            Err(refused) => Self {
+                record: lines(&refused.record),
+                path: path(&refused.record),
+                carrier: None,
+                sender: None,
+                route: None,
+                waits: false,
+            },
         }
     }
 }

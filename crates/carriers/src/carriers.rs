@@ -13,7 +13,7 @@ use vault::{Aad, Vault};
 
 use crate::pause::Pause;
 use crate::settings::Settings;
-use crate::smpp_carrier::{Remembered, SmppCarrier};
+use crate::smpp_carrier::{Remembered, SmppCarrier, limits_of};
 use crate::status::{CarrierStatus, Profile};
 use crate::{Error, TOPIC};
 
@@ -160,14 +160,9 @@ impl Carriers {
             let context = self.0.db.context().clone();
             let before = remembered.remove(&stored.id).unwrap_or_default();
             let remembered = Remembered { paused: stored.paused, ..before };
-            let carrier = SmppCarrier::start_as(
-                stored.settings,
-                &stored.password,
-                deliveries,
-                context,
-                smpplink::Limits::default(),
-                remembered,
-            );
+            let limits = limits_of(&stored.settings);
+            let carrier =
+                SmppCarrier::start_as(stored.settings, &stored.password, deliveries, context, limits, remembered);
             self.announce(&carrier, stored.id.clone());
             self.0.messaging.attach(Arc::clone(&carrier) as Arc<dyn messaging::Carrier>);
             if let Ok(mut running) = self.0.running.lock() {

@@ -2,12 +2,13 @@
 
 use access::Capability;
 use base::ExposeSecret as _;
+use messaging::Sender;
 use resources::{Check, Class, Error, Field, KindScope, Projection, Shape, TypedKind};
 use store::{Changed, Tx, params};
 use vault::{Aad, Purpose, SealedColumn, Vault};
 
 use crate::TOPIC;
-use crate::settings::Settings;
+use crate::settings::{Senders, Settings};
 
 /// The kind. Passwords are sealed by the vault.
 pub struct CarriersKind {
@@ -32,7 +33,10 @@ const FIELDS: &[Field] = &[
     Field::new("address", Class::Internal, Shape::Text).required().about("host:port"),
     Field::new("tls", Class::Internal, Shape::Boolean)
         .about("whether the connection is encrypted; true unless said otherwise"),
-    Field::new("tls_ca", Class::Internal, Shape::Text).about("authority to believe: PEM, or a path on the server"),
+    Field::new("tls_ca", Class::Internal, Shape::Text)
+        .about("authority to believe: PEM, a path on the server, or system for the machine's own"),
+    Field::new("tls_pins", Class::Internal, Shape::List(&Shape::Text))
+        .about("keys to believe: SHA-256 over the public key of its certificate, one or, while it changes, two"),
     Field::new("tls_name", Class::Internal, Shape::Text).about("name in the certificate, when it is not the host"),
     Field::new("allow_plaintext", Class::Internal, Shape::Boolean).about("allows clear text, together with tls: false"),
     Field::new("system_id", Class::Internal, Shape::Text).required().about("our account there"),
@@ -41,7 +45,11 @@ const FIELDS: &[Field] = &[
     Field::new("bind", Class::Internal, Shape::Choice(&["transceiver", "transmitter_receiver"])).about("how to bind"),
     Field::new("sessions", Class::Internal, Shape::Integer(1, 16)).about("connections at once"),
     Field::new("window", Class::Internal, Shape::Integer(1, 2_000)).about("unanswered submits on each session"),
-    Field::new("rate", Class::Internal, Shape::Integer(1, 1_000_000)).about("parts a second over all sessions"),
+    Field::new("rate", Class::Internal, Shape::Integer(1, 4_294_967_295)).about("parts a second over all sessions"),
+    Field::new("response_seconds", Class::Internal, Shape::Integer(1, 60))
+        .about("how long a submit may be unanswered; 10 unless said"),
+    Field::new("enquire_seconds", Class::Internal, Shape::Integer(5, 300))
+        .about("silence after which the carrier is asked whether it is there; 30 unless said"),
     Field::new("on_unknown_outcome", Class::Internal, Shape::Choice(&["resend", "hold"]))
         .about("what happens to a message whose submit was cut off unanswered"),
     Field::new("simulated", Class::Internal, Shape::Boolean).about("nothing leaves the machine by it"),
@@ -51,6 +59,53 @@ const FIELDS: &[Field] = &[
         Shape::Choice(&["auto", "same", "hex_then_decimal", "decimal_then_hex"]),
     )
     .about("how message ids are written in answers and in receipts"),
+    Field::new("senders", Class::Internal, Shape::Object(SENDERS)).about("which source addresses it takes"),
+    Field::new("dialect", Class::Internal, Shape::Object(DIALECT))
+        .about("how it speaks SMPP where carriers differ; see the page about carriers"),
+];
+
+const SENDERS: &[Field] = &[
+    Field::new("allowed", Class::Internal, Shape::List(&Shape::Text))
+        .about("the addresses it takes, each perhaps with a star at its end; all when empty"),
+    Field::new("numeric_only", Class::Internal, Shape::Boolean).about("whether it takes no names"),
+    Field::new("instead", Class::Internal, Shape::Text).about("what goes in place of one that it does not take"),
+];
+
+const NUMBERING: &[Field] = &[
+    Field::new("ton", Class::Internal, Shape::Integer(0, 255)).required().about("type of number"),
+    Field::new("npi", Class::Internal, Shape::Integer(0, 255)).required().about("numbering plan"),
+];
+
+const NATIONAL: &[Field] = &[
+    Field::new("country_code", Class::Internal, Shape::Text).required().about("the calling code, such as 44"),
+    Field::new("trunk", Class::Internal, Shape::Text).about("what stands before a national number, such as 0"),
+    Field::new("numbering", Class::Internal, Shape::Object(NUMBERING)).about("ton 2 and npi 1 unless said"),
+];
+
+const DIALECT: &[Field] = &[
+    Field::new("interface_version", Class::Internal, Shape::Choice(&["3.3", "3.4", "5.0"]))
+        .about("what the bind names"),
+    Field::new("address_range", Class::Internal, Shape::Text).about("address_range of the bind"),
+    Field::new("bind_numbering", Class::Internal, Shape::Object(NUMBERING)).about("addr_ton and addr_npi of the bind"),
+    Field::new("service_type", Class::Internal, Shape::Text).about("service_type of each submit"),
+    Field::new("default_alphabet", Class::Internal, Shape::Choice(&["gsm", "latin1", "ascii"]))
+        .about("what data_coding 0 means there"),
+    Field::new("text_coding", Class::Internal, Shape::Integer(0, 255)).about("data_coding of a text in that alphabet"),
+    Field::new("unicode_coding", Class::Internal, Shape::Integer(0, 255)).about("data_coding of a text in UCS-2"),
+    Field::new("long_messages", Class::Internal, Shape::Choice(&["udh", "sar", "payload"]))
+        .about("how texts of several parts are handed over"),
+    Field::new("validity", Class::Internal, Shape::Choice(&["relative", "absolute", "none"]))
+        .about("how the time after which a message is useless is written"),
+    Field::new("receipts", Class::Internal, Shape::Choice(&["final", "failures", "none"])).about("which are asked for"),
+    Field::new("unmarked_receipts", Class::Internal, Shape::Boolean)
+        .about("whether receipts come without the mark that says so, and are known by their text"),
+    Field::new("number", Class::Internal, Shape::Object(NUMBERING)).about("numbers as source; 1 and 1 unless said"),
+    Field::new("short_code", Class::Internal, Shape::Object(NUMBERING)).about("short codes; 3 and 0 unless said"),
+    Field::new("name", Class::Internal, Shape::Object(NUMBERING)).about("names; 5 and 0 unless said"),
+    Field::new("destination", Class::Internal, Shape::Object(NUMBERING)).about("destinations; 1 and 1 unless said"),
+    Field::new("plus", Class::Internal, Shape::Boolean).about("whether international numbers begin with a plus sign"),
+    Field::new("national", Class::Internal, Shape::Object(NATIONAL))
+        .about("the country whose numbers it writes without country code"),
 ];
 
 impl TypedKind for CarriersKind {
@@ -139,7 +194,37 @@ fn problems(body: &Settings) -> Vec<(&'static str, &'static str)> {
     if body.tls && rustls_pki_types::ServerName::try_from(body.server_name().to_owned()).is_err() {
         found.push(("tls_name", "this is no host name that a certificate can carry"));
     }
+    if !body.tls && !body.tls_pins.is_empty() {
+        found.push(("tls_pins", "without TLS nobody shows a key; remove the pins or encrypt"));
+    }
+    if body.tls_pins.len() > 4 {
+        found.push(("tls_pins", "one pin, or two while the key changes, and four at most"));
+    }
+    if body.tls_pins.iter().any(|pin| pin.parse::<crypto::tls::Pin>().is_err()) {
+        found.push((
+            "tls_pins",
+            "a pin is sha256/ and 44 characters of base64, or 64 hexadecimal digits, over the public key; the carrier's page shows it",
+        ));
+    }
+    senders(&body.senders, &mut found);
+    found.extend(body.dialect.problems());
     found
+}
+
+fn senders(senders: &Senders, found: &mut Vec<(&'static str, &'static str)>) {
+    if senders.allowed.len() > 1_000 || senders.allowed.iter().any(|one| one.trim().is_empty() || one.len() > 17) {
+        found.push((
+            "senders.allowed",
+            "each is a number, a short code or up to 11 letters, perhaps with a star at its end",
+        ));
+    }
+    let instead = senders.instead.parse::<Sender>();
+    if !senders.instead.is_empty() && instead.is_err() {
+        found.push(("senders.instead", "write a number such as +447700900100, a short code, or up to 11 letters"));
+    }
+    if senders.numeric_only && instead.is_ok_and(|sender| !sender.can_be_answered()) {
+        found.push(("senders.instead", "this carrier takes no names, so this cannot be one"));
+    }
 }
 
 #[cfg(test)]
@@ -173,6 +258,16 @@ mod tests {
         check(|s| s.tls = false, &["tls"]);
         check(|s| (s.tls, s.allow_plaintext) = (false, true), &[]);
         check(|s| s.tls_name = "no host!".into(), &["tls_name"]);
+        check(|s| s.tls_pins = vec!["AB".repeat(32)], &[]);
+        check(|s| s.tls_pins = vec!["sha1/AAAA".into()], &["tls_pins"]);
+        check(|s| (s.tls, s.allow_plaintext, s.tls_pins) = (false, true, vec!["AB".repeat(32)]), &["tls_pins"]);
+        check(|s| s.senders.instead = "much too long a name".into(), &["senders.instead"]);
+        check(
+            |s| s.senders = Senders { numeric_only: true, instead: "Acme".into(), ..Senders::default() },
+            &["senders.instead"],
+        );
+        check(|s| s.senders.allowed = vec![" ".into()], &["senders.allowed"]);
+        check(|s| s.dialect.service_type = "toolong".into(), &["dialect.service_type"]);
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! `enquire_link`, response timer, reconnect with back-off and jitter. A receipt or a reply is acknowledged to the carrier only
 //! after `messaging` has committed it. Which message goes by which carrier is decided in `routing`, not here.
 
+mod alphabet;
 mod carriers;
+mod dialect;
 mod error;
 mod journal;
 mod kind;
@@ -18,14 +20,16 @@ mod status;
 mod translate;
 
 pub use carriers::Carriers;
+pub use dialect::{Alphabet, Dialect, LongMessages, National, Numbering, Receipts, Validity, Version};
 pub use error::Error;
 pub use journal::LinkChange;
 pub use kind::CarriersKind;
 pub use pause::Pause;
 pub use reference::MessageIds;
-pub use settings::{BindAs, Settings};
+pub use settings::{BindAs, Senders, Settings};
 pub use smpp_carrier::SmppCarrier;
 pub use status::{CarrierStatus, Peer, Profile, SessionStatus};
+pub use translate::remedy;
 
 /// The tables of this room.
 pub const MIGRATIONS: store::Migrations = store::Migrations {

@@ -11,6 +11,7 @@ use smpplink::{Closed, Handle, Incoming, Limits, Request, Target};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::dialect::Dialect;
 use crate::journal::{Journal, LinkChange};
 use crate::reference::{NotYet, References};
 use crate::status::{Peer, SessionStatus};
@@ -62,6 +63,11 @@ impl Place {
             last_error: Mutex::new(None),
             peer: Mutex::new(None),
         }
+    }
+
+    /// How it binds.
+    pub const fn mode(&self) -> BindMode {
+        self.mode
     }
 
     /// Which session it is, from 1.
@@ -140,6 +146,7 @@ pub struct Session {
     pub bind: Bind,
     pub limits: Limits,
     pub references: Arc<References>,
+    pub dialect: Arc<Dialect>,
     pub deliveries: Arc<dyn Deliveries>,
     pub place: Arc<Place>,
     pub context: Context,
@@ -250,11 +257,11 @@ impl Session {
         let (pdu, responder) = request.into_parts();
         let (brought, answer): (Brought, Pdu) = match &pdu {
             Pdu::DeliverSm(pdu) => (
-                translate::deliver_sm(pdu, &self.carrier),
+                translate::deliver_sm(pdu, &self.carrier, &self.dialect),
                 DeliverSmResp { message_id: Text::EMPTY, tlvs: Tlvs::EMPTY }.into(),
             ),
             Pdu::DataSm(pdu) => (
-                translate::data_sm(pdu, &self.carrier),
+                translate::data_sm(pdu, &self.carrier, &self.dialect),
                 DataSmResp { message_id: Text::EMPTY, tlvs: Tlvs::EMPTY }.into(),
             ),
             // An alert_notification has no answer, and nothing here waits for one.

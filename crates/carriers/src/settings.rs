@@ -1,11 +1,13 @@
 //! What a carrier is configured with.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
-use messaging::OnUnknownOutcome;
+use messaging::{OnUnknownOutcome, Sender, SenderRules};
 use resources::SecretSlot;
 use serde::{Deserialize, Serialize};
 
+use crate::dialect::Dialect;
 use crate::reference::MessageIds;
 
 /// How to bind.
@@ -17,6 +19,18 @@ pub enum BindAs {
     Transceiver,
     /// A transmitter and a receiver for each session, as some carriers want it.
     TransmitterReceiver,
+}
+
+/// Which source addresses a carrier takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Senders {
+    /// The addresses it takes, each perhaps with a star at its end; empty for all.
+    pub allowed: Vec<String>,
+    /// Whether it takes no names, numbers and short codes alone.
+    pub numeric_only: bool,
+    /// What goes in place of one that it does not take; empty for none, and then the message goes by another carrier.
+    pub instead: String,
 }
 
 /// The body of the kind `carriers`.
@@ -32,8 +46,10 @@ pub struct Settings {
     /// Whether the connection is encrypted.
     pub tls: bool,
     /// The authority whose certificate is believed: PEM, or the path of a PEM file on the server; the machine's authorities
-    /// when empty.
+    /// when empty or `system`.
     pub tls_ca: String,
+    /// The keys that are believed, any of them. With `tls_ca` in addition to chain and name, without it in their place.
+    pub tls_pins: Vec<String>,
     /// The name that the certificate must carry; the host of `address` when empty.
     pub tls_name: String,
     /// Allows a connection in clear text; only together with `tls: false`.
@@ -52,12 +68,20 @@ pub struct Settings {
     pub window: u32,
     /// Parts a second over all sessions; no limit when absent.
     pub rate: Option<NonZeroU32>,
+    /// Seconds that a submit may be unanswered; then its outcome is unknown.
+    pub response_seconds: u32,
+    /// Seconds of the carrier's silence after which it is asked whether it is there; after three times that it is left.
+    pub enquire_seconds: u32,
     /// What happens to a message whose submit was cut off unanswered.
     pub on_unknown_outcome: OnUnknownOutcome,
     /// Nothing leaves this machine by it: what a development workspace may use.
     pub simulated: bool,
     /// How its message ids are written in answers and in receipts.
     pub message_ids: MessageIds,
+    /// Which source addresses it takes.
+    pub senders: Senders,
+    /// How it speaks SMPP where carriers differ.
+    pub dialect: Dialect,
 }
 
 impl Default for Settings {
@@ -68,6 +92,7 @@ impl Default for Settings {
             address: String::new(),
             tls: true,
             tls_ca: String::new(),
+            tls_pins: Vec::new(),
             tls_name: String::new(),
             allow_plaintext: false,
             system_id: String::new(),
@@ -77,9 +102,13 @@ impl Default for Settings {
             sessions: 1,
             window: 50,
             rate: None,
+            response_seconds: 10,
+            enquire_seconds: 30,
             on_unknown_outcome: OnUnknownOutcome::default(),
             simulated: false,
             message_ids: MessageIds::default(),
+            senders: Senders::default(),
+            dialect: Dialect::default(),
         }
     }
 }
@@ -89,6 +118,15 @@ impl Settings {
     pub fn host(&self) -> &str {
         let host = self.address.rsplit_once(':').map_or(self.address.as_str(), |(host, _)| host);
         host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The rules about source addresses, when there are any.
+    pub fn sender_rules(&self) -> Option<Arc<SenderRules>> {
+        let Senders { allowed, numeric_only, instead } = &self.senders;
+        (!allowed.is_empty() || *numeric_only).then(|| {
+            let instead = instead.parse::<Sender>().ok();
+            Arc::new(SenderRules { allowed: allowed.clone(), numeric_only: *numeric_only, instead })
+        })
     }
 
     /// The name that the certificate must carry.

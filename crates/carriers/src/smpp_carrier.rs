@@ -8,15 +8,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use base::{Context, ExposeSecret as _, SecretString};
-use crypto::tls::Roots;
-use messaging::{Carrier, Deliveries, LinkState, OnUnknownOutcome, Submission, SubmitError, Submitted};
+use crypto::tls::{Pin, Roots};
+use messaging::{
+    Carrier, Deliveries, LinkState, OnUnknownOutcome, Remedy, SenderRules, Submission, SubmitError, Submitted,
+};
 use rustls_pki_types::ServerName;
 use smpp::{Bind, BindMode, Npi, Password, Pdu, Text, Ton};
-use smpplink::{Handle, Limits, NoAnswer, NotSent, Slot, Target, Tls};
+use smpplink::{Limits, NoAnswer, NotSent, Slot, Target, Tls};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::dialect::{Dialect, LongMessages};
 use crate::journal::{Journal, LinkChange};
 use crate::measure::{AnswerTimes, Course, Speed};
 use crate::pause::Pause;
@@ -24,7 +27,7 @@ use crate::reference::References;
 use crate::session::{Place, Session, Trouble, link_state};
 use crate::settings::{BindAs, Settings};
 use crate::status::{CarrierStatus, SessionStatus};
-use crate::translate::{is_permanent, submit_sm};
+use crate::translate::{remedy, submit_sm};
 
 /// A file that could not be read is tried again after this.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -34,6 +37,7 @@ pub struct SmppCarrier {
     settings: Settings,
     places: Vec<Arc<Place>>,
     references: Arc<References>,
+    dialect: Arc<Dialect>,
     limits: Limits,
     times: AnswerTimes,
     speed: Speed,
@@ -64,7 +68,8 @@ impl SmppCarrier {
         deliveries: Arc<dyn Deliveries>,
         context: Context,
     ) -> Arc<Self> {
-        Self::start_as(settings, password, deliveries, context, Limits::default(), Remembered::default())
+        let limits = limits_of(&settings);
+        Self::start_as(settings, password, deliveries, context, limits, Remembered::default())
     }
 
     /// The same with other timers; the window is always that of `settings`.
@@ -93,6 +98,7 @@ impl SmppCarrier {
         let (paused, mut pausing) = watch::channel(remembered.paused);
         let (journal, told) = (remembered.journal, moves.clone());
         let references = Arc::new(References::new(settings.message_ids));
+        let dialect = Arc::new(settings.dialect.clone());
         let name: Arc<str> = Arc::from(settings.name.as_str());
         let limits = Limits { window: settings.window as usize, ..limits };
         let mut places = Vec::new();
@@ -110,6 +116,7 @@ impl SmppCarrier {
                 limits,
                 name: Arc::clone(&name),
                 references: Arc::clone(&references),
+                dialect: Arc::clone(&dialect),
                 deliveries: Arc::clone(&deliveries),
                 place,
                 context: context.clone(),
@@ -145,6 +152,7 @@ impl SmppCarrier {
             settings,
             places,
             references,
+            dialect,
             limits,
             times: AnswerTimes::default(),
             speed: Speed::default(),
@@ -248,18 +256,22 @@ impl SmppCarrier {
         }
     }
 
-    /// A place in the window of the bound session with the most room. Fails with the reason when there is none within the
-    /// response timer.
-    async fn slot(&self) -> Result<Slot, String> {
-        let mut bound: Vec<Handle> = self.places.iter().filter_map(|place| place.bound()).collect();
-        bound.retain(|handle| handle.mode().transmits());
-        bound.sort_by_key(Handle::in_flight);
-        if let Some(slot) = bound.iter().find_map(Handle::try_reserve) {
+    /// A place in the window of the session that this conversation has while it is bound, so that what goes from one sender to
+    /// one destination keeps its order. Fails with the reason when there is none within the response timer.
+    async fn slot(&self, submission: &Submission) -> Result<Slot, String> {
+        let lot = routing::lot(submission.sender.as_str(), submission.destination.digits());
+        let bound = self.places.iter().filter(|place| place.mode().transmits());
+        let bound = bound.filter_map(|place| Some((place.number(), place.bound()?)));
+        // Each session draws for each conversation; the highest has it, so that one that comes or goes moves only its own.
+        let drawn = |number: usize| {
+            (lot ^ (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_mul(0xFF51_AFD7_ED55_8CCD)
+        };
+        let (_, session) = bound.max_by_key(|(number, _)| drawn(*number)).ok_or("no session is bound")?;
+        if let Some(slot) = session.try_reserve() {
             return Ok(slot);
         }
-        // Messaging keeps to the window, so waiting is rare: a session has just gone, or its places are not free yet.
-        let roomiest = bound.first().ok_or("no session is bound")?;
-        match tokio::time::timeout(self.limits.response, roomiest.reserve()).await {
+        // Messaging keeps to the window of all sessions together, and draws are even: waiting is short, and in turn.
+        match tokio::time::timeout(self.limits.response, session.reserve()).await {
             Ok(Ok(slot)) => Ok(slot),
             Ok(Err(gone)) => Err(gone.to_string()),
             Err(_) => Err("every place in the window is taken".to_owned()),
@@ -289,18 +301,29 @@ impl Carrier for SmppCarrier {
         self.settings.on_unknown_outcome
     }
 
+    fn senders(&self) -> Option<Arc<SenderRules>> {
+        self.settings.sender_rules()
+    }
+
+    fn takes_whole(&self) -> bool {
+        self.dialect.long_messages == LongMessages::Payload
+    }
+
     fn link(&self) -> watch::Receiver<LinkState> {
         self.link.clone()
     }
 
     async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
-        let slot = self.slot().await.map_err(|reason| SubmitError::NotSent { reason })?;
-        let pdu = submit_sm(&submission, self.context.now());
+        let slot = self.slot(&submission).await.map_err(|reason| SubmitError::NotSent { reason })?;
+        let pdu = submit_sm(&submission, self.context.now(), &self.dialect);
         let answer = match slot.send(pdu) {
             Ok(pending) => pending.await,
             // Sending it elsewhere or later would fail in the same way.
             Err(NoAnswer::NotSent(NotSent::Invalid(error))) => {
-                return Err(SubmitError::Rejected { status: format!("cannot be written: {error}"), permanent: true });
+                return Err(SubmitError::Rejected {
+                    status: format!("cannot be written: {error}"),
+                    remedy: Remedy::Nothing,
+                });
             }
             Err(error) => Err(error),
         };
@@ -317,8 +340,8 @@ impl Carrier for SmppCarrier {
             return Err(SubmitError::Throttled);
         }
         if !response.status.is_ok() {
-            let permanent = is_permanent(response.status);
-            return Err(SubmitError::Rejected { status: response.status.to_string(), permanent });
+            let remedy = remedy(response.status);
+            return Err(SubmitError::Rejected { status: response.status.to_string(), remedy });
         }
         match response.pdu {
             Pdu::SubmitSmResp(answer) => {
@@ -338,6 +361,7 @@ struct Starting {
     mode: BindMode,
     name: Arc<str>,
     references: Arc<References>,
+    dialect: Arc<Dialect>,
     deliveries: Arc<dyn Deliveries>,
     place: Arc<Place>,
     context: Context,
@@ -369,7 +393,7 @@ impl Starting {
                         words: reason.clone(),
                     };
                     self.journal.note(change);
-                    let remedy = Some("Look at tls_ca and tls_name in the carrier’s settings.".to_owned());
+                    let remedy = Some("Look at tls_ca, tls_pins and tls_name in the carrier’s settings.".to_owned());
                     let trouble = Trouble { reason, remedy };
                     self.place.waits(trouble, self.context.monotonic() + AGAIN, self.context.now());
                     self.moved.send_modify(|count| *count += 1);
@@ -385,10 +409,10 @@ impl Starting {
             system_id: Text::from(self.settings.system_id.as_str()),
             password: Password::new(self.password.expose_secret()),
             system_type: Text::from(self.settings.system_type.as_str()),
-            interface_version: 0x34,
-            addr_ton: Ton::UNKNOWN,
-            addr_npi: Npi::UNKNOWN,
-            address_range: Text::EMPTY,
+            interface_version: self.dialect.interface_version.octet(),
+            addr_ton: Ton(self.dialect.bind_numbering.ton),
+            addr_npi: Npi(self.dialect.bind_numbering.npi),
+            address_range: Text::from(self.dialect.address_range.as_str()),
         };
         let session = Session {
             carrier: self.name,
@@ -397,6 +421,7 @@ impl Starting {
             bind,
             limits: self.limits,
             references: self.references,
+            dialect: self.dialect,
             deliveries: self.deliveries,
             place: self.place,
             context: self.context,
@@ -408,19 +433,40 @@ impl Starting {
     }
 }
 
+/// The limits of a connection with these settings.
+pub(crate) fn limits_of(settings: &Settings) -> Limits {
+    let enquire = Duration::from_secs(u64::from(settings.enquire_seconds.max(1)));
+    Limits {
+        response: Duration::from_secs(u64::from(settings.response_seconds.max(1))),
+        enquire,
+        idle: enquire * 3,
+        ..Limits::default()
+    }
+}
+
 async fn target(settings: &Settings) -> Result<Target, String> {
     if !settings.tls {
         return Ok(Target { address: settings.address.clone(), tls: None });
     }
-    let roots = match settings.tls_ca.trim() {
-        "" => Roots::System,
+    let ca = settings.tls_ca.trim();
+    let roots = match ca {
+        "" | "system" => Roots::System,
         pem if pem.starts_with("-----BEGIN") => Roots::Pem(pem.to_owned()),
         path => {
             let read = tokio::fs::read_to_string(path).await;
             Roots::Pem(read.map_err(|error| format!("tls_ca cannot be read: {error}"))?)
         }
     };
-    let config = crypto::tls::client_config(&roots, &[]).map_err(|error| format!("tls_ca is not usable: {error}"))?;
+    let pins =
+        settings.tls_pins.iter().map(|pin| pin.parse::<Pin>().map_err(|error| format!("a pin of tls_pins is {error}")));
+    let pins: Vec<Pin> = pins.collect::<Result<_, _>>()?;
+    let config = if pins.is_empty() {
+        crypto::tls::client_config(&roots, &[])
+    } else {
+        // A pin beside an authority narrows it; a pin alone is the whole proof.
+        crypto::tls::client_config_with_pins((!ca.is_empty()).then_some(&roots), pins)
+    };
+    let config = config.map_err(|error| format!("tls_ca is not usable: {error}"))?;
     let server_name = ServerName::try_from(settings.server_name().to_owned())
         .map_err(|_| "the carrier's name cannot stand in a certificate".to_owned())?;
     Ok(Target { address: settings.address.clone(), tls: Some(Tls { server_name, config }) })

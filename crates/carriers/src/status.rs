@@ -90,6 +90,8 @@ pub struct Peer {
     pub not_after: Option<Timestamp>,
     /// SHA-256 over it, `4E:91:…`.
     pub fingerprint: String,
+    /// SHA-256 over its public key, as `tls_pins` takes it: `sha256/…`.
+    pub pin: String,
 }
 
 impl Peer {
@@ -98,7 +100,8 @@ impl Peer {
         let names = crypto::tls::names(der);
         let (subject, issuer) = names.map(|names| (names.subject, names.issuer)).unwrap_or_default();
         let (not_after, fingerprint) = (crypto::tls::not_after(der), crypto::tls::fingerprint(der).to_string());
-        Self { version: secured.version, subject, issuer, not_after, fingerprint }
+        let pin = crypto::tls::Pin::of_certificate(der).map(|pin| pin.to_string()).unwrap_or_default();
+        Self { version: secured.version, subject, issuer, not_after, fingerprint, pin }
     }
 }
 

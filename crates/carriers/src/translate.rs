@@ -5,37 +5,76 @@ use std::time::Duration;
 
 use base::Timestamp;
 use bytes::Bytes;
-use messaging::{Inbound, Receipt, Submission};
+use messaging::{Inbound, Receipt, Remedy, Submission};
 use routing::Sender;
-use smpp::{
-    Address, DataCoding, DataSm, DeliverSm, EsmClass, Message, RegisteredDelivery, Status, SubmitSm, Tag, Text, Tlvs,
-};
-use sms::{Coding, Concat, ReceiptState, ReceiptText, ShortMessage};
+use smpp::{Address, DataCoding, DataSm, DeliverSm, EsmClass, Message, Status, SubmitSm, Tag, Text, Tlvs};
+use sms::{Coding, Concat, Encoding, ReceiptState, ReceiptText, ShortMessage};
 
-/// The `submit_sm` of one part (SMPP 3.4 section 4.4.1).
-pub fn submit_sm(submission: &Submission, now: Timestamp) -> SubmitSm {
-    let mut octets = submission.concat.map(Concat::to_header).unwrap_or_default();
+use crate::alphabet;
+use crate::dialect::{Alphabet, Dialect, LongMessages, Validity};
+
+/// Octets that fit a single short message; what is longer goes as `message_payload` to a carrier that wants long texts so.
+const SINGLE: usize = 140;
+
+/// The `submit_sm` of one part (SMPP 3.4 section 4.4.1), as this carrier wants it.
+pub fn submit_sm(submission: &Submission, now: Timestamp, dialect: &Dialect) -> SubmitSm {
+    let mut tlvs = Tlvs::EMPTY;
+    let mut octets = Vec::new();
+    if let Some(concat) = submission.concat {
+        if dialect.long_messages == LongMessages::Sar {
+            tlvs = tlvs
+                .with(Tag::SAR_MSG_REF_NUM, concat.reference.to_be_bytes())
+                .with(Tag::SAR_TOTAL_SEGMENTS, [concat.total])
+                .with(Tag::SAR_SEGMENT_SEQNUM, [concat.sequence]);
+        } else {
+            octets = concat.to_header();
+        }
+    }
     let (has_header, data_coding) = match submission.coded {
-        Some(coded) => (coded.has_header, coded.data_coding),
-        None => (!octets.is_empty(), Coding::from(submission.encoding).data_coding()),
+        Some(coded) => {
+            octets.extend_from_slice(&submission.payload);
+            (coded.has_header, coded.data_coding)
+        }
+        None => {
+            let has_header = !octets.is_empty();
+            let (text, unicode) = (dialect.text_coding, dialect.unicode_coding);
+            let data_coding = match submission.encoding {
+                Encoding::Ucs2 => {
+                    octets.extend_from_slice(&submission.payload);
+                    unicode
+                }
+                Encoding::Gsm7 => {
+                    let alone = submission.concat.is_none();
+                    let (written, coding) =
+                        alphabet::written(dialect.default_alphabet, &submission.payload, alone, text, unicode);
+                    octets.extend_from_slice(&written);
+                    coding
+                }
+            };
+            (has_header, data_coding)
+        }
     };
-    octets.extend_from_slice(&submission.payload);
-    let (short_message, tlvs) = if octets.len() <= Message::LIMIT {
-        (Message(Bytes::from(octets)), Tlvs::EMPTY)
+    let limit = match dialect.long_messages {
+        LongMessages::Payload if data_coding == dialect.unicode_coding => SINGLE,
+        LongMessages::Payload => 160,
+        LongMessages::Udh | LongMessages::Sar => Message::LIMIT,
+    };
+    let short_message = if octets.len() <= limit {
+        Message(Bytes::from(octets))
     } else {
-        (Message(Bytes::new()), Tlvs::EMPTY.with(Tag::MESSAGE_PAYLOAD, &octets))
+        tlvs = tlvs.with(Tag::MESSAGE_PAYLOAD, &octets);
+        Message(Bytes::new())
     };
-    let left = submission.expires_at.map(|at| at.since(now).max(Duration::from_secs(1)));
     SubmitSm {
-        service_type: Text::EMPTY,
-        source: source(&submission.sender),
-        destination: Address::international(submission.destination.digits()),
+        service_type: Text::from(dialect.service_type.as_str()),
+        source: source(&submission.sender, dialect),
+        destination: dialect.number_as(dialect.destination, submission.destination.digits()),
         esm_class: if has_header { EsmClass::UDHI } else { EsmClass::DEFAULT },
         protocol_id: 0,
         priority_flag: u8::from(submission.class == routing::Class::Alert),
         schedule_delivery_time: Text::EMPTY,
-        validity_period: left.map_or(Text::EMPTY, smpp::time::relative),
-        registered_delivery: RegisteredDelivery::FINAL,
+        validity_period: validity(submission.expires_at, now, dialect.validity),
+        registered_delivery: dialect.registered_delivery(),
         replace_if_present_flag: 0,
         data_coding: DataCoding(data_coding),
         sm_default_msg_id: 0,
@@ -44,47 +83,62 @@ pub fn submit_sm(submission: &Submission, now: Timestamp) -> SubmitSm {
     }
 }
 
-fn source(sender: &Sender) -> Address {
-    match sender {
-        Sender::Number(digits) => Address::international(digits.as_str()),
-        Sender::ShortCode(digits) => Address::short_code(digits.as_str()),
-        Sender::Name(name) => Address::alphanumeric(name.as_str()),
+fn validity(expires_at: Option<Timestamp>, now: Timestamp, written: Validity) -> Text {
+    let Some(at) = expires_at else { return Text::EMPTY };
+    match written {
+        Validity::Relative => smpp::time::relative(at.since(now).max(Duration::from_secs(1))),
+        Validity::Absolute => {
+            // YYMMDDhhmmss of the time in UTC, a tenth, no difference (SMPP 3.4 section 7.1.1).
+            let digits: String = at.rfc3339().chars().filter(char::is_ascii_digit).skip(2).take(12).collect();
+            Text::from(format!("{digits}000+"))
+        }
+        Validity::None => Text::EMPTY,
     }
 }
 
-/// Whether a refusal is for ever: the message itself is at fault, and trying the same again would be refused again. Anything
-/// else, a carrier's own codes included, may be mended within minutes by a person or the carrier, so nothing is given up
-/// for it at once.
-pub const fn is_permanent(status: Status) -> bool {
-    matches!(
-        status,
+fn source(sender: &Sender, dialect: &Dialect) -> Address {
+    match sender {
+        Sender::Number(digits) => dialect.number_as(dialect.number, digits),
+        Sender::ShortCode(digits) => dialect.short_code.address(digits.as_str()),
+        Sender::Name(name) => dialect.name.address(name.as_str()),
+    }
+}
+
+/// What a refusal leaves to be done: the table of which errors lead elsewhere. What is not named here, a carrier's own codes
+/// included, may be mended within minutes by a person or the carrier, so nothing is given up for it at once.
+pub const fn remedy(status: Status) -> Remedy {
+    match status {
+        // The message as it is, or our account there, is at fault: this carrier would say the same again, another may not.
         Status::RINVMSGLEN
-            | Status::RINVCMDLEN
-            | Status::RINVPRTFLG
-            | Status::RINVREGDLVFLG
-            | Status::RINVSRCADR
-            | Status::RINVDSTADR
-            | Status::RINVSERTYP
-            | Status::RINVESMCLASS
-            | Status::RINVSRCTON
-            | Status::RINVSRCNPI
-            | Status::RINVDSTTON
-            | Status::RINVDSTNPI
-            | Status::RINVSCHED
-            | Status::RINVEXPIRY
-            | Status::RX_P_APPN
-            | Status::RX_R_APPN
-            | Status::RINVOPTPARSTREAM
-            | Status::ROPTPARNOTALLWD
-            | Status::RINVPARLEN
-            | Status::RMISSINGOPTPARAM
-            | Status::RINVOPTPARAMVAL
-            | Status::RDELIVERYFAILURE
-            | Status::RPROHIBITED
-            | Status::RINVDCS
-            | Status::RINVSRCADDRSUBUNIT
-            | Status::RINVDSTADDRSUBUNIT
-    )
+        | Status::RINVCMDLEN
+        | Status::RINVPRTFLG
+        | Status::RINVREGDLVFLG
+        | Status::RINVSRCADR
+        | Status::RINVDSTADR
+        | Status::RINVSERTYP
+        | Status::RINVESMCLASS
+        | Status::RINVSRCTON
+        | Status::RINVSRCNPI
+        | Status::RINVDSTTON
+        | Status::RINVDSTNPI
+        | Status::RINVSCHED
+        | Status::RINVEXPIRY
+        | Status::RX_P_APPN
+        | Status::RX_R_APPN
+        | Status::RINVOPTPARSTREAM
+        | Status::ROPTPARNOTALLWD
+        | Status::RINVPARLEN
+        | Status::RMISSINGOPTPARAM
+        | Status::RINVOPTPARAMVAL
+        | Status::RDELIVERYFAILURE
+        | Status::RPROHIBITED
+        | Status::RSERTYPUNAUTH
+        | Status::RSERTYPDENIED
+        | Status::RINVDCS
+        | Status::RINVSRCADDRSUBUNIT
+        | Status::RINVDSTADDRSUBUNIT => Remedy::Elsewhere,
+        _ => Remedy::Later,
+    }
 }
 
 /// What a carrier brought.
@@ -99,20 +153,22 @@ pub enum Brought {
 }
 
 /// Reads a `deliver_sm` (SMPP 3.4 section 4.6.1 and appendix B).
-pub fn deliver_sm(pdu: &DeliverSm, carrier: &Arc<str>) -> Brought {
+pub fn deliver_sm(pdu: &DeliverSm, carrier: &Arc<str>, dialect: &Dialect) -> Brought {
     let payload = pdu.tlvs.message_payload();
     let octets = payload.as_deref().unwrap_or(&pdu.short_message.0);
-    read(carrier, pdu.esm_class, pdu.data_coding, octets, &pdu.tlvs, &pdu.source, &pdu.destination)
+    read(carrier, dialect, pdu.esm_class, pdu.data_coding, octets, &pdu.tlvs, &pdu.source, &pdu.destination)
 }
 
 /// Reads a `data_sm`, which some carriers use for the same.
-pub fn data_sm(pdu: &DataSm, carrier: &Arc<str>) -> Brought {
+pub fn data_sm(pdu: &DataSm, carrier: &Arc<str>, dialect: &Dialect) -> Brought {
     let payload = pdu.tlvs.message_payload().unwrap_or_default();
-    read(carrier, pdu.esm_class, pdu.data_coding, &payload, &pdu.tlvs, &pdu.source, &pdu.destination)
+    read(carrier, dialect, pdu.esm_class, pdu.data_coding, &payload, &pdu.tlvs, &pdu.source, &pdu.destination)
 }
 
+#[expect(clippy::too_many_arguments, reason = "the fields that deliver_sm and data_sm have in common")]
 fn read(
     carrier: &Arc<str>,
+    dialect: &Dialect,
     esm_class: EsmClass,
     data_coding: DataCoding,
     octets: &[u8],
@@ -124,27 +180,38 @@ fn read(
         return receipt(carrier, data_coding, octets, tlvs)
             .map_or(Brought::Nothing("a receipt without an id"), Brought::Receipt);
     }
+    if dialect.unmarked_receipts
+        && octets.starts_with(b"id:")
+        && let Some(receipt) = receipt(carrier, data_coding, octets, tlvs)
+    {
+        return Brought::Receipt(receipt);
+    }
     let mut message = ShortMessage::parse(data_coding.0, esm_class.has_udh(), octets);
+    if data_coding.0 == dialect.text_coding
+        && message.coding == Coding::Gsm7
+        && dialect.default_alphabet != Alphabet::Gsm
+    {
+        message.coding = Coding::Latin1;
+    }
     // Parts may also be told by TLVs (sar_*) instead of a header; from here on they are one thing.
     if let (None, Some((reference, sequence, total))) = (message.udh.concat(), tlvs.sar()) {
         let header = Concat { reference, wide: true, total, sequence }.to_header();
         message.udh = sms::Udh::parse(&header).0;
     }
-    let from = source.text.to_str().into_owned();
+    let from = dialect.read(source);
     if from.is_empty() {
         return Brought::Nothing("a text without a sender");
     }
-    Brought::Inbound(Inbound {
-        carrier: Arc::clone(carrier),
-        from,
-        to: destination.text.to_str().into_owned(),
-        message,
-    })
+    Brought::Inbound(Inbound { carrier: Arc::clone(carrier), from, to: dialect.read(destination), message })
 }
 
 /// The TLVs are preferred; the text fills in what they leave out.
 fn receipt(carrier: &Arc<str>, data_coding: DataCoding, octets: &[u8], tlvs: &Tlvs) -> Option<Receipt> {
-    let text = sms::decode(Coding::from_data_coding(data_coding.0), octets);
+    // The text of a receipt is ASCII (appendix B), whatever the default alphabet is: an id may hold an underscore.
+    let text = match Coding::from_data_coding(data_coding.0) {
+        Coding::Ucs2 => sms::decode(Coding::Ucs2, octets),
+        _ => sms::decode(Coding::Latin1, octets),
+    };
     let parsed = ReceiptText::parse(&text);
     let id = match tlvs.receipted_message_id().filter(|id| !id.is_empty()) {
         Some(id) => id.to_str().into_owned(),
@@ -165,7 +232,8 @@ fn receipt(carrier: &Arc<str>, data_coding: DataCoding, octets: &[u8], tlvs: &Tl
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sms::{Encoding, Number};
+    use smpp::RegisteredDelivery;
+    use sms::Number;
 
     fn submission(payload: Vec<u8>, concat: Option<Concat>) -> Submission {
         Submission {
@@ -183,7 +251,7 @@ mod tests {
     #[test]
     fn a_part_becomes_a_submit_with_header_and_receipt_wanted() {
         let concat = Concat { reference: 7, wide: false, total: 2, sequence: 1 };
-        let pdu = submit_sm(&submission(b"hi".to_vec(), Some(concat)), Timestamp::from_micros(0));
+        let pdu = submit_sm(&submission(b"hi".to_vec(), Some(concat)), Timestamp::from_micros(0), &Dialect::default());
         assert_eq!(pdu.esm_class, EsmClass::UDHI);
         assert_eq!(&pdu.short_message.0[..], &[5, 0, 3, 7, 2, 1, b'h', b'i']);
         assert_eq!(pdu.destination.text.to_str(), "447700900117");
@@ -203,7 +271,7 @@ mod tests {
     }
 
     fn brought(pdu: &DeliverSm) -> Brought {
-        deliver_sm(pdu, &Arc::from("carrier-a"))
+        deliver_sm(pdu, &Arc::from("carrier-a"), &Dialect::default())
     }
 
     #[test]
@@ -249,11 +317,66 @@ mod tests {
         assert!(matches!(brought(&delivered("hello", EsmClass::RECEIPT, Tlvs::EMPTY)), Brought::Nothing(_)));
     }
 
+    /// Long texts in each of the three ways, times in each of theirs, labels of addresses, alphabets.
     #[test]
-    fn only_what_would_fail_again_is_permanent() {
+    fn a_submit_is_written_as_the_carrier_wants_it() {
+        let now = Timestamp::from_micros(0);
+        let concat = Concat { reference: 0x0107, wide: true, total: 2, sequence: 1 };
+        let sar = Dialect {
+            long_messages: LongMessages::Sar,
+            validity: Validity::Absolute,
+            receipts: crate::dialect::Receipts::Failures,
+            ..Dialect::default()
+        };
+        let pdu = submit_sm(&submission(b"hi".to_vec(), Some(concat)), now, &sar);
+        assert_eq!((pdu.tlvs.sar(), &pdu.short_message.0[..]), (Some((0x0107, 1, 2)), &b"hi"[..]));
+        assert_eq!((pdu.esm_class, pdu.registered_delivery.0), (EsmClass::DEFAULT, 2));
+        assert_eq!(pdu.validity_period.to_str(), "700101000130000+");
+
+        let payload = Dialect {
+            long_messages: LongMessages::Payload,
+            validity: Validity::None,
+            number: crate::Numbering { ton: 0, npi: 1 },
+            service_type: "CMT".into(),
+            plus: true,
+            ..Dialect::default()
+        };
+        let pdu = submit_sm(&submission(vec![b'a'; 161], None), now, &payload);
+        assert!(pdu.short_message.0.is_empty() && pdu.validity_period.is_empty());
+        assert_eq!(pdu.tlvs.message_payload().map(|octets| octets.len()), Some(161));
+        assert_eq!((pdu.source.ton.0, pdu.source.text.to_str().as_ref()), (0, "+447700900000"));
+        assert_eq!(pdu.service_type.to_str(), "CMT");
+        assert_eq!(submit_sm(&submission(vec![b'a'; 160], None), now, &payload).short_message.0.len(), 160);
+
+        let latin = Dialect { default_alphabet: Alphabet::Latin1, text_coding: 1, ..Dialect::default() };
+        let pdu = submit_sm(&submission(sms::encode(Encoding::Gsm7, "é@").unwrap(), None), now, &latin);
+        assert_eq!((&pdu.short_message.0[..], pdu.data_coding.0), (&b"\xE9@"[..], 1));
+    }
+
+    #[test]
+    fn what_comes_in_is_read_as_the_carrier_wrote_it() {
+        let read = |pdu: &DeliverSm, dialect: &Dialect| deliver_sm(pdu, &Arc::from("carrier-a"), dialect);
+        let latin = Dialect { default_alphabet: Alphabet::Latin1, unmarked_receipts: true, ..Dialect::default() };
+        let text = DeliverSm {
+            short_message: Message(Bytes::from_static(b"caf\xE9 [1]")),
+            ..delivered("", EsmClass::DEFAULT, Tlvs::EMPTY)
+        };
+        let Brought::Inbound(inbound) = read(&text, &latin) else { panic!("no text") };
+        assert_eq!(inbound.message.text(), "café [1]");
+        let receipt = "id:ab_12@x sub:001 dlvrd:001 stat:EXPIRED err:036 text:";
+        let Brought::Receipt(found) = read(&delivered(receipt, EsmClass::DEFAULT, Tlvs::EMPTY), &latin) else {
+            panic!("no receipt")
+        };
+        assert_eq!((found.carrier_ref.as_str(), found.state), ("ab_12@x", ReceiptState::Expired));
+        // Without the switch a person may write what looks like one.
+        assert!(matches!(brought(&delivered(receipt, EsmClass::DEFAULT, Tlvs::EMPTY)), Brought::Inbound(_)));
+    }
+
+    #[test]
+    fn which_errors_lead_elsewhere() {
         for lasting in [Status::RINVDSTADR, Status::RINVSRCADR, Status::RINVMSGLEN, Status::RX_P_APPN, Status::RINVDCS]
         {
-            assert!(is_permanent(lasting), "{lasting}");
+            assert_eq!(remedy(lasting), Remedy::Elsewhere, "{lasting}");
         }
         let passing = [
             Status::RSYSERR,
@@ -264,7 +387,7 @@ mod tests {
             Status(0x411),
         ];
         for passing in passing {
-            assert!(!is_permanent(passing), "{passing}");
+            assert_eq!(remedy(passing), Remedy::Later, "{passing}");
         }
     }
 }

@@ -9,6 +9,7 @@ use resources::{Draft, Json};
 use serde::Deserialize;
 
 use crate::Console;
+use crate::carrier_dialect::{DialectChoices, DialectForm, lines, listed};
 use crate::editing::{Act, Why, WhyView, everywhere, mistakes, number, shown, text};
 use crate::facts::{Choice, choices};
 use crate::page::{Wrong, encode, page_with, see_other};
@@ -24,6 +25,7 @@ pub struct CarrierForm {
     address: String,
     tls: bool,
     tls_ca: String,
+    tls_pins: String,
     tls_name: String,
     allow_plaintext: bool,
     system_id: String,
@@ -37,6 +39,10 @@ pub struct CarrierForm {
     on_unknown_outcome: String,
     simulated: bool,
     message_ids: String,
+    response_seconds: String,
+    enquire_seconds: String,
+    #[serde(flatten)]
+    dialect: DialectForm,
     reason: String,
     change: String,
     version: Option<i64>,
@@ -65,6 +71,7 @@ impl CarrierForm {
             // A form that is sent leaves out what is not ticked; only a form that is shown starts from what is usual.
             tls: !body.is_null() && yes("tls", true),
             tls_ca: shown(body, "tls_ca"),
+            tls_pins: lines(body, "tls_pins"),
             tls_name: shown(body, "tls_name"),
             allow_plaintext: yes("allow_plaintext", false),
             system_id: shown(body, "system_id"),
@@ -77,6 +84,9 @@ impl CarrierForm {
             on_unknown_outcome: or("on_unknown_outcome", "hold"),
             simulated: yes("simulated", false),
             message_ids: or("message_ids", "auto"),
+            response_seconds: or("response_seconds", "10"),
+            enquire_seconds: or("enquire_seconds", "30"),
+            dialect: DialectForm::of(body),
             reason: String::new(),
             change: String::new(),
             version: None,
@@ -95,6 +105,7 @@ impl CarrierForm {
             "address": text(&self.address),
             "tls": self.tls,
             "tls_ca": self.tls_ca.trim(),
+            "tls_pins": listed(&self.tls_pins),
             "tls_name": self.tls_name.trim(),
             "allow_plaintext": self.allow_plaintext,
             "system_id": text(&self.system_id),
@@ -106,6 +117,10 @@ impl CarrierForm {
             "on_unknown_outcome": self.on_unknown_outcome,
             "simulated": self.simulated,
             "message_ids": self.message_ids,
+            "response_seconds": number(&self.response_seconds),
+            "enquire_seconds": number(&self.enquire_seconds),
+            "senders": self.dialect.senders(),
+            "dialect": self.dialect.dialect(),
         });
         let draft = Draft::new(body);
         match (self.password.expose_secret().is_empty(), known) {
@@ -129,6 +144,7 @@ struct FormPage {
     binds: Vec<Choice>,
     outcomes: Vec<Choice>,
     ids: Vec<Choice>,
+    speaks: DialectChoices,
     why: WhyView,
 }
 
@@ -138,6 +154,7 @@ impl FormPage {
         "address",
         "tls",
         "tls_ca",
+        "tls_pins",
         "tls_name",
         "allow_plaintext",
         "system_id",
@@ -150,6 +167,16 @@ impl FormPage {
         "on_unknown_outcome",
         "simulated",
         "message_ids",
+        "response_seconds",
+        "enquire_seconds",
+        "senders.allowed",
+        "senders.instead",
+        "dialect.address_range",
+        "dialect.service_type",
+        "dialect.text_coding",
+        "dialect.unicode_coding",
+        "dialect.national.country_code",
+        "dialect.national.trunk",
         "change",
     ];
 }
@@ -192,6 +219,7 @@ async fn render(
                 ],
                 &form.message_ids,
             ),
+            speaks: form.dialect.choices(),
             // Carriers belong to the organisation, which is not under change control.
             why: form.why().view(false),
             known,
@@ -280,6 +308,7 @@ mod tests {
             binds: choices(&[("transceiver", "one")], "transceiver"),
             outcomes: choices(&[("hold", "hold")], "hold"),
             ids: choices(&[("auto", "auto")], "auto"),
+            speaks: DialectForm::default().choices(),
             why: WhyView::default(),
         }
     }

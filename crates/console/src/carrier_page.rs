@@ -161,6 +161,7 @@ fn peer_facts(peer: &Peer, shell: &Shell) -> Vec<Fact> {
         facts.push(Fact::new("Good until", shell.zone.day_clock(&end)));
     }
     facts.push(Fact::mono("SHA-256", paired(&peer.fingerprint)));
+    facts.push(Fact::mono("Key, as a pin", peer.pin.clone()));
     facts
 }
 
@@ -183,11 +184,26 @@ fn settings_facts(settings: &Settings) -> Vec<Fact> {
         Fact::mono("Address", settings.address.clone()),
         Fact::new(
             "Encryption",
-            if settings.tls { "TLS, name and chain verified" } else { "none: clear text, allowed by two switches" },
+            match (settings.tls, settings.tls_ca.is_empty() && !settings.tls_pins.is_empty()) {
+                (true, false) => "TLS, name and chain verified",
+                (true, true) => "TLS, the carrier’s key verified",
+                (false, _) => "none: clear text, allowed by two switches",
+            },
         ),
         Fact::new(
             "Authority",
-            if settings.tls_ca.is_empty() { "the machine’s own" } else { "its own, from its settings" },
+            match (settings.tls_ca.as_str(), settings.tls_pins.len()) {
+                ("", 0) | ("system", _) => "the machine’s own",
+                ("", _) => "none: its pinned key is the proof",
+                _ => "its own, from its settings",
+            },
+        ),
+        Fact::new(
+            "Pinned keys",
+            match settings.tls_pins.len() {
+                0 => "none".to_owned(),
+                count => format!("{count}, any of which is believed"),
+            },
         ),
         Fact::mono("System id", settings.system_id.clone()),
         Fact::new("Password", "set, never shown"),
@@ -409,6 +425,7 @@ mod tests {
             issuer: "CN=Authority".into(),
             not_after: Some(NOW.plus(std::time::Duration::from_hours(48))),
             fingerprint: "4E:91:AA".into(),
+            pin: "sha256/AAAA".into(),
         };
         CarrierPage {
             slug: "demo".into(),

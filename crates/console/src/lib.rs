@@ -12,6 +12,7 @@ mod api_reading;
 mod assets;
 mod audit_entry;
 mod audit_page;
+mod carrier_dialect;
 mod carrier_form;
 mod carrier_page;
 mod carriers_page;

@@ -9,7 +9,7 @@ use resources::{Draft, Json};
 use serde::Deserialize;
 
 use crate::Console;
-use crate::editing::{Act, Why, WhyView, entry_path, mistakes, shown, text};
+use crate::editing::{Act, Why, WhyView, entry_path, mistakes, number, shown, text};
 use crate::facts::{Choice, choices};
 use crate::page::{Wrong, page_with, see_other};
 use crate::shell::{Page, Shell};
@@ -23,7 +23,12 @@ const WAYS: usize = 6;
 #[serde(default)]
 pub struct RouteForm {
     prefix: String,
+    country: String,
     class: String,
+    from: String,
+    name: String,
+    priority: String,
+    weight: String,
     carrier: Vec<String>,
     sender: String,
     amount: String,
@@ -38,7 +43,12 @@ impl RouteForm {
     fn of(body: &Json) -> Self {
         Self {
             prefix: shown(body, "match.prefix"),
+            country: shown(body, "match.country"),
             class: shown(body, "match.class"),
+            from: shown(body, "match.sender"),
+            name: shown(body, "name"),
+            priority: shown(body, "priority"),
+            weight: shown(body, "weight"),
             carrier: body
                 .get("carriers")
                 .and_then(Json::as_array)
@@ -66,7 +76,15 @@ impl RouteForm {
             }),
         };
         Draft::new(serde_json::json!({
-            "match": { "prefix": text(&self.prefix), "class": text(&self.class) },
+            "match": {
+                "prefix": text(&self.prefix),
+                "country": text(&self.country.to_uppercase()),
+                "class": text(&self.class),
+                "sender": text(&self.from),
+            },
+            "name": text(&self.name),
+            "priority": number(&self.priority),
+            "weight": number(&self.weight),
             "carriers": carriers,
             "sender": text(&self.sender),
             "cost": cost,
@@ -101,8 +119,13 @@ struct FormPage {
 impl FormPage {
     const FIELDS: &'static [&'static str] = &[
         "match.prefix",
+        "match.country",
         "match.class",
+        "match.sender",
         "match",
+        "name",
+        "priority",
+        "weight",
         "carriers",
         "sender",
         "cost.amount",
@@ -214,7 +237,8 @@ pub async fn save(
 ) -> Answer<Response> {
     let stored = console.stored(&guard, KIND, id).await?;
     let before = RouteForm::of(&stored.body);
-    let form = RouteForm { prefix: before.prefix, class: before.class, ..form };
+    let RouteForm { prefix, country, class, from, name, .. } = before;
+    let form = RouteForm { prefix, country, class, from, name, ..form };
     match console.edit(&guard, Act::Save, KIND, Some(&stored.key), form.draft(), &form.why()).await {
         Ok(_) => Ok(see_other(&format!("/w/{}/routes?saved=true", guard.name()))),
         Err(error) => {
@@ -232,7 +256,10 @@ mod tests {
     #[test]
     fn a_form_and_what_is_stored_are_the_same() {
         let body = serde_json::json!({
-            "match": { "prefix": "+44", "class": "alert" },
+            "match": { "prefix": "+44", "country": "GB", "class": "alert", "sender": "Acme*" },
+            "name": "cheap",
+            "priority": 5,
+            "weight": 3,
             "carriers": ["a", "b"],
             "sender": "70007",
             "cost": { "amount": 0.0425, "currency": "EUR" },

@@ -7,7 +7,7 @@ use axum::extract::State;
 use base::ResourceId;
 use http::{Answer, Form, HeaderMap, InWorkspace, Response};
 use messaging::{Class, Sender};
-use routing::{Reason, Route};
+use routing::{Considered, Reason, Route, Verdict, considered};
 use serde::Deserialize;
 use sms::Number;
 
@@ -19,7 +19,7 @@ use crate::page::{Wrong, encode, page_with, sentence};
 use crate::shell::{Page, Shell};
 
 /// A carrier that a route names.
-struct Way {
+struct Lead {
     name: String,
     href: String,
     knot: Knot,
@@ -28,8 +28,10 @@ struct Way {
 struct Row {
     order: usize,
     matcher: String,
+    /// Its priority and share, where it has them.
+    rank: String,
     own: bool,
-    ways: Vec<Way>,
+    ways: Vec<Lead>,
     sender: String,
     cost: String,
     open: bool,
@@ -37,9 +39,21 @@ struct Row {
     edit: Option<String>,
 }
 
-struct Step {
+/// A carrier on the path of a decision.
+struct Stop {
+    name: String,
     knot: Knot,
-    words: String,
+    words: Vec<String>,
+}
+
+/// A route on the path of a decision.
+struct Step {
+    name: String,
+    knot: Knot,
+    words: Vec<String>,
+    stops: Vec<Stop>,
+    /// Whether the message came so far.
+    reached: bool,
 }
 
 /// The answer to the question.
@@ -47,8 +61,12 @@ struct Answered {
     headline: String,
     detail: String,
     good: bool,
-    steps: Vec<Step>,
-    others: Vec<String>,
+    /// The routes that match, in the order in which they were tried.
+    path: Vec<Step>,
+    /// The routes that do not.
+    others: Vec<Step>,
+    /// What stands in the record of no route.
+    rest: Vec<String>,
 }
 
 #[derive(Template)]
@@ -98,45 +116,35 @@ fn cost(route: &Route) -> String {
     })
 }
 
-fn step(reason: &Reason) -> Step {
-    let knot = match reason {
-        Reason::Matched { .. } => Knot::Now,
-        Reason::Chosen { .. } => Knot::Done,
-        Reason::Waits { .. } => Knot::Waiting,
-        Reason::Tried { .. } | Reason::NotForDevelopment { .. } => Knot::Skipped,
-        Reason::NoRoute { .. } | Reason::UnknownCarrier { .. } | Reason::Down { .. } | Reason::NoSender { .. } => {
-            Knot::Failed
-        }
-    };
-    Step { knot, words: sentence(&reason.to_string()) }
+/// Priority and weight in words.
+fn rank(route: &Route) -> String {
+    let priority = (route.priority != 0).then(|| format!("priority {}", route.priority));
+    let weight = route.weight.map(|weight| format!("weight {weight}"));
+    [priority, weight].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// Why the routes that the decision does not speak of had no part in it, by the rule that the decision itself goes by.
-fn others(routes: &[Route], record: &[Reason], digits: &str, class: Class) -> Vec<String> {
-    let mut spoken: Vec<&str> = record
-        .iter()
-        .filter_map(|step| if let Reason::Matched { route, .. } = step { Some(route.as_str()) } else { None })
-        .collect();
-    let mut out = Vec::new();
-    for route in routes {
-        let name = route.matcher.to_string();
-        if !route.matcher.matches(digits, class) {
-            out.push(format!("The route for {name} does not match this number and class."));
-        } else if let Some(at) = spoken.iter().position(|known| *known == name) {
-            spoken.remove(at);
-        } else {
-            out.push(format!("The route for {name} would match; one before it took the message."));
-        }
+const fn knot(verdict: Verdict) -> Knot {
+    match verdict {
+        Verdict::Taken => Knot::Done,
+        Verdict::Waits => Knot::Waiting,
+        Verdict::Failed => Knot::Failed,
+        Verdict::Skipped | Verdict::NotReached => Knot::Skipped,
     }
-    out
 }
 
-fn answer(
-    routes: &[Route],
-    decided: Result<routing::Decision, routing::Refused>,
-    number: &Number,
-    class: Class,
-) -> Answered {
+fn step(route: Considered) -> Step {
+    let said = |words: Vec<String>| words.iter().map(|words| sentence(words)).collect();
+    let stop = |way: routing::Way| Stop { name: way.carrier, knot: knot(way.verdict), words: said(way.words) };
+    Step {
+        name: route.route,
+        knot: knot(route.verdict),
+        words: said(route.words),
+        stops: route.carriers.into_iter().map(stop).collect(),
+        reached: route.verdict != Verdict::NotReached,
+    }
+}
+
+fn answer(decided: Result<routing::Decision, routing::Refused>, number: &Number) -> Answered {
     let (headline, detail, good, record) = match decided {
         Ok(decision) if decision.waits => (
             format!("It waits for {}", decision.carrier),
@@ -160,13 +168,11 @@ fn answer(
             refused.record,
         ),
     };
-    Answered {
-        headline,
-        detail,
-        good,
-        steps: record.iter().map(step).collect(),
-        others: others(routes, &record, number.digits(), class),
-    }
+    let (others, path) = considered(&record).into_iter().partition(|route| route.verdict == Verdict::Skipped);
+    let steps = |routes: Vec<Considered>| routes.into_iter().map(step).collect();
+    let rest = record.iter().filter(|reason| matches!(reason, Reason::NoRoute { .. }));
+    let rest = rest.map(|reason| sentence(&reason.to_string())).collect();
+    Answered { headline, detail, good, path: steps(path), others: steps(others), rest }
 }
 
 async fn render(
@@ -191,12 +197,12 @@ async fn render(
             let (messaging, to) = (console.messaging.clone(), number.clone());
             let decided =
                 console.db.read(move |tx| messaging.explain(tx, &permit, &to, class, sender.as_ref())).await?;
-            (Wrong::default(), Some(answer(&routes, decided, &number, class)))
+            (Wrong::default(), Some(answer(decided, &number)))
         }
     };
     let way = |name: &String| {
         let found = status.iter().find(|one| one.name == *name);
-        Way {
+        Lead {
             name: name.clone(),
             href: format!("/w/{slug}/carriers/{}", encode(name)),
             knot: match found {
@@ -214,7 +220,8 @@ async fn render(
             let own = route.workspace.is_some();
             Row {
                 order: at + 1,
-                matcher: route.matcher.to_string(),
+                matcher: route.label(),
+                rank: rank(route),
                 own,
                 ways: route.carriers.iter().map(way).collect(),
                 sender: route.sender.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -234,7 +241,7 @@ async fn render(
                 1 => "One route leads out".to_owned(),
                 count => format!("{count} routes lead out"),
             },
-            standing: "They are tried from the top: the longest beginning of the number first, then a named class, then the lower cost. In each, the first carrier that is up takes the message.",
+            standing: "They are tried from the top: by priority, then the more exact destination, sender and class; equals share by weight, or the cheaper goes first. In each, the first carrier that is up takes the message.",
             classes: choices(
                 &[
                     ("alert", "alert: a page to somebody on call"),
@@ -298,7 +305,10 @@ mod tests {
         Route {
             id: uuid::Uuid::from_u128(1).into(),
             workspace: None,
-            matcher: routing::Matcher { prefix: Some(prefix.into()), class },
+            name: String::new(),
+            matcher: routing::Matcher { prefix: Some(prefix.into()), class, ..routing::Matcher::default() },
+            priority: 0,
+            weight: None,
             carriers: vec!["sim-1".into()],
             sender: Some("70007".parse().unwrap()),
             cost: Some(routing::Cost { micros: 42_500, currency: "EUR".into() }),
@@ -315,12 +325,24 @@ mod tests {
     }
 
     #[test]
-    fn every_route_has_its_reason() {
+    fn every_route_has_its_place_on_the_path() {
         let routes = [route("4477", None), route("44", None), route("49", None)];
-        let matched = Reason::Matched { route: "+4477".into(), own: false };
-        let said = others(&routes, &[matched], "447700900117", Class::Alert);
-        assert_eq!(said.len(), 2);
-        assert!(said[0].contains("+44 would match; one before it took") && said[1].contains("+49 does not match"));
+        let query = routing::Query::first(uuid::Uuid::nil().into(), false, "447700900117", Class::Alert, None);
+        let facts = |_: &str| Some(routing::CarrierFacts { simulated: false, down: None, senders: None });
+        let decided = routing::decide(&routing::Query { explain: true, ..query }, &routes, facts);
+        let said = answer(decided, &Number::parse("+447700900117", None).unwrap());
+        let names = |steps: &[Step]| steps.iter().map(|step| (step.name.clone(), step.knot)).collect::<Vec<_>>();
+        assert_eq!(names(&said.path), [("+4477".to_owned(), Knot::Done), ("+44".to_owned(), Knot::Skipped)]);
+        assert_eq!(names(&said.others), [("+49".to_owned(), Knot::Skipped)]);
+        assert_eq!(said.path[0].stops[0].words, ["Carrier sim-1 takes it."]);
+        assert!(!said.path[1].reached && said.path[1].words[0].contains("one before it took the message"));
+    }
+
+    #[test]
+    fn priority_and_share_are_said() {
+        assert_eq!(rank(&route("44", None)), "");
+        let both = Route { priority: -2, weight: std::num::NonZeroU32::new(3), ..route("44", None) };
+        assert_eq!(rank(&both), "priority -2, weight 3");
     }
 
     #[test]
@@ -336,15 +358,13 @@ mod tests {
 
     #[test]
     fn the_decision_stands_on_the_page_and_speaks_no_html() {
-        let answered = answer(
-            &[],
-            Err(routing::Refused {
-                record: vec![Reason::UnknownCarrier { carrier: HOSTILE.into() }],
-                wants_sender: false,
-            }),
-            &Number::parse("+447700900117", None).unwrap(),
-            Class::Alert,
-        );
+        let id = uuid::Uuid::from_u128(1).into();
+        let record = vec![
+            Reason::Matched { id, route: HOSTILE.into(), own: true, share: Some(25) },
+            Reason::UnknownCarrier { carrier: HOSTILE.into() },
+        ];
+        let number = Number::parse("+447700900117", None).unwrap();
+        let answered = answer(Err(routing::Refused { record, wants_sender: false }), &number);
         let html = checked(&RoutesPage {
             shell: shell(),
             slug: "demo".into(),
@@ -356,8 +376,9 @@ mod tests {
             rows: vec![Row {
                 order: 1,
                 matcher: "everything".into(),
+                rank: "priority 5".into(),
                 own: true,
-                ways: vec![Way { name: HOSTILE.into(), href: "/w/demo/carriers/x".into(), knot: Knot::Failed }],
+                ways: vec![Lead { name: HOSTILE.into(), href: "/w/demo/carriers/x".into(), knot: Knot::Failed }],
                 sender: "70007".into(),
                 cost: "0.0425 EUR".into(),
                 open: false,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use base::Timestamp;
-use routing::{Class, Sender};
+use routing::{Class, Sender, SenderRules};
 use serde::{Deserialize, Serialize};
 use sms::{Coding, Concat, Encoding, Number, ReceiptState, ShortMessage};
 use tokio::sync::watch;
@@ -61,6 +61,16 @@ pub trait Carrier: Send + Sync + 'static {
 
     /// What to do when a submit was cut off unanswered.
     fn on_unknown_outcome(&self) -> OnUnknownOutcome;
+
+    /// Which source addresses it takes, and what it is given instead; all of them when absent.
+    fn senders(&self) -> Option<Arc<SenderRules>> {
+        None
+    }
+
+    /// Whether it takes a long text whole and cuts it itself.
+    fn takes_whole(&self) -> bool {
+        false
+    }
 
     /// Whether it takes messages, now and whenever that changes.
     fn link(&self) -> watch::Receiver<LinkState>;
@@ -120,6 +130,17 @@ pub struct Submitted {
     pub carrier_ref: String,
 }
 
+/// What a refusal leaves to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Nothing: the message itself is at fault, and every carrier would say so.
+    Nothing,
+    /// Another carrier: this one would refuse it again.
+    Elsewhere,
+    /// Time, or another carrier: it was refused for the moment.
+    Later,
+}
+
 /// The carrier did not take a part.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
@@ -128,8 +149,8 @@ pub enum SubmitError {
     Rejected {
         /// The status for people, such as `ESME_RINVDSTADR (0x0B)`.
         status: String,
-        /// Whether trying again is useless.
-        permanent: bool,
+        /// Where that leaves the message.
+        remedy: Remedy,
     },
     /// It asked us to slow down; try again.
     #[error("the carrier asked us to slow down")]

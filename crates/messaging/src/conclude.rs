@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use routing::Class;
+use routing::{Class, Decision};
 
 use crate::State;
-use crate::carrier::OnUnknownOutcome;
+use crate::carrier::{OnUnknownOutcome, Remedy};
 use crate::dispatch::{Attempt, End};
 use crate::engine::Engine;
 use crate::job::{Job, NewNote, Outcome, PartOutcome};
@@ -14,8 +14,8 @@ use crate::state::Event;
 
 /// Attempts after which a message that a carrier keeps refusing for the moment has failed.
 const MOST_ATTEMPTS: u32 = 20;
-/// Carriers that may refuse a page for good before it has failed.
-const MOST_REFUSALS: u32 = 3;
+/// Attempts within which a message that a carrier refuses for good is led to another one.
+const MOST_REFUSALS: u32 = 4;
 /// The wait after the first refusal for the moment; doubles to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
@@ -26,16 +26,15 @@ const NOT_SENT_WAIT: Duration = Duration::from_millis(500);
 pub(crate) fn conclude(engine: &Engine, lane: &Lane, attempt: Attempt, pause: Duration) -> Outcome {
     let Attempt { job, parts, end } = attempt;
     let now = engine.ctx.now();
-    // A page that one carrier refuses for good may still go by another: the fault may be our account there.
-    let elsewhere = matches!(end, End::Refused { permanent: true, .. })
-        && job.class == Class::Alert
+    // What one carrier refuses for good may still go by another: the fault may be our account there.
+    let elsewhere = matches!(end, End::Refused { remedy: Remedy::Elsewhere, .. })
         && job.attempts < MOST_REFUSALS
         && job.sent == 0
-        && parts.is_empty()
-        && engine.another(job.workspace, job.class, &job.destination, &job.sender, &lane.name).is_some();
+        && parts.is_empty();
+    let elsewhere = if elsewhere { engine.another(&job, &lane.name, true) } else { None };
     let event = match &end {
         End::Complete => Event::Submitted,
-        End::Refused { permanent: true, .. } if !elsewhere => Event::Refused,
+        End::Refused { remedy: Remedy::Nothing | Remedy::Elsewhere, .. } if elsewhere.is_none() => Event::Refused,
         End::Refused { .. } if job.attempts + 1 >= MOST_ATTEMPTS => Event::GaveUp,
         End::Refused { .. } | End::Throttled | End::NotSent { .. } => Event::Release,
         End::Unknown { .. } if sends_again(lane, job.class) => Event::SendAgain,
@@ -50,7 +49,7 @@ pub(crate) fn conclude(engine: &Engine, lane: &Lane, attempt: Attempt, pause: Du
     outcome.parts = parts;
     match end {
         End::Complete => {}
-        End::Refused { part, status, permanent } => {
+        End::Refused { part, status, remedy } => {
             outcome.error = Some(status.clone());
             if state == State::Rejected {
                 outcome.reason = Some(format!("{} refused it: {status}", lane.name));
@@ -59,14 +58,9 @@ pub(crate) fn conclude(engine: &Engine, lane: &Lane, attempt: Attempt, pause: Du
                     Some(format!("given up after {MOST_ATTEMPTS} attempts; {} last said: {status}", lane.name));
             } else {
                 let wait = engine.jittered((FIRST_WAIT * 2_u32.saturating_pow(job.attempts.min(6))).min(LONGEST_WAIT));
-                again(
-                    engine,
-                    lane,
-                    &job,
-                    &mut outcome,
-                    wait,
-                    &format!("{} refused it{}: {status}", lane.name, if permanent { "" } else { " for now" }),
-                );
+                let for_now = if remedy == Remedy::Later { " for now" } else { "" };
+                let why = format!("{} refused it{for_now}: {status}", lane.name);
+                again(engine, lane, &job, &mut outcome, wait, &why, elsewhere);
             }
             if job.parts > 1 {
                 let state = if outcome.state == State::Rejected { State::Rejected } else { State::Queued };
@@ -82,14 +76,8 @@ pub(crate) fn conclude(engine: &Engine, lane: &Lane, attempt: Attempt, pause: Du
         End::NotSent { reason } => {
             outcome.attempts = 0;
             let wait = engine.jittered(NOT_SENT_WAIT);
-            again(
-                engine,
-                lane,
-                &job,
-                &mut outcome,
-                wait,
-                &format!("it could not be handed to {}: {reason}", lane.name),
-            );
+            let why = format!("it could not be handed to {}: {reason}", lane.name);
+            again(engine, lane, &job, &mut outcome, wait, &why, None);
         }
         End::Unknown { part, reason } => {
             unknown(engine, lane, &job, &mut outcome, part, &reason);
@@ -135,14 +123,23 @@ fn unknown(engine: &Engine, lane: &Lane, job: &Job, outcome: &mut Outcome, part:
     outcome.unknown_outcomes = 1;
     outcome.notes.push(NewNote { kind: "unknown_outcome", part: Some(part), text: format!("{text} ({reason})") });
     if goes_again {
-        again(engine, lane, job, outcome, Duration::ZERO, &format!("{} did not answer: {reason}", lane.name));
+        let why = format!("{} did not answer: {reason}", lane.name);
+        again(engine, lane, job, outcome, Duration::ZERO, &why, None);
     } else {
         outcome.reason = Some(format!("{} did not answer: {reason}; it may have arrived, and is held", lane.name));
     }
 }
 
-/// Back into the table, to another carrier if there is one.
-fn again(engine: &Engine, lane: &Lane, job: &Job, outcome: &mut Outcome, wait: Duration, why: &str) {
+/// Back into the table, to another carrier if there is one: to that of `decided` where it was looked for already.
+fn again(
+    engine: &Engine,
+    lane: &Lane,
+    job: &Job,
+    outcome: &mut Outcome,
+    wait: Duration,
+    why: &str,
+    decided: Option<Decision>,
+) {
     let now = engine.ctx.now();
     outcome.reason = Some(why.to_owned());
     outcome.due_at = Some(now.plus(wait));
@@ -150,13 +147,13 @@ fn again(engine: &Engine, lane: &Lane, job: &Job, outcome: &mut Outcome, wait: D
     if job.sent != 0 || outcome.parts.iter().any(|part| part.state == State::Sent) {
         return;
     }
-    if let Some(decision) = engine.another(job.workspace, job.class, &job.destination, &job.sender, &lane.name) {
+    if let Some(decision) = decided.or_else(|| engine.another(job, &lane.name, false)) {
         outcome.due_at = Some(now);
         outcome.notes.push(NewNote {
             kind: "moved",
             part: None,
             text: format!("{why}; moved to {}: {}", decision.carrier, decision.explanation()),
         });
-        outcome.move_to = Some(decision.carrier);
+        outcome.move_to = Some((decision.carrier, decision.sender));
     }
 }

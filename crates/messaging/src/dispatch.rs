@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use routing::Class;
 
-use crate::carrier::{Carrier, Coded, Submission, SubmitError};
+use crate::carrier::{Carrier, Coded, Remedy, Submission, SubmitError};
 use crate::conclude::conclude;
 use crate::engine::Engine;
 use crate::job::{Job, Outcome, PartOutcome};
@@ -36,7 +36,7 @@ pub(crate) enum End {
     /// The carrier has every part.
     Complete,
     /// It refused a part.
-    Refused { part: usize, status: String, permanent: bool },
+    Refused { part: usize, status: String, remedy: Remedy },
     /// It asked to slow down.
     Throttled,
     /// A part surely never left.
@@ -169,10 +169,12 @@ impl Dispatcher {
             }
             End::Unknown { .. } => {
                 counters.unknown.fetch_add(1, Ordering::Relaxed);
+                self.congestion.unanswered(now);
                 self.lane.did_not_answer(now);
             }
             End::TooLate | End::Unsendable => {}
         }
+        self.lane.allowed.store(self.congestion.window(), Ordering::Relaxed);
         let outcome = conclude(&self.engine, &self.lane, attempt, pause);
         self.engine.settle(outcome);
     }
@@ -199,7 +201,9 @@ impl Dispatcher {
 /// nothing more is paid for a message whose first part is refused.
 async fn attempt(engine: Arc<Engine>, carrier: Arc<dyn Carrier>, job: Job) -> Attempt {
     let mut parts = Vec::new();
-    let Ok(pieces) = cut(&job) else { return Attempt { job, parts, end: End::Unsendable } };
+    // One that has begun goes on in the way it began.
+    let whole = job.parts > 1 && job.sent == 0 && carrier.takes_whole();
+    let Ok(pieces) = cut(&job, whole) else { return Attempt { job, parts, end: End::Unsendable } };
     let mut end = End::Complete;
     for (index, submission) in pieces.into_iter().enumerate() {
         let number = index + 1;
@@ -215,13 +219,15 @@ async fn attempt(engine: Arc<Engine>, carrier: Arc<dyn Carrier>, job: Job) -> At
         let answer =
             answer.unwrap_or_else(|_| Err(SubmitError::Unknown { reason: "the carrier's code failed".to_owned() }));
         match answer {
-            Ok(submitted) => parts.push(PartOutcome {
-                part: number,
-                state: State::Sent,
-                carrier_ref: Some(submitted.carrier_ref).filter(|text| !text.is_empty()),
-                at: engine.ctx.now(),
-                error: None,
-            }),
+            Ok(submitted) => {
+                let carrier_ref = Some(submitted.carrier_ref).filter(|text| !text.is_empty());
+                let at = engine.ctx.now();
+                // What went whole has one id, and one receipt for all of its parts.
+                for part in if whole { 1..=job.parts } else { number..=number } {
+                    let carrier_ref = carrier_ref.clone();
+                    parts.push(PartOutcome { part, state: State::Sent, carrier_ref, at, error: None });
+                }
+            }
             Err(error) => {
                 end = ended(number, error);
                 break;
@@ -233,7 +239,7 @@ async fn attempt(engine: Arc<Engine>, carrier: Arc<dyn Carrier>, job: Job) -> At
 
 fn ended(part: usize, error: SubmitError) -> End {
     match error {
-        SubmitError::Rejected { status, permanent } => End::Refused { part, status, permanent },
+        SubmitError::Rejected { status, remedy } => End::Refused { part, status, remedy },
         SubmitError::Throttled => End::Throttled,
         SubmitError::NotSent { reason } => End::NotSent { reason },
         SubmitError::Unknown { reason } => End::Unknown { part, reason },
@@ -241,7 +247,7 @@ fn ended(part: usize, error: SubmitError) -> End {
 }
 
 /// The parts of a job. The reference is the row's: messages to one handset that are under way together differ in it.
-fn cut(job: &Job) -> Result<Vec<Submission>, Error> {
+fn cut(job: &Job, whole: bool) -> Result<Vec<Submission>, Error> {
     let submission = |encoding, concat, payload, coded| Submission {
         sender: job.sender.clone(),
         destination: job.destination.clone(),
@@ -254,6 +260,10 @@ fn cut(job: &Job) -> Result<Vec<Submission>, Error> {
     };
     let reference = u16::try_from(job.row & 0xFFFF).unwrap_or(0);
     match &job.body {
+        Body::Text(text) if whole => {
+            let payload = sms::encode(job.encoding, text).map_err(|_| Error::Corrupt("text"))?;
+            Ok(vec![submission(job.encoding, None, payload, None)])
+        }
         Body::Text(text) => {
             let choice = match job.encoding {
                 sms::Encoding::Gsm7 => sms::Choice::Gsm7,

@@ -9,8 +9,7 @@ use std::time::Duration;
 use access::Environment;
 use arc_swap::ArcSwap;
 use base::{Context, Timestamp, WorkspaceId};
-use routing::{CarrierFacts, Class, Decision, Query, Refused, Route, Sender};
-use sms::Number;
+use routing::{CarrierFacts, Decision, Query, Refused, Route};
 use store::{Db, Tx, params};
 use tokio::sync::{Notify, mpsc, watch};
 use vault::Vault;
@@ -124,31 +123,20 @@ impl Engine {
         let (lanes, routes, now) = (self.lanes.load(), self.routes.load(), self.ctx.monotonic());
         // Just after the start a carrier that is not attached yet is waited for. Whether it is simulated is not known
         // then, so a development workspace is refused rather than trusted (control E-12).
-        let coming = || CarrierFacts { simulated: false, down: Some("it is being started".to_owned()) };
+        let coming = || CarrierFacts { simulated: false, down: Some("it is being started".to_owned()), senders: None };
         let starting = now.saturating_sub(self.started) < START;
         routing::decide(query, routes.iter(), |name| {
             lanes.get(name).map(|lane| lane.facts(now)).or_else(|| starting.then(coming))
         })
     }
 
-    /// Another carrier than `not` that takes the message now, if there is one. Asks the cache whether the workspace
-    /// is one for development, and trusts nothing when that does not know.
-    pub(crate) fn another(
-        &self,
-        workspace: WorkspaceId,
-        class: Class,
-        destination: &Number,
-        sender: &Sender,
-        not: &str,
-    ) -> Option<Decision> {
-        let query = Query {
-            workspace,
-            development: self.known_environment(workspace).unwrap_or(true),
-            destination: destination.digits(),
-            class,
-            sender: Some(sender),
-            avoid: &[not],
-        };
+    /// Another carrier than `not` that takes the message now, if there is one; after a refusal for good (`refused`) one that
+    /// was not asked before. Asks the cache whether the workspace is one for development, and trusts nothing when that does
+    /// not know.
+    pub(crate) fn another(&self, job: &Job, not: &str, refused: bool) -> Option<Decision> {
+        let development = self.known_environment(job.workspace).unwrap_or(true);
+        let first = Query::first(job.workspace, development, job.destination.digits(), job.class, Some(&job.sender));
+        let query = Query { avoid: &[not], beyond: refused.then_some(not), ..first };
         self.decide(&query).ok().filter(|decision| decision.carrier != not && !decision.waits)
     }
 

@@ -109,14 +109,8 @@ pub(crate) fn prepare(
     }
     let (encoding, parts) = content.measure(new.encoding)?;
     let workspace = permit.workspace();
-    let decision = engine.decide(&Query {
-        workspace,
-        development: keys.development,
-        destination: new.to.digits(),
-        class: new.class,
-        sender: new.sender.as_ref(),
-        avoid: &[],
-    })?;
+    let (to, sender) = (new.to.digits(), new.sender.as_ref());
+    let decision = engine.decide(&Query::first(workspace, keys.development, to, new.class, sender))?;
     let id: MessageId = engine.ctx.id();
     let umid = id.to_string();
     let seal = |column, plain: &[u8]| {

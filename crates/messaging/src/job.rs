@@ -94,8 +94,8 @@ pub(crate) struct Outcome {
     pub(crate) epoch: i64,
     /// Who has it or had it.
     pub(crate) carrier: String,
-    /// Where it goes next, when not to the same carrier.
-    pub(crate) move_to: Option<String>,
+    /// Where it goes next and from which sender, when not to the same carrier.
+    pub(crate) move_to: Option<(String, Sender)>,
     pub(crate) state: State,
     pub(crate) parts: Vec<PartOutcome>,
     pub(crate) due_at: Option<Timestamp>,
@@ -130,6 +130,11 @@ impl Outcome {
             notes: Vec::new(),
             room: None,
         }
+    }
+
+    /// The carrier that has it from here on.
+    pub(crate) fn goes_by(&self) -> &str {
+        self.move_to.as_ref().map_or(&self.carrier, |(carrier, _)| carrier)
     }
 
     /// Whether this is the usual case, which one prepared statement writes for many at once: a single part that the

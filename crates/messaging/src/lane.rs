@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use routing::{CarrierFacts, Class};
+use routing::{CarrierFacts, Class, SenderRules};
 use serde::Serialize;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -84,6 +84,9 @@ pub(crate) struct Lane {
     pub(crate) simulated: bool,
     pub(crate) window: usize,
     pub(crate) policy: OnUnknownOutcome,
+    senders: Option<Arc<SenderRules>>,
+    /// Submits that may be outstanding as its answers allow now; at most `window`.
+    pub(crate) allowed: AtomicUsize,
     pub(crate) alerts: Side,
     pub(crate) others: Side,
     /// The claimer shall look into the table.
@@ -110,6 +113,8 @@ pub struct LaneStatus {
     pub in_flight: usize,
     /// Submits that may be outstanding.
     pub window: usize,
+    /// How many of them may be now: fewer after it asked to slow down or did not answer, until it takes them well again.
+    pub allowed: usize,
     /// Claimed messages in memory.
     pub claimed: usize,
     /// Parts it took since it was attached.
@@ -136,6 +141,8 @@ impl Lane {
             simulated: carrier.is_simulated(),
             window,
             policy: carrier.on_unknown_outcome(),
+            senders: carrier.senders(),
+            allowed: AtomicUsize::new(window),
             alerts,
             others,
             wake: Notify::new(),
@@ -210,7 +217,7 @@ impl Lane {
 
     /// What routing wants to know.
     pub(crate) fn facts(&self, now: Duration) -> CarrierFacts {
-        CarrierFacts { simulated: self.simulated, down: self.why_down(now) }
+        CarrierFacts { simulated: self.simulated, down: self.why_down(now), senders: self.senders.clone() }
     }
 
     /// The carrier answered something.
@@ -246,6 +253,7 @@ impl Lane {
             simulated: self.simulated,
             in_flight: self.in_flight.load(Ordering::Relaxed),
             window: self.window,
+            allowed: self.allowed.load(Ordering::Relaxed),
             claimed: (self.alerts.size + self.others.size).saturating_sub(free),
             submitted: count(&self.counters.submitted),
             refused: count(&self.counters.refused),

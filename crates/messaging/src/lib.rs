@@ -55,7 +55,8 @@ mod state;
 mod tests;
 
 pub use carrier::{
-    Carrier, Coded, Deliveries, Inbound, LinkState, OnUnknownOutcome, Receipt, Submission, SubmitError, Submitted,
+    Carrier, Coded, Deliveries, Inbound, LinkState, OnUnknownOutcome, Receipt, Remedy, Submission, SubmitError,
+    Submitted,
 };
 pub use deliveries::{Delivery, DeliveryKey, Ended, Tell, What};
 pub use error::Error;
@@ -70,7 +71,7 @@ pub use model::{
 pub use news::{News, Step as MessageStep, Told};
 pub use octets::Octets;
 pub use routes::{CostBody, RouteBody, RoutesKind};
-pub use routing::{Class, Sender};
+pub use routing::{Class, Sender, SenderRules};
 pub use shown::COUNTED;
 pub use state::{Event, Refusal, State, UnknownState, aggregate};
 
@@ -91,5 +92,6 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
         store::Migration { version: 2, name: "client refs", sql: include_str!("../migrations/002_client_refs.sql") },
         store::Migration { version: 3, name: "applications", sql: include_str!("../migrations/003_applications.sql") },
         store::Migration { version: 4, name: "news", sql: include_str!("../migrations/004_news.sql") },
+        store::Migration { version: 5, name: "route choice", sql: include_str!("../migrations/005_route_choice.sql") },
     ],
 };

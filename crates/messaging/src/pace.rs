@@ -41,19 +41,21 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Carriers count by the second, so longer says nothing more.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The window as it is used: halved and paused on each refusal for speed, opened again by success.
+/// The window as it is used: halved and paused on each refusal for speed, halved by silence, opened again by success.
 #[derive(Debug)]
 pub(crate) struct Congestion {
     window: f64,
     most: f64,
     pause: Duration,
     until: Duration,
+    /// When silence last halved it.
+    shrunk: Duration,
 }
 
 impl Congestion {
     pub(crate) fn new(window: usize) -> Self {
         let most = f64::from(u32::try_from(window.max(1)).unwrap_or(u32::MAX));
-        Self { window: most, most, pause: FIRST_PAUSE, until: Duration::ZERO }
+        Self { window: most, most, pause: FIRST_PAUSE, until: Duration::ZERO, shrunk: Duration::ZERO }
     }
 
     /// Submits that may be outstanding.
@@ -81,6 +83,14 @@ impl Congestion {
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         }
         self.wait(now)
+    }
+
+    /// The carrier left one unanswered: it may be drowning. Once for all that were out together.
+    pub(crate) fn unanswered(&mut self, now: Duration) {
+        if now >= self.shrunk + FIRST_PAUSE {
+            self.shrunk = now;
+            self.window = (self.window / 2.0).max(1.0);
+        }
     }
 
     /// The carrier took one.
@@ -144,5 +154,21 @@ mod tests {
             congestion.until = Duration::ZERO;
         }
         assert_eq!(congestion.window(), 1);
+    }
+
+    /// F-13: silence halves the window too, once for all that were out together, and success opens it.
+    #[test]
+    fn f_13_silence_shrinks_the_window() {
+        let mut congestion = Congestion::new(64);
+        for _ in 0..64 {
+            congestion.unanswered(ms(10_000));
+        }
+        assert_eq!((congestion.window(), congestion.wait(ms(10_000))), (32, ms(0)));
+        congestion.unanswered(ms(20_000));
+        assert_eq!(congestion.window(), 16);
+        for _ in 0..4_000 {
+            congestion.succeeded(ms(21_000));
+        }
+        assert_eq!(congestion.window(), 64);
     }
 }

@@ -175,15 +175,9 @@ fn elsewhere(
     destination: &str,
 ) -> Result<Verdict, Error> {
     let sender = sender(&row.sender);
-    let query = Query {
-        workspace: row.key.workspace,
-        development: engine.is_development(tx, row.key.workspace)?,
-        destination,
-        class: row.key.class,
-        sender: Some(&sender),
-        avoid: &[carrier],
-    };
-    Ok(match engine.decide(&query) {
+    let development = engine.is_development(tx, row.key.workspace)?;
+    let query = Query::first(row.key.workspace, development, destination, row.key.class, Some(&sender));
+    Ok(match engine.decide(&Query { avoid: &[carrier], ..query }) {
         Ok(decision) if decision.carrier != carrier && !decision.waits => Verdict::Move(Box::new(decision)),
         Ok(_) => Verdict::Stay,
         Err(refused) => Verdict::Stuck(refused.explanation()),
@@ -210,8 +204,8 @@ fn write(tx: &mut Tx<'_>, verdicts: &[(Claimed, Verdict)], why: &str, now: Times
             }
             Verdict::Move(decision) => {
                 let changed = tx.execute(
-                    "UPDATE messages SET carrier = $2, reason = $3, due_at = $4 WHERE id = $1 AND state = 0 AND carrier = $5",
-                    &params![key.row, &decision.carrier, why, now, &row.carrier],
+                    "UPDATE messages SET carrier = $2, reason = $3, due_at = $4, sender = $6 WHERE id = $1 AND state = 0 AND carrier = $5",
+                    &params![key.row, &decision.carrier, why, now, &row.carrier, decision.sender.as_str()],
                 )?;
                 if changed > 0 {
                     let text = format!("{why}; moved to {}: {}", decision.carrier, decision.explanation());

@@ -1,5 +1,6 @@
 //! The kind `routes`: which messages of a workspace go by which carriers.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
 
 use access::Capability;
@@ -18,6 +19,15 @@ pub struct RouteBody {
     /// Which messages.
     #[serde(default, rename = "match")]
     pub matcher: Matcher,
+    /// What tells it from another route for the same messages.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Among the routes that match, the higher goes first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub priority: i32,
+    /// Its share among routes that are otherwise equal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<NonZeroU32>,
     /// The carriers to try, in order.
     pub carriers: Vec<String>,
     /// The source address when the message names none.
@@ -29,6 +39,11 @@ pub struct RouteBody {
     /// Whether a development workspace may reach real carriers by it.
     #[serde(default)]
     pub open_to_development: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
+const fn is_zero(priority: &i32) -> bool {
+    *priority == 0
 }
 
 /// What one part costs, as people write it.
@@ -67,8 +82,12 @@ impl RoutesKind {
 
 const MATCH: &[Field] = &[
     Field::new("prefix", DataClass::Internal, Shape::Text).about("how the destination begins, such as +44"),
+    Field::new("country", DataClass::Internal, Shape::Text)
+        .about("the country of the destination: two letters, such as GB"),
     Field::new("class", DataClass::Internal, Shape::Choice(&["alert", "otp", "transactional", "marketing"]))
         .about("only messages of this class"),
+    Field::new("sender", DataClass::Internal, Shape::Text)
+        .about("only messages that name this sender; a star at its end stands for any rest"),
 ];
 
 const COST: &[Field] = &[
@@ -86,6 +105,12 @@ impl TypedKind for RoutesKind {
     const FIELDS: &'static [Field] = &[
         Field::new("match", DataClass::Internal, Shape::Object(MATCH))
             .about("which messages; all of them when it says nothing"),
+        Field::new("name", DataClass::Internal, Shape::Text)
+            .about("tells it from another route for the same messages, as weights need"),
+        Field::new("priority", DataClass::Internal, Shape::Integer(-100, 100))
+            .about("among the routes that match, the higher goes first; 0 unless said"),
+        Field::new("weight", DataClass::Internal, Shape::Integer(1, 1_000))
+            .about("its share among routes that are otherwise equal; a sender and destination stay with one"),
         Field::new("carriers", DataClass::Internal, Shape::List(&Shape::Reference("carriers")))
             .required()
             .about("the carriers to try, in order"),
@@ -97,7 +122,7 @@ impl TypedKind for RoutesKind {
     ];
 
     fn key(&self, body: &RouteBody) -> String {
-        body.matcher.to_string()
+        routing::label(&body.matcher, &body.name)
     }
 
     fn validate(&self, body: &RouteBody, check: &mut Check<'_, '_>) -> Result<(), resources::Error> {
@@ -110,6 +135,21 @@ impl TypedKind for RoutesKind {
                     "A prefix is the first digits of an international number, such as +44.",
                 );
             }
+        }
+        if let Some(Err(error)) = body.matcher.country.as_ref().map(|country| country.parse::<sms::Country>()) {
+            check.problem("match.country", "not-a-country", format!("That is {error}."));
+        }
+        if body.matcher.sender.as_ref().is_some_and(|sender| !is_pattern(sender)) {
+            check.problem(
+                "match.sender",
+                "not-a-sender",
+                "A sender is a number, a short code or up to 11 letters; a star at its end stands for any rest.",
+            );
+        }
+        if body.name.len() > 40
+            || !body.name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet))
+        {
+            check.problem("name", "not-a-name", "A name is at most 40 letters, digits, '-', '_' or '.'.");
         }
         if body.carriers.is_empty() {
             check.problem("carriers", "no-carrier", "A route needs at least one carrier.");
@@ -143,6 +183,13 @@ impl TypedKind for RoutesKind {
     }
 }
 
+/// Whether a text is the beginning of a sender, with or without a star, or a whole one.
+fn is_pattern(text: &str) -> bool {
+    let bare = text.strip_suffix('*').unwrap_or(text);
+    (1..=16).contains(&bare.len())
+        && bare.bytes().all(|octet| octet.is_ascii_alphanumeric() || b" .-_&+".contains(&octet))
+}
+
 fn route(id: RouteId, workspace: Option<WorkspaceId>, body: &RouteBody) -> Route {
     #[expect(clippy::cast_possible_truncation, reason = "validated to at most a million units")]
     let cost = body
@@ -152,7 +199,10 @@ fn route(id: RouteId, workspace: Option<WorkspaceId>, body: &RouteBody) -> Route
     Route {
         id,
         workspace,
+        name: body.name.clone(),
         matcher: body.matcher.clone(),
+        priority: body.priority,
+        weight: body.weight,
         carriers: body.carriers.clone(),
         sender: body.sender.as_ref().and_then(|sender| sender.parse().ok()),
         cost,
@@ -164,8 +214,8 @@ fn route(id: RouteId, workspace: Option<WorkspaceId>, body: &RouteBody) -> Route
 pub(crate) fn insert(tx: &mut Tx<'_>, route: &Route) -> Result<(), store::Error> {
     let carriers = serde_json::Value::from(route.carriers.clone()).to_string();
     tx.execute(
-        "INSERT INTO routes (id, workspace, prefix, class, carriers, sender, cost_micros, cost_currency, open_to_development)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO routes (id, workspace, prefix, class, carriers, sender, cost_micros, cost_currency, open_to_development,
+         name, country, from_sender, priority, weight) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         &params![
             route.id,
             route.workspace,
@@ -175,7 +225,12 @@ pub(crate) fn insert(tx: &mut Tx<'_>, route: &Route) -> Result<(), store::Error>
             route.sender.as_ref().map(Sender::as_str),
             route.cost.as_ref().map(|cost| cost.micros),
             route.cost.as_ref().map(|cost| cost.currency.as_str()),
-            route.open_to_development
+            route.open_to_development,
+            route.name.as_str(),
+            route.matcher.country.as_deref(),
+            route.matcher.sender.as_deref(),
+            i64::from(route.priority),
+            route.weight.map(|weight| i64::from(weight.get()))
         ],
     )?;
     Ok(())
@@ -193,8 +248,8 @@ fn replace(engine: &Engine, id: RouteId, route: Option<Route>) {
 /// Every route, from the table: at start, and now and then for what other nodes changed.
 pub(crate) fn load(tx: &mut Tx<'_>) -> Result<Vec<Route>, Error> {
     let routes = tx.query(
-        "SELECT id, workspace, prefix, class, carriers, sender, cost_micros, cost_currency, open_to_development
-         FROM routes ORDER BY id",
+        "SELECT id, workspace, prefix, class, carriers, sender, cost_micros, cost_currency, open_to_development, name, country,
+         from_sender, priority, weight FROM routes ORDER BY id",
         &params![],
         read,
     )?;
@@ -209,7 +264,15 @@ fn read(row: &Row<'_>) -> Result<Route, store::Error> {
     Ok(Route {
         id: row.get("id")?,
         workspace: row.get("workspace")?,
-        matcher: Matcher { prefix: row.get("prefix")?, class: class.and_then(|class| class.parse().ok()) },
+        name: row.get::<Option<String>>("name")?.unwrap_or_default(),
+        matcher: Matcher {
+            prefix: row.get("prefix")?,
+            country: row.get("country")?,
+            class: class.and_then(|class| class.parse().ok()),
+            sender: row.get("from_sender")?,
+        },
+        priority: row.get::<Option<i64>>("priority")?.and_then(|priority| i32::try_from(priority).ok()).unwrap_or(0),
+        weight: row.get::<Option<i64>>("weight")?.and_then(|weight| NonZeroU32::new(u32::try_from(weight).ok()?)),
         carriers: serde_json::from_str(&carriers).unwrap_or_default(),
         sender: sender.and_then(|sender| sender.parse().ok()),
         cost: micros.zip(currency).map(|(micros, currency)| Cost { micros, currency }),

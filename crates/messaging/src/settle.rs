@@ -364,8 +364,7 @@ impl Settler {
         self.engine.told.send_modify(|turn| *turn += 1);
         let lanes = self.engine.lanes.load();
         for outcome in batch.outcomes() {
-            let carrier = outcome.move_to.as_ref().unwrap_or(&outcome.carrier);
-            let Some(lane) = lanes.get(carrier) else {
+            let Some(lane) = lanes.get(outcome.goes_by()) else {
                 self.engine.reroute.notify_one();
                 continue;
             };

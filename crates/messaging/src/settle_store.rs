@@ -147,14 +147,14 @@ fn careful_outcome(
     let single = outcome.parts.first().filter(|part| key.parts == 1 && part.state == State::Sent);
     let submitted = outcome.parts.iter().filter(|part| part.state == State::Sent).map(|part| part.at).max();
     let written = tx.execute(
-        "UPDATE messages SET state = $2, carrier = $3, due_at = COALESCE($4, due_at), reason = $5, error = $6,
+        "UPDATE messages SET state = $2, carrier = $3, sender = COALESCE($14, sender), due_at = COALESCE($4, due_at), reason = $5, error = $6,
          attempts = attempts + $7, throttled = throttled + $8, unknown_outcomes = unknown_outcomes + $9,
          submitted_at = COALESCE($10, submitted_at), carrier_ref = COALESCE($11, carrier_ref), done_at = $12, claimed_by = NULL
          WHERE id = $1 AND claimed_by = $13",
         &params![
             key.row,
             state.code(),
-            outcome.move_to.as_ref().unwrap_or(&outcome.carrier),
+            outcome.goes_by(),
             outcome.due_at,
             outcome.reason.as_deref(),
             outcome.error.as_deref(),
@@ -164,7 +164,8 @@ fn careful_outcome(
             submitted,
             single.and_then(|part| part.carrier_ref.as_deref()),
             state.is_terminal().then_some(outcome.at),
-            outcome.epoch
+            outcome.epoch,
+            outcome.move_to.as_ref().map(|(_, sender)| sender.as_str())
         ],
     )?;
     if written == 0 {
@@ -396,12 +397,13 @@ fn part_receipt(
         again(tx, to.row, Some(usize::from(to.part)), before.as_deref(), receipt, at)?;
         return Ok(now.is_terminal());
     };
+    // What went whole has one id for all its parts.
     tx.send(
         "UPDATE message_parts SET state = $3, receipt = $4, receipt_at = $5, error = $6, receipt_time = $7
-         WHERE message = $1 AND part = $2",
+         WHERE message = $1 AND carrier_ref = $2",
         &params![
             to.row,
-            i64::from(to.part),
+            &receipt.carrier_ref,
             next.code(),
             receipt.state.stat(),
             at,

@@ -30,14 +30,8 @@ impl Messaging {
     ) -> Result<Result<Decision, Refused>, Error> {
         let engine = self.engine();
         let development = engine.is_development(tx, permit.workspace())?;
-        Ok(engine.decide(&Query {
-            workspace: permit.workspace(),
-            development,
-            destination: to.digits(),
-            class,
-            sender,
-            avoid: &[],
-        }))
+        let query = Query::first(permit.workspace(), development, to.digits(), class, sender);
+        Ok(engine.decide(&Query { explain: true, ..query }))
     }
 
     /// How the attached carriers are doing.

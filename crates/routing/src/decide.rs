@@ -1,11 +1,14 @@
 //! The decision.
 
 use std::cmp::Reverse;
-use std::fmt;
+use std::sync::Arc;
 
 use base::{RouteId, WorkspaceId};
+use sms::Country;
 
-use crate::{Class, Cost, Route, Sender};
+use crate::reason::sentences;
+use crate::share::{arrange, lot};
+use crate::{Class, Cost, Mismatch, Reason, Route, Sender, SenderRules};
 
 /// What is to be decided.
 #[derive(Clone, Debug)]
@@ -22,6 +25,26 @@ pub struct Query<'a> {
     pub sender: Option<&'a Sender>,
     /// Carriers that were tried already and should come last.
     pub avoid: &'a [&'a str],
+    /// The carrier that refused the message for good: it and those before it are not asked again.
+    pub beyond: Option<&'a str>,
+    /// The lot that decides among routes with weights; see [`lot`].
+    pub lot: u64,
+    /// Whether the record also speaks of routes that have no part in the decision.
+    pub explain: bool,
+}
+
+impl<'a> Query<'a> {
+    /// A first decision about a message: nothing was tried yet.
+    pub fn first(
+        workspace: WorkspaceId,
+        development: bool,
+        destination: &'a str,
+        class: Class,
+        sender: Option<&'a Sender>,
+    ) -> Self {
+        let lot = lot(sender.map_or("", Sender::as_str), destination);
+        Self { workspace, development, destination, class, sender, avoid: &[], beyond: None, lot, explain: false }
+    }
 }
 
 /// What is known of a carrier at this moment.
@@ -31,6 +54,8 @@ pub struct CarrierFacts {
     pub simulated: bool,
     /// Why it takes nothing now, if so.
     pub down: Option<String>,
+    /// Which source addresses it takes; all when absent.
+    pub senders: Option<Arc<SenderRules>>,
 }
 
 /// Where a message goes, and why.
@@ -62,95 +87,6 @@ pub struct Refused {
     pub wants_sender: bool,
 }
 
-/// One step of a decision. `Display` gives the sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// No route matches.
-    NoRoute {
-        /// How many there are.
-        routes: usize,
-        /// The class of the message.
-        class: Class,
-    },
-    /// A route matches.
-    Matched {
-        /// What it matches.
-        route: String,
-        /// Whether it is the workspace's own.
-        own: bool,
-    },
-    /// A route names a carrier that is not attached.
-    UnknownCarrier {
-        /// Its name.
-        carrier: String,
-    },
-    /// A development workspace reaches simulated carriers only (control E-12).
-    NotForDevelopment {
-        /// The carrier.
-        carrier: String,
-    },
-    /// A carrier was tried already.
-    Tried {
-        /// The carrier.
-        carrier: String,
-    },
-    /// A carrier is down.
-    Down {
-        /// The carrier.
-        carrier: String,
-        /// Why.
-        reason: String,
-    },
-    /// Neither the message nor the route names a source address.
-    NoSender {
-        /// What the route matches.
-        route: String,
-    },
-    /// This carrier it is.
-    Chosen {
-        /// The carrier.
-        carrier: String,
-    },
-    /// This carrier it is, and the message waits until it is up.
-    Waits {
-        /// The carrier.
-        carrier: String,
-    },
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoRoute { routes: 0, .. } => f.write_str("there is no route yet; add one under routes"),
-            Self::NoRoute { routes, class } => {
-                write!(
-                    f,
-                    "none of the {routes} routes matches this destination and class {class}; add one under routes"
-                )
-            }
-            Self::Matched { route, own: true } => write!(f, "the workspace's route for {route} matches"),
-            Self::Matched { route, own: false } => write!(f, "the general route for {route} matches"),
-            Self::UnknownCarrier { carrier } => write!(f, "carrier {carrier} is named by the route but does not exist"),
-            Self::NotForDevelopment { carrier } => write!(
-                f,
-                "carrier {carrier} is real and a development workspace reaches simulated carriers only, unless an administrator opens the route"
-            ),
-            Self::Tried { carrier } => write!(f, "carrier {carrier} was tried already"),
-            Self::Down { carrier, reason } => write!(f, "carrier {carrier} is down ({reason})"),
-            Self::NoSender { route } => {
-                write!(f, "neither the message nor the route for {route} names a sender; set one in the route")
-            }
-            Self::Chosen { carrier } => write!(f, "carrier {carrier} takes it"),
-            Self::Waits { carrier } => write!(f, "it waits for carrier {carrier}"),
-        }
-    }
-}
-
-/// A record as one line of text.
-pub(crate) fn sentences(record: &[Reason]) -> String {
-    record.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
 impl Decision {
     /// The record as one line of text.
     pub fn explanation(&self) -> String {
@@ -165,93 +101,178 @@ impl Refused {
     }
 }
 
-/// Where a route stands in the order in which routes are tried: the least comes first.
+/// What tells routes apart before weight and cost do: the least comes first.
 fn rank(route: &Route) -> impl Ord + use<> {
-    let cost = route.cost.as_ref().map_or(i64::MAX, |cost| cost.micros);
-    let named = (route.workspace.is_some(), route.matcher.digits().len(), route.matcher.class.is_some());
-    (Reverse(named), cost, route.id)
+    let matcher = &route.matcher;
+    let said = (matcher.narrow(), matcher.sender.is_some(), matcher.class.is_some());
+    Reverse((route.workspace.is_some(), route.priority, said))
 }
 
-/// The routes that messages of `workspace` can go by, in the order in which [`decide`] tries them.
+/// Brings routes into the order in which they are tried.
+fn sort(routes: &mut [&Route], lot: u64) {
+    if routes.len() > 1 {
+        routes.sort_by_cached_key(|route| rank(route));
+        for equals in routes.chunk_by_mut(|one, other| rank(one) == rank(other)) {
+            if equals.len() > 1 {
+                arrange(equals, lot);
+            }
+        }
+    }
+}
+
+/// The routes that messages of `workspace` can go by, in the order in which [`decide`] tries them; equals with weights, whose
+/// order is drawn for each conversation, in the order of one.
 pub fn in_order<'r>(workspace: WorkspaceId, routes: impl IntoIterator<Item = &'r Route>) -> Vec<&'r Route> {
     let theirs = |route: &&Route| route.workspace.is_none_or(|owner| owner == workspace);
     let mut ordered: Vec<&Route> = routes.into_iter().filter(theirs).collect();
-    ordered.sort_by_key(|route| rank(route));
+    sort(&mut ordered, 0);
     ordered
 }
 
-/// Decides. Routes are tried from the most to the least specific: the workspace's own first, then by longer
-/// prefix, by named class, by lower cost. In each, carriers are tried in order. A carrier that is down or was
-/// tried already is taken only when there is no other, so that nothing is refused for a passing fault.
+/// The share of a route among its equals, in hundredths, when weights decide.
+fn share(route: &Route, matching: &[&Route]) -> Option<u8> {
+    let equals = || matching.iter().filter(|other| rank(other) == rank(route));
+    if matching.len() < 2 || equals().count() < 2 || equals().all(|other| other.weight.is_none()) {
+        return None;
+    }
+    let weight = |route: &Route| u64::from(route.weight.map_or(1, std::num::NonZeroU32::get));
+    let all: u64 = equals().map(|other| weight(other)).sum();
+    u8::try_from((weight(route) * 100 + all / 2) / all).ok()
+}
+
+/// Decides. Routes are tried in order: the workspace's own first, then by higher priority, then from the most to the least
+/// specific (destination, sender, class), then by weight or lower cost. In each, carriers are tried in order. A carrier that is
+/// down or was tried already is taken only when there is no other, so that nothing is refused for a passing fault.
 pub fn decide<'r>(
     query: &Query<'_>,
     routes: impl IntoIterator<Item = &'r Route>,
     facts: impl Fn(&str) -> Option<CarrierFacts>,
 ) -> Result<Decision, Refused> {
-    let (mut known, mut matching) = (0, Vec::new());
+    let country = Country::of_digits(query.destination);
+    let (mut known, mut matching, mut passed) = (0, Vec::new(), Vec::new());
     for route in routes {
-        if route.workspace.is_none_or(|workspace| workspace == query.workspace) {
-            known += 1;
-            if route.matcher.matches(query.destination, query.class) {
-                matching.push(route);
-            }
+        if route.workspace.is_some_and(|workspace| workspace != query.workspace) {
+            continue;
+        }
+        known += 1;
+        match route.matcher.matches(query.destination, country, query.class, query.sender) {
+            Ok(()) => matching.push(route),
+            Err(why) if query.explain => passed.push((route, why)),
+            Err(_) => {}
         }
     }
-    matching.sort_by_key(|route| rank(route));
+    sort(&mut matching, query.lot);
     let mut record = Vec::new();
     if matching.is_empty() {
+        pass(&mut record, passed);
         record.push(Reason::NoRoute { routes: known, class: query.class });
         return Err(Refused { record, wants_sender: false });
     }
-    // Held for the case that no carrier is up: how many reasons against it, and the choice itself.
-    let mut second_best: Option<(usize, &Route, &str)> = None;
-    let mut wants_sender = false;
-    for route in matching {
-        record.push(Reason::Matched { route: route.matcher.to_string(), own: route.workspace.is_some() });
-        if query.sender.or(route.sender.as_ref()).is_none() {
-            record.push(Reason::NoSender { route: route.matcher.to_string() });
-            wants_sender = true;
-            continue;
+    let mut choice =
+        Choice { second_best: None, wants_sender: false, behind: query.beyond.is_none(), before: Vec::new() };
+    for (at, route) in matching.iter().enumerate() {
+        let share = share(route, &matching);
+        let own = route.workspace.is_some();
+        record.push(Reason::Matched { id: route.id, route: route.label(), own, share });
+        if let Some((carrier, sender)) = choice.of_route(query, route, &facts, &mut record) {
+            if query.explain {
+                let rest = matching[at + 1..].iter();
+                record.extend(rest.map(|route| Reason::NotReached { id: route.id, route: route.label() }));
+                pass(&mut record, passed);
+            }
+            return Ok(conclude(route, carrier, sender, false, record));
         }
+    }
+    if query.explain {
+        pass(&mut record, passed);
+    }
+    let Some((against, route, carrier, sender)) = choice.second_best else {
+        let only =
+            |step: &Reason| matches!(step, Reason::Matched { .. } | Reason::NoSender { .. } | Reason::Passed { .. });
+        let wants_sender = choice.wants_sender && record.iter().all(only);
+        return Err(Refused { record, wants_sender });
+    };
+    let waits = against >= 2;
+    let name = carrier.to_owned();
+    record.push(if waits { Reason::Waits { carrier: name } } else { Reason::Chosen { carrier: name } });
+    Ok(conclude(route, carrier, sender, waits, record))
+}
+
+fn pass(record: &mut Vec<Reason>, passed: Vec<(&Route, Mismatch)>) {
+    record.extend(passed.into_iter().map(|(route, why)| Reason::Passed { id: route.id, route: route.label(), why }));
+}
+
+/// What is carried along from route to route.
+struct Choice<'r> {
+    /// Held for the case that no carrier is up: how many reasons against it, and the choice itself.
+    second_best: Option<(usize, &'r Route, &'r str, Sender)>,
+    wants_sender: bool,
+    /// Whether the carrier that refused is behind us, and which were before it and itself.
+    behind: bool,
+    before: Vec<&'r str>,
+}
+
+impl<'r> Choice<'r> {
+    /// The carrier of `route` that takes the message now, and from which sender.
+    fn of_route(
+        &mut self,
+        query: &Query<'_>,
+        route: &'r Route,
+        facts: &impl Fn(&str) -> Option<CarrierFacts>,
+        record: &mut Vec<Reason>,
+    ) -> Option<(&'r str, Sender)> {
+        let Some(sender) = query.sender.or(route.sender.as_ref()) else {
+            record.push(Reason::NoSender { route: route.label() });
+            self.wants_sender = true;
+            return None;
+        };
         for carrier in &route.carriers {
+            let name = || carrier.clone();
             let Some(facts) = facts(carrier) else {
-                record.push(Reason::UnknownCarrier { carrier: carrier.clone() });
+                record.push(Reason::UnknownCarrier { carrier: name() });
                 continue;
             };
             if query.development && !facts.simulated && !route.open_to_development {
-                record.push(Reason::NotForDevelopment { carrier: carrier.clone() });
+                record.push(Reason::NotForDevelopment { carrier: name() });
                 continue;
+            }
+            if !self.behind {
+                self.behind = query.beyond == Some(carrier.as_str());
+                self.before.push(carrier);
+            }
+            if self.before.contains(&carrier.as_str()) {
+                record.push(Reason::Tried { carrier: name() });
+                continue;
+            }
+            let given = facts.senders.as_deref().map_or(Some(sender), |rules| rules.given(sender));
+            let Some(given) = given else {
+                record.push(Reason::SenderNotTaken { carrier: name(), sender: sender.to_string() });
+                continue;
+            };
+            if given != sender {
+                let (sender, instead) = (sender.to_string(), given.to_string());
+                record.push(Reason::SenderReplaced { carrier: name(), sender, instead });
             }
             let tried = query.avoid.contains(&carrier.as_str());
             let against = usize::from(tried) + 2 * usize::from(facts.down.is_some());
             if let Some(reason) = facts.down {
-                record.push(Reason::Down { carrier: carrier.clone(), reason });
+                record.push(Reason::Down { carrier: name(), reason });
             } else if tried {
-                record.push(Reason::Tried { carrier: carrier.clone() });
+                record.push(Reason::Tried { carrier: name() });
             } else {
-                record.push(Reason::Chosen { carrier: carrier.clone() });
-                return Ok(conclude(query, route, carrier, false, record));
+                record.push(Reason::Chosen { carrier: name() });
+                return Some((carrier, given.clone()));
             }
-            if second_best.is_none_or(|(least, ..)| against < least) {
-                second_best = Some((against, route, carrier));
+            if self.second_best.as_ref().is_none_or(|(least, ..)| against < *least) {
+                self.second_best = Some((against, route, carrier, given.clone()));
             }
         }
+        None
     }
-    let Some((against, route, carrier)) = second_best else {
-        let wants_sender =
-            wants_sender && record.iter().all(|step| matches!(step, Reason::Matched { .. } | Reason::NoSender { .. }));
-        return Err(Refused { record, wants_sender });
-    };
-    let waits = against >= 2;
-    let carrier_name = carrier.to_owned();
-    record.push(if waits { Reason::Waits { carrier: carrier_name } } else { Reason::Chosen { carrier: carrier_name } });
-    Ok(conclude(query, route, carrier, waits, record))
 }
 
-fn conclude(query: &Query<'_>, route: &Route, carrier: &str, waits: bool, record: Vec<Reason>) -> Decision {
-    // Only called for a route that has a sender when the message has none.
-    let sender = query.sender.or(route.sender.as_ref()).cloned().unwrap_or_else(|| Sender::Name(String::new()));
-    let unusual = waits || record.iter().any(|step| !matches!(step, Reason::Matched { .. } | Reason::Chosen { .. }));
+fn conclude(route: &Route, carrier: &str, sender: Sender, waits: bool, record: Vec<Reason>) -> Decision {
+    let unusual = waits || record.iter().any(Reason::is_unusual);
     Decision { carrier: carrier.to_owned(), sender, route: route.id, cost: route.cost.clone(), waits, unusual, record }
 }
 
@@ -267,7 +288,10 @@ mod tests {
         Route {
             id: Uuid::from_u128(id).into(),
             workspace: workspace.map(|id| Uuid::from_u128(id).into()),
-            matcher: Matcher { prefix: (!prefix.is_empty()).then(|| prefix.to_owned()), class },
+            name: String::new(),
+            matcher: Matcher { prefix: (!prefix.is_empty()).then(|| prefix.to_owned()), class, ..Matcher::default() },
+            priority: 0,
+            weight: None,
             carriers: carriers.iter().map(|&name| name.to_owned()).collect(),
             sender: Some(Sender::Name("Loudhailer".into())),
             cost: None,
@@ -280,18 +304,16 @@ mod tests {
         (name != "ghost").then(|| CarrierFacts {
             simulated: name.starts_with("sim"),
             down: name.ends_with("-down").then(|| "connection refused".to_owned()),
+            senders: name.starts_with("digits").then(|| {
+                let instead = name.ends_with("-code").then(|| Sender::ShortCode("70007".into()));
+                Arc::new(SenderRules { numeric_only: true, instead, ..SenderRules::default() })
+            }),
         })
     }
 
     fn query<'a>(avoid: &'a [&'a str], development: bool) -> Query<'a> {
-        Query {
-            workspace: Uuid::from_u128(WORKSPACE).into(),
-            development,
-            destination: "447700900117",
-            class: Class::Alert,
-            sender: None,
-            avoid,
-        }
+        let workspace = Uuid::from_u128(WORKSPACE).into();
+        Query { avoid, ..Query::first(workspace, development, "447700900117", Class::Alert, None) }
     }
 
     fn check(routes: &[Route], avoid: &[&str], development: bool, expected: Result<&str, &str>) {
@@ -399,5 +421,102 @@ mod tests {
         let decision = decide(&query(&[], false), &[route(1, None, "", None, &["a", "b"])], facts).unwrap();
         assert!(!decision.unusual && !decision.waits);
         assert_eq!(decision.explanation(), "the general route for everything matches; carrier a takes it");
+    }
+
+    /// Priority goes before everything but ownership; a country before its calling code, a longer beginning before both.
+    #[test]
+    fn priority_and_country_have_their_place() {
+        let country = |id, country: &str, carrier: &str| Route {
+            matcher: Matcher { country: Some(country.into()), ..Matcher::default() },
+            ..route(id, None, "", None, &[carrier])
+        };
+        let all = [route(1, None, "44", None, &["code"]), country(2, "GB", "gb"), country(3, "CA", "ca")];
+        check(&all, &[], false, Ok("gb"));
+        check(&[all[1].clone(), route(4, None, "447", None, &["mobile"])], &[], false, Ok("mobile"));
+        let first = Route { priority: 1, ..route(5, None, "", None, &["first"]) };
+        check(&[all[1].clone(), first.clone()], &[], false, Ok("first"));
+        check(&[first, route(6, Some(WORKSPACE), "", None, &["own"])], &[], false, Ok("own"));
+        check(&[all[2].clone()], &[], false, Err("none of the 1 routes matches"));
+    }
+
+    /// Each of the equals gets its share, and a conversation stays where it is, also when another route comes or goes.
+    #[test]
+    fn weights_share_and_conversations_stay() {
+        let weighted = |id, weight, carrier: &str| Route {
+            name: carrier.to_owned(),
+            weight: std::num::NonZeroU32::new(weight),
+            ..route(id, None, "", None, &[carrier])
+        };
+        let all = [weighted(1, 3, "a"), weighted(2, 1, "b")];
+        let by = |routes: &[Route], number: u32| {
+            let destination = format!("4477009{number:05}");
+            let workspace = Uuid::from_u128(WORKSPACE).into();
+            decide(&Query::first(workspace, false, &destination, Class::Otp, None), routes, facts).unwrap()
+        };
+        let to_a = (0..4_000).filter(|number| by(&all, *number).carrier == "a").count();
+        assert!((2_850..=3_150).contains(&to_a), "{to_a} of 4,000 with three quarters by weight");
+        let more = [all[0].clone(), all[1].clone(), weighted(3, 4, "c")];
+        for number in 0..500 {
+            let (before, after) = (by(&all, number), by(&more, number));
+            assert_eq!(before, by(&[all[1].clone(), all[0].clone()], number), "the order of the table says nothing");
+            assert!(after.carrier == before.carrier || after.carrier == "c", "{number}");
+        }
+        assert!(by(&all, 1).explanation().contains("of 100 by weight"), "{}", by(&all, 1).explanation());
+    }
+
+    /// What refused for good is behind; what comes after it is tried, once each.
+    #[test]
+    fn beyond_a_refusal_the_next_is_tried_and_none_twice() {
+        let all = [route(1, None, "44", None, &["a", "b"]), route(2, None, "", None, &["a", "c"])];
+        let after = |refused| {
+            let query = Query { beyond: Some(refused), ..query(&[], false) };
+            decide(&query, &all, facts).map(|decision| decision.carrier)
+        };
+        assert_eq!((after("a").as_deref(), after("b").as_deref()), (Ok("b"), Ok("c")));
+        let one = [route(1, None, "", None, &["a", "b"])];
+        let query = Query { beyond: Some("b"), ..query(&[], false) };
+        assert!(decide(&query, &one, facts).is_err());
+    }
+
+    /// A carrier that takes no names is given a number where its settings have one, and passed over where not.
+    #[test]
+    fn a_sender_that_a_carrier_does_not_take_is_replaced_or_leads_elsewhere() {
+        let decision = decide(&query(&[], false), &[route(1, None, "", None, &["digits-code"])], facts).unwrap();
+        assert_eq!((decision.sender.as_str(), decision.unusual), ("70007", false));
+        assert!(decision.explanation().contains("does not take sender Loudhailer and is given 70007"));
+        check(&[route(1, None, "", None, &["digits", "b"])], &[], false, Ok("b"));
+        check(&[route(1, None, "", None, &["digits"])], &[], false, Err("does not take sender Loudhailer"));
+    }
+
+    /// The explanation speaks of each route, by the record of the decision itself.
+    #[test]
+    fn an_explanation_speaks_of_every_route() {
+        use crate::{Verdict, considered};
+        let all = [
+            route(1, None, "", None, &["late"]),
+            route(2, None, "49", None, &["b"]),
+            route(3, None, "447", None, &["x-down", "b"]),
+            route(4, None, "4477", Some(Class::Otp), &["b"]),
+        ];
+        let query = Query { explain: true, ..query(&[], false) };
+        let decision = decide(&query, &all, facts).unwrap();
+        assert_eq!(decision.carrier, decide(&Query { explain: false, ..query }, &all, facts).unwrap().carrier);
+        let path: Vec<_> = considered(&decision.record)
+            .into_iter()
+            .map(|route| (route.route, route.verdict, route.carriers.iter().map(|way| way.verdict).collect::<Vec<_>>()))
+            .collect();
+        assert_eq!(
+            path,
+            [
+                ("+447".to_owned(), Verdict::Taken, vec![Verdict::Failed, Verdict::Taken]),
+                ("everything".to_owned(), Verdict::NotReached, vec![]),
+                ("+49".to_owned(), Verdict::Skipped, vec![]),
+                ("+4477, otp".to_owned(), Verdict::Skipped, vec![]),
+            ]
+        );
+        let waiting =
+            decide(&query, &[route(1, None, "44", None, &["a-down"]), route(2, None, "", None, &["b-down"])], facts);
+        let path = considered(&waiting.unwrap().record);
+        assert_eq!((path[0].verdict, path[1].verdict), (Verdict::Waits, Verdict::Failed));
     }
 }

@@ -4,10 +4,16 @@
 //! no second copy of a decision. This room reads no tables and opens no connection: `messaging` brings routes and
 //! the state of carriers.
 
+mod considered;
 mod decide;
+mod reason;
 mod route;
 mod sender;
+mod share;
 
-pub use decide::{CarrierFacts, Decision, Query, Reason, Refused, decide, in_order};
-pub use route::{Class, Cost, Matcher, Route, UnknownClass};
-pub use sender::{Sender, SenderError};
+pub use considered::{Considered, Verdict, Way, considered};
+pub use decide::{CarrierFacts, Decision, Query, Refused, decide, in_order};
+pub use reason::Reason;
+pub use route::{Class, Cost, Matcher, Mismatch, Route, UnknownClass, label};
+pub use sender::{Sender, SenderError, SenderRules};
+pub use share::lot;

@@ -82,9 +82,51 @@ impl fmt::Display for Sender {
     }
 }
 
+/// Whether `sender` is meant by `pattern`: the same address, letters of either size, plus sign or not; a star at the end stands
+/// for any rest.
+pub(crate) fn is_like(pattern: &str, sender: &Sender) -> bool {
+    let (pattern, address) = (pattern.trim_start_matches('+').as_bytes(), sender.as_str().as_bytes());
+    match pattern.strip_suffix(b"*") {
+        Some(start) => address.get(..start.len()).is_some_and(|begins| begins.eq_ignore_ascii_case(start)),
+        None => address.eq_ignore_ascii_case(pattern),
+    }
+}
+
+/// Which source addresses a carrier takes, and which it is given instead.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SenderRules {
+    /// The addresses it takes, each perhaps with a star at its end; empty for all.
+    pub allowed: Vec<String>,
+    /// Whether it takes no names, numbers and short codes alone.
+    pub numeric_only: bool,
+    /// What goes in place of one that it does not take.
+    pub instead: Option<Sender>,
+}
+
+impl SenderRules {
+    /// The address that this carrier is given for `sender`; `None` when it takes neither it nor another.
+    pub fn given<'a>(&'a self, sender: &'a Sender) -> Option<&'a Sender> {
+        let named = self.numeric_only && !sender.can_be_answered();
+        let allowed = self.allowed.is_empty() || self.allowed.iter().any(|pattern| is_like(pattern, sender));
+        if allowed && !named { Some(sender) } else { self.instead.as_ref() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_carrier_is_given_what_it_takes() {
+        let (name, code): (Sender, Sender) = ("Acme".parse().unwrap(), "70007".parse().unwrap());
+        let rules = SenderRules { numeric_only: true, instead: Some(code.clone()), ..SenderRules::default() };
+        assert_eq!((rules.given(&name), rules.given(&code)), (Some(&code), Some(&code)));
+        let listed = SenderRules { allowed: vec!["acm*".into(), "+447700900100".into()], ..SenderRules::default() };
+        assert_eq!((listed.given(&name), listed.given(&code)), (Some(&name), None));
+        let number: Sender = "447700900100".parse().unwrap();
+        assert_eq!(listed.given(&number), Some(&number));
+        assert_eq!(SenderRules::default().given(&name), Some(&name));
+    }
 
     #[test]
     fn addresses_are_told_apart() {

@@ -53,12 +53,22 @@ pub async fn connect(target: &Target, mode: BindMode, bind: Bind, limits: Limits
             let stream = timeout(REACH, connecting)
                 .await
                 .map_err(|_| ConnectError::TimedOut("agreeing on TLS"))?
-                .map_err(ConnectError::Tls)?;
+                .map_err(not_agreed)?;
             let secured = secured(stream.get_ref().1);
             let link = bind_over(stream, mode, bind, limits).await?;
             Ok(Link { secured, ..link })
         }
         None => bind_over(stream, mode, bind, limits).await,
+    }
+}
+
+/// What a failed handshake means: a key that is not pinned is told as such.
+fn not_agreed(error: std::io::Error) -> ConnectError {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    match cause {
+        // What a verifier of ours says in its own words.
+        Some(rustls::Error::Other(rustls::OtherError(cause))) => ConnectError::NotBelieved(cause.to_string()),
+        _ => ConnectError::Tls(error),
     }
 }
 

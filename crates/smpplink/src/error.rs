@@ -79,6 +79,9 @@ pub enum ConnectError {
     /// TLS failed: wrong name, unknown issuer, no common version.
     #[error("TLS failed")]
     Tls(#[source] io::Error),
+    /// The peer's key is none of those that are believed.
+    #[error("the peer is not believed: {0}")]
+    NotBelieved(String),
     /// A step took too long.
     #[error("no answer in time while {0}")]
     TimedOut(&'static str),
@@ -105,6 +108,11 @@ impl Explain for ConnectError {
             Self::Tls(_) => (
                 "smpp-tls",
                 "TLS could not be agreed on; check the name in the certificate, its issuer and its dates.".into(),
+            ),
+            Self::NotBelieved(_) => (
+                "smpp-pin",
+                "If the carrier announced a new key, add its pin beside the old one. If not, somebody else may answer there: ask them."
+                    .into(),
             ),
             Self::TimedOut(doing) => ("smpp-silent", format!("The peer did not answer in time while {doing}.").into()),
             Self::Closed(_) => (

@@ -7,6 +7,7 @@
 //! This room does not know SMPP, carriers or workspaces. National shift tables are not read or written.
 
 mod coding;
+mod country;
 mod gsm;
 mod network;
 mod number;
@@ -15,6 +16,7 @@ mod segment;
 mod udh;
 
 pub use coding::{Coding, ShortMessage, decode, encode};
+pub use country::{Country, UnknownCountry};
 pub use gsm::{characters_forcing_ucs2, is_gsm};
 pub use network::network_error;
 pub use number::{Number, NumberError, Region};

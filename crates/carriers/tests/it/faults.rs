@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use carriers::Settings;
-use messaging::{Carrier, SubmitError};
+use messaging::{Carrier, Remedy, SubmitError};
 use simulator::ledger::Outcome;
 use simulator::{Behaviour, Cut};
 
@@ -74,14 +74,14 @@ async fn throttling_is_no_refusal() {
 async fn refusals_say_whether_they_are_for_ever() {
     let stage = Stage::new(no_receipts()).await;
     let (carrier, _inbox) = Stage::bound(stage.settings()).await;
-    for (reject_status, expected, lasting) in [
-        (0x0B, "ESME_RINVDSTADR (0x0B)", true),
-        (0x08, "ESME_RSYSERR (0x08)", false),
-        (0x45, "ESME_RSUBMITFAIL (0x45)", false),
-        (0x411, "status 0x411", false),
+    for (reject_status, expected, leaves) in [
+        (0x0B, "ESME_RINVDSTADR (0x0B)", Remedy::Elsewhere),
+        (0x08, "ESME_RSYSERR (0x08)", Remedy::Later),
+        (0x45, "ESME_RSUBMITFAIL (0x45)", Remedy::Later),
+        (0x411, "status 0x411", Remedy::Later),
     ] {
         stage.behave(Behaviour { reject_percent: 100.0, reject_status, ..no_receipts() }).await;
-        let Err(SubmitError::Rejected { status, permanent }) = carrier.submit(part("x")).await else { panic!("taken") };
-        assert_eq!((status.as_str(), permanent), (expected, lasting));
+        let Err(SubmitError::Rejected { status, remedy }) = carrier.submit(part("x")).await else { panic!("taken") };
+        assert_eq!((status.as_str(), remedy), (expected, leaves));
     }
 }

@@ -5,5 +5,8 @@
 mod configured;
 mod faults;
 mod hands;
+mod order;
+mod pins;
 mod sessions;
+mod speaks;
 mod stage;

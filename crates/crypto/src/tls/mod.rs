@@ -3,6 +3,7 @@
 
 mod certificate;
 mod names;
+mod pin;
 mod resolver;
 mod self_signed;
 mod ticket;
@@ -20,6 +21,7 @@ use rustls_pki_types::pem::PemObject;
 
 pub use certificate::{Fingerprint, fingerprint, fingerprint_pem, not_after, not_after_pem};
 pub use names::{Names, names};
+pub use pin::{Pin, PinError, Unpinned, client_config_with_pins};
 pub use resolver::CertResolver;
 pub use self_signed::SelfSigned;
 
@@ -106,11 +108,7 @@ pub fn client_config_with_identity(
 }
 
 fn client(roots: &Roots, alpn: &[&[u8]], identity: Option<(&str, &str)>) -> Result<Arc<ClientConfig>, Error> {
-    let roots = match roots {
-        Roots::System => system_roots()?,
-        Roots::Pem(pem) => roots_of_pem(pem, "certificate authority")?,
-    };
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots_of(roots)?), provider())
         .build()
         .map_err(|error| Error::certificate("certificate authority", error.to_string()))?;
     let builder = ClientConfig::builder_with_provider(provider())
@@ -126,6 +124,13 @@ fn client(roots: &Roots, alpn: &[&[u8]], identity: Option<(&str, &str)>) -> Resu
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     config.enable_early_data = false;
     Ok(Arc::new(config))
+}
+
+fn roots_of(roots: &Roots) -> Result<RootCertStore, Error> {
+    match roots {
+        Roots::System => system_roots(),
+        Roots::Pem(pem) => roots_of_pem(pem, "certificate authority"),
+    }
 }
 
 fn roots_of_pem(pem: &str, what: &'static str) -> Result<RootCertStore, Error> {

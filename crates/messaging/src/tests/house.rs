@@ -22,9 +22,7 @@ use crate::*;
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
     Take,
-    Refuse {
-        permanent: bool,
-    },
+    Refuse(Remedy),
     Throttle,
     NotSent,
     /// No answer within its response timer.
@@ -184,9 +182,7 @@ impl Carrier for Fake {
                 }
                 Ok(Submitted { carrier_ref })
             }
-            Answer::Refuse { permanent } => {
-                Err(SubmitError::Rejected { status: "ESME_RTEST (0x400)".to_owned(), permanent })
-            }
+            Answer::Refuse(remedy) => Err(SubmitError::Rejected { status: "ESME_RTEST (0x400)".to_owned(), remedy }),
             Answer::Throttle => Err(SubmitError::Throttled),
             Answer::NotSent => Err(SubmitError::NotSent { reason: "no session is bound".to_owned() }),
             Answer::Silence(timer) => {
@@ -250,7 +246,10 @@ impl House {
                 let route = Route {
                     id: Uuid::from_u128(n + 100).into(),
                     workspace: Some(workspace_id(n)),
+                    name: String::new(),
                     matcher: Matcher::default(),
+                    priority: 0,
+                    weight: None,
                     carriers: carriers.clone(),
                     sender: Some(Sender::ShortCode("85432".to_owned())),
                     cost: None,

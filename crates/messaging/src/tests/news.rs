@@ -58,7 +58,7 @@ testdb::both_databases! {
         let silent = house.submit(wants(None)).await.unwrap();
         house.until(silent.id, State::Sent).await;
         assert_eq!(house.count("SELECT COUNT(*) FROM message_news").await, 0);
-        fake.set_otherwise(Answer::Refuse { permanent: true });
+        fake.set_otherwise(Answer::Refuse(Remedy::Elsewhere));
         let own = house.submit(wants(Some("https://app.example.com/dlr?key=s3cret"))).await.unwrap();
         house.until(own.id, State::Rejected).await;
         let all = news(&house).await;
