@@ -1,15 +1,18 @@
-"""An application made of Python's smpplib against the simulated carrier: binds (over TLS when an authority is given),
-sends each text in as many parts as smpplib makes, waits for a receipt of each part, asks whether the carrier is there, and
-unbinds. A wrong password must be refused."""
+"""An application made of Python's smpplib: binds (over TLS when an authority is given), sends each text in as many parts as smpplib
+makes and COUNT numbered ones beside them, waits for exactly one receipt of each part, and unbinds. A wrong password must be refused."""
 
 import re
 import ssl
 import sys
+import time
 
 import smpplib.client
 import smpplib.consts
 import smpplib.exceptions
 import smpplib.gsm
+
+
+WINDOW = 100
 
 
 def connect(port, authority):
@@ -24,6 +27,7 @@ def connect(port, authority):
 
 
 def main(port, authority, texts):
+    begun = time.monotonic()
     stranger = connect(port, authority)
     try:
         stranger.bind_transceiver(system_id="interop", password="wrong")
@@ -43,6 +47,7 @@ def main(port, authority, texts):
         state = re.search(rb"id:(\S+) .*stat:(\S+)", pdu.short_message)
         assert state and state[2] == b"DELIVRD", pdu.short_message
         assert pdu.receipted_message_id.rstrip(b"\0") == state[1], pdu.receipted_message_id
+        assert state[1].decode() not in receipts, "a second receipt"
         receipts.add(state[1].decode())
 
     client.set_message_sent_handler(answered)
@@ -64,12 +69,18 @@ def main(port, authority, texts):
                 registered_delivery=True,
             )
             expected += 1
+            while expected - len(ids) >= WINDOW:
+                client.read_once()
     while len(ids) < expected or not receipts.issuperset(ids):
+        assert time.monotonic() - begun < 60, f"not done within a minute: {len(ids)} of {expected} answered, {len(receipts)} receipts"
         client.read_once()
+    assert len(set(ids)) == expected == len(receipts), "an id twice, or a receipt of what was not sent"
     client.unbind()
     client.disconnect()
     print(f"{expected} parts sent, {len(receipts)} receipts, a wrong password refused")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], sys.argv[3:])
+    # The numbered ones first: a handset shows its latest texts.
+    numbered = [f"Interop python {number:04}" for number in range(int(sys.argv[3]))]
+    main(int(sys.argv[1]), sys.argv[2], numbered + sys.argv[4:])
