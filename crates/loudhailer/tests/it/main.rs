@@ -12,6 +12,7 @@ mod examples;
 mod find;
 mod first_page;
 mod first_use;
+mod gateway;
 mod hands;
 mod keys;
 mod killed;
