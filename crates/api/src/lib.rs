@@ -6,7 +6,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `alerts`, `activity`, `integrations`, `runs`, `messages`, `routing`, `groups`, `keys` | our own API of a workspace |
+//! | `alerts`, `activity`, `integrations`, `webhooks`, `runs`, `messages`, `routing`, `groups`, `keys` | our own API of a workspace |
 //! | `resources`, `audit` | our own API of the organisation |
 //! | `signals` | `POST /signals/{integration}` and the xMatters-shaped alias |
 //! | `sms` | `/api/v1/subaccounts/{workspace}/messages` with its own error envelope |
@@ -30,6 +30,7 @@ mod signals;
 mod sms;
 mod tag;
 mod time;
+mod webhooks;
 mod words;
 
 use ::alerts::Alerts;
@@ -39,10 +40,16 @@ use ::messaging::Messaging;
 use ::oncall::OnCall;
 use ::resources::Resources;
 use ::signals::Signals;
+use ::webhooks::Webhooks;
 use http::{Door, Routes};
 use store::Db;
 
 pub use sms::Envelope;
+
+/// What applications are told, in that API's shape: for whoever writes callbacks down.
+pub mod callbacks {
+    pub use crate::sms::callback::{INBOUND, RECEIPT, inbound, receipt, test};
+}
 
 /// What the handlers call. Cheap to clone.
 #[derive(Clone)]
@@ -63,6 +70,8 @@ pub struct Api {
     pub oncall: OnCall,
     /// Text messages.
     pub messaging: Messaging,
+    /// Callbacks to applications.
+    pub webhooks: Webhooks,
 }
 
 /// Bytes of an imported file of resources at most.
@@ -83,6 +92,7 @@ pub fn routes(api: Api) -> Routes {
     let routes = integrations::routes(routes);
     let routes = runs::routes(routes);
     let routes = messages::routes(routes);
+    let routes = webhooks::routes(routes);
     let routes = routing::routes(routes);
     let routes = groups::routes(routes);
     let routes = keys::routes(routes);

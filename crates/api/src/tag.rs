@@ -12,6 +12,8 @@ pub(crate) const INTEGRATIONS: &str = "Integrations";
 pub(crate) const RUNS: &str = "Runs";
 /// Text messages.
 pub(crate) const MESSAGES: &str = "Messages";
+/// Callbacks.
+pub(crate) const WEBHOOKS: &str = "Webhooks";
 /// The SMS API.
 pub(crate) const SMS: &str = "SMS API";
 /// Where messages go.
@@ -26,7 +28,7 @@ pub(crate) const RESOURCES: &str = "Resources";
 pub(crate) const AUDIT: &str = "Audit";
 
 /// What each chapter is about, in the order in which people need them.
-pub(crate) const ALL: [(&str, &str); 13] = [
+pub(crate) const ALL: [(&str, &str); 14] = [
     (SENDING, "The doors at which machines report trouble. Each integration has its own address and credential."),
     (ALERTS, "What somebody has to do something about: who was paged, what came back, and the answers."),
     (SIGNALS, "The activity of integrations: every request, accepted or refused, with what came of it."),
@@ -40,6 +42,7 @@ pub(crate) const ALL: [(&str, &str); 13] = [
         MESSAGES,
         "Text messages with their parts, receipts and history. Numbers are masked; content wants its own right and is audited.",
     ),
+    (WEBHOOKS, "Callbacks to applications: how each receiver is, every try, tests, replays and new secrets."),
     (ROUTES, "Which carriers take which messages, and where one would go now and why."),
     (ON_CALL, "Who would be paged now, and why."),
     (KEYS, "Credentials of programs. For people in a session only: no key makes another one."),

@@ -55,6 +55,10 @@ words! {
     MessageStateWord = "MessageState" ["queued" "claimed" "sent" "unknown" "delivered" "undelivered" "expired" "rejected" "failed" "cancelled"];
     /// How urgent a message is; alerts go ahead of everything.
     ClassWord = "MessageClass" ["alert" "otp" "transactional" "marketing"];
+    /// Where a callback stands: `behind` waits for an earlier one of the same message.
+    CallbackStateWord = "CallbackState" ["waiting" "under_way" "behind" "delivered" "given_up"];
+    /// Whether callbacks go to a webhook: `open` when it is left alone for a while.
+    CircuitWord = "Circuit" ["closed" "open"];
     /// Which alphabet a message is sent in.
     EncodingWord = "Encoding" ["gsm7" "ucs2"];
     /// What a change of configuration came to.

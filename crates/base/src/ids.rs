@@ -95,6 +95,8 @@ ids! {
     ResourceId;
     /// One entry of the audit log.
     AuditId;
+    /// A receiver of callbacks.
+    WebhookId;
     /// One HTTP request, for finding it in the log.
     RequestId;
 }

@@ -15,7 +15,7 @@ pub use hex::hex;
 pub use ids::{
     AlertId, ApiKeyId, AuditId, CarrierId, DeviceId, FlowId, GroupId, IdError, InboundId, IntegrationId, MessageId,
     NotificationId, OrganisationId, RequestId, ResourceId, RouteId, RunId, SessionId, SignalId, SmppAccountId, UserId,
-    WorkspaceId,
+    WebhookId, WorkspaceId,
 };
 pub use mask::{mask_email, mask_phone, mask_text};
 pub use nearest::nearest;

@@ -98,6 +98,9 @@ pub struct Demo {
     /// Allow addresses that other machines can reach
     #[arg(long)]
     pub expose: bool,
+    /// Let webhooks go to a receiver inside, by host and port; may be given several times
+    #[arg(long, value_name = "HOST:PORT")]
+    pub outbound_allow: Vec<outbound::HostPort>,
     /// Print one line of JSON when everything answers, and nothing else
     #[arg(long)]
     pub json: bool,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use base::{ExposeSecret as _, SecretString};
+use outbound::{HostPort, Rules};
 use serde::Deserialize;
 
 /// What is wrong with the configuration, in words for the person who wrote it.
@@ -52,6 +53,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("database", &["url!"]),
     ("keys", &["file"]),
     ("smpp", &["listen_tls", "listen_plain"]),
+    ("outbound", &["allow", "ca"]),
     ("log", &["format", "level"]),
 ];
 
@@ -70,6 +72,9 @@ pub struct Config {
     /// SMPP for applications.
     #[serde(default)]
     pub smpp: Smpp,
+    /// Where requests of this server may go.
+    #[serde(default)]
+    pub outbound: Outbound,
     /// What is logged and how.
     #[serde(default)]
     pub log: Log,
@@ -161,6 +166,16 @@ fn listener<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<SocketAd
     text.parse().map(Some).map_err(|_| serde::de::Error::custom("an address such as 0.0.0.0:2776 is expected, or off"))
 }
 
+/// `[outbound]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Outbound {
+    /// Internal targets that webhooks may go to, as host and port. Everything else must be an address of the open internet.
+    pub allow: Vec<String>,
+    /// Authority that vouches for these targets, PEM, in place of the machine's.
+    pub ca: Option<PathBuf>,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
@@ -224,7 +239,7 @@ fn overlay(table: &mut toml::Table, environment: impl IntoIterator<Item = (Strin
         let toml::Value::Table(section_table) = entry else {
             return Err(Error::Value { key: section.into(), remedy: format!("write it as a section, [{section}]") });
         };
-        let value = if key == "trusted_proxies" {
+        let value = if matches!((section, key.as_str()), ("server", "trusted_proxies") | ("outbound", "allow")) {
             toml::Value::Array(value.split(',').map(|part| toml::Value::String(part.trim().into())).collect())
         } else {
             toml::Value::String(value)
@@ -301,7 +316,36 @@ impl Config {
                 remedy: "write sqlite:PATH or postgres://USER@HOST/DATABASE".into(),
             });
         }
+        for target in &self.outbound.allow {
+            if let Err(refused) = target.parse::<HostPort>() {
+                return Err(Error::Value {
+                    key: "outbound.allow".into(),
+                    remedy: format!("{refused}; {target} is none"),
+                });
+            }
+        }
         Ok(self)
+    }
+
+    /// Where requests of this server may go. Its own doors and its database are never asked, whoever allows it.
+    ///
+    /// # Errors
+    /// When the authority's file cannot be read.
+    pub fn outbound_rules(&self) -> Result<Rules, Error> {
+        let listeners = [Some(self.server.listen), self.smpp.listen_tls, self.smpp.listen_plain];
+        let authority = match &self.outbound.ca {
+            None => None,
+            Some(path) => Some(
+                std::fs::read_to_string(path)
+                    .map_err(|source| Error::Read { path: path.display().to_string(), source })?,
+            ),
+        };
+        Ok(Rules {
+            allow: self.outbound.allow.iter().filter_map(|target| target.parse().ok()).collect(),
+            own_ports: listeners.into_iter().flatten().map(|address| address.port()).collect(),
+            never: database_host(self.database.url.expose_secret()).into_iter().collect(),
+            authority,
+        })
     }
 
     /// Relative paths are meant from the configuration file's directory.
@@ -309,7 +353,7 @@ impl Config {
         for path in [&mut self.tls.cert, &mut self.tls.key, &mut self.keys.file] {
             *path = here.join(&*path);
         }
-        if let Some(path) = &mut self.tls.client_ca {
+        for path in [&mut self.tls.client_ca, &mut self.outbound.ca].into_iter().flatten() {
             *path = here.join(&*path);
         }
         if let Some(path) = self.database.url.expose_secret().strip_prefix("sqlite:") {
@@ -326,6 +370,14 @@ impl Config {
             self.server.public_url.trim_end_matches('/').to_owned()
         }
     }
+}
+
+/// Host and port of a PostgreSQL server.
+fn database_host(url: &str) -> Option<HostPort> {
+    let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"))?;
+    let host = rest.split(['/', '?']).next()?;
+    let host = host.rsplit('@').next()?;
+    host.parse().or_else(|_| format!("{host}:5432").parse()).ok()
 }
 
 #[cfg(test)]
@@ -381,6 +433,22 @@ mod tests {
         assert_eq!(check(&from_file, &[]).unwrap().database.url.expose_secret(), "postgres://app@db/app");
         let both = MINIMAL.replace("url='sqlite:lh.db'", &format!("url='sqlite:x'\nurl_file='{}'", file.display()));
         assert_eq!(check(&both, &[]).unwrap_err(), "database.url: give database.url or database.url_file, not both");
+    }
+
+    #[test]
+    fn requests_go_where_the_operator_allows_and_never_home() {
+        let text = format!("{MINIMAL}[outbound]\nallow = ['hooks.internal:9443']\n");
+        let database = text.replace("sqlite:lh.db", "postgres://app:pw@db.internal:6432/app");
+        let rules = check(&database, &[("LOUDHAILER_OUTBOUND_ALLOW", "a.internal:443, 10.0.0.7:8443")])
+            .unwrap()
+            .outbound_rules()
+            .unwrap();
+        let shown: Vec<_> = rules.allow.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["a.internal:443", "10.0.0.7:8443"]);
+        assert_eq!(rules.own_ports, [8443, 2776]);
+        assert_eq!(rules.never[0].to_string(), "db.internal:6432");
+        let error = check(&text.replace("hooks.internal:9443", "hooks.internal"), &[]).unwrap_err();
+        assert!(error.starts_with("outbound.allow: a host and a port are expected"), "{error}");
     }
 
     #[test]

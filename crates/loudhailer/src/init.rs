@@ -93,6 +93,12 @@ listen_tls = "0.0.0.0:2776"
 # In clear text, for accounts that say allow_plaintext: true. Passwords and texts can then be read on the way.
 # listen_plain = "127.0.0.1:2775"
 
+# Webhooks go to the open internet alone, ports 443 and 8443. Receivers inside, by host and port:
+[outbound]
+# allow = ["hooks.internal:9443"]
+# The authority that vouches for them, when it is a private one:
+# ca = "internal-ca.pem"
+
 [log]
 # "text" for people, "json" for machines.
 format = "text"

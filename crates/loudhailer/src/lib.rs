@@ -4,6 +4,7 @@
 //! reads its arguments, calls a room, and prints. It is a library so that the tests can compose the product as the binary does.
 
 mod bench;
+mod callbacks;
 mod certificates;
 mod cli;
 pub mod commands;

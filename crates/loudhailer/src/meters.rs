@@ -123,7 +123,8 @@ const OWN: &[&dyn Meter] = &[
 
 /// Every meter of the product, room by room.
 pub fn all() -> Vec<&'static dyn Meter> {
-    let rooms = [OWN, http::METERS, signals::METERS, messaging::METERS, sandbox::METERS, store::METERS];
+    let rooms =
+        [OWN, http::METERS, signals::METERS, messaging::METERS, sandbox::METERS, store::METERS, webhooks::METERS];
     rooms.into_iter().flatten().copied().collect()
 }
 

@@ -16,9 +16,10 @@ use store::{Db, Migrations, Options, Worker};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vault::{KeyFile, Vault};
+use webhooks::Webhooks;
 
 use crate::error::Result;
-use crate::keyring;
+use crate::{callbacks, keyring};
 
 /// Tables, ground floor first.
 pub const MIGRATIONS: &[Migrations] = &[
@@ -35,6 +36,7 @@ pub const MIGRATIONS: &[Migrations] = &[
     flows::MIGRATIONS,
     signals::MIGRATIONS,
     smppd::MIGRATIONS,
+    webhooks::MIGRATIONS,
 ];
 
 /// Every room, ready to work.
@@ -56,6 +58,8 @@ pub struct Product {
     pub carriers: Carriers,
     /// Applications that bind by SMPP.
     pub smppd: smppd::Smppd,
+    /// Callbacks to applications.
+    pub webhooks: Webhooks,
     /// Alerts.
     pub alerts: alerts::Alerts,
     /// Customers' templates.
@@ -83,7 +87,8 @@ pub async fn database(options: Options, context: Context) -> Result<Db> {
 
 impl Product {
     /// Opens database and vault and builds every room over them. Nothing runs yet.
-    pub async fn open(options: Options, keys: &Path) -> Result<Self> {
+    /// Callbacks go where `outbound` allows.
+    pub async fn open(options: Options, keys: &Path, outbound: outbound::Rules) -> Result<Self> {
         // The keys are in this process's memory from here on: nobody else of the same user may look into it.
         sandbox::forbid_inspection()?;
         let keys = KeyFile::load(keys)?;
@@ -92,15 +97,21 @@ impl Product {
         let oncall = OnCall::new(vault.clone());
         let routes = RoutesKind::new();
         let users = identity::UsersKind::new(Arc::new(oncall.clone()));
+        let callbacks = webhooks::Kinds::new(Some(vault.clone()));
         let registry = Registry::new(kinds(
             users,
             carriers::CarriersKind::new(vault.clone()),
             routes.clone(),
+            &callbacks,
             Some(vault.clone()),
         ))?;
         let resources = Resources::new(db.clone(), registry, vault.clone());
         let identity = Identity::new(db.clone(), vault.clone(), resources.clone(), identity::Options::default())?;
         let messaging = Messaging::start(db.clone(), vault.clone(), &routes).await?;
+        let guarded = outbound::Guarded::new(outbound);
+        let webhooks = Webhooks::new(db.clone(), vault.clone(), &callbacks, guarded).await?;
+        let listeners = webhooks.clone();
+        messaging.listeners(move |workspace| listeners.listens(workspace));
         let carriers = Carriers::new(db.clone(), vault.clone(), messaging.clone());
         let sms = channels::Sms::new(messaging.clone(), vault.clone());
         let alerts = alerts::Alerts::new(
@@ -132,6 +143,7 @@ impl Product {
             messaging,
             carriers,
             smppd,
+            webhooks,
             alerts,
             sandbox,
             flows,
@@ -165,6 +177,9 @@ impl Product {
         let carriers = self.carriers.clone();
         let stopping = stop.clone();
         tasks.spawn(async move { carriers.run(stopping).await });
+        let (db, messaging, webhooks) = (self.db.clone(), self.messaging.clone(), self.webhooks.clone());
+        tasks.spawn(callbacks::run(db, messaging, webhooks, stop.clone()));
+        tasks.spawn(self.webhooks.clone().run(stop.clone()));
         tasks.spawn(audit::Sealer::new(self.db.clone()).run(stop.clone()));
         if let Some(writer) = self.writer.lock().ok().and_then(|mut writer| writer.take()) {
             tasks.spawn(writer.run(stop.clone()));
@@ -195,6 +210,7 @@ pub fn reading_registry() -> Result<Registry> {
         identity::UsersKind::new(nobody),
         carriers::CarriersKind::for_reading(),
         RoutesKind::default(),
+        &webhooks::Kinds::new(None),
         None,
     ))?)
 }
@@ -202,13 +218,16 @@ pub fn reading_registry() -> Result<Registry> {
 /// The kinds over `vault` alone, for a command that seals their secrets anew and starts nothing.
 pub fn registry(vault: &Vault) -> Result<Registry> {
     let users = identity::UsersKind::new(Arc::new(OnCall::new(vault.clone())));
-    Ok(Registry::new(kinds(users, carriers::CarriersKind::new(vault.clone()), RoutesKind::new(), Some(vault.clone())))?)
+    let carriers = carriers::CarriersKind::new(vault.clone());
+    let callbacks = webhooks::Kinds::new(Some(vault.clone()));
+    Ok(Registry::new(kinds(users, carriers, RoutesKind::new(), &callbacks, Some(vault.clone())))?)
 }
 
 fn kinds(
     users: identity::UsersKind,
     carriers: carriers::CarriersKind,
     routes: RoutesKind,
+    callbacks: &webhooks::Kinds,
     vault: Option<Vault>,
 ) -> Vec<Box<dyn Kind>> {
     let mut kinds: Vec<Box<dyn Kind>> = vec![
@@ -218,6 +237,8 @@ fn kinds(
         resources::typed(routes),
         resources::typed(oncall::GroupsKind),
         resources::typed(smppd::AccountsKind),
+        resources::typed(callbacks.of_workspaces()),
+        resources::typed(callbacks.of_account()),
     ];
     kinds.extend(flows::kinds());
     kinds.extend(signals::kinds(vault));

@@ -50,6 +50,7 @@ pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
         alerts: product.alerts.clone(),
         oncall: product.oncall.clone(),
         messaging: product.messaging.clone(),
+        webhooks: product.webhooks.clone(),
         flows: product.flows.clone(),
         signals: product.signals.clone(),
     };

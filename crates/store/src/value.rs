@@ -337,6 +337,7 @@ ids!(
     SessionId,
     SignalId,
     SmppAccountId,
+    WebhookId,
     UserId,
     WorkspaceId
 );

@@ -4,10 +4,12 @@
 //! `X-Ignored-Fields`. Every failure has the envelope `{code, message, errorId, timestamp}`. What the sender got wrong is a 400;
 //! what we decide against (no route, too late) is a 200 with the status `REJECTED`, as its clients must expect.
 
+pub(crate) mod callback;
 mod details;
 mod docs;
 mod envelope;
 mod send;
+mod webhooks;
 
 use ::messaging::Error;
 use access::cap;
@@ -33,6 +35,12 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
         .doc(docs::send())
         .get("/api/v1/subaccounts/{workspace}/messages/{umid}", get)
         .doc(docs::get())
+        .get("/api/v1/accounts/{account}/webhooks", webhooks::get)
+        .doc(webhooks::get_doc())
+        .post("/api/v1/accounts/{account}/webhooks", webhooks::put)
+        .doc(webhooks::put_doc())
+        .delete("/api/v1/accounts/{account}/webhooks", webhooks::delete)
+        .doc(webhooks::delete_doc())
 }
 
 async fn send(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ::resources::{ApplyOptions, Parsed, Registry, Resources, SecretSource, SourceError, typed};
 use ::signals::Signals;
+use ::webhooks::Webhooks;
 use access::{Actor, Engine, Grants, Permit, cap};
 use alerts::{Alerts, NewAlert, Opened, Priority};
 use api::{Api, Envelope};
@@ -40,11 +41,13 @@ const ROOMS: &[Migrations] = &[
     alerts::MIGRATIONS,
     flows::MIGRATIONS,
     ::signals::MIGRATIONS,
+    ::webhooks::MIGRATIONS,
 ];
 
 /// Imported secrets of the file below.
 pub const KEY: &str = "imported-key-for-everything-0001";
 pub const READER: &str = "imported-key-that-only-reads-0002";
+pub const HOOKS: &str = "imported-key-of-integrations-0003";
 pub const URL_TOKEN: &str = "imported-url-token-of-generic-03";
 
 const FILE: &str = r#"
@@ -78,6 +81,7 @@ api_keys:
       "alerts:answer", "runs:read", "oncall:read"]
     token: {env: KEY}
   - {workspace: demo, name: reader, scopes: ["alerts:read"], token: {env: READER}}
+  - {workspace: demo, name: hooks, scopes: ["integrations:read", "integrations:write"], token: {env: HOOKS}}
 "#;
 
 struct Secrets;
@@ -91,6 +95,7 @@ impl SecretSource for Secrets {
         let value = match name {
             "KEY" => KEY,
             "READER" => READER,
+            "HOOKS" => HOOKS,
             "URL_TOKEN" => URL_TOKEN,
             _ => "secret",
         };
@@ -155,12 +160,15 @@ async fn rooms(db: &Db) -> (Api, Alerts, Vault) {
     let vault = Vault::unlock(db.clone(), keys).await.unwrap();
     let oncall = OnCall::new(vault.clone());
     let routes = RoutesKind::new();
+    let callbacks = ::webhooks::Kinds::new(Some(vault.clone()));
     let mut kinds = vec![
         typed(UsersKind::new(Arc::new(oncall.clone()))),
         typed(ApiKeysKind),
         typed(carriers::CarriersKind::new(vault.clone())),
         typed(routes.clone()),
         typed(GroupsKind),
+        typed(callbacks.of_workspaces()),
+        typed(callbacks.of_account()),
     ];
     kinds.extend(flows::kinds());
     kinds.extend(::signals::kinds(Some(vault.clone())));
@@ -176,7 +184,19 @@ async fn rooms(db: &Db) -> (Api, Alerts, Vault) {
     let sandbox = Sandbox::new(WorkerCommand::new("/nonexistent", Vec::<String>::new()));
     let flows = Flows::new(db.clone(), vault.clone(), sandbox.clone(), alerts.clone());
     let signals = Signals::new(db.clone(), vault.clone(), identity.clone(), flows.clone(), sandbox);
-    let api = Api { db: db.clone(), identity, resources, signals, flows, alerts: alerts.clone(), oncall, messaging };
+    let guarded = outbound::Guarded::new(outbound::Rules::default());
+    let webhooks = Webhooks::new(db.clone(), vault.clone(), &callbacks, guarded).await.unwrap();
+    let api = Api {
+        db: db.clone(),
+        identity,
+        resources,
+        signals,
+        flows,
+        alerts: alerts.clone(),
+        oncall,
+        messaging,
+        webhooks,
+    };
     (api, alerts, vault)
 }
 

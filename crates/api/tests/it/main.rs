@@ -13,3 +13,4 @@ mod resources;
 mod schema;
 mod signals;
 mod sms;
+mod webhooks;

@@ -66,7 +66,10 @@ pub async fn run(options: &Demo) -> Result<()> {
     let carrier = Carrier::start(own, &dir, &secrets.carrier_password, carrier::PHONES).await?;
     say("Opening the database …");
     let url = options.database.clone().unwrap_or_else(|| format!("sqlite:{}", dir.join("loudhailer.db").display()));
-    let product = Product::open(Options::new(url.parse()?), &dir.join("keys")).await?;
+    // Receivers on this machine, where they are said; never the demo's own doors.
+    let own_ports = vec![listen.port(), options.smpp_tls.port()];
+    let rules = outbound::Rules { allow: options.outbound_allow.clone(), own_ports, ..outbound::Rules::default() };
+    let product = Product::open(Options::new(url.parse()?), &dir.join("keys"), rules).await?;
     seed(&product, &dir, carrier.address, &secrets).await?;
 
     let read = |name: &str| fs::read_to_string(dir.join(name)).map_err(|source| Error::file(&dir.join(name), source));
