@@ -87,8 +87,13 @@ pub async fn database(options: Options, context: Context) -> Result<Db> {
 
 impl Product {
     /// Opens database and vault and builds every room over them. Nothing runs yet.
-    /// Callbacks go where `outbound` allows.
-    pub async fn open(options: Options, keys: &Path, outbound: outbound::Rules) -> Result<Self> {
+    /// Callbacks go to the open internet alone.
+    pub async fn open(options: Options, keys: &Path) -> Result<Self> {
+        Self::open_with(options, keys, outbound::Rules::default()).await
+    }
+
+    /// The same, with callbacks to where `outbound` allows besides.
+    pub async fn open_with(options: Options, keys: &Path, outbound: outbound::Rules) -> Result<Self> {
         // The keys are in this process's memory from here on: nobody else of the same user may look into it.
         sandbox::forbid_inspection()?;
         let keys = KeyFile::load(keys)?;

@@ -51,7 +51,7 @@ pub fn database_options(config: &Config) -> Result<Options> {
 pub async fn run(options: &Serve) -> Result<()> {
     let config = configuration(&options.config)?;
     crate::logging::start(&config.log);
-    let product = Product::open(database_options(&config)?, &config.keys.file, config.outbound_rules()?).await?;
+    let product = Product::open_with(database_options(&config)?, &config.keys.file, config.outbound_rules()?).await?;
     let settings = settings(&config)?;
     let read = |path: &Path| std::fs::read_to_string(path).map_err(|source| Error::file(path, source));
     let client_ca = config.tls.client_ca.as_deref().map(read).transpose()?;

@@ -70,7 +70,7 @@ async fn measure(options: &Bench, dir: &Path) -> Result<()> {
     let scenario = r#"{"behaviour":{"receipt_delay_ms":10}}"#;
     let carrier = Carrier::start(own, dir, &secrets.carrier_password, scenario).await?;
     let url = options.database.clone().unwrap_or_else(|| format!("sqlite:{}", dir.join("bench.db").display()));
-    let product = Product::open(Options::new(url.parse()?), &dir.join("keys"), outbound::Rules::default()).await?;
+    let product = Product::open(Options::new(url.parse()?), &dir.join("keys")).await?;
     let document = Parsed::yaml(&seed(&carrier.address.to_string(), dir), product.resources.registry())
         .and_then(|parsed| parsed.resolve(&secrets))
         .map_err(commands::told)?;

@@ -22,14 +22,14 @@ pub fn operator() -> Grants {
 /// The product on the configured database, with nothing running.
 pub async fn open(config: &std::path::Path) -> Result<Product> {
     let config = configuration(config)?;
-    Product::open(database_options(&config)?, &config.keys.file, config.outbound_rules()?).await
+    Product::open(database_options(&config)?, &config.keys.file).await
 }
 
 /// `loudhailer setup-link`. Works beside a running server on PostgreSQL; on the embedded database the server is asked to stop
 /// first, since it holds the file.
 pub async fn setup_link(options: &Local) -> Result<()> {
     let config = configuration(&options.config)?;
-    let product = Product::open(database_options(&config)?, &config.keys.file, config.outbound_rules()?).await?;
+    let product = Product::open(database_options(&config)?, &config.keys.file).await?;
     let (identity, grants) = (product.identity.clone(), operator());
     let link = product.db.write(move |tx| identity.setup_link(tx, grants.actor())).await?;
     product.close().await;

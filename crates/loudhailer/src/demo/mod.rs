@@ -69,7 +69,7 @@ pub async fn run(options: &Demo) -> Result<()> {
     // Receivers on this machine, where they are said; never the demo's own doors.
     let own_ports = vec![listen.port(), options.smpp_tls.port()];
     let rules = outbound::Rules { allow: options.outbound_allow.clone(), own_ports, ..outbound::Rules::default() };
-    let product = Product::open(Options::new(url.parse()?), &dir.join("keys"), rules).await?;
+    let product = Product::open_with(Options::new(url.parse()?), &dir.join("keys"), rules).await?;
     seed(&product, &dir, carrier.address, &secrets).await?;
 
     let read = |name: &str| fs::read_to_string(dir.join(name)).map_err(|source| Error::file(&dir.join(name), source));
