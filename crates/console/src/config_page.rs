@@ -60,6 +60,8 @@ pub fn kind_words(kind: &str) -> &'static str {
         "groups" => "Who is paged, in which order.",
         "flows" => "What is done with an event.",
         "integrations" => "Where signals come in.",
+        "webhooks" => "Which applications hear of messages.",
+        "account_webhooks" => "Who hears of messages of workspaces without a webhook of their own.",
         "mappings" => "How a signal becomes events.",
         "api_keys" => "What programs prove themselves with.",
         "smpp_accounts" => "Applications that bind to us.",

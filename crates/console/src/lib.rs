@@ -12,6 +12,7 @@ mod api_reading;
 mod assets;
 mod audit_entry;
 mod audit_page;
+mod callbacks_page;
 mod carrier_dialect;
 mod carrier_form;
 mod carrier_page;
@@ -71,6 +72,9 @@ mod testing;
 mod user_form;
 mod user_page;
 mod users_page;
+mod webhook_form;
+mod webhook_page;
+mod webhooks_page;
 mod you;
 mod zone;
 mod zone_choice;
@@ -99,6 +103,10 @@ pub struct Parts {
     pub oncall: oncall::OnCall,
     /// Texts.
     pub messaging: messaging::Messaging,
+    /// Callbacks to applications.
+    pub webhooks: webhooks::Webhooks,
+    /// The body of a test callback: workspace and time. The shape is the API's.
+    pub webhook_test: fn(&str, base::Timestamp) -> Vec<u8>,
     /// Southbound connections.
     pub carriers: carriers::Carriers,
     /// Runs.
@@ -193,6 +201,21 @@ impl Console {
             .get("/w/{workspace}/signals/{signal}", signal_page::show)
             .post("/w/{workspace}/signals/{signal}/payload", signal_page::reveal)
             .post("/w/{workspace}/signals/{signal}/replay", signal_page::replay)
+            .get("/w/{workspace}/webhooks", webhooks_page::list)
+            .get("/w/{workspace}/webhooks/new", webhook_form::new)
+            .post("/w/{workspace}/webhooks/new", webhook_form::create)
+            .shows_secret()
+            .get("/w/{workspace}/webhooks/{webhook}", webhook_page::show)
+            .get("/w/{workspace}/webhooks/{webhook}/edit", webhook_form::edit)
+            .post("/w/{workspace}/webhooks/{webhook}/edit", webhook_form::save)
+            .post("/w/{workspace}/webhooks/{webhook}/test", webhook_page::test)
+            .post("/w/{workspace}/webhooks/{webhook}/ask", webhook_page::ask)
+            .post("/w/{workspace}/webhooks/{webhook}/rotate", webhook_page::rotate)
+            .shows_secret()
+            .post("/w/{workspace}/webhooks/{webhook}/replay", webhook_page::replay)
+            .get("/w/{workspace}/callbacks", callbacks_page::list)
+            .get("/w/{workspace}/callbacks/{callback}", callbacks_page::show)
+            .post("/w/{workspace}/callbacks/{callback}/replay", callbacks_page::replay)
             .get("/w/{workspace}/integrations", integrations_page::list)
             .get("/w/{workspace}/integrations/new", integration_form::new)
             .post("/w/{workspace}/integrations/new", integration_form::create)

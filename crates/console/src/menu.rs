@@ -24,6 +24,8 @@ pub enum Page {
     Runs,
     /// Outbound texts.
     Messages,
+    /// Who hears of them.
+    Webhooks,
     /// Southbound connections.
     Carriers,
     /// Which carrier a text takes.
@@ -147,6 +149,14 @@ pub const PAGES: &[Entry] = &[
         ("Log", "Messages"),
         "log sms texts receipts",
         Capability::MessagesRead,
+    ),
+    entry(
+        Page::Webhooks,
+        Group::Messages,
+        "/webhooks",
+        ("Webhooks", "Webhooks"),
+        "callbacks receipts dlr replay endpoints signature",
+        Capability::IntegrationsRead,
     ),
     entry(
         Page::Carriers,

@@ -10,6 +10,7 @@ use messaging::{Details, Step};
 use serde::Deserialize;
 
 use crate::Console;
+use crate::callbacks_page::{Line, line};
 use crate::draw::Draw;
 use crate::facts::Fact;
 use crate::mask::{self, Class, Masked};
@@ -34,6 +35,8 @@ struct MessagePage {
     state: String,
     standing: String,
     history: Vec<HistoryView>,
+    /// What applications were told of it.
+    callbacks: Vec<Line>,
     text: Masked,
     facts: Vec<Fact>,
 }
@@ -162,6 +165,21 @@ impl Console {
     }
 }
 
+impl Console {
+    /// What applications were told of a message, in order; nothing for readers who may not see webhooks.
+    async fn callbacks_about<C: access::Cap>(
+        &self,
+        guard: &InWorkspace<C>,
+        id: MessageId,
+    ) -> Answer<Vec<webhooks::Callback>> {
+        let (Some(permit), true) = (guard.also::<cap::MessagesRead>(), guard.may(Capability::IntegrationsRead)) else {
+            return Ok(Vec::new());
+        };
+        let webhooks = self.webhooks.clone();
+        Ok(self.db.read(move |tx| webhooks.about(tx, &permit, &id.to_string())).await?)
+    }
+}
+
 async fn message_page<C: access::Cap>(
     console: &Console,
     guard: InWorkspace<C>,
@@ -169,8 +187,9 @@ async fn message_page<C: access::Cap>(
     details: Details,
     shown: Option<(Part, Masked)>,
 ) -> Answer<Response> {
-    let shell = console.shell(&guard, headers, Page::Messages).await?.listening(&[messaging::TOPIC]);
+    let shell = console.shell(&guard, headers, Page::Messages).await?.listening(&[messaging::TOPIC, webhooks::TOPIC]);
     let slug = guard.name().to_owned();
+    let callbacks = console.callbacks_about(&guard, details.summary.id).await?;
     let (id, may) = (details.summary.id, guard.may(Capability::MessageContentRead));
     let (mut to, mut text) = (number_of(&slug, id, &details.summary.to, may), text_of(&slug, id, may));
     match shown {
@@ -204,6 +223,7 @@ async fn message_page<C: access::Cap>(
             shell.zone.exact(&summary.created_at)
         ),
         history: details.history.iter().rev().map(told).collect(),
+        callbacks: callbacks.iter().map(|callback| line(&slug, callback, shell.now)).collect(),
         text,
         facts,
         id,
@@ -251,6 +271,7 @@ mod tests {
             state: "delivered".into(),
             standing: "2 parts, UCS-2.".into(),
             history: vec![told(&Step { at: NOW, kind: "sent".into(), text: HOSTILE.into() })],
+            callbacks: vec![line("demo", &crate::callbacks_page::tests::callback(), NOW)],
             text: text_of("demo", id, may),
             facts: vec![Fact::mono("Sender", "447700900000")],
         }

@@ -101,6 +101,9 @@ pub struct Demo {
     /// Let webhooks go to a receiver inside, by host and port; may be given several times
     #[arg(long, value_name = "HOST:PORT")]
     pub outbound_allow: Vec<outbound::HostPort>,
+    /// The authority that vouches for these receivers, PEM
+    #[arg(long, value_name = "FILE", requires = "outbound_allow")]
+    pub outbound_ca: Option<PathBuf>,
     /// Print one line of JSON when everything answers, and nothing else
     #[arg(long)]
     pub json: bool,

@@ -36,6 +36,8 @@ pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
         alerts: product.alerts.clone(),
         oncall: product.oncall.clone(),
         messaging: product.messaging.clone(),
+        webhooks: product.webhooks.clone(),
+        webhook_test: api::callbacks::test,
         carriers: product.carriers.clone(),
         flows: product.flows.clone(),
         signals: product.signals.clone(),

@@ -36,6 +36,7 @@ pub use circuit::{Circuit, Health};
 pub use error::Error;
 pub use kind::{ACCOUNT_WEBHOOKS, AccountWebhooksKind, EVENTS, WEBHOOKS, WebhookBody, WebhooksKind};
 pub use meters::METERS;
+pub use rows::STANDS_BACK;
 pub use schedule::{KEPT, PATIENCE};
 pub use types::{Attempt, Callback, CallbackState, Details, Filter, Listed, New, Webhook};
 pub use webhooks::{Batch, Kinds, Webhooks};

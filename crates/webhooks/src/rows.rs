@@ -198,17 +198,25 @@ pub(crate) fn find(tx: &mut Tx<'_>, id: WebhookId, lock: bool) -> Result<Option<
     Ok(tx.query_opt(&format!("SELECT {COLUMNS} FROM webhooks w WHERE w.id = $1{lock}"), &params![id], read)?)
 }
 
-/// The webhooks that hear of a workspace's `event`: its own, or the account's where it has none.
+/// The webhook of a workspace that stands back where there is another: what a key of one workspace sets as that of the whole
+/// account (`*`) in the SMS API.
+pub const STANDS_BACK: &str = "*";
+
+/// The webhooks that hear of a workspace's `event`: its own, else its own that stands back, else the account's.
 pub(crate) fn hearing(tx: &mut Tx<'_>, workspace: WorkspaceId, event: &str) -> Result<Vec<WebhookId>, Error> {
-    let sql =
-        "SELECT id, workspace, events FROM webhooks WHERE workspace IN ($1, '') AND own = FALSE AND enabled = TRUE
-         AND removed = FALSE ORDER BY name, id";
+    let sql = "SELECT id, workspace, name, events FROM webhooks WHERE workspace IN ($1, '') AND own = FALSE
+         AND enabled = TRUE AND removed = FALSE ORDER BY name, id";
     let found = tx.query(sql, &params![workspace.to_string()], |row| {
-        Ok((row.get::<WebhookId>("id")?, row.get::<String>("workspace")?, row.get::<String>("events")?))
+        let rank = match (row.get::<String>("workspace")?.is_empty(), row.get::<String>("name")? == STANDS_BACK) {
+            (false, false) => 0,
+            (false, true) => 1,
+            (true, _) => 2,
+        };
+        Ok((row.get::<WebhookId>("id")?, rank, row.get::<String>("events")?))
     })?;
-    let has_own = found.iter().any(|(_, place, _)| !place.is_empty());
-    let hears = |place: &str, events: &str| place.is_empty() != has_own && events.split(' ').any(|one| one == event);
-    Ok(found.into_iter().filter(|(_, place, events)| hears(place, events)).map(|(id, ..)| id).collect())
+    let first = found.iter().map(|(_, rank, _)| *rank).min();
+    let hears = |rank: i32, events: &str| Some(rank) == first && events.split(' ').any(|one| one == event);
+    Ok(found.into_iter().filter(|(_, rank, events)| hears(*rank, events)).map(|(id, ..)| id).collect())
 }
 
 impl Stored {

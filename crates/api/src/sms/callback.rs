@@ -1,10 +1,20 @@
 //! What applications are told, in that API's shape: its envelope, the receipt and the inbound message in it
-//! (8x8-sms-api.md section 2). Pure.
+//! (8x8-sms-api.md section 2).
 
 use ::messaging::{MessageStep, State};
 use ::sms::{Encoding, count};
-use base::{InboundId, Timestamp};
+use ::webhooks::Webhooks;
+use base::{InboundId, Problem, ProblemKind, Timestamp};
+use http::{Answer, Refusal};
 use serde_json::{Value, json};
+
+/// Whether receipts of a message may go to the address that it brought along (`dlrCallbackUrl`).
+pub(super) fn check(webhooks: &Webhooks, url: Option<&str>) -> Answer<()> {
+    url.map_or(Ok(()), |url| webhooks.check_url(url)).map_err(|refused| {
+        let detail = format!("The field dlrCallbackUrl cannot be used: {refused}.");
+        Refusal::new(Problem::new(ProblemKind::Invalid, "bad-callback-url", detail).at("dlrCallbackUrl"))
+    })
+}
 
 /// The event of a receipt.
 pub const RECEIPT: &str = "outbound_message_status_changed";

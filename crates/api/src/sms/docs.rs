@@ -41,6 +41,9 @@ struct SendBody {
     /// Not after this.
     #[schema(required = false)]
     expiry: Option<At>,
+    /// Where this message's receipts go, in place of the webhooks; https.
+    #[schema(required = false, max_length = 2000)]
+    dlr_callback_url: Option<String>,
 }
 
 pub(super) fn send() -> Doc {

@@ -55,7 +55,7 @@ fn code(problem: &Problem) -> u16 {
     match problem.kind {
         ProblemKind::Unauthenticated => 1200,
         ProblemKind::Forbidden => 1201,
-        ProblemKind::NotFound if problem.code == "workspace-not-found" => 1001,
+        ProblemKind::NotFound | ProblemKind::Invalid if problem.code == "workspace-not-found" => 1001,
         ProblemKind::NotFound => 1300,
         ProblemKind::TooMany => 429,
         ProblemKind::Unavailable | ProblemKind::Internal => 2000,
@@ -71,6 +71,7 @@ fn code(problem: &Problem) -> u16 {
             Some("country") => 1009,
             Some("scheduled") => 1011,
             Some("clientIp") => 1012,
+            Some("dlrCallbackUrl") => 3020,
             _ => INVALID,
         },
     }

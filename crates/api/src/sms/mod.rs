@@ -51,6 +51,7 @@ async fn send(
 ) -> Answer<Response> {
     let fields: Map<String, Value> = parse_json(&body).map_err(Refusal::new)?;
     let order = Order::read(fields, api.db.context().now()).map_err(Refusal::new)?;
+    callback::check(&api.webhooks, order.message.callback.as_deref())?;
     if attempt.has_key() {
         // With its answer, in a transaction of its own.
         let (messaging, permit) = (api.messaging.clone(), guard.into_permit());

@@ -83,12 +83,13 @@ impl Order {
         {
             return Err(wrong("clientIp", "The field clientIp must be an IP address.".into()));
         }
-        // Read for their shape, not acted on yet; the answer says so.
+        // Told step by step to whoever listens: the workspace's webhooks, or this address.
+        message.tell = ::messaging::Tell::Each;
+        message.callback = fields.text("dlrCallbackUrl", 2000)?.filter(|url| !url.is_empty());
+        // Read for its shape, not acted on yet; the answer says so.
         let mut ignored = Vec::new();
-        for name in ["dlrCallbackUrl", "track"] {
-            if fields.text(name, 2000)?.is_some() {
-                ignored.push(name.to_owned());
-            }
+        if fields.text("track", 2000)?.is_some() {
+            ignored.push("track".to_owned());
         }
         ignored.extend(fields.0.into_iter().map(|(name, _)| name));
         let destination = format!("{:#}", message.to);
@@ -235,7 +236,8 @@ mod tests {
         assert_eq!(order.destination, "447700900117");
         assert_eq!(order.message.encoding, Choice::Ucs2);
         assert_eq!(order.message.scheduled.unwrap().rfc3339(), "2026-10-24T01:00:00.000Z");
-        assert_eq!(order.ignored_header().unwrap(), "dlrCallbackUrl, colour");
+        assert_eq!(order.message.callback.as_deref(), Some("https://app.example.com/dlr"));
+        assert_eq!(order.ignored_header().unwrap(), "colour");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Where callbacks go, in that API's shape: `/api/v1/accounts/{account}/webhooks`. The account is the organisation's id, with or
-//! without dashes, or its name. Each sub-account has one entry there, and `*` is that of the whole account.
+//! without dashes, or its name. Each sub-account has one entry there, and `*` is that of the whole account: of all that its
+//! setter may see. A key of one workspace sees that one alone, so what it sets as `*` is a webhook of its workspace that stands
+//! back where there is another; somebody with the right in the whole organisation sets the account's.
 
 use ::resources::{Change, Clearance, Draft, Ground, Removal, Resources};
-use ::webhooks::{ACCOUNT_WEBHOOKS, Listed, WEBHOOKS, Webhooks};
+use ::webhooks::{ACCOUNT_WEBHOOKS, Listed, STANDS_BACK, WEBHOOKS, Webhooks};
 use access::{Authority, Capability, Denied, Grants, Scope, cap};
 use base::{Explain as _, ExposeSecret as _, Problem, ProblemKind, ResourceId, SecretString, WorkspaceId};
 use http::doc::Doc;
@@ -190,7 +192,10 @@ pub(super) async fn get(guard: SignedIn, State(api): State<Api>, Path(named): Pa
             for workspace in access::workspaces(tx).map_err(Failed::from)? {
                 let Ok(permit) = grants.permit::<cap::IntegrationsRead>(workspace.id) else { continue };
                 let found = of(tx, &webhooks, &permit, Some(workspace.id))?;
-                all.extend(found.into_iter().map(|one| WebhookView::of(one, workspace.slug.to_string())));
+                all.extend(found.into_iter().map(|one| {
+                    let all = one.webhook.name == STANDS_BACK;
+                    WebhookView::of(one, if all { STANDS_BACK.to_owned() } else { workspace.slug.to_string() })
+                }));
             }
             Ok::<_, Failed>(all)
         })
@@ -211,14 +216,16 @@ pub(super) async fn put(
         .write(move |tx| {
             is_ours(tx, &named.account)?;
             for one in &wanted {
-                match place(tx, &grants, &one.sub_account_id)? {
-                    None => {
-                        let permit = grants.permit_organisation::<cap::IntegrationsWrite>().map_err(Failed::from)?;
-                        set(tx, &webhooks, &resources, &permit, None, one)?;
-                    }
-                    Some(workspace) => {
-                        let permit = grants.permit::<cap::IntegrationsWrite>(workspace).map_err(Failed::from)?;
-                        set(tx, &webhooks, &resources, &permit, Some(workspace), one)?;
+                for place in places(tx, &grants, &one.sub_account_id)? {
+                    match place.workspace {
+                        None => {
+                            let permit = grants.permit_organisation::<cap::IntegrationsWrite>()?;
+                            set(tx, &webhooks, &resources, &permit, place, one)?;
+                        }
+                        Some(workspace) => {
+                            let permit = grants.permit::<cap::IntegrationsWrite>(workspace)?;
+                            set(tx, &webhooks, &resources, &permit, place, one)?;
+                        }
                     }
                 }
             }
@@ -241,14 +248,16 @@ pub(super) async fn delete(
         .write(move |tx| {
             is_ours(tx, &named.account)?;
             for one in &unwanted {
-                match place(tx, &grants, &one.sub_account_id)? {
-                    None => {
-                        let permit = grants.permit_organisation::<cap::IntegrationsWrite>().map_err(Failed::from)?;
-                        remove(tx, &webhooks, &resources, &permit, None)?;
-                    }
-                    Some(workspace) => {
-                        let permit = grants.permit::<cap::IntegrationsWrite>(workspace).map_err(Failed::from)?;
-                        remove(tx, &webhooks, &resources, &permit, Some(workspace))?;
+                for place in places(tx, &grants, &one.sub_account_id)? {
+                    match place.workspace {
+                        None => {
+                            let permit = grants.permit_organisation::<cap::IntegrationsWrite>()?;
+                            remove(tx, &webhooks, &resources, &permit, place)?;
+                        }
+                        Some(workspace) => {
+                            let permit = grants.permit::<cap::IntegrationsWrite>(workspace)?;
+                            remove(tx, &webhooks, &resources, &permit, place)?;
+                        }
                     }
                 }
             }
@@ -325,16 +334,31 @@ fn is_ours(tx: &mut Tx<'_>, account: &str) -> Result<(), Failed> {
     Err(Problem::new(ProblemKind::Invalid, "invalid-account", detail).into())
 }
 
-/// Which workspace a sub-account is; `None` for the whole account. One that the caller does not see is not there.
-fn place(tx: &mut Tx<'_>, grants: &Grants, name: &str) -> Result<Option<WorkspaceId>, Failed> {
-    if name == "*" {
-        return Ok(None);
+/// Where an entry belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    /// The workspace; `None` for the whole account.
+    workspace: Option<WorkspaceId>,
+    /// Whether it was called `*`.
+    all: bool,
+}
+
+/// Where a sub-account's entry belongs. A sub-account that the caller does not see is not there.
+fn places(tx: &mut Tx<'_>, grants: &Grants, name: &str) -> Result<Vec<Place>, Failed> {
+    if name == STANDS_BACK {
+        if grants.organisation_capabilities().contains(Capability::IntegrationsWrite) {
+            return Ok(vec![Place { workspace: None, all: true }]);
+        }
+        let seen = access::workspaces(tx)?.into_iter().map(|workspace| workspace.id);
+        let own = seen.filter(|id| grants.may(Capability::IntegrationsWrite, *id));
+        return Ok(own.map(|id| Place { workspace: Some(id), all: true }).collect());
     }
     let found = access::workspace_by_slug(tx, name)?.map(|workspace| workspace.id).filter(|id| grants.sees(*id));
-    found.map(Some).ok_or_else(|| {
+    let found = found.ok_or_else(|| {
         let detail = "There is no such sub-account, or it is not yours.";
-        Problem::new(ProblemKind::Invalid, "workspace-not-found", detail).at("subAccountId").into()
-    })
+        Problem::new(ProblemKind::Invalid, "workspace-not-found", detail).at("subAccountId")
+    })?;
+    Ok(vec![Place { workspace: Some(found), all: false }])
 }
 
 /// The webhooks that people or programs configured there.
@@ -353,10 +377,15 @@ fn meant<P: Authority<cap::IntegrationsWrite>>(
     tx: &mut Tx<'_>,
     webhooks: &Webhooks,
     permit: &P,
-    workspace: Option<WorkspaceId>,
+    place: Place,
 ) -> Result<Option<Listed>, Failed> {
     let mut all = webhooks.configured(tx, permit)?;
-    all.retain(|one| one.webhook.workspace == workspace);
+    let stands_back = place.workspace.is_some() && place.all;
+    all.retain(|one| {
+        let webhook = &one.webhook;
+        webhook.workspace == place.workspace
+            && (place.workspace.is_none() || (webhook.name == STANDS_BACK) == stands_back)
+    });
     if all.len() == 1 {
         return Ok(all.pop());
     }
@@ -372,11 +401,11 @@ fn set<P: Authority<cap::IntegrationsWrite>>(
     webhooks: &Webhooks,
     resources: &Resources,
     permit: &P,
-    workspace: Option<WorkspaceId>,
+    place: Place,
     wanted: &Wanted,
 ) -> Result<(), Failed> {
-    let kind = kind(workspace);
-    let found = meant(tx, webhooks, permit, workspace)?;
+    let (workspace, kind) = (place.workspace, kind(place.workspace));
+    let found = meant(tx, webhooks, permit, place)?;
     let stored = match &found {
         Some(found) => resources.by_id(tx, kind, ResourceId::from(found.webhook.id.uuid()))?,
         None => None,
@@ -384,7 +413,7 @@ fn set<P: Authority<cap::IntegrationsWrite>>(
     // What that API does not know (name, events, private authority) stays as it is.
     let mut body = match &stored {
         Some(stored) => resources.draft_of(stored)?.body().clone(),
-        None => json!({ "name": NAME }),
+        None => json!({ "name": if workspace.is_some() && place.all { STANDS_BACK } else { NAME } }),
     };
     body["url"] = wanted.url.clone().into();
     body["enabled"] = wanted.enabled.unwrap_or(true).into();
@@ -434,10 +463,11 @@ fn remove<P: Authority<cap::IntegrationsWrite>>(
     webhooks: &Webhooks,
     resources: &Resources,
     permit: &P,
-    workspace: Option<WorkspaceId>,
+    place: Place,
 ) -> Result<(), Failed> {
     // What is not there is gone already: whoever repeats a removal gets the same answer.
-    let Some(found) = meant(tx, webhooks, permit, workspace)? else { return Ok(()) };
+    let Some(found) = meant(tx, webhooks, permit, place)? else { return Ok(()) };
+    let workspace = place.workspace;
     let clearance = Clearance::check(tx, workspace, &Ground::None, permit.actor())?;
     let (kind, key) = (kind(workspace), found.webhook.name);
     let removal =

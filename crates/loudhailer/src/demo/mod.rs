@@ -68,7 +68,10 @@ pub async fn run(options: &Demo) -> Result<()> {
     let url = options.database.clone().unwrap_or_else(|| format!("sqlite:{}", dir.join("loudhailer.db").display()));
     // Receivers on this machine, where they are said; never the demo's own doors.
     let own_ports = vec![listen.port(), options.smpp_tls.port()];
-    let rules = outbound::Rules { allow: options.outbound_allow.clone(), own_ports, ..outbound::Rules::default() };
+    let authority =
+        options.outbound_ca.as_deref().map(|path| fs::read_to_string(path).map_err(|source| Error::file(path, source)));
+    let allow = options.outbound_allow.clone();
+    let rules = outbound::Rules { allow, own_ports, authority: authority.transpose()?, never: Vec::new() };
     let product = Product::open_with(Options::new(url.parse()?), &dir.join("keys"), rules).await?;
     seed(&product, &dir, carrier.address, &secrets).await?;
 

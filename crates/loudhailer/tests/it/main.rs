@@ -7,6 +7,7 @@
 )]
 
 mod api_docs;
+mod callbacks;
 mod commands;
 mod examples;
 mod find;

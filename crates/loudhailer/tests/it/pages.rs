@@ -114,6 +114,11 @@ async fn story(demo: &Demo, browser: &Browser) {
     let client = demo.client();
     let refused = format!("{}x", demo.fact("signal_url"));
     client.post(refused).json(&serde_json::json!({ "title": "From a stranger" })).send().await.unwrap();
+    // Who hears of messages, at an address where nobody is.
+    let webhook = serde_json::json!([{ "subAccountId": "demo", "url": "https://hooks.example.invalid/sms" }]);
+    let hooks = format!("{console}/api/v1/accounts/{}/webhooks", demo.fact("account"));
+    let set = client.post(hooks).bearer_auth(demo.fact("api_key")).json(&webhook).send().await.unwrap();
+    assert!(set.status().is_success(), "a webhook: {}", set.status());
     let message = serde_json::json!({ "destination": "+447700900126", "text": "Tea is ready" });
     let sent = client.post(format!("{console}/api/v1/subaccounts/demo/messages")).bearer_auth(demo.fact("api_key"));
     assert!(sent.json(&message).send().await.unwrap().status().is_success(), "a text of an application");
