@@ -226,7 +226,11 @@ fn receipt(carrier: &Arc<str>, data_coding: DataCoding, octets: &[u8], tlvs: &Tl
     let error = network
         .or_else(|| parsed.as_ref().and_then(|parsed| parsed.error.clone()))
         .filter(|error| error.bytes().any(|octet| octet != b'0'));
-    Some(Receipt { carrier: Arc::clone(carrier), carrier_ref: id, state, error, done_at: None })
+    // As 8x8 tells it (its TLVs 0x1503 and 0x1504); others tell nothing.
+    let mcc = tlvs.text(Tag(0x1503)).map(|mcc| mcc.to_str().into_owned());
+    let mnc = tlvs.text(Tag(0x1504)).map(|mnc| mnc.to_str().into_owned());
+    let network = mcc.and_then(|mcc| sms::Network::new(&mcc, mnc.as_deref()));
+    Some(Receipt { carrier: Arc::clone(carrier), carrier_ref: id, state, error, done_at: None, network })
 }
 
 #[cfg(test)]

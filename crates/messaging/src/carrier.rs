@@ -182,6 +182,8 @@ pub struct Receipt {
     pub error: Option<String>,
     /// When the carrier says it happened. Only for people: nothing is decided by a stranger's clock.
     pub done_at: Option<Timestamp>,
+    /// The handset's network, where the carrier tells it.
+    pub network: Option<sms::Network>,
 }
 
 /// One short message from a handset.

@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 use vault::Aad;
 
-use crate::deliveries::Tell;
+use crate::asked::Asked;
 use crate::engine::Engine;
 use crate::job::{Job, Key, Outcome, StoredOrigin};
 use crate::lane::Lane;
@@ -152,6 +152,7 @@ pub(crate) const COLUMNS: &str = "id, umid, workspace, class, encoding, parts, a
 
 impl Claimed {
     pub(crate) fn read(row: &Row<'_>) -> Result<Self, store::Error> {
+        let asked = Asked::stored(row.get("tell")?);
         let (kind, origin) = (row.get::<Option<String>>("origin_kind")?, row.get::<Option<Uuid>>("origin_id")?);
         Ok(Self {
             key: Key {
@@ -161,7 +162,8 @@ impl Claimed {
                 class: Class::from_code(row.get("class")?),
                 origin: kind.zip(origin).map(|(kind, id)| StoredOrigin { kind, id }),
                 parts: usize::try_from(row.get::<i64>("parts")?).unwrap_or(1),
-                tell: Tell::from_code(row.get("tell")?),
+                tell: asked.tell(),
+                passing: asked.passing(),
             },
             sender: row.get("sender")?,
             carrier: row.get("carrier")?,
@@ -214,6 +216,7 @@ impl Claimed {
             attempts: self.attempts,
             sent: self.sent,
             tell: self.key.tell,
+            passing: self.key.passing,
             room,
         }
     }

@@ -12,8 +12,9 @@ use base::{InboundId, MessageId, Timestamp, WorkspaceId};
 use sms::Number;
 use store::{Tx, params};
 
+use crate::asked::Asked;
 use crate::engine::Engine;
-use crate::inbound::open;
+use crate::inbound::{Pieces, open};
 use crate::octets::Body;
 use crate::{Error, State};
 
@@ -48,11 +49,13 @@ impl Tell {
 
     /// What the column says.
     pub(crate) const fn from_code(code: Option<i64>) -> Self {
-        match code {
-            Some(1) => Self::End,
-            Some(2) => Self::Failure,
-            Some(3) => Self::Success,
-            Some(4) => Self::Each,
+        // What else is remembered there stands above these bits: see `asked`.
+        let Some(code) = code else { return Self::Nothing };
+        match code & 7 {
+            1 => Self::End,
+            2 => Self::Failure,
+            3 => Self::Success,
+            4 => Self::Each,
             _ => Self::Nothing,
         }
     }
@@ -80,6 +83,7 @@ const KEPT: Duration = Duration::from_hours(14 * 24);
 
 const END: i64 = 0;
 const INBOUND: i64 = 1;
+const PASSING: i64 = 2;
 
 /// Something to tell an application.
 #[derive(Debug)]
@@ -96,6 +100,8 @@ pub struct Delivery {
 pub enum What {
     /// A message of the application came to its end.
     End(Box<Ended>),
+    /// The carrier took a message of the application, or says that it is on its way.
+    Passing(Box<Ended>),
     /// A handset sent something.
     Inbound {
         /// Its id.
@@ -106,6 +112,8 @@ pub enum What {
         to: String,
         /// What it says.
         text: String,
+        /// The parts it came in, when it came in several.
+        pieces: Option<Pieces>,
     },
     /// It cannot be opened any more: erased, or its key is gone.
     Gone,
@@ -116,6 +124,7 @@ impl std::fmt::Debug for What {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::End(ended) => write!(f, "End({}, {:?})", ended.message, ended.state),
+            Self::Passing(passing) => write!(f, "Passing({})", passing.message),
             Self::Inbound { id, .. } => write!(f, "Inbound({id})"),
             Self::Gone => f.write_str("Gone"),
         }
@@ -143,6 +152,10 @@ pub struct Ended {
     pub accepted_at: Timestamp,
     /// The first twenty characters of its text (appendix B).
     pub beginning: String,
+    /// The first message of the same submission, when it is not that itself: the submitter knows it by that.
+    pub submission: Option<(MessageId, i64)>,
+    /// The handset's network, where the carrier told it.
+    pub network: Option<sms::Network>,
 }
 
 /// Characters of a text that a receipt repeats (SMPP 3.4 appendix B).
@@ -153,7 +166,7 @@ pub(crate) fn tell(tx: &mut Tx<'_>, message: MessageId, state: State, at: Timest
     if state.is_terminal() {
         tx.send(
             "INSERT INTO deliveries (recipient, kind, subject, state, at) SELECT submitter, 0, id, $2, $3 FROM messages
-             WHERE umid = $1 AND tell IN (1, $4) ON CONFLICT (recipient, kind, subject) DO NOTHING",
+             WHERE umid = $1 AND (tell & 7) IN (1, $4) ON CONFLICT (recipient, kind, subject) DO NOTHING",
             &params![message, state.code(), at, Tell::of(state)],
         )?;
     }
@@ -166,7 +179,20 @@ pub(crate) fn tell_many(tx: &mut Tx<'_>, ended: &[(i64, State, Timestamp)]) -> R
         ended.iter().map(|(row, state, at)| Vec::from(params![*row, state.code(), *at, Tell::of(*state)])).collect();
     tx.execute_many(
         "INSERT INTO deliveries (recipient, kind, subject, state, at) SELECT submitter, 0, id, $2, $3 FROM messages
-         WHERE id = $1 AND tell IN (1, $4) ON CONFLICT (recipient, kind, subject) DO NOTHING",
+         WHERE id = $1 AND (tell & 7) IN (1, $4) ON CONFLICT (recipient, kind, subject) DO NOTHING",
+        &rows,
+    )?;
+    Ok(())
+}
+
+/// Notes for many that the carrier has them, by their rows, where their submitter wants to hear of that. Once for each
+/// while it waits: what the carrier says on the way is the newest word, not one more.
+pub(crate) fn tell_passing(tx: &mut Tx<'_>, passing: &[(i64, Timestamp)]) -> Result<(), Error> {
+    let rows: Vec<_> =
+        passing.iter().map(|(row, at)| Vec::from(params![*row, PASSING, State::Sent.code(), *at])).collect();
+    tx.execute_many(
+        "INSERT INTO deliveries (recipient, kind, subject, state, at) SELECT submitter, $2, id, $3, $4 FROM messages
+         WHERE id = $1 AND (tell & 8) = 8 ON CONFLICT (recipient, kind, subject) DO NOTHING",
         &rows,
     )?;
     Ok(())
@@ -193,11 +219,12 @@ pub(crate) fn waiting(
     let (recipient, workspace) = (permit.actor().principal.key(), permit.workspace());
     let limit = i64::try_from(most + skip.len()).unwrap_or(i64::MAX);
     let mut found = Vec::new();
-    for read in [ends, inbounds] {
-        for row in read(tx, &recipient, workspace, limit)? {
-            if found.len() < most && !skip.contains(&row.key) {
-                found.push(row.open(tx, engine, workspace)?);
-            }
+    let mut waiting = ends(tx, PASSING, &recipient, workspace, limit)?;
+    waiting.extend(ends(tx, END, &recipient, workspace, limit)?);
+    waiting.extend(inbounds(tx, &recipient, workspace, limit)?);
+    for row in waiting {
+        if found.len() < most && !skip.contains(&row.key) {
+            found.push(row.open(tx, engine, workspace)?);
         }
     }
     Ok(found)
@@ -212,7 +239,7 @@ struct Sealed {
 
 enum SealedWhat {
     End(Box<SealedEnd>),
-    Inbound { id: InboundId, to: String, source: String, body: String },
+    Inbound { id: InboundId, to: String, source: String, body: String, pieces: Option<String> },
 }
 
 /// An end before number and text are opened.
@@ -226,14 +253,16 @@ struct SealedEnd {
     destination: String,
     body: String,
     encoding: i64,
+    asked: Asked,
+    network: Option<String>,
 }
 
-fn ends(tx: &mut Tx<'_>, recipient: &str, workspace: WorkspaceId, limit: i64) -> Result<Vec<Sealed>, Error> {
+fn ends(tx: &mut Tx<'_>, kind: i64, recipient: &str, workspace: WorkspaceId, limit: i64) -> Result<Vec<Sealed>, Error> {
     let rows = tx.query(
-        "SELECT d.subject, d.state, d.at, m.umid, m.sender, m.destination, m.body, m.encoding, m.receipt, m.error, m.created_at
+        "SELECT d.subject, d.state, d.at, m.umid, m.sender, m.destination, m.body, m.encoding, m.receipt, m.error, m.created_at, m.tell, m.network
          FROM deliveries d JOIN messages m ON m.id = d.subject
-         WHERE d.recipient = $1 AND d.kind = 0 AND m.workspace = $2 ORDER BY d.subject LIMIT $3",
-        &params![recipient, workspace, limit],
+         WHERE d.recipient = $1 AND d.kind = $4 AND m.workspace = $2 ORDER BY d.subject LIMIT $3",
+        &params![recipient, workspace, limit, kind],
         |row| {
             let (subject, at) = (row.get("subject")?, row.get("at")?);
             let state = State::from_code(row.get("state")?)
@@ -248,9 +277,11 @@ fn ends(tx: &mut Tx<'_>, recipient: &str, workspace: WorkspaceId, limit: i64) ->
                 destination: row.get("destination")?,
                 body: row.get("body")?,
                 encoding: row.get("encoding")?,
+                asked: Asked::stored(row.get("tell")?),
+                network: row.get("network")?,
             };
             let what = SealedWhat::End(Box::new(end));
-            Ok(Sealed { key: DeliveryKey { kind: END, subject }, at, what })
+            Ok(Sealed { key: DeliveryKey { kind, subject }, at, what })
         },
     )?;
     Ok(rows)
@@ -258,7 +289,7 @@ fn ends(tx: &mut Tx<'_>, recipient: &str, workspace: WorkspaceId, limit: i64) ->
 
 fn inbounds(tx: &mut Tx<'_>, recipient: &str, workspace: WorkspaceId, limit: i64) -> Result<Vec<Sealed>, Error> {
     let rows = tx.query(
-        "SELECT d.subject, d.at, i.uid, i.destination, i.source, i.body FROM deliveries d JOIN inbound_messages i ON i.id = d.subject
+        "SELECT d.subject, d.at, i.uid, i.destination, i.source, i.body, i.pieces FROM deliveries d JOIN inbound_messages i ON i.id = d.subject
          WHERE d.recipient = $1 AND d.kind = 1 AND i.workspace = $2 ORDER BY d.subject LIMIT $3",
         &params![recipient, workspace, limit],
         |row| {
@@ -268,6 +299,7 @@ fn inbounds(tx: &mut Tx<'_>, recipient: &str, workspace: WorkspaceId, limit: i64
                 to: row.get("destination")?,
                 source: row.get("source")?,
                 body: row.get("body")?,
+                pieces: row.get("pieces")?,
             };
             Ok(Sealed { key: DeliveryKey { kind: INBOUND, subject }, at, what })
         },
@@ -277,7 +309,7 @@ fn inbounds(tx: &mut Tx<'_>, recipient: &str, workspace: WorkspaceId, limit: i64
 
 impl Sealed {
     fn open(self, tx: &mut Tx<'_>, engine: &Engine, workspace: WorkspaceId) -> Result<Delivery, Error> {
-        let what = match self.what.open(tx, engine, workspace, self.key.subject) {
+        let what = match self.what.open(tx, engine, workspace, self.key) {
             Ok(what) => what,
             // The database failed: later. Anything else stays as it is for ever.
             Err(Error::Vault(vault::Error::Store(cause)) | Error::Store(cause)) => return Err(cause.into()),
@@ -288,7 +320,7 @@ impl Sealed {
 }
 
 impl SealedWhat {
-    fn open(self, tx: &mut Tx<'_>, engine: &Engine, workspace: WorkspaceId, number: i64) -> Result<What, Error> {
+    fn open(self, tx: &mut Tx<'_>, engine: &Engine, workspace: WorkspaceId, key: DeliveryKey) -> Result<What, Error> {
         let text = |octets| String::from_utf8(octets).map_err(|_| Error::Corrupt("a delivery"));
         match self {
             Self::End(end) => {
@@ -296,9 +328,10 @@ impl SealedWhat {
                 let to = open(tx, engine, Some(workspace), "messages", "destination", &id, &end.destination)?;
                 let body = open(tx, engine, Some(workspace), "messages", "body", &id, &end.body)?;
                 let body = Body::opened(end.encoding, body).ok_or(Error::Corrupt("body"))?;
-                Ok(What::End(Box::new(Ended {
+                let first = end.asked.first(key.subject).map(|row| umid(tx, row)).transpose()?.flatten();
+                let ended = Box::new(Ended {
                     message: end.message,
-                    number,
+                    number: key.subject,
                     sender: end.sender,
                     to: Number::from_carrier(&text(to)?).map_err(|_| Error::Corrupt("destination"))?,
                     state: end.state,
@@ -306,16 +339,32 @@ impl SealedWhat {
                     error: end.error,
                     accepted_at: end.accepted_at,
                     beginning: body.text().chars().take(BEGINNING).collect(),
-                })))
+                    submission: first,
+                    network: end.network.as_deref().and_then(sms::Network::parse),
+                });
+                Ok(if key.kind == PASSING { What::Passing(ended) } else { What::End(ended) })
             }
-            Self::Inbound { id, to, source, body } => {
+            Self::Inbound { id, to, source, body, pieces } => {
                 let uid = id.to_string();
                 let from = open(tx, engine, Some(workspace), "inbound_messages", "source", &uid, &source)?;
                 let body = open(tx, engine, Some(workspace), "inbound_messages", "body", &uid, &body)?;
-                Ok(What::Inbound { id, from: text(from)?, to, text: text(body)? })
+                let pieces = match pieces {
+                    Some(sealed) => {
+                        let octets = open(tx, engine, Some(workspace), "inbound_messages", "pieces", &uid, &sealed)?;
+                        Pieces::read(&octets)
+                    }
+                    None => None,
+                };
+                Ok(What::Inbound { id, from: text(from)?, to, text: text(body)?, pieces })
             }
         }
     }
+}
+
+/// The id of the message numbered `row`, with its number.
+fn umid(tx: &mut Tx<'_>, row: i64) -> Result<Option<(MessageId, i64)>, Error> {
+    let found = tx.query_opt("SELECT umid FROM messages WHERE id = $1", &params![row], |found| found.get(0))?;
+    Ok(found.map(|id| (id, row)))
 }
 
 /// Forgets what nobody took for so long that nobody will (fault I7: every queue is bounded); how many.

@@ -53,6 +53,9 @@ pub enum Error {
     /// A message that belongs to something in a room above, such as the page of an alert.
     #[error("the message was caused by a {0} of this server and cannot be cancelled alone; end that instead")]
     Owned(String),
+    /// A message is past waiting, so it cannot be changed any more.
+    #[error("the message is {0} and does not wait any more")]
+    NotWaiting(crate::State),
     /// We are stopping.
     #[error("messaging is shutting down")]
     Stopped,
@@ -110,6 +113,7 @@ impl Explain for Error {
                 Problem::new(Unavailable, "not-stored", "It could not be stored; send it again in a moment.")
                     .retry_after(Duration::from_secs(2))
             }
+            Self::NotWaiting(_) => Problem::new(ProblemKind::Conflict, "not-waiting", text),
             Self::NothingToDecide(_) => Problem::new(ProblemKind::Conflict, "nothing-to-decide", text),
             Self::NotCancellable(_) | Self::HalfSent | Self::Owned(_) => {
                 Problem::new(ProblemKind::Conflict, "not-cancellable", format!("{}.", upper(&text)))

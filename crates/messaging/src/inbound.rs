@@ -37,6 +37,47 @@ struct Whole {
     missing: i64,
     at: Timestamp,
     thread: Option<Vec<u8>>,
+    pieces: Option<Pieces>,
+}
+
+/// The parts of a long message as a handset sent them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pieces {
+    /// SMPP's `data_coding`.
+    pub data_coding: u8,
+    /// Each with its user data header, in order; those that never came are not here.
+    pub parts: Vec<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Pieces {
+    /// Without the octets: they are a text.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pieces").field("parts", &self.parts.len()).finish_non_exhaustive()
+    }
+}
+
+impl Pieces {
+    /// What is sealed: the coding, then each part behind its length.
+    fn write(&self) -> Vec<u8> {
+        let mut octets = vec![self.data_coding];
+        for part in &self.parts {
+            octets.extend_from_slice(&u16::try_from(part.len()).unwrap_or(0).to_be_bytes());
+            octets.extend_from_slice(part);
+        }
+        octets
+    }
+
+    /// As it was sealed.
+    pub(crate) fn read(octets: &[u8]) -> Option<Self> {
+        let (data_coding, mut rest) = octets.split_first()?;
+        let mut parts = Vec::new();
+        while let [high, low, after @ ..] = rest {
+            let (part, next) = after.split_at_checked(usize::from(u16::from_be_bytes([*high, *low])))?;
+            parts.push(part.to_vec());
+            rest = next;
+        }
+        Some(Self { data_coding: *data_coding, parts })
+    }
 }
 
 /// Takes one short message. Returns after the commit.
@@ -54,6 +95,7 @@ pub(crate) async fn arrived(engine: &Arc<Engine>, inbound: Inbound) -> Result<()
             missing: 0,
             at,
             thread: None,
+            pieces: None,
         },
         Some(concat) => match part(engine, inbound, concat, from, to, at).await? {
             Some(whole) => whole,
@@ -117,8 +159,8 @@ fn store_part(
     let (source, payload) = (seal("source", from.as_bytes()), seal("payload", &inbound.message.payload));
     // The same part again changes nothing: its carrier did not hear our answer.
     tx.execute(
-        "INSERT INTO inbound_parts (thread, sequence, total, coding, carrier, destination, received_at, uid, source, payload)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (thread, sequence) DO NOTHING",
+        "INSERT INTO inbound_parts (thread, sequence, total, coding, carrier, destination, received_at, uid, source, payload,
+         header) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (thread, sequence) DO NOTHING",
         &params![
             &thread,
             i64::from(concat.sequence),
@@ -129,7 +171,8 @@ fn store_part(
             at,
             &uid,
             source,
-            payload
+            payload,
+            inbound.message.udh.octets()
         ],
     )?;
     let have = tx.query_one(begun, &params![&thread], |row| row.get::<i64>(0))?;
@@ -145,6 +188,7 @@ struct StoredPart {
     uid: String,
     source: String,
     payload: String,
+    header: Option<Vec<u8>>,
 }
 
 /// Joins what there is of a thread.
@@ -154,7 +198,7 @@ async fn open_thread(engine: &Arc<Engine>, carrier: Arc<str>, thread: Vec<u8>) -
         .db
         .read(move |tx| {
             let parts = tx.query(
-                "SELECT sequence, total, coding, destination, received_at, uid, source, payload FROM inbound_parts
+                "SELECT sequence, total, coding, destination, received_at, uid, source, payload, header FROM inbound_parts
                  WHERE thread = $1 ORDER BY sequence",
                 &params![&thread],
                 |row| {
@@ -167,6 +211,7 @@ async fn open_thread(engine: &Arc<Engine>, carrier: Arc<str>, thread: Vec<u8>) -
                         uid: row.get("uid")?,
                         source: row.get("source")?,
                         payload: row.get("payload")?,
+                        header: row.get("header")?,
                     })
                 },
             )?;
@@ -187,6 +232,7 @@ fn join(
     let coding = Coding::from_data_coding(u8::try_from(first.coding).unwrap_or(0));
     // Octets are joined before they are read: a careless handset cuts through pairs.
     let (mut text, mut octets, mut next) = (String::new(), Vec::new(), 1);
+    let mut pieces = Pieces { data_coding: coding.data_coding(), parts: Vec::new() };
     for part in parts {
         let payload = open(tx, engine, None, "inbound_parts", "payload", &part.uid, &part.payload)?;
         if part.sequence != next {
@@ -195,6 +241,9 @@ fn join(
             octets.clear();
         }
         octets.extend_from_slice(&payload);
+        if let Some(header) = &part.header {
+            pieces.parts.push([header.as_slice(), &payload].concat());
+        }
         next = part.sequence + 1;
     }
     text.push_str(&sms::decode(coding, &octets));
@@ -212,6 +261,7 @@ fn join(
         missing: (first.total - have).max(0),
         at: parts.iter().map(|part| part.received_at).max().unwrap_or(first.received_at),
         thread: Some(thread),
+        pieces: Some(pieces).filter(|pieces| !pieces.parts.is_empty()),
     }))
 }
 
@@ -292,15 +342,16 @@ fn store_whole(tx: &mut Tx<'_>, engine: &Engine, whole: &Whole, workspace: Optio
     let id: InboundId = engine.ctx.id();
     let uid = id.to_string();
     let key = engine.vault.data_key(tx, workspace, Purpose::Messages, whole.at)?;
-    let seal = |column, plain: &str| {
-        key.seal(engine.ctx.chance(), &Aad { table: "inbound_messages", column, row: &uid }, plain.as_bytes())
+    let seal = |column, plain: &[u8]| {
+        key.seal(engine.ctx.chance(), &Aad { table: "inbound_messages", column, row: &uid }, plain)
     };
-    let (source, body) = (seal("source", &whole.from), seal("body", &whole.text));
+    let (source, body) = (seal("source", whole.from.as_bytes()), seal("body", whole.text.as_bytes()));
+    let pieces = whole.pieces.as_ref().map(|pieces| seal("pieces", &pieces.write()));
     let blind = engine.vault.blind_index(tx, workspace, whole.at, &whole.from)?;
     let row = tx.next_number("messaging.inbound")?;
     tx.execute(
         "INSERT INTO inbound_messages (id, uid, segment, workspace, carrier, destination, parts, missing_parts, received_at,
-         blind, source, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+         blind, source, body, pieces) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         &params![
             row,
             &uid,
@@ -313,7 +364,8 @@ fn store_whole(tx: &mut Tx<'_>, engine: &Engine, whole: &Whole, workspace: Optio
             whole.at,
             blind,
             source,
-            body
+            body,
+            pieces
         ],
     )?;
     let arrived = InboundArrived {

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use vault::{Aad, BlindIndex, DataKey, IndexKey, Purpose};
 
-use crate::deliveries::Tell;
+use crate::asked::Asked;
 use crate::engine::{Counted, Engine};
 use crate::job::{Job, Outcome, StoredOrigin};
 use crate::lane::Lane;
@@ -189,7 +189,7 @@ impl Prepared {
             self.blind,
             &self.destination,
             &self.body,
-            (self.new.tell != Tell::Nothing).then(|| self.new.tell.code())
+            Asked::of(&self.new, row).column()
         ])
     }
 
@@ -210,6 +210,7 @@ impl Prepared {
             attempts: 0,
             sent: 0,
             tell: self.new.tell,
+            passing: self.new.passing,
             room,
         }
     }

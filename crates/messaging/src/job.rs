@@ -35,6 +35,8 @@ pub(crate) struct Job {
     pub(crate) sent: u16,
     /// What its submitter wants to hear.
     pub(crate) tell: Tell,
+    /// Whether it also wants to hear that the carrier took it.
+    pub(crate) passing: bool,
     pub(crate) room: OwnedSemaphorePermit,
 }
 
@@ -53,6 +55,7 @@ impl Job {
             origin: self.origin.clone(),
             parts: self.parts,
             tell: self.tell,
+            passing: self.passing,
         }
     }
 }
@@ -67,6 +70,7 @@ pub(crate) struct Key {
     pub(crate) origin: Option<StoredOrigin>,
     pub(crate) parts: usize,
     pub(crate) tell: Tell,
+    pub(crate) passing: bool,
 }
 
 /// What is known of one part after an attempt.

@@ -15,6 +15,7 @@
 //! # What a transition may be
 //! [`State::after`] is the table; everything that writes a state goes through it.
 
+mod asked;
 mod cancel;
 mod carrier;
 mod claim;
@@ -43,6 +44,7 @@ mod probe;
 mod reads;
 mod rebuild;
 mod recover;
+mod replace;
 mod reroute;
 mod reveal;
 mod routes;
@@ -50,6 +52,7 @@ mod settle;
 mod settle_store;
 mod shown;
 mod state;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -61,6 +64,7 @@ pub use carrier::{
 pub use deliveries::{Delivery, DeliveryKey, Ended, Tell, What};
 pub use error::Error;
 pub use figures::QueueFigures;
+pub use inbound::Pieces;
 pub use lane::LaneStatus;
 pub use messaging::Messaging;
 pub use meters::METERS;
@@ -70,6 +74,7 @@ pub use model::{
 };
 pub use news::{News, Step as MessageStep, Told};
 pub use octets::Octets;
+pub use replace::{Replaceable, Replacement};
 pub use routes::{CostBody, RouteBody, RoutesKind};
 pub use routing::{Class, Sender, SenderRules};
 pub use shown::COUNTED;
@@ -93,5 +98,6 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
         store::Migration { version: 3, name: "applications", sql: include_str!("../migrations/003_applications.sql") },
         store::Migration { version: 4, name: "news", sql: include_str!("../migrations/004_news.sql") },
         store::Migration { version: 5, name: "route choice", sql: include_str!("../migrations/005_route_choice.sql") },
+        store::Migration { version: 6, name: "gateway", sql: include_str!("../migrations/006_gateway.sql") },
     ],
 };

@@ -340,6 +340,15 @@ impl Messaging {
         &self.0.engine
     }
 
+    pub(crate) fn engine_arc(&self) -> &Arc<Engine> {
+        &self.0.engine
+    }
+
+    /// Places that are free in the queue before the store.
+    pub(crate) fn intake_room(&self) -> usize {
+        self.0.intake.capacity()
+    }
+
     fn now(&self) -> Timestamp {
         self.0.engine.ctx.now()
     }

@@ -47,6 +47,15 @@ pub struct New {
     pub tell: Tell,
     /// Where its steps are told, in place of where its workspace says; kept sealed. Counts with [`Tell::Each`] alone.
     pub callback: Option<String>,
+    /// Whether it also wants to be told that the carrier took it.
+    pub passing: bool,
+    /// SMPP's `data_coding` of the text as it came, for [`Messaging::replace`](crate::Messaging::replace).
+    pub data_coding: u8,
+    /// Whether it is submitted together with others, as one of several destinations.
+    pub together: bool,
+    /// The [number](Accepted::number) of the first message that was submitted together with this one: the submitter
+    /// knows all of them by that.
+    pub submission: Option<i64>,
 }
 
 impl New {
@@ -65,6 +74,10 @@ impl New {
             expires_at: None,
             tell: Tell::Nothing,
             callback: None,
+            passing: false,
+            data_coding: 0,
+            together: false,
+            submission: None,
         }
     }
 }

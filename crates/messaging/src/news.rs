@@ -123,7 +123,7 @@ pub(crate) fn changed(tx: &mut Tx<'_>, message: MessageId, state: State, at: Tim
     if !matches!(state, State::Queued | State::Claimed | State::Unknown) {
         tx.send(
             "INSERT INTO message_news (kind, message, state, at) SELECT 0, id, $2, $3 FROM messages
-             WHERE umid = $1 AND tell = 4",
+             WHERE umid = $1 AND (tell & 7) = 4",
             &params![message, state.code(), at],
         )?;
     }

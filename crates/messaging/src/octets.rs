@@ -104,6 +104,14 @@ impl Body {
         Some(Self::Octets(Octets { data_coding, has_header: code & HEADER != 0, octets: plain }))
     }
 
+    /// The part, when it is one as it came.
+    pub(crate) fn into_octets(self) -> Option<Octets> {
+        match self {
+            Self::Text(_) => None,
+            Self::Octets(octets) => Some(octets),
+        }
+    }
+
     /// What it says, for people.
     pub(crate) fn text(self) -> String {
         match self {

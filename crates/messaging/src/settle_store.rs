@@ -6,7 +6,7 @@ use store::{Tx, params};
 use uuid::Uuid;
 
 use crate::carrier::Receipt;
-use crate::deliveries::{Tell, tell, tell_many};
+use crate::deliveries::{Tell, tell, tell_many, tell_passing};
 use crate::engine::{Counted, Engine};
 use crate::job::{NewNote, Outcome, StoredOrigin};
 use crate::model::Changed;
@@ -94,6 +94,14 @@ pub(crate) fn outcomes(
          reason = NULL, error = NULL WHERE id = $1 AND claimed_by = $4",
         &plain,
     )?;
+    let passing: Vec<_> = outcomes
+        .iter()
+        .filter(|outcome| outcome.key.passing && outcome.is_plain_success())
+        .map(|outcome| (outcome.key.row, outcome.at))
+        .collect();
+    if !passing.is_empty() {
+        tell_passing(tx, &passing)?;
+    }
     if written < plain.len() as u64 {
         tracing::warn!(
             messages = plain.len() as u64 - written,
@@ -180,6 +188,9 @@ fn careful_outcome(
         let (tell, reason) = (key.tell, outcome.reason.as_deref());
         publish(tx, key.id, key.workspace, key.origin.as_ref(), tell, state, None, reason, outcome.at)?;
     }
+    if state == State::Sent && key.passing {
+        tell_passing(tx, &[(key.row, outcome.at)])?;
+    }
     applied.ended_as(key.workspace, outcome.at, state);
     touched.message(key.workspace, Some(key.id));
     Ok(())
@@ -232,6 +243,7 @@ pub(crate) fn plain_receipts(
         &rows,
     )?;
     let complete = written == receipts.len() as u64;
+    networks(tx, receipts)?;
     let (mut told, mut each) = (Vec::new(), Vec::new());
     for matched in receipts {
         // Another node may have been first, or an entry of the map was wrong: then each is looked at.
@@ -251,6 +263,21 @@ pub(crate) fn plain_receipts(
     }
     tell_many(tx, &told)?;
     news::changed_many(tx, &each)
+}
+
+/// The networks of handsets, which few carriers tell.
+fn networks(tx: &mut Tx<'_>, receipts: &[Matched]) -> Result<(), Error> {
+    let told: Vec<_> = receipts
+        .iter()
+        .filter_map(|matched| {
+            let network = matched.receipt.network.as_ref()?.to_string();
+            Some(Vec::from(params![matched.to.row, network]))
+        })
+        .collect();
+    if !told.is_empty() {
+        tx.execute_many("UPDATE messages SET network = $2 WHERE id = $1", &told)?;
+    }
+    Ok(())
 }
 
 fn has_receipt(tx: &mut Tx<'_>, matched: &Matched) -> Result<bool, Error> {
@@ -352,6 +379,9 @@ fn single_receipt(
         again(tx, to.row, None, message.receipt.as_deref(), receipt, at)?;
         return Ok(message.state.is_terminal());
     };
+    if let Some(network) = &receipt.network {
+        tx.send("UPDATE messages SET network = $2 WHERE id = $1", &params![to.row, network.to_string()])?;
+    }
     let reason = failure_sentence(receipt);
     tx.send(
         "UPDATE messages SET state = $2, receipt = $3, receipt_at = $4, error = $5, done_at = $6, reason = $7, receipt_time = $8
@@ -371,6 +401,8 @@ fn single_receipt(
         let (origin, reason) = (message.origin.as_ref(), reason.as_deref());
         publish(tx, message.id, message.workspace, origin, message.tell, next, None, reason, at)?;
         applied.ended_as(message.workspace, at, next);
+    } else if !receipt.state.is_final() {
+        tell_passing(tx, &[(to.row, at)])?;
     }
     Ok(next.is_terminal())
 }
@@ -397,6 +429,9 @@ fn part_receipt(
         again(tx, to.row, Some(usize::from(to.part)), before.as_deref(), receipt, at)?;
         return Ok(now.is_terminal());
     };
+    if let Some(network) = &receipt.network {
+        tx.send("UPDATE messages SET network = $2 WHERE id = $1", &params![to.row, network.to_string()])?;
+    }
     // What went whole has one id for all its parts.
     tx.send(
         "UPDATE message_parts SET state = $3, receipt = $4, receipt_at = $5, error = $6, receipt_time = $7
@@ -502,6 +537,7 @@ pub(crate) fn take_strays(
                 state: ReceiptState::from_stat(&row.get::<String>(1)?).unwrap_or(ReceiptState::Unknown),
                 error: row.get(2)?,
                 done_at: row.get(3)?,
+                network: None,
             };
             Ok((row.get::<i64>(0)?, receipt, row.get::<Timestamp>(4)?))
         },

@@ -33,6 +33,8 @@ pub enum Draw {
     Token(token::Kind),
     /// A secret that signs webhooks, `whsec_…`.
     Webhook,
+    /// A password of SMPP 3.4, which has room for eight characters.
+    Smpp34Password,
 }
 
 /// What a value looks like. All shapes are constants: `Shape::List(&Shape::Text)`.

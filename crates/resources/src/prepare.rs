@@ -169,6 +169,7 @@ impl Resources {
                     let secret = match what {
                         Draw::Token(kind) => crypto::token::mint(kind, tx.context().chance()),
                         Draw::Webhook => crypto::webhook::mint(tx.context().chance()),
+                        Draw::Smpp34Password => crypto::token::mint_smpp34_password(tx.context().chance()),
                     };
                     let mut made = self.given(tx, out.workspace, out.id, &path, keep, &secret, old)?;
                     made.1.drawn = true;

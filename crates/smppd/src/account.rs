@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use smpp::Text;
 use store::{Row, Tx, params};
 
-use crate::Error;
+use crate::{Error, LongInbound};
 
 /// How the ids of messages are written for an application. Chosen for what it can read; all name the same message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,11 +82,14 @@ pub(crate) struct Account {
     pub(crate) message_ids: MessageIds,
     pub(crate) class: Class,
     pub(crate) senders: Vec<Sender>,
+    pub(crate) long_inbound: LongInbound,
+    /// Messages that may wait for a carrier.
+    pub(crate) max_waiting: usize,
     pub(crate) version: i64,
 }
 
 const COLUMNS: &str = "id, workspace, system_id, allow, allow_plaintext, max_binds, send_window, rate, message_ids, class, senders, \
-     version";
+     long_inbound, max_waiting, version";
 
 /// A network that nobody is in stands for one that cannot be read: refuse rather than let everybody in.
 fn network(text: &str) -> Cidr {
@@ -111,6 +114,8 @@ fn read(row: &Row<'_>) -> Result<Account, store::Error> {
         message_ids: MessageIds::parse(&row.get::<String>("message_ids")?),
         class: class.parse().unwrap_or(Class::Transactional),
         senders: serde_json::from_str(&senders).unwrap_or_default(),
+        long_inbound: LongInbound::parse(&row.get::<String>("long_inbound")?),
+        max_waiting: count("max_waiting")?,
         version: row.get("version")?,
     })
 }
@@ -164,11 +169,41 @@ pub(crate) fn find(
     Ok(tx.query_opt(&sql, &params![system_id, hash.to_vec(), now], read)?)
 }
 
-/// The versions of all accounts there are: a bind of another version is out of date.
-pub(crate) fn versions(tx: &mut Tx<'_>) -> Result<Vec<(SmppAccountId, i64)>, Error> {
-    Ok(tx.query("SELECT id, version FROM smpp_accounts WHERE removed_at IS NULL", &params![], |row| {
-        Ok((row.get("id")?, row.get("version")?))
+/// Which binds of an account still hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    /// A bind of another version is out of date.
+    version: i64,
+    /// One that is not younger than this was ended by somebody.
+    ended_at: Option<Timestamp>,
+}
+
+impl Standing {
+    /// Whether a bind of this version from then on still holds.
+    pub(crate) fn holds(self, version: i64, since: Timestamp) -> bool {
+        version == self.version && self.ended_at.is_none_or(|ended| since > ended)
+    }
+}
+
+/// How all accounts there are stand.
+pub(crate) fn standings(tx: &mut Tx<'_>) -> Result<Vec<(SmppAccountId, Standing)>, Error> {
+    Ok(tx.query("SELECT id, version, ended_at FROM smpp_accounts WHERE removed_at IS NULL", &params![], |row| {
+        Ok((row.get("id")?, Standing { version: row.get("version")?, ended_at: row.get("ended_at")? }))
     })?)
+}
+
+/// Ends the binds that an account has up to `at`; false when the workspace has no such account.
+pub(crate) fn end_binds(
+    tx: &mut Tx<'_>,
+    workspace: WorkspaceId,
+    id: SmppAccountId,
+    at: Timestamp,
+) -> Result<bool, Error> {
+    let ended = tx.execute(
+        "UPDATE smpp_accounts SET ended_at = $3 WHERE id = $1 AND workspace = $2 AND removed_at IS NULL",
+        &params![id, workspace, at],
+    )?;
+    Ok(ended > 0)
 }
 
 /// Notes that an account has bound.

@@ -7,11 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base::{SmppAccountId, Timestamp, WorkspaceId};
 use serde::Serialize;
-use smpp::Status;
+use smpp::{BindMode, Status};
 use smpplink::Handle;
 use tokio::sync::watch;
 
 use crate::account::Account;
+use crate::backlog::Backlog;
+use crate::meters::SUBMITS;
+use crate::receipt::Form;
 
 /// One bind.
 pub(crate) struct Bind {
@@ -23,6 +26,8 @@ pub(crate) struct Bind {
     pub(crate) version: u8,
     pub(crate) since: Timestamp,
     pub(crate) counts: Counts,
+    /// What waits of its account, shared by all its binds.
+    pub(crate) backlog: Arc<Backlog>,
 }
 
 /// What went over a bind.
@@ -32,17 +37,42 @@ pub(crate) struct Counts {
     pub(crate) refused: AtomicU64,
     pub(crate) delivered: AtomicU64,
     pub(crate) unanswered: AtomicU64,
+    /// Submits and deliveries up to the last look, and in the second before it.
+    seen: [AtomicU64; 2],
+    rates: [AtomicU64; 2],
 }
 
 impl Counts {
+    /// Looks at what came since the last look, a second ago.
+    pub(crate) fn look(&self) {
+        let now = [
+            self.submitted.load(Ordering::Relaxed) + self.refused.load(Ordering::Relaxed),
+            self.delivered.load(Ordering::Relaxed),
+        ];
+        for ((now, seen), rate) in now.into_iter().zip(&self.seen).zip(&self.rates) {
+            rate.store(now.saturating_sub(seen.swap(now, Ordering::Relaxed)), Ordering::Relaxed);
+        }
+    }
+
     /// A submit was answered.
     pub(crate) fn answered(&self, status: Status) {
         let counter = if status.is_ok() { &self.submitted } else { &self.refused };
         counter.fetch_add(1, Ordering::Relaxed);
+        SUBMITS.add(&[status.name().unwrap_or("other")], 1);
     }
 }
 
 impl Bind {
+    /// How this application is told things.
+    pub(crate) fn form(&self) -> Form {
+        Form { ids: self.account.message_ids, with_tlvs: self.knows_tlvs(), long: self.account.long_inbound }
+    }
+
+    /// Whether answers may carry what only SMPP 5.0 knows.
+    pub(crate) const fn knows_congestion(&self) -> bool {
+        self.version >= smpp::Bind::VERSION_50
+    }
+
     /// Whether optional parameters may be sent: not to SMPP 3.3.
     pub(crate) const fn knows_tlvs(&self) -> bool {
         self.version >= smpp::Bind::VERSION_34
@@ -60,6 +90,8 @@ impl Bind {
             encrypted: self.encrypted,
             version: format!("{}.{}", self.version >> 4, self.version & 0x0F),
             since: self.since,
+            rate_in: count(&self.counts.rates[0]),
+            rate_out: count(&self.counts.rates[1]),
             submitted: count(&self.counts.submitted),
             refused: count(&self.counts.refused),
             delivered: count(&self.counts.delivered),
@@ -91,6 +123,10 @@ pub struct BindStatus {
     pub version: String,
     /// Since when.
     pub since: Timestamp,
+    /// Submits in the last second, refused ones included.
+    pub rate_in: u64,
+    /// Receipts and texts it took in the last second.
+    pub rate_out: u64,
     /// Submits that were accepted.
     pub submitted: u64,
     /// Submits that were not.
@@ -189,6 +225,22 @@ impl Binds {
             .collect();
         found.sort_by_key(|bind| bind.id);
         found
+    }
+
+    /// The bind `id` of `account`, when it is there.
+    pub(crate) fn of(&self, account: SmppAccountId, id: u64) -> Option<Arc<Bind>> {
+        self.lock().binds.get(&id).filter(|bind| bind.account.id == account).cloned()
+    }
+
+    /// How many there are of each mode.
+    pub(crate) fn by_mode(&self) -> [(&'static str, usize); 3] {
+        let mut modes = [BindMode::Transmitter, BindMode::Receiver, BindMode::Transceiver].map(|mode| (mode, 0));
+        for bind in self.lock().binds.values() {
+            for (_, count) in modes.iter_mut().filter(|(mode, _)| *mode == bind.handle.mode()) {
+                *count += 1;
+            }
+        }
+        modes.map(|(mode, count)| (mode.name(), count))
     }
 
     /// How they are doing, the oldest first.

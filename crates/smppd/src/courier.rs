@@ -10,12 +10,13 @@ use std::time::Duration;
 use base::SmppAccountId;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use messaging::{Delivery, DeliveryKey};
-use smpp::Status;
-use smpplink::{NoAnswer, Slot};
+use smpp::{DeliverSm, Status};
+use smpplink::{NoAnswer, Response, Slot};
 
 use crate::account::Rights;
 use crate::binds::Bind;
-use crate::receipt;
+use crate::meters::DELIVERIES;
+use crate::receipt::{self, Telling};
 use crate::server::Inner;
 
 /// Read from the store in one go.
@@ -34,6 +35,39 @@ enum Told {
     /// It never will.
     Refused(Status),
     NotNow,
+}
+
+impl Told {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Refused(_) => "refused",
+            Self::NotNow => "again",
+        }
+    }
+}
+
+/// What an answer means.
+fn answered(bind: &Bind, answer: Result<Response, NoAnswer>) -> Told {
+    match answer {
+        Ok(response) if response.status.is_ok() => {
+            bind.counts.delivered.fetch_add(1, Ordering::Relaxed);
+            Told::Taken
+        }
+        Ok(response) if receipt::is_refusal(response.status) => Told::Refused(response.status),
+        Ok(_) | Err(NoAnswer::NotSent(_) | NoAnswer::Unknown(_)) => Told::NotNow,
+    }
+}
+
+/// A long text part by part, in order and over one bind; all of it again when one part was not taken.
+async fn in_parts(bind: &Bind, parts: Vec<DeliverSm>) -> Told {
+    for part in parts {
+        match answered(bind, bind.handle.request(part).await) {
+            Told::Taken => {}
+            other => return other,
+        }
+    }
+    Told::Taken
 }
 
 struct Courier {
@@ -163,24 +197,19 @@ impl Courier {
     fn hand_over(&mut self, delivery: &Delivery, bind: &Arc<Bind>, slot: Slot) {
         let key = delivery.key;
         self.in_flight.insert(key);
-        let Some(pdu) = receipt::deliver_sm(&delivery.what, delivery.at, bind.account.message_ids, bind.knows_tlvs())
-        else {
+        let pdu = match receipt::telling(&delivery.what, delivery.at, bind.form()) {
+            Telling::One(pdu) => *pdu,
+            Telling::Parts(parts) => {
+                drop(slot);
+                let bind = Arc::clone(bind);
+                return self.under_way.push(Box::pin(async move { (key, in_parts(&bind, parts).await) }));
+            }
             // Erased meanwhile: there is nothing to tell any more.
-            return self.taken.push(key);
+            Telling::Nothing => return self.taken.push(key),
         };
         let bind = Arc::clone(bind);
         match slot.send(pdu) {
-            Ok(pending) => self.under_way.push(Box::pin(async move {
-                let told = match pending.await {
-                    Ok(response) if response.status.is_ok() => {
-                        bind.counts.delivered.fetch_add(1, Ordering::Relaxed);
-                        Told::Taken
-                    }
-                    Ok(response) if receipt::is_refusal(response.status) => Told::Refused(response.status),
-                    Ok(_) | Err(NoAnswer::NotSent(_) | NoAnswer::Unknown(_)) => Told::NotNow,
-                };
-                (key, told)
-            })),
+            Ok(pending) => self.under_way.push(Box::pin(async move { (key, answered(&bind, pending.await)) })),
             // Only a defect of ours makes a PDU that cannot be written; it would fail again.
             Err(error) => {
                 tracing::error!(%error, "a delivery cannot be written as SMPP and is dropped");
@@ -190,6 +219,7 @@ impl Courier {
     }
 
     fn told(&mut self, key: DeliveryKey, told: Told) {
+        DELIVERIES.add(&[told.name()], 1);
         match told {
             Told::Taken => self.taken.push(key),
             Told::Refused(status) => {

@@ -5,12 +5,14 @@ use std::time::Duration;
 use access::Capability;
 use base::{ExposeSecret as _, SmppAccountId, Timestamp};
 use identity::Cidr;
-use resources::{Check, Class as DataClass, Error, Field, Keep, KindScope, Projection, SecretSlot, Shape, TypedKind};
+use resources::{
+    Check, Class as DataClass, Draw, Error, Field, Keep, KindScope, Projection, SecretSlot, Shape, TypedKind,
+};
 use routing::{Class, Sender};
 use serde::{Deserialize, Serialize};
 use store::{Changed, Tx, params};
 
-use crate::{MessageIds, TOPIC};
+use crate::{LongInbound, MessageIds, TOPIC};
 
 /// SMPP accounts as a kind of resource.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +42,10 @@ pub struct AccountBody {
     senders: Vec<String>,
     #[serde(default)]
     inbound: Vec<String>,
+    #[serde(default)]
+    long_inbound: LongInbound,
+    #[serde(default = "ten_million")]
+    max_waiting: u32,
     #[serde(default = "twenty_four")]
     rotation_hours: u32,
 }
@@ -52,18 +58,23 @@ const fn twenty() -> u32 {
     20
 }
 
+const fn ten_million() -> u32 {
+    10_000_000
+}
+
 const fn twenty_four() -> u32 {
     24
 }
 
-/// The password: kept as a hash, because it is only compared.
-const PASSWORD: Shape = Shape::Secret { keep: Keep::Hashed, draw: None };
+/// The password: kept as a hash, because it is only compared; drawn by us when not brought along.
+const PASSWORD: Shape = Shape::Secret { keep: Keep::Hashed, draw: Some(Draw::Smpp34Password) };
 
 const FIELDS: &[Field] = &[
     Field::new("system_id", DataClass::Internal, Shape::Text)
         .required()
         .about("the name it binds with, 1 to 15 characters"),
-    Field::new("password", DataClass::Restricted, PASSWORD).required().about("1 to 8 characters, as SMPP 3.4 allows"),
+    Field::new("password", DataClass::Restricted, PASSWORD)
+        .about("1 to 8 characters, as SMPP 3.4 allows; drawn and shown once when left out"),
     Field::new("allow", DataClass::Internal, Shape::List(&Shape::Text))
         .required()
         .about("addresses and networks it may bind from, such as 192.0.2.0/24"),
@@ -81,6 +92,10 @@ const FIELDS: &[Field] = &[
         .about("source addresses it may use; any when empty"),
     Field::new("inbound", DataClass::Internal, Shape::List(&Shape::Text))
         .about("our addresses whose incoming messages it gets"),
+    Field::new("long_inbound", DataClass::Internal, Shape::Choice(&["joined", "udh", "sar"]))
+        .about("long incoming messages: joined, or in the parts they came in with headers (udh) or parameters (sar)"),
+    Field::new("max_waiting", DataClass::Internal, Shape::Integer(1, 100_000_000))
+        .about("messages that may wait for a carrier; beyond it ESME_RMSGQFUL"),
     Field::new("rotation_hours", DataClass::Internal, Shape::Integer(0, 720))
         .about("hours for which the password before works on after a new one was set"),
 ];
@@ -152,11 +167,13 @@ impl TypedKind for AccountsKind {
         }
         tx.execute(
             "INSERT INTO smpp_accounts (id, workspace, system_id, allow, allow_plaintext, max_binds, send_window, rate, message_ids,
-             class, senders, inbound, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+             class, senders, inbound, version, long_inbound, max_waiting)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
              ON CONFLICT (id) DO UPDATE SET system_id = excluded.system_id, allow = excluded.allow,
              allow_plaintext = excluded.allow_plaintext, max_binds = excluded.max_binds, send_window = excluded.send_window,
              rate = excluded.rate, message_ids = excluded.message_ids, class = excluded.class, senders = excluded.senders,
-             inbound = excluded.inbound, version = excluded.version, removed_at = NULL",
+             inbound = excluded.inbound, version = excluded.version, long_inbound = excluded.long_inbound,
+             max_waiting = excluded.max_waiting, removed_at = NULL",
             &params![
                 id,
                 workspace,
@@ -170,7 +187,9 @@ impl TypedKind for AccountsKind {
                 new.class.name(),
                 addresses(&new.senders),
                 addresses(&new.inbound),
-                change.version
+                change.version,
+                new.long_inbound.name(),
+                i64::from(new.max_waiting)
             ],
         )?;
         if change.secret_changed("password") {

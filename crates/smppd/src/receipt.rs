@@ -7,21 +7,58 @@ use smpp::{Address, DataCoding, DeliverSm, EsmClass, MessageState, Tag, Text, Tl
 use sms::{Choice, Coding, ReceiptState, ReceiptText};
 
 use crate::account::MessageIds;
+use crate::long::{self, LongInbound};
 use crate::time;
 
-/// The `deliver_sm` that tells `what` happened at `at`; `None` when there is nothing left to tell. Optional parameters are left out for
-/// an application of SMPP 3.3, which has none.
-pub(crate) fn deliver_sm(what: &What, at: Timestamp, ids: MessageIds, with_tlvs: bool) -> Option<DeliverSm> {
+/// How an application is told things.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form {
+    pub(crate) ids: MessageIds,
+    /// Optional parameters are left out for an application of SMPP 3.3, which has none.
+    pub(crate) with_tlvs: bool,
+    pub(crate) long: LongInbound,
+}
+
+/// The `deliver_sm` that tells one thing.
+#[derive(Debug)]
+pub(crate) enum Telling {
+    One(Box<DeliverSm>),
+    /// A long text in parts: told when all of them are.
+    Parts(Vec<DeliverSm>),
+    /// There is nothing left to tell.
+    Nothing,
+}
+
+/// Tells `what` happened at `at`.
+pub(crate) fn telling(what: &What, at: Timestamp, form: Form) -> Telling {
     match what {
-        What::End(ended) => Some(receipt(ended, at, ids, with_tlvs)),
-        What::Inbound { id, from, to, text } => Some(inbound(&id.to_string(), from, to, text, with_tlvs)),
-        What::Gone => None,
+        What::End(ended) => Telling::One(Box::new(receipt(ended, at, form, false))),
+        What::Passing(passing) => Telling::One(Box::new(receipt(passing, at, form, true))),
+        What::Inbound { id, from, to, text, pieces } => {
+            let whole = inbound(&id.to_string(), from, to, text, form.with_tlvs);
+            match pieces {
+                Some(pieces) if form.long != LongInbound::Joined || !form.with_tlvs => {
+                    Telling::Parts(long::as_they_came(&whole, pieces, form.long == LongInbound::Sar && form.with_tlvs))
+                }
+                _ if form.with_tlvs || whole.tlvs.is_empty() => Telling::One(Box::new(whole)),
+                // A carrier that joined it for us, and an application that cannot take it whole.
+                _ => {
+                    let [.., high, low] = id.uuid().into_bytes();
+                    Telling::Parts(long::cut(&whole, text, u16::from_be_bytes([high, low])))
+                }
+            }
+        }
+        What::Gone => Telling::Nothing,
     }
 }
 
 /// The state that a receipt says; the carrier's word where it gave one.
-fn state(ended: &Ended) -> ReceiptState {
+fn state(ended: &Ended, passing: bool) -> ReceiptState {
     let said = ended.stat.as_deref().and_then(ReceiptState::from_stat);
+    if passing {
+        // The end may be known by now; it has a receipt of its own.
+        return said.filter(|said| !said.is_final() && *said != ReceiptState::Unknown).unwrap_or(ReceiptState::Enroute);
+    }
     let ours = match ended.state {
         State::Delivered => ReceiptState::Delivered,
         State::Expired => ReceiptState::Expired,
@@ -33,9 +70,11 @@ fn state(ended: &Ended) -> ReceiptState {
     said.filter(|said| said.is_final()).unwrap_or(ours)
 }
 
-fn receipt(ended: &Ended, at: Timestamp, ids: MessageIds, with_tlvs: bool) -> DeliverSm {
-    let id = ids.write(ended.message, ended.number);
-    let state = state(ended);
+fn receipt(ended: &Ended, at: Timestamp, form: Form, passing: bool) -> DeliverSm {
+    // What was submitted together has one id, and the source address says which of them this is.
+    let (message, number) = ended.submission.unwrap_or((ended.message, ended.number));
+    let id = form.ids.write(message, number);
+    let state = state(ended, passing);
     let error = ended.error.as_deref().filter(|error| error.bytes().all(|digit| digit.is_ascii_digit()));
     let text = ReceiptText {
         submit_date: time::receipt_date(ended.accepted_at),
@@ -46,7 +85,7 @@ fn receipt(ended: &Ended, at: Timestamp, ids: MessageIds, with_tlvs: bool) -> De
         ..ReceiptText::new(id.to_str(), state)
     };
     let mut tlvs = Tlvs::EMPTY;
-    if with_tlvs {
+    if form.with_tlvs {
         let terminated = [id.as_bytes(), b"\0"].concat();
         tlvs = tlvs.with(Tag::RECEIPTED_MESSAGE_ID, terminated).with(Tag::MESSAGE_STATE, [state.message_state()]);
         if let Some(error) = error.and_then(|error| error.parse::<u16>().ok()).filter(|error| *error > 0) {
@@ -54,12 +93,21 @@ fn receipt(ended: &Ended, at: Timestamp, ids: MessageIds, with_tlvs: bool) -> De
             // 3: GSM (section 5.3.2.31).
             tlvs = tlvs.with(Tag::NETWORK_ERROR_CODE, [3, high, low]);
         }
+        if state == ReceiptState::Delivered {
+            let network = ended.network.as_ref();
+            if let Some(mcc) = network.map(sms::Network::mcc).or_else(|| sms::mcc(&ended.to)) {
+                tlvs = tlvs.with(MCC, mcc);
+            }
+            if let Some(mnc) = network.and_then(sms::Network::mnc) {
+                tlvs = tlvs.with(MNC, mnc);
+            }
+        }
     }
     let octets = sms::encode(sms::Encoding::Gsm7, &text.to_string()).unwrap_or_default();
     DeliverSm {
         source: Address::international(ended.to.digits()),
         destination: address(&ended.sender),
-        esm_class: EsmClass::RECEIPT,
+        esm_class: if passing { EsmClass::INTERMEDIATE } else { EsmClass::RECEIPT },
         tlvs,
         ..DeliverSm::default()
     }
@@ -87,7 +135,12 @@ fn inbound(id: &str, from: &str, to: &str, text: &str, with_tlvs: bool) -> Deliv
     .with_message(octets)
 }
 
+/// Parameters of 8x8's own, without a NUL at their end.
 const MO_MESSAGE_ID: Tag = Tag(0x1502);
+/// The handset's country, three digits.
+const MCC: Tag = Tag(0x1503);
+/// Its network there, where the carrier tells it.
+const MNC: Tag = Tag(0x1504);
 
 fn address(text: &str) -> Address {
     match text.parse() {
@@ -135,12 +188,17 @@ mod tests {
             error: Some("027".into()),
             accepted_at: Timestamp::from_jiff("2026-11-22T03:12:07Z".parse().unwrap()),
             beginning: "Disk full ğ".into(),
+            submission: None,
+            network: None,
         }))
     }
 
     fn told(what: &What, ids: MessageIds, with_tlvs: bool) -> DeliverSm {
         let at = Timestamp::from_jiff("2026-11-22T03:13:00Z".parse().unwrap());
-        deliver_sm(what, at, ids, with_tlvs).unwrap()
+        match telling(what, at, Form { ids, with_tlvs, long: LongInbound::Joined }) {
+            Telling::One(pdu) => *pdu,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -178,6 +236,75 @@ mod tests {
     }
 
     #[test]
+    fn a_delivered_receipt_tells_the_network_as_8x8_does() {
+        let What::End(mut end) = ended(State::Delivered, Some("DELIVRD")) else { unreachable!() };
+        let value = |pdu: &DeliverSm, tag| pdu.tlvs.get(tag).map(|value| value.to_vec());
+        let pdu = told(&What::End(end.clone()), MessageIds::Uuid, true);
+        assert_eq!((value(&pdu, MCC), value(&pdu, MNC)), (Some(b"234".to_vec()), None), "by the number");
+        end.network = sms::Network::parse("310-004");
+        let pdu = told(&What::End(end), MessageIds::Uuid, true);
+        assert_eq!(
+            (value(&pdu, MCC), value(&pdu, MNC)),
+            (Some(b"310".to_vec()), Some(b"004".to_vec())),
+            "by the carrier"
+        );
+        let pdu = told(&ended(State::Undelivered, None), MessageIds::Uuid, true);
+        assert_eq!(value(&pdu, MCC), None, "on delivered ones alone");
+    }
+
+    #[test]
+    fn a_notification_on_the_way_is_no_receipt() {
+        for (stat, said) in [(None, "ENROUTE"), (Some("ACCEPTD"), "ACCEPTD"), (Some("DELIVRD"), "ENROUTE")] {
+            let What::End(end) = ended(State::Sent, stat) else { unreachable!() };
+            let pdu = told(&What::Passing(end), MessageIds::Uuid, true);
+            assert_eq!(pdu.esm_class, EsmClass(0x20));
+            assert!(String::from_utf8_lossy(&pdu.short_message.0).contains(&format!("stat:{said} ")), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_was_submitted_together_has_one_id() {
+        let What::End(mut end) = ended(State::Delivered, None) else { unreachable!() };
+        end.submission = Some((Uuid::from_u128(5).into(), 4_000));
+        let pdu = told(&What::End(end), MessageIds::Decimal, true);
+        assert_eq!(pdu.tlvs.receipted_message_id().unwrap().to_str(), "4000");
+    }
+
+    #[test]
+    fn a_long_text_comes_as_the_account_wants_it() {
+        let part = |sequence, text: &str| [&[5, 0, 3, 7, 2, sequence][..], text.as_bytes()].concat();
+        let text = "x".repeat(300);
+        let long = |pieces| What::Inbound {
+            id: Uuid::from_u128(9).into(),
+            from: "447700900117".into(),
+            to: "447700900000".into(),
+            text: text.clone(),
+            pieces,
+        };
+        let pieces =
+            Some(messaging::Pieces { data_coding: 0, parts: vec![part(1, &text[..153]), part(2, &text[153..])] });
+        let count = |what: &What, long, with_tlvs| {
+            let form = Form { ids: MessageIds::Uuid, with_tlvs, long };
+            match telling(what, Timestamp::from_micros(0), form) {
+                Telling::One(_) => 1,
+                Telling::Parts(parts) => {
+                    assert!(parts.iter().all(|part| with_tlvs || part.tlvs.is_empty()));
+                    parts.len()
+                }
+                Telling::Nothing => 0,
+            }
+        };
+        let (with, without) = (long(pieces), long(None));
+        assert_eq!((count(&with, LongInbound::Joined, true), count(&with, LongInbound::Udh, true)), (1, 2));
+        assert_eq!((count(&with, LongInbound::Sar, true), count(&without, LongInbound::Sar, true)), (2, 1));
+        assert_eq!(
+            (count(&with, LongInbound::Joined, false), count(&without, LongInbound::Joined, false)),
+            (2, 2),
+            "SMPP 3.3"
+        );
+    }
+
+    #[test]
     fn a_text_of_a_handset_comes_in_the_alphabet_it_needs() {
         let texted = |text: &str| {
             let what = What::Inbound {
@@ -185,6 +312,7 @@ mod tests {
                 from: "447700900117".into(),
                 to: "447700900000".into(),
                 text: text.into(),
+                pieces: None,
             };
             told(&what, MessageIds::Uuid, true)
         };

@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use access::{Actor, AuthMethod, Permit, Principal, cap};
+use access::{Actor, AuthMethod, Principal};
 use audit::{Entry, Outcome, Refusal, Refusals};
 use base::{Context, SmppAccountId};
 use governor::{DefaultDirectRateLimiter, Quota};
 use messaging::{InboundArrived, Messaging};
 use rustls::ServerConfig;
 use smpp::Status;
-use smpplink::{AcceptError, Limits, Link, Unbound};
+use smpplink::{AcceptError, Incoming, Limits, Link, Unbound};
 use store::{Changed, Db, Job, JobError, Worker};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,9 +22,11 @@ use tokio_util::task::TaskTracker;
 use vault::Vault;
 
 use crate::account::{self, Account, Rights};
-use crate::binds::{Bind, BindStatus, Binds};
+use crate::backlog::Backlog;
+use crate::binds::{Bind, Binds};
 use crate::courier;
-use crate::gate::Gate;
+use crate::gate::{Gate, Place};
+use crate::meters::BINDS;
 use crate::session::{DRAIN, Session};
 use crate::{Error, TOPIC};
 
@@ -32,6 +34,8 @@ use crate::{Error, TOPIC};
 const CONNECTIONS: usize = 12_000;
 /// Accounts are compared with what is stored this often, for what other nodes changed.
 const RECHECK: Duration = Duration::from_secs(1);
+/// How long an application whose bind is ended may take to answer.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// Our name in answers to binds.
 const NAME: &str = "loudhailer";
 /// The listener to texts that come in.
@@ -69,7 +73,7 @@ impl Listener {
 
 /// The SMPP server. Cheap to clone.
 #[derive(Clone)]
-pub struct Smppd(Arc<Inner>);
+pub struct Smppd(pub(crate) Arc<Inner>);
 
 /// What all its parts share.
 pub(crate) struct Inner {
@@ -83,6 +87,8 @@ pub(crate) struct Inner {
     gate: Gate,
     /// The rate of each account that has one, over all its binds.
     rates: Mutex<HashMap<SmppAccountId, (i64, Arc<DefaultDirectRateLimiter>)>>,
+    /// What waits of each account that has bound.
+    backlogs: Mutex<HashMap<SmppAccountId, Arc<Backlog>>>,
     /// Accounts that have a courier.
     couriers: Mutex<HashSet<SmppAccountId>>,
     tasks: TaskTracker,
@@ -106,6 +112,12 @@ impl Inner {
         limiter.check().is_ok()
     }
 
+    /// What waits of `account`.
+    fn backlog(&self, account: SmppAccountId) -> Arc<Backlog> {
+        let mut backlogs = self.backlogs.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(backlogs.entry(account).or_default())
+    }
+
     fn announce(&self, account: &Account) {
         let changed = Changed { workspace: Some(account.workspace), topic: TOPIC, id: account.id.to_string() };
         self.db.announce(changed);
@@ -125,6 +137,7 @@ impl Smppd {
             refusals,
             gate: Gate::default(),
             rates: Mutex::default(),
+            backlogs: Mutex::default(),
             couriers: Mutex::default(),
             tasks: TaskTracker::new(),
         }))
@@ -146,6 +159,7 @@ impl Smppd {
             inner.tasks.clone().spawn(listen(inner, listener, places));
         }
         inner.tasks.spawn(recheck(Arc::clone(inner)));
+        inner.tasks.spawn(look(Arc::clone(inner)));
         stop.cancelled().await;
         inner.stop.cancel();
         let goodbyes = inner.binds.all().into_iter().map(|bind| async move {
@@ -157,11 +171,6 @@ impl Smppd {
         if tokio::time::timeout(DRAIN, inner.tasks.wait()).await.is_err() {
             tracing::warn!("some binds did not end in time; what they were answered is on disk");
         }
-    }
-
-    /// The binds of the permit's workspace, on this node.
-    pub fn binds(&self, permit: &Permit<cap::MessagesRead>) -> Vec<BindStatus> {
-        self.0.binds.statuses(permit.workspace())
     }
 }
 
@@ -186,16 +195,16 @@ async fn listen(inner: Arc<Inner>, listener: Listener, places: Arc<Semaphore>) {
             },
         };
         // Beyond the limits the connection is simply closed.
-        let (Ok(place), Some(of_address)) = (Arc::clone(&places).try_acquire_owned(), inner.gate.enter(source.ip()))
+        let (Ok(place), Some(stranger)) = (Arc::clone(&places).try_acquire_owned(), inner.gate.enter(source.ip()))
         else {
             continue;
         };
         let (inner, security) = (Arc::clone(&inner), listener.security.clone());
         inner.tasks.clone().spawn(async move {
-            if let Err(error) = receive(&inner, stream, source, &security).await {
+            if let Err(error) = receive(&inner, stream, source, &security, stranger).await {
                 tracing::debug!(%error, "a connection did not become a bind");
             }
-            drop((place, of_address));
+            drop(place);
         });
     }
 }
@@ -205,24 +214,60 @@ async fn receive(
     stream: TcpStream,
     source: SocketAddr,
     security: &Security,
+    stranger: Place,
 ) -> Result<(), AcceptError> {
     stream.set_nodelay(true).map_err(|error| AcceptError::Closed(Some(error)))?;
     let limits = Limits::default();
+    // One deadline for TLS and bind together: whoever dawdles over both is a stranger all the same. The futures of strangers are
+    // boxed, so that the task of a bind does not keep their size.
+    let late = |_| AcceptError::TimedOut;
     match security {
         Security::Tls(config) => {
-            let stream = smpplink::accept_tls(stream, Arc::clone(config), limits.unbound).await?;
-            admit(inner, smpplink::accept(stream, limits).await?, source, true).await
+            let arriving = Box::pin(async {
+                let stream = smpplink::accept_tls(stream, Arc::clone(config), limits.unbound).await?;
+                smpplink::accept(stream, limits).await
+            });
+            let unbound = tokio::time::timeout(limits.unbound, arriving).await.map_err(late)??;
+            admit(inner, unbound, source, true, stranger).await
         }
-        Security::Plaintext => admit(inner, smpplink::accept(stream, limits).await?, source, false).await,
+        Security::Plaintext => {
+            let unbound = Box::pin(smpplink::accept(stream, limits)).await?;
+            admit(inner, unbound, source, false, stranger).await
+        }
     }
 }
 
+/// Proves who it is, and serves it until the connection is over.
 async fn admit<S>(
     inner: &Arc<Inner>,
     unbound: Unbound<S>,
     source: SocketAddr,
     encrypted: bool,
+    stranger: Place,
 ) -> Result<(), AcceptError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let admitted = Box::pin(introduce(inner, unbound, source, encrypted)).await?;
+    BINDS.add(&[if admitted.is_some() { "bound" } else { "refused" }], 1);
+    let Some((bind, rights, incoming)) = admitted else { return Ok(()) };
+    // From here on its account's own limit counts.
+    drop(stranger);
+    Session { inner: Arc::clone(inner), bind: Arc::clone(&bind), rights }.serve(incoming).await;
+    let why = bind.handle.closed().await;
+    tracing::info!(account = %bind.account.id, reason = %why, "a bind is over");
+    inner.binds.remove(bind.id);
+    inner.announce(&bind.account);
+    Ok(())
+}
+
+/// The bind, when it may be one; otherwise it was refused.
+async fn introduce<S>(
+    inner: &Arc<Inner>,
+    unbound: Unbound<S>,
+    source: SocketAddr,
+    encrypted: bool,
+) -> Result<Option<(Arc<Bind>, Rights, Incoming)>, AcceptError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -230,13 +275,13 @@ where
     let (address, now) = (source.ip(), inner.ctx.monotonic());
     // One status for every cause, so that a stranger learns nothing (security.md, SMPP).
     if inner.stop.is_cancelled() || inner.gate.is_closed(address, &system_id, now) {
-        return unbound.refuse(Status::RBINDFAIL).await;
+        return refuse(unbound).await;
     }
     let found = match prove(inner, &unbound, &system_id).await {
         Ok(found) => found,
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "an account could not be looked up");
-            return unbound.refuse(Status::RSYSERR).await;
+            return refuse(unbound).await;
         }
     };
     let refusal = match &found {
@@ -248,20 +293,20 @@ where
     if let Some(reason) = refusal {
         inner.gate.failed(address, &system_id, now);
         refused(inner, found.as_ref(), source, reason);
-        return unbound.refuse(Status::RBINDFAIL).await;
+        return refuse(unbound).await;
     }
-    let Some(account) = found.map(Arc::new) else { return unbound.refuse(Status::RBINDFAIL).await };
-    let Some(rights) = account.rights(source) else { return unbound.refuse(Status::RBINDFAIL).await };
+    let Some(account) = found.map(Arc::new) else { return refuse(unbound).await };
+    let Some(rights) = account.rights(source) else { return refuse(unbound).await };
     let Some(place) = inner.binds.reserve(&account) else {
         refused(inner, Some(&account), source, "the account has as many binds as it may");
-        return unbound.refuse(Status::RBINDFAIL).await;
+        return refuse(unbound).await;
     };
     if let Err(error) = bound(inner, &account, &rights).await {
         tracing::warn!(error = &error as &dyn std::error::Error, "a bind could not be written down and is refused");
-        return unbound.refuse(Status::RSYSERR).await;
+        return refuse(unbound).await;
     }
     inner.gate.succeeded(address, &system_id);
-    let version = unbound.bind().interface_version;
+    let version = unbound.bind().version();
     let limits = Limits { window: account.window, incoming: account.window, ..*unbound.limits() };
     let Link { handle, incoming, .. } = unbound.with_limits(limits).admit(NAME).await?;
     let bind = Arc::new(Bind {
@@ -270,9 +315,10 @@ where
         handle: handle.clone(),
         source,
         encrypted,
-        version: if version == 0 { smpp::Bind::VERSION_34 } else { version },
+        version,
         since: inner.ctx.now(),
         counts: crate::binds::Counts::default(),
+        backlog: inner.backlog(account.id),
     });
     inner.binds.add(Arc::clone(&bind));
     drop(place);
@@ -280,12 +326,30 @@ where
     if handle.mode().receives() {
         start_courier(inner, account.id, rights.clone());
     }
-    Session { inner: Arc::clone(inner), bind: Arc::clone(&bind), rights }.serve(incoming).await;
-    let why = handle.closed().await;
-    tracing::info!(account = %account.id, reason = %why, "a bind is over");
-    inner.binds.remove(bind.id);
-    inner.announce(&account);
-    Ok(())
+    Ok(Some((bind, rights, incoming)))
+}
+
+/// The one answer to a bind that fails, whatever the reason.
+async fn refuse<T, S>(unbound: Unbound<S>) -> Result<Option<T>, AcceptError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    unbound.refuse(Status::RBINDFAIL).await?;
+    Ok(None)
+}
+
+/// Counts what goes over binds second by second, for who looks at them.
+async fn look(inner: Arc<Inner>) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            () = inner.stop.cancelled() => return,
+            _ = second.tick() => {}
+        }
+        for bind in inner.binds.all() {
+            bind.counts.look();
+        }
+    }
 }
 
 async fn prove<S>(inner: &Arc<Inner>, unbound: &Unbound<S>, system_id: &str) -> Result<Option<Account>, Error>
@@ -368,23 +432,31 @@ async fn recheck(inner: Arc<Inner>) {
         if binds.is_empty() {
             continue;
         }
-        let versions: HashMap<_, _> = match inner.db.read(account::versions).await {
-            Ok(versions) => versions.into_iter().collect(),
+        let standings: HashMap<_, _> = match inner.db.read(account::standings).await {
+            Ok(standings) => standings.into_iter().collect(),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "accounts could not be compared");
                 continue;
             }
         };
-        for bind in binds.into_iter().filter(|bind| versions.get(&bind.account.id) != Some(&bind.account.version)) {
-            if bind.handle.is_closed() {
-                continue;
-            }
-            inner.tasks.spawn(async move {
-                let _ = tokio::time::timeout(Duration::from_secs(1), bind.handle.unbind()).await;
-                bind.handle.abort();
-            });
+        let holds = |bind: &Bind| {
+            standings.get(&bind.account.id).is_some_and(|standing| standing.holds(bind.account.version, bind.since))
+        };
+        for bind in binds.into_iter().filter(|bind| !holds(bind)) {
+            end(&inner, bind);
         }
     }
+}
+
+/// Unbinds; an application that does not answer is cut off.
+pub(crate) fn end(inner: &Inner, bind: Arc<Bind>) {
+    if bind.handle.is_closed() {
+        return;
+    }
+    inner.tasks.spawn(async move {
+        let _ = tokio::time::timeout(GOODBYE, bind.handle.unbind()).await;
+        bind.handle.abort();
+    });
 }
 
 /// A text came in: perhaps for an application.

@@ -1,27 +1,26 @@
-//! One bind: submits into `messaging`, answers after the commit, questions about messages.
+//! One bind: submits into `messaging`, answers after the commit.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use base::MessageId;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use messaging::{New, State};
-use smpp::{DataSmResp, Pdu, QuerySm, QuerySmResp, Status, SubmitSmResp, Text, Tlvs};
+use messaging::New;
+use smpp::{DataSmResp, Pdu, Status, SubmitSmResp, Tag, Text, Tlvs};
 use smpplink::{Incoming, Request, Responder};
 
-use crate::account::{Named, Rights};
+use crate::account::Rights;
 use crate::binds::Bind;
-use crate::receipt::message_state;
 use crate::server::Inner;
 use crate::submit::{self, Submit};
-use crate::time;
 
 /// Requests taken from the connection in one go.
 const BATCH: usize = 64;
+/// What `congestion_state` says when a rate or a bound was reached: congested (5.0 section 4.8.4.18).
+const CONGESTED: u8 = 90;
 
-type Work = FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>;
+pub(crate) type Work = FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>;
 
 /// What a session needs.
 #[derive(Clone)]
@@ -39,10 +38,10 @@ enum Form {
 }
 
 impl Form {
-    fn answer(self, message_id: Text) -> Pdu {
+    fn answer(self, message_id: Text, tlvs: Tlvs) -> Pdu {
         match self {
-            Self::SubmitSm => SubmitSmResp { message_id, tlvs: Tlvs::EMPTY }.into(),
-            Self::DataSm => DataSmResp { message_id, tlvs: Tlvs::EMPTY }.into(),
+            Self::SubmitSm => SubmitSmResp { message_id, tlvs }.into(),
+            Self::DataSm => DataSmResp { message_id, tlvs }.into(),
         }
     }
 }
@@ -50,7 +49,8 @@ impl Form {
 impl Session {
     /// Serves until the connection is over, and then until everything that was asked is on disk.
     pub(crate) async fn serve(self, mut incoming: Incoming) {
-        let mut batch = Vec::with_capacity(BATCH);
+        // Grows with what comes: most binds are idle most of the time.
+        let mut batch = Vec::new();
         let mut work = Work::new();
         loop {
             tokio::select! {
@@ -72,6 +72,7 @@ impl Session {
 
     fn take(&self, request: Request, work: &mut Work) {
         let (pdu, responder) = request.into_parts();
+        let session = self.clone();
         match pdu {
             Pdu::SubmitSm(pdu) => {
                 let read = Submit::of(&pdu).and_then(|submit| self.read(&submit));
@@ -81,18 +82,17 @@ impl Session {
                 let read = self.read(&Submit::of_data(&pdu));
                 self.submit(read, responder, Form::DataSm, work);
             }
-            Pdu::QuerySm(pdu) => {
-                let session = self.clone();
-                work.push(Box::pin(async move { session.query(&pdu, responder).await }));
-            }
+            Pdu::SubmitMulti(pdu) => work.push(Box::pin(async move { session.submit_multi(pdu, responder).await })),
+            Pdu::QuerySm(pdu) => work.push(Box::pin(async move { session.query(&pdu, responder).await })),
+            Pdu::CancelSm(pdu) => work.push(Box::pin(async move { session.cancel(&pdu, responder).await })),
+            Pdu::ReplaceSm(pdu) => work.push(Box::pin(async move { session.replace(pdu, responder).await })),
             // What we do not do is said, not ignored.
-            Pdu::CancelSm(_) => responder.refuse(Status::RCANCELFAIL),
-            Pdu::ReplaceSm(_) => responder.refuse(Status::RREPLACEFAIL),
             _ => responder.refuse(Status::RINVCMDID),
         }
     }
 
-    fn read(&self, submit: &Submit<'_>) -> Result<New, Status> {
+    /// The message that a PDU asks for, when the account may send one more now.
+    pub(crate) fn read(&self, submit: &Submit<'_>) -> Result<New, Status> {
         if !self.bind.handle.mode().transmits() {
             return Err(Status::RINVBNDSTS);
         }
@@ -102,83 +102,69 @@ impl Session {
         submit.message(&self.bind.account, self.inner.ctx.now())
     }
 
+    /// Whether one more message of the account may wait for a carrier.
+    pub(crate) async fn has_room(&self) -> bool {
+        let (inner, account) = (&self.inner, &self.bind.account);
+        let clock = || inner.ctx.monotonic();
+        self.bind.backlog.admits(account.max_waiting, &inner.messaging, &self.rights.send, clock).await
+    }
+
     fn submit(&self, read: Result<New, Status>, responder: Responder, form: Form, work: &mut Work) {
         let new = match read {
             Ok(new) => new,
-            Err(status) => {
-                self.bind.counts.answered(status);
-                return responder.refuse(status);
-            }
+            Err(status) => return self.refuse(responder, form, status),
         };
         self.bind.counts.unanswered.fetch_add(1, Ordering::Relaxed);
         let session = self.clone();
         work.push(Box::pin(async move {
-            let accepted = session.inner.messaging.submit(&session.rights.send, new).await;
+            let accepted = if session.has_room().await {
+                session.inner.messaging.submit(&session.rights.send, new).await.map_err(|error| said(&error))
+            } else {
+                Err(Status::RMSGQFUL)
+            };
             session.bind.counts.unanswered.fetch_sub(1, Ordering::Relaxed);
             match accepted {
                 // On disk (rule 1). A connection that is over has nobody to answer; the message stands.
                 Ok(accepted) => {
                     session.bind.counts.answered(Status::ROK);
                     let id = session.bind.account.message_ids.write(accepted.id, accepted.number);
-                    let _ = responder.answer(Status::ROK, form.answer(id));
+                    let _ = responder.answer(Status::ROK, form.answer(id, session.congestion(Status::ROK)));
                 }
-                Err(error) => {
-                    let status = submit::status(&error);
-                    if status == Status::RSYSERR {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "a submit could not be stored");
-                    }
-                    session.bind.counts.answered(status);
-                    responder.refuse(status);
-                }
+                Err(status) => session.refuse(responder, form, status),
             }
         }));
     }
 
-    async fn query(&self, pdu: &QuerySm, responder: Responder) {
-        let Some(named) = self.bind.account.message_ids.read(&pdu.message_id) else {
-            return responder.refuse(Status::RINVMSGID);
-        };
-        match self.look_up(named).await {
-            Ok(Some((state, done_at, error))) => {
-                let answer = QuerySmResp {
-                    message_id: pdu.message_id.clone(),
-                    final_date: done_at.map_or(Text::EMPTY, time::write),
-                    message_state: message_state(state),
-                    error_code: error.and_then(|error| error.parse().ok()).unwrap_or(0),
-                };
-                let _ = responder.answer(Status::ROK, answer);
-            }
-            Ok(None) => responder.refuse(Status::RINVMSGID),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a query could not be answered");
-                responder.refuse(Status::RQUERYFAIL);
-            }
+    fn refuse(&self, responder: Responder, form: Form, status: Status) {
+        self.bind.counts.answered(status);
+        let tlvs = self.congestion(status);
+        if tlvs.is_empty() {
+            return responder.refuse(status);
         }
+        let _ = responder.answer(status, form.answer(Text::EMPTY, tlvs));
     }
 
-    /// Where a message stands; only one that this account submitted.
-    async fn look_up(&self, named: Named) -> Result<Option<Standing>, messaging::Error> {
-        let (messaging, permit) = (self.inner.messaging.clone(), self.rights.read.clone());
-        let ours = self.rights.actor.principal.key();
-        self.inner
-            .db
-            .read(move |tx| {
-                let id: Option<MessageId> = match named {
-                    Named::Id(id) => Some(id),
-                    Named::Number(number) => messaging.by_number(tx, &permit, number)?,
-                };
-                let Some(id) = id else { return Ok(None) };
-                let details = messaging.get(tx, &permit, id)?;
-                Ok(details
-                    .map(|details| details.summary)
-                    .filter(|summary| summary.submitter == ours)
-                    .map(|summary| (summary.state, summary.done_at, summary.error)))
-            })
-            .await
+    /// `congestion_state` for those who know it: how busy we are, or that they are to slow down.
+    pub(crate) fn congestion(&self, status: Status) -> Tlvs {
+        if !self.bind.knows_congestion() {
+            return Tlvs::EMPTY;
+        }
+        let state = match status {
+            Status::RTHROTTLED | Status::RMSGQFUL => CONGESTED,
+            _ => self.inner.messaging.congestion().min(CONGESTED),
+        };
+        Tlvs::EMPTY.with(Tag::CONGESTION_STATE, [state])
     }
 }
 
-type Standing = (State, Option<base::Timestamp>, Option<String>);
+/// The status for what messaging said; what the operator should know goes into the log.
+pub(crate) fn said(error: &messaging::Error) -> Status {
+    let status = submit::status(error);
+    if status == Status::RSYSERR {
+        tracing::warn!(error = error as &dyn std::error::Error, "a submit could not be stored");
+    }
+    status
+}
 
 /// How long a stopping server waits for what is unanswered on each bind.
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);

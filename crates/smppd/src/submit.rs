@@ -4,7 +4,7 @@ use base::Timestamp;
 use bytes::Bytes;
 use messaging::{New, Octets, Tell};
 use routing::Sender;
-use smpp::{Address, DataCoding, DataSm, EsmClass, RegisteredDelivery, Status, SubmitSm, Text, Tlvs, Ton};
+use smpp::{Address, DataCoding, DataSm, EsmClass, RegisteredDelivery, Status, SubmitMulti, SubmitSm, Text, Tlvs, Ton};
 use sms::{Coding, Concat, Number};
 
 use crate::account::Account;
@@ -48,6 +48,32 @@ impl<'a> Submit<'a> {
         })
     }
 
+    /// One destination of a `submit_multi`.
+    pub(crate) fn of_multi(pdu: &'a SubmitMulti, destination: &'a Address) -> Result<Self, Status> {
+        if pdu.sm_default_msg_id != 0 {
+            return Err(Status::RINVDFTMSGID);
+        }
+        if pdu.priority_flag > 3 {
+            return Err(Status::RINVPRTFLG);
+        }
+        let octets = if pdu.short_message.0.is_empty() {
+            pdu.tlvs.message_payload().unwrap_or_default()
+        } else {
+            pdu.short_message.0.clone()
+        };
+        Ok(Self {
+            source: &pdu.source,
+            destination,
+            esm_class: pdu.esm_class,
+            data_coding: pdu.data_coding,
+            registered_delivery: pdu.registered_delivery,
+            schedule: &pdu.schedule_delivery_time,
+            validity: &pdu.validity_period,
+            octets,
+            tlvs: &pdu.tlvs,
+        })
+    }
+
     /// A `data_sm`, whose validity is a TLV in seconds (5.3.2.5).
     pub(crate) fn of_data(pdu: &'a DataSm) -> Self {
         static EMPTY: Text = Text::EMPTY;
@@ -76,7 +102,8 @@ impl<'a> Submit<'a> {
         let seconds = self.tlvs.number(smpp::Tag::QOS_TIME_TO_LIVE).filter(|_| expires_at.is_none());
         let expires_at =
             expires_at.or_else(|| seconds.map(|seconds| now.plus(std::time::Duration::from_secs(seconds.into()))));
-        let (text, octets) = self.content()?;
+        let coded = Coded { data_coding: self.data_coding, has_header: self.esm_class.has_udh(), sar: self.tlvs.sar() };
+        let (text, octets) = coded.read(&self.octets)?;
         Ok(New {
             sender,
             class: account.class,
@@ -84,33 +111,46 @@ impl<'a> Submit<'a> {
             scheduled,
             expires_at,
             tell: tell(self.registered_delivery),
+            passing: passing(self.registered_delivery),
+            data_coding: self.data_coding.0,
             ..New::text(to, text)
         })
     }
+}
 
+/// How the octets of a message are to be read.
+#[derive(Clone, Copy)]
+pub(crate) struct Coded {
+    pub(crate) data_coding: DataCoding,
+    pub(crate) has_header: bool,
+    /// Reference, place and number of parts, told by parameters.
+    pub(crate) sar: Option<(u16, u8, u8)>,
+}
+
+impl Coded {
     /// A text where we may cut it into parts ourselves; octets where the application has done something of its own: a
     /// header, a message class, binary.
-    fn content(&self) -> Result<(String, Option<Octets>), Status> {
+    pub(crate) fn read(self, octets: &[u8]) -> Result<(String, Option<Octets>), Status> {
         let DataCoding(coding) = self.data_coding;
         let kind = match coding {
             0..=4 | 8 | 0x10..=0x1B | 0xF0..=0xF7 => Coding::from_data_coding(coding),
             _ => return Err(Status::RINVDCS),
         };
-        if self.octets.is_empty() {
+        if octets.is_empty() {
             return Err(Status::RINVMSGLEN);
         }
-        if kind == Coding::Ucs2 && !self.esm_class.has_udh() && self.octets.len() % 2 == 1 {
+        if kind == Coding::Ucs2 && !self.has_header && octets.len() % 2 == 1 {
             return Err(Status::RINVMSGLEN);
         }
-        let sar = self.tlvs.sar().map(|(reference, sequence, total)| Concat { reference, wide: true, total, sequence });
+        let sar = self.sar.map(|(reference, sequence, total)| Concat { reference, wide: true, total, sequence });
         let plain = matches!(coding, 0 | 1 | 3 | 8);
-        if plain && !self.esm_class.has_udh() && sar.is_none() {
-            return Ok((sms::decode(kind, &self.octets), None));
+        if plain && !self.has_header && sar.is_none() {
+            return Ok((sms::decode(kind, octets), None));
         }
         // Parts told by TLVs become parts told by a header: that is what a handset reads.
-        let header = sar.filter(|_| !self.esm_class.has_udh()).map(Concat::to_header).unwrap_or_default();
-        let has_header = self.esm_class.has_udh() || !header.is_empty();
-        let octets: Vec<u8> = [&header[..], &self.octets].concat();
+        let header = sar.filter(|_| !self.has_header).map(Concat::to_header).unwrap_or_default();
+        let has_header = self.has_header || !header.is_empty();
+        let octets: Vec<u8> = [&header[..], octets].concat();
         if octets.len() > most(kind, has_header, &octets) {
             return Err(Status::RINVMSGLEN);
         }
@@ -131,7 +171,7 @@ fn most(kind: Coding, has_header: bool, octets: &[u8]) -> usize {
     }
 }
 
-fn destination(address: &Address) -> Result<Number, Status> {
+pub(crate) fn destination(address: &Address) -> Result<Number, Status> {
     if !matches!(address.ton, Ton::UNKNOWN | Ton::INTERNATIONAL) {
         return Err(Status::RINVDSTTON);
     }
@@ -139,14 +179,20 @@ fn destination(address: &Address) -> Result<Number, Status> {
 }
 
 /// `None` leaves it to the route.
-fn source(address: &Address) -> Result<Option<Sender>, Status> {
+pub(crate) fn source(address: &Address) -> Result<Option<Sender>, Status> {
     if address.text.is_empty() {
         return Ok(None);
     }
     address.text.to_str().parse().map(Some).map_err(|_| Status::RINVSRCADR)
 }
 
-const fn tell(wanted: RegisteredDelivery) -> Tell {
+/// Bit 4: also when the carrier has it. Bits 2 and 3 ask the handset's application for an acknowledgement of its own, which no
+/// phone gives: they are understood and change nothing.
+pub(crate) const fn passing(wanted: RegisteredDelivery) -> bool {
+    wanted.0 & 0x10 != 0
+}
+
+pub(crate) const fn tell(wanted: RegisteredDelivery) -> Tell {
     match wanted.0 & 0x03 {
         0 => Tell::Nothing,
         1 => Tell::End,
@@ -193,6 +239,8 @@ mod tests {
             message_ids: crate::MessageIds::Uuid,
             class: routing::Class::Transactional,
             senders: Vec::new(),
+            long_inbound: crate::LongInbound::Joined,
+            max_waiting: 10,
             version: 1,
         }
     }
@@ -306,6 +354,7 @@ mod tests {
             pdu.registered_delivery = RegisteredDelivery(flag);
             let new = read(&pdu).unwrap();
             assert_eq!((new.tell, new.expires_at), (expected, Some(Timestamp::from_micros(300_000_000))));
+            assert_eq!(new.passing, flag & 0x10 != 0);
         }
     }
 

@@ -124,8 +124,9 @@ where
     /// Accepts the bind; `system_id` is our name.
     pub async fn admit(mut self, system_id: impl Into<Text>) -> Result<Link, AcceptError> {
         // An application that says 3.3 must not get optional parameters.
-        let tlvs = if self.bind.interface_version >= Bind::VERSION_34 {
-            Tlvs::EMPTY.with(Tag::SC_INTERFACE_VERSION, [Bind::VERSION_34])
+        let version = self.bind.version();
+        let tlvs = if version >= Bind::VERSION_34 {
+            Tlvs::EMPTY.with(Tag::SC_INTERFACE_VERSION, [version])
         } else {
             Tlvs::EMPTY
         };

@@ -1,5 +1,5 @@
 //! What a text message is: alphabets (GSM 03.38 with its extension table, UCS-2), how a text is cut into
-//! parts, the header that joins them again, the text of a delivery receipt, and phone numbers.
+//! parts, the header that joins them again, the text of a delivery receipt, phone numbers, and countries of networks.
 //!
 //! Everything here is a pure function over values: no I/O, no clock, no randomness. Whatever comes from a
 //! network is decoded tolerantly and never panics ([`decode`], [`Udh::parse`], [`ShortMessage::parse`],
@@ -9,6 +9,7 @@
 mod coding;
 mod country;
 mod gsm;
+mod mobile;
 mod network;
 mod number;
 mod receipt;
@@ -18,6 +19,7 @@ mod udh;
 pub use coding::{Coding, ShortMessage, decode, encode};
 pub use country::{Country, UnknownCountry};
 pub use gsm::{characters_forcing_ucs2, is_gsm};
+pub use mobile::{Network, mcc};
 pub use network::network_error;
 pub use number::{Number, NumberError, Region};
 pub use receipt::{ReceiptDate, ReceiptState, ReceiptText};

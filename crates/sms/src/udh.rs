@@ -83,6 +83,22 @@ impl Udh {
         })
     }
 
+    /// The whole header as it is written, its length octet included; empty when there are no elements.
+    pub fn octets(&self) -> Vec<u8> {
+        if self.elements.is_empty() {
+            return Vec::new();
+        }
+        let mut octets = vec![0];
+        for (identifier, value) in &self.elements {
+            octets.push(*identifier);
+            // A header is at most 255 octets, so are its elements.
+            octets.push(u8::try_from(value.len()).unwrap_or(u8::MAX));
+            octets.extend_from_slice(value);
+        }
+        octets[0] = u8::try_from(octets.len() - 1).unwrap_or(u8::MAX);
+        octets
+    }
+
     /// The elements in order: identifier and value.
     pub fn elements(&self) -> impl Iterator<Item = (u8, &[u8])> {
         self.elements.iter().map(|(identifier, value)| (*identifier, value.as_slice()))

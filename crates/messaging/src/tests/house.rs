@@ -201,6 +201,7 @@ pub(super) fn receipt(carrier: &str, carrier_ref: &str, state: ReceiptState) -> 
         state,
         error: Some("000".to_owned()),
         done_at: None,
+        network: None,
     }
 }
 

@@ -85,12 +85,26 @@ pdu! {
 }
 
 impl Bind {
+    /// `interface_version` of SMPP 3.3, which knows no optional parameters.
+    pub const VERSION_33: u8 = 0x33;
     /// `interface_version` of SMPP 3.4.
     pub const VERSION_34: u8 = 0x34;
+    /// `interface_version` of SMPP 5.0.
+    pub const VERSION_50: u8 = 0x50;
 
     /// A bind as `system_id` with `password`.
     pub fn new(system_id: impl Into<Text>, password: Password) -> Self {
         Self { system_id: system_id.into(), password, interface_version: Self::VERSION_34, ..Self::default() }
+    }
+
+    /// The version that both sides speak: the highest that the application says it knows. Everything below 0x34 means 3.3
+    /// (5.0 section 4.7.13).
+    pub const fn version(&self) -> u8 {
+        match self.interface_version {
+            ..Self::VERSION_34 => Self::VERSION_33,
+            Self::VERSION_34..Self::VERSION_50 => Self::VERSION_34,
+            Self::VERSION_50.. => Self::VERSION_50,
+        }
     }
 }
 

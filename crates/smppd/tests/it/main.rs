@@ -5,4 +5,6 @@
 mod binding;
 mod deliveries;
 mod house;
+mod limits;
+mod operations;
 mod submitting;

@@ -73,7 +73,7 @@ testdb::both_databases! {
             (elsewhere.into(), Status::RINVSRCADR),
             (empty.into(), Status::RINVMSGLEN),
             (eleven_parts.into(), Status::RINVMSGLEN),
-            (replace.into(), Status::RREPLACEFAIL),
+            (replace.into(), Status::RINVMSGID),
         ];
         for (pdu, status) in asked {
             assert_eq!(link.handle.request(pdu).await.unwrap().status, status);
