@@ -1,9 +1,9 @@
 //! The column `tell`: what the submitter of a message asked to be told of it, and what else is remembered of how an
 //! application submitted it. One number, because most messages have nothing of it and the insert is the hot path.
 //!
-//! Bits 0 and 1 say which ends it wants to hear of, bit 2 that it also wants to hear when the carrier took the message,
-//! bit 3 that it was submitted together with others, bits 8 to 15 hold the data coding its text came in, and from bit 16 on (with its sign) stands how many numbers before
-//! this one the first message of the same submission has.
+//! Bits 0 and 1 say which ends it wants to hear of, bit 2 that it also wants to hear when the carrier took the message, bit 3
+//! that it was submitted together with others, bits 8 to 15 hold the data coding its text came in, and from bit 16 on (with
+//! its sign) stands how many numbers before this one the first message of the same submission has.
 
 use crate::deliveries::Tell;
 use crate::model::New;

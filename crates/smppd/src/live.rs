@@ -1,14 +1,11 @@
 //! Looking at accounts and binds, and ending binds.
 
-use std::sync::Arc;
-
 use access::{Permit, cap};
 use audit::{Entry, Outcome};
 use base::SmppAccountId;
 use store::{Changed, Tx};
 
 use crate::binds::BindStatus;
-use crate::server::end;
 use crate::{Error, Smppd, TOPIC, account};
 
 impl Smppd {
@@ -40,8 +37,8 @@ impl Smppd {
         let found = found.ok_or(Error::NotFound)?;
         let reason = format!("bind {bind} on {}", self.node());
         audit(tx, permit, account, &reason)?;
-        let inner = Arc::clone(&self.0);
-        tx.after_commit(move || end(&inner, found));
+        // What is unanswered is waited for; an application that does not answer is cut off by the link's own timers.
+        tx.after_commit(move || found.handle.begin_unbind());
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Long texts of handsets, as an account wants them: whole, or in the parts they came in. Pure.
 
 use serde::{Deserialize, Serialize};
-use smpp::{DataCoding, DeliverSm, EsmClass, Message, Tag, Tlvs};
+use smpp::{DataCoding, DeliverSm, EsmClass, Tag, Tlvs};
 use sms::{Choice, Coding, Udh};
 
 use messaging::Pieces;
@@ -35,26 +35,25 @@ impl LongInbound {
     }
 }
 
-/// The parts as they came, each put into a copy of `whole`.
-pub(crate) fn as_they_came(whole: &DeliverSm, pieces: &Pieces, sar: bool) -> Vec<DeliverSm> {
+/// The parts as they came, each put into a copy of `empty`.
+pub(crate) fn as_they_came(empty: &DeliverSm, pieces: &Pieces, sar: bool) -> Vec<DeliverSm> {
     let coded = |octets: Vec<u8>, esm_class, tlvs| {
         let data_coding = DataCoding(pieces.data_coding);
-        DeliverSm { data_coding, esm_class, tlvs, short_message: Message::default(), ..whole.clone() }
-            .with_message(octets)
+        DeliverSm { data_coding, esm_class, tlvs, ..empty.clone() }.with_message(octets)
     };
     let part = |octets: &Vec<u8>| {
         let (header, text) = Udh::parse(octets);
         match header.concat() {
             // A header that says more than the part stays: parameters could not say the rest.
             Some(concat) if sar && header.elements().count() == 1 => {
-                let tlvs = whole.tlvs.clone();
+                let tlvs = empty.tlvs.clone();
                 let tlvs = tlvs
                     .with(Tag::SAR_MSG_REF_NUM, concat.reference.to_be_bytes())
                     .with(Tag::SAR_TOTAL_SEGMENTS, [concat.total])
                     .with(Tag::SAR_SEGMENT_SEQNUM, [concat.sequence]);
                 coded(text.to_vec(), EsmClass::DEFAULT, tlvs)
             }
-            _ => coded(octets.clone(), EsmClass::UDHI, whole.tlvs.clone()),
+            _ => coded(octets.clone(), EsmClass::UDHI, empty.tlvs.clone()),
         }
     };
     pieces.parts.iter().map(part).collect()
@@ -62,7 +61,7 @@ pub(crate) fn as_they_came(whole: &DeliverSm, pieces: &Pieces, sar: bool) -> Vec
 
 /// `text` cut by us, for an application that knows no parameters and so no `message_payload`. What needs more parts than we
 /// cut a text into ends there.
-pub(crate) fn cut(whole: &DeliverSm, text: &str, reference: u16) -> Vec<DeliverSm> {
+pub(crate) fn cut(empty: &DeliverSm, text: &str, reference: u16) -> Vec<DeliverSm> {
     let mut letters = text.chars().count();
     let segmented = loop {
         let beginning: String = text.chars().take(letters).collect();
@@ -75,8 +74,7 @@ pub(crate) fn cut(whole: &DeliverSm, text: &str, reference: u16) -> Vec<DeliverS
     let data_coding = DataCoding(Coding::from(segmented.encoding).data_coding());
     let part = |part: &sms::Part| {
         let esm_class = if part.concat.is_some() { EsmClass::UDHI } else { EsmClass::DEFAULT };
-        DeliverSm { data_coding, esm_class, tlvs: Tlvs::EMPTY, short_message: Message::default(), ..whole.clone() }
-            .with_message(part.octets())
+        DeliverSm { data_coding, esm_class, tlvs: Tlvs::EMPTY, ..empty.clone() }.with_message(part.octets())
     };
     segmented.parts.iter().map(part).collect()
 }

@@ -35,18 +35,21 @@ pub(crate) fn telling(what: &What, at: Timestamp, form: Form) -> Telling {
         What::End(ended) => Telling::One(Box::new(receipt(ended, at, form, false))),
         What::Passing(passing) => Telling::One(Box::new(receipt(passing, at, form, true))),
         What::Inbound { id, from, to, text, pieces } => {
-            let whole = inbound(&id.to_string(), from, to, text, form.with_tlvs);
-            match pieces {
-                Some(pieces) if form.long != LongInbound::Joined || !form.with_tlvs => {
-                    Telling::Parts(long::as_they_came(&whole, pieces, form.long == LongInbound::Sar && form.with_tlvs))
-                }
-                _ if form.with_tlvs || whole.tlvs.is_empty() => Telling::One(Box::new(whole)),
-                // A carrier that joined it for us, and an application that cannot take it whole.
-                _ => {
-                    let [.., high, low] = id.uuid().into_bytes();
-                    Telling::Parts(long::cut(&whole, text, u16::from_be_bytes([high, low])))
-                }
+            let empty = inbound(&id.to_string(), from, to, form.with_tlvs);
+            if let Some(pieces) = pieces
+                && (form.long != LongInbound::Joined || !form.with_tlvs)
+            {
+                let sar = form.long == LongInbound::Sar && form.with_tlvs;
+                return Telling::Parts(long::as_they_came(&empty, pieces, sar));
             }
+            let (encoding, octets) = encoded(text);
+            if octets.len() > smpp::Message::LIMIT && !form.with_tlvs {
+                // A carrier that joined it for us, and an application that cannot take it whole.
+                let [.., high, low] = id.uuid().into_bytes();
+                return Telling::Parts(long::cut(&empty, text, u16::from_be_bytes([high, low])));
+            }
+            let data_coding = DataCoding(Coding::from(encoding).data_coding());
+            Telling::One(Box::new(DeliverSm { data_coding, ..empty }.with_message(octets)))
         }
         What::Gone => Telling::Nothing,
     }
@@ -120,19 +123,16 @@ fn in_default_alphabet(text: &str) -> String {
     text.chars().map(|letter| if forcing.contains(&letter) { '.' } else { letter }).collect()
 }
 
-fn inbound(id: &str, from: &str, to: &str, text: &str, with_tlvs: bool) -> DeliverSm {
+fn encoded(text: &str) -> (sms::Encoding, Vec<u8>) {
     let encoding = sms::count(text, Choice::Auto).map_or(sms::Encoding::Ucs2, |(encoding, _)| encoding);
-    let octets = sms::encode(encoding, text).unwrap_or_default();
+    (encoding, sms::encode(encoding, text).unwrap_or_default())
+}
+
+/// A `deliver_sm` of a handset, before its text.
+fn inbound(id: &str, from: &str, to: &str, with_tlvs: bool) -> DeliverSm {
     // The id as 8x8 has it: 36 characters without an end (its TLV 0x1502).
     let tlvs = if with_tlvs { Tlvs::EMPTY.with(MO_MESSAGE_ID, id) } else { Tlvs::EMPTY };
-    DeliverSm {
-        source: address(from),
-        destination: address(to),
-        data_coding: DataCoding(Coding::from(encoding).data_coding()),
-        tlvs,
-        ..DeliverSm::default()
-    }
-    .with_message(octets)
+    DeliverSm { source: address(from), destination: address(to), tlvs, ..DeliverSm::default() }
 }
 
 /// Parameters of 8x8's own, without a NUL at their end.
@@ -288,7 +288,11 @@ mod tests {
             match telling(what, Timestamp::from_micros(0), form) {
                 Telling::One(_) => 1,
                 Telling::Parts(parts) => {
-                    assert!(parts.iter().all(|part| with_tlvs || part.tlvs.is_empty()));
+                    assert!(
+                        parts
+                            .iter()
+                            .all(|part| part.tlvs.message_payload().is_none() && (with_tlvs || part.tlvs.is_empty()))
+                    );
                     parts.len()
                 }
                 Telling::Nothing => 0,

@@ -449,7 +449,7 @@ async fn recheck(inner: Arc<Inner>) {
 }
 
 /// Unbinds; an application that does not answer is cut off.
-pub(crate) fn end(inner: &Inner, bind: Arc<Bind>) {
+fn end(inner: &Inner, bind: Arc<Bind>) {
     if bind.handle.is_closed() {
         return;
     }

@@ -105,6 +105,11 @@ impl Handle {
         self.closed().await
     }
 
+    /// Begins what [`Self::unbind`] waits for. From anywhere: needs no runtime.
+    pub fn begin_unbind(&self) {
+        self.unbind.cancel();
+    }
+
     /// Waits until everything sent before this call is written to the network, or the connection is over.
     pub async fn flushed(&self) {
         let (done, written) = oneshot::channel();

@@ -237,6 +237,7 @@ testdb::both_databases! {
             state: ReceiptState::Delivered,
             error: None,
             done_at: None,
+            network: None,
         }).await.unwrap();
         house.settled().await;
         let row = house.chain(alert).await.rows.remove(0);

@@ -79,8 +79,9 @@ testdb::both_databases! {
             let mut raw = Raw::open(&house).await;
             let (status, tlvs) = raw.bind(asked).await;
             assert_eq!((status, tlvs.number(Tag::SC_INTERFACE_VERSION)), (Status::ROK, answered), "{asked:#x}");
-            let binds = house.smppd.binds(&Permit::engine(Engine("tests"), house.workspace));
-            assert_eq!(binds.last().unwrap().version, shown);
+            // The answer is out a moment before the bind is in the list.
+            let last = || house.smppd.binds(&Permit::engine(Engine("tests"), house.workspace)).pop().map(|bind| bind.version);
+            until("it is shown", async || last().as_deref() == Some(shown)).await;
             let quiet = SubmitSm { registered_delivery: RegisteredDelivery::NONE, ..submit(b"x") };
             let mut throttled = None;
             for _ in 0..3 {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use smpp::{
-    Address, BindMode, DataCoding, Destination, Destinations, Message, MessageState, Pdu, QuerySm, RegisteredDelivery,
-    ReplaceSm, Status, SubmitMulti, SubmitSm, Text,
+    Address, BindMode, CancelSm, DataCoding, Destination, Destinations, Message, MessageState, Pdu, QuerySm,
+    RegisteredDelivery, ReplaceSm, Status, SubmitMulti, SubmitSm, Text,
 };
 use store::Db;
 
@@ -128,6 +128,50 @@ testdb::both_databases! {
         house.end().await;
     }
 
+    /// `cancel_sm`: by id, also of a text for many; between two addresses; never what is past waiting, and with a receipt
+    /// that says DELETED.
+    async fn what_waits_is_taken_back(db: Db) {
+        let house = House::new(db).await;
+        let mut link = house.bind(BindMode::Transceiver, "pa55word").await.unwrap();
+        let handle = link.handle.clone();
+        let cancel = |id: &str| CancelSm { message_id: Text::from(id), ..CancelSm::default() };
+        let status = async |pdu: CancelSm| handle.request(pdu).await.unwrap().status;
+        let id = id_of(&handle.request(later()).await.unwrap());
+        let elsewhere = CancelSm { source: Address::short_code("70008"), ..cancel(&id) };
+        assert_eq!(status(elsewhere).await, Status::RINVSRCADR);
+        assert_eq!(status(cancel("77777777")).await, Status::RINVMSGID);
+        assert_eq!(status(cancel(&id)).await, Status::ROK);
+        let receipt = delivered(&mut link, Status::ROK).await;
+        assert_eq!(receipt.tlvs.message_state(), Some(MessageState::Deleted));
+        assert!(String::from_utf8_lossy(&receipt.short_message.0).contains("stat:DELETED"));
+        let query = QuerySm { message_id: Text::from(id.clone()), source: Address::short_code("70007") };
+        let response = handle.request(query).await.unwrap();
+        assert!(matches!(&response.pdu, Pdu::QuerySmResp(answer) if answer.message_state == MessageState::Deleted.octet()), "{response:?}");
+        assert_eq!(status(cancel(&id)).await, Status::RCANCELFAIL, "it is over");
+
+        let many = SubmitMulti { schedule_delivery_time: later().schedule_delivery_time, ..multi(vec![number(117), number(118), number(119)]) };
+        let response = handle.request(many).await.unwrap();
+        let Pdu::SubmitMultiResp(answer) = &response.pdu else { panic!("{response:?}") };
+        assert_eq!(status(cancel(&answer.message_id.to_str())).await, Status::ROK);
+        for _ in 0..3 {
+            let receipt = delivered(&mut link, Status::ROK).await;
+            assert_eq!(receipt.tlvs.receipted_message_id().unwrap(), answer.message_id);
+        }
+        for pdu in [later(), later(), SubmitSm { destination: Address::international("447700900118"), ..later() }] {
+            id_of(&handle.request(pdu).await.unwrap());
+        }
+        let between = CancelSm { source: Address::short_code("70007"), destination: Address::international(DINA), ..CancelSm::default() };
+        assert_eq!(status(CancelSm { source: Address::default(), ..between.clone() }).await, Status::RINVSRCADR);
+        assert_eq!(status(CancelSm { destination: Address::default(), ..between.clone() }).await, Status::RINVDSTADR);
+        assert_eq!(status(between.clone()).await, Status::ROK);
+        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE state = 0").await, 1, "that to somebody else stays");
+        assert_eq!(status(between).await, Status::RCANCELFAIL, "nothing waits between them");
+        let sent = id_of(&handle.request(SubmitSm { registered_delivery: RegisteredDelivery::NONE, ..submit(b"x") }).await.unwrap());
+        until("it is delivered", async || house.count("SELECT COUNT(*) FROM messages WHERE state = 4").await == 1).await;
+        assert_eq!(status(cancel(&sent)).await, Status::RCANCELFAIL);
+        house.end().await;
+    }
+
     /// E-17: nobody replaces or asks after what another account submitted.
     async fn e_17_another_accounts_message_is_nobodys(db: Db) {
         let house = House::new(db).await;
@@ -144,6 +188,11 @@ testdb::both_databases! {
             ..ReplaceSm::default()
         };
         assert_eq!(stranger.handle.request(replace).await.unwrap().status, Status::RINVMSGID);
+        let cancel = CancelSm { message_id: Text::from(id.clone()), ..CancelSm::default() };
+        assert_eq!(stranger.handle.request(cancel).await.unwrap().status, Status::RINVMSGID);
+        let source = Address::short_code("70007");
+        let between = CancelSm { source, destination: Address::international(DINA), ..CancelSm::default() };
+        assert_eq!(stranger.handle.request(between).await.unwrap().status, Status::RCANCELFAIL);
         let query = QuerySm { message_id: Text::from(id), source: Address::short_code("70007") };
         assert_eq!(stranger.handle.request(query.clone()).await.unwrap().status, Status::RINVMSGID);
         let response = link.handle.request(query).await.unwrap();
@@ -173,7 +222,6 @@ testdb::both_databases! {
                 house.count("SELECT COUNT(*) FROM deliveries").await == 0 && house.count("SELECT COUNT(*) FROM messages WHERE state < 4").await == 0
             }).await;
         }
-        let _ = DINA;
         house.end().await;
     }
 }
