@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use vault::{Aad, BlindIndex, DataKey, IndexKey, Purpose};
 
 use crate::asked::Asked;
+use crate::deliveries::Tell;
 use crate::engine::{Counted, Engine};
 use crate::job::{Job, Outcome, StoredOrigin};
 use crate::lane::Lane;
