@@ -35,7 +35,9 @@ testdb::both_databases! {
         refused(house.bind(BindMode::Transceiver, "wrong").await);
         refused(house.bind_as(BindMode::Transceiver, Bind::new("nobody", Password::new("pa55word"))).await);
         let link = house.bind(BindMode::Transceiver, "pa55word").await.unwrap();
-        let shown = house.smppd.binds(&access::Permit::engine(access::Engine("tests"), house.workspace));
+        let list = || house.smppd.binds(&access::Permit::engine(access::Engine("tests"), house.workspace));
+        until("it is in the list", async || !list().is_empty()).await;
+        let shown = list();
         assert_eq!((shown.len(), shown[0].system_id.as_str(), shown[0].mode, shown[0].encrypted), (1, "ward7", "transceiver", true));
         assert_eq!(shown[0].version, "3.4");
         assert_eq!(link.handle.unbind().await, Closed::Unbound);
