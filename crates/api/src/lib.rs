@@ -30,6 +30,7 @@ mod signals;
 mod sms;
 mod tag;
 mod time;
+mod unknown;
 mod webhooks;
 mod words;
 
@@ -92,6 +93,7 @@ pub fn routes(api: Api) -> Routes {
     let routes = integrations::routes(routes);
     let routes = runs::routes(routes);
     let routes = messages::routes(routes);
+    let routes = unknown::routes(routes);
     let routes = webhooks::routes(routes);
     let routes = routing::routes(routes);
     let routes = groups::routes(routes);

@@ -69,6 +69,7 @@ mod start_forms;
 mod styleguide;
 #[cfg(test)]
 mod testing;
+mod unknown_page;
 mod user_form;
 mod user_page;
 mod users_page;
@@ -237,6 +238,8 @@ impl Console {
             .get("/w/{workspace}/messages/{message}", message_page::show)
             .post("/w/{workspace}/messages/{message}/reveal", message_page::reveal)
             .post("/w/{workspace}/inbound/{inbound}/reveal", messages_page::reveal_inbound)
+            .get("/w/{workspace}/unknown", unknown_page::list)
+            .post("/w/{workspace}/unknown/decide", unknown_page::decide)
             .get("/w/{workspace}/carriers", carriers_page::list)
             .get("/w/{workspace}/carriers/new", carrier_form::new)
             .post("/w/{workspace}/carriers/new", carrier_form::create)

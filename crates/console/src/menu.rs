@@ -24,6 +24,8 @@ pub enum Page {
     Runs,
     /// Outbound texts.
     Messages,
+    /// Messages of which nobody knows whether they arrived.
+    Unknown,
     /// Who hears of them.
     Webhooks,
     /// Southbound connections.
@@ -148,6 +150,14 @@ pub const PAGES: &[Entry] = &[
         "/messages",
         ("Log", "Messages"),
         "log sms texts receipts",
+        Capability::MessagesRead,
+    ),
+    entry(
+        Page::Unknown,
+        Group::Messages,
+        "/unknown",
+        ("Unknown outcomes", "Unknown outcomes"),
+        "doubt held resend lost link decide",
         Capability::MessagesRead,
     ),
     entry(

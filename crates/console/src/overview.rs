@@ -97,6 +97,8 @@ struct OverviewPage {
     groups: Option<Vec<GroupRow>>,
     carriers: Option<Vec<CarrierRow>>,
     steps: Vec<FirstStep>,
+    /// How many messages have an unknown outcome, in words; none when there is none.
+    unknown: Option<String>,
 }
 
 /// The page.
@@ -150,6 +152,11 @@ pub async fn show(
         groups: groups(&console, &guard).await?,
         carriers: carriers(&console, &guard),
         steps: first_steps(&console, &guard, &slug, minutes.as_deref()).await?,
+        unknown: match shell.place.as_ref().map_or(0, |place| place.unknown) {
+            0 => None,
+            1 => Some("One message may or may not have arrived".to_owned()),
+            count => Some(format!("{count} messages may or may not have arrived")),
+        },
         slug,
         shell,
     })
@@ -366,6 +373,7 @@ mod tests {
         let (alert, minutes) = (alert(), [minute(0, 3, 1)]);
         let chain = View::new(&alert, &chain(vec![step()]), None, None, None);
         OverviewPage {
+            unknown: Some("3 messages may or may not have arrived".into()),
             shell: shell().listening(&["alerts"]),
             slug: "demo".into(),
             sentence: "One alert waits for an answer".into(),

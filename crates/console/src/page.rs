@@ -169,6 +169,13 @@ impl Console {
             Some(permit) => self.alerts.counts(permit).await?.open,
             None => 0,
         };
+        let unknown = match guard.also::<access::cap::MessagesRead>() {
+            Some(permit) => {
+                let messaging = self.messaging.clone();
+                i64::from(self.db.read(move |tx| messaging.unknown_count(tx, &permit)).await?)
+            }
+            None => 0,
+        };
         let shell = Shell {
             name: guard.caller().actor().principal.name().to_owned(),
             csrf: guard.caller().csrf().to_owned(),
@@ -183,6 +190,7 @@ impl Console {
                 environment: workspace.environment,
                 page,
                 open_alerts,
+                unknown,
                 handsets: self.handsets.is_some() && workspace.environment == Environment::Development,
                 may,
                 workspaces,

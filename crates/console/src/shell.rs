@@ -49,6 +49,8 @@ pub struct Place {
     pub page: Page,
     /// Alerts that nobody has answered.
     pub open_alerts: i64,
+    /// Messages with an unknown outcome.
+    pub unknown: i64,
     /// Whether simulated handsets are there.
     pub handsets: bool,
     /// What was looked for, to stand in the field again.
@@ -123,7 +125,11 @@ impl Place {
             name: entry.name,
             icon: "",
             key: "",
-            count: if entry.page == Page::Alerts { self.open_alerts } else { 0 },
+            count: match entry.page {
+                Page::Alerts => self.open_alerts,
+                Page::Unknown => self.unknown,
+                _ => 0,
+            },
             current: entry.page == self.page,
         }
     }

@@ -31,6 +31,7 @@ pub fn shell() -> Shell {
             environment: Environment::Development,
             page: Page::Alerts,
             open_alerts: 2,
+            unknown: 1,
             handsets: true,
             find: String::new(),
             may: Capability::ALL.to_vec(),

@@ -41,6 +41,11 @@ pub(crate) static QUEUE_AGE: GaugeFamily = GaugeFamily::new(
     "For how long the message that waits longest has been due, by class and carrier; 0 when none is due.",
     &["class", "carrier"],
 );
+pub(crate) static UNKNOWN: GaugeFamily = GaugeFamily::new(
+    "loudhailer_messages_unknown",
+    "Messages of which nobody knows whether they arrived and about which a person is to decide, by carrier.",
+    &["carrier"],
+);
 pub(crate) static PARTS: CounterFamily = CounterFamily::new(
     "loudhailer_carrier_parts_total",
     "Parts of messages by carrier and by what came of handing them over: submitted, refused, throttled, not_sent, unknown.",
@@ -107,6 +112,7 @@ const OWN: &[&dyn Meter] = &[
     &ALERTS,
     &QUEUE,
     &QUEUE_AGE,
+    &UNKNOWN,
     &PARTS,
     &LINKS,
     &WINDOW,

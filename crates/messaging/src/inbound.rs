@@ -21,6 +21,8 @@ use crate::{Error, INBOUND};
 const PATIENCE: Duration = Duration::from_mins(10);
 /// Long messages that may be open for one carrier; beyond it a part stands alone.
 const OPEN: i64 = 1_000;
+/// Parts that are waited for; of a longer message each part stands alone. The protocol allows 255, people do not write so much.
+const MOST_PARTS: u8 = 10;
 /// Segments searched for a conversation, from the newest, and how many at once.
 const SEGMENTS: i64 = 2_048;
 const STRIDE: i64 = 64;
@@ -84,7 +86,7 @@ impl Pieces {
 pub(crate) async fn arrived(engine: &Arc<Engine>, inbound: Inbound) -> Result<(), Error> {
     let at = engine.ctx.now();
     let (from, to) = (address(&inbound.from), address(&inbound.to));
-    let concat = inbound.message.udh.concat().filter(|concat| concat.total > 1);
+    let concat = inbound.message.udh.concat().filter(|concat| (2..=MOST_PARTS).contains(&concat.total));
     let whole = match concat {
         None => Whole {
             text: inbound.message.text(),

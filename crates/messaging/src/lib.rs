@@ -20,7 +20,6 @@ mod cancel;
 mod carrier;
 mod claim;
 mod conclude;
-mod decide_unknown;
 mod deliveries;
 mod dispatch;
 mod engine;
@@ -52,6 +51,7 @@ mod settle;
 mod settle_store;
 mod shown;
 mod state;
+mod unknown;
 mod waiting;
 
 #[cfg(test)]
@@ -79,6 +79,7 @@ pub use routes::{CostBody, RouteBody, RoutesKind};
 pub use routing::{Class, Sender, SenderRules};
 pub use shown::COUNTED;
 pub use state::{Event, Refusal, State, UnknownState, aggregate};
+pub use unknown::{DECIDED, Decide, UnknownFigures};
 
 /// The event that a message with an origin changed its state; its body is [`Changed`].
 pub const CHANGED: &str = "message.changed";
@@ -99,5 +100,6 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
         store::Migration { version: 4, name: "news", sql: include_str!("../migrations/004_news.sql") },
         store::Migration { version: 5, name: "route choice", sql: include_str!("../migrations/005_route_choice.sql") },
         store::Migration { version: 6, name: "gateway", sql: include_str!("../migrations/006_gateway.sql") },
+        store::Migration { version: 7, name: "unknown", sql: include_str!("../migrations/007_unknown.sql") },
     ],
 };

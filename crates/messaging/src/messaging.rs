@@ -24,8 +24,8 @@ use crate::news::{self, News};
 use crate::routes::RoutesKind;
 use crate::settle::{Settle, Waiting};
 use crate::{
-    Error, State, cancel, claim, decide_unknown, deliveries, dispatch, inbound, intake, owners, reads, rebuild,
-    recover, reroute, reveal, routes, settle,
+    Decide, Error, State, UnknownFigures, cancel, claim, deliveries, dispatch, inbound, intake, owners, reads, rebuild,
+    recover, reroute, reveal, routes, settle, unknown,
 };
 
 /// Routes that other nodes changed are read this often.
@@ -238,15 +238,35 @@ impl Messaging {
         reads::inbound(tx, &self.0.engine, permit, id)
     }
 
-    /// Decides about a message that is held because nobody knows whether it arrived: sends it again, or gives it up.
+    /// Decides about a message of which nobody knows whether it arrived: audited, and told in its history.
     pub fn decide_unknown(
         &self,
         tx: &mut Tx<'_>,
         permit: &Permit<cap::MessagesSend>,
         id: MessageId,
-        send_again: bool,
+        decide: Decide,
+        reason: &str,
     ) -> Result<State, Error> {
-        decide_unknown::decide_unknown(tx, &self.0.engine, permit, id, send_again)
+        unknown::decide(tx, &self.0.engine, permit, id, decide, reason)
+    }
+
+    /// How many messages have an unknown outcome, by carrier.
+    pub fn unknown(&self, tx: &mut Tx<'_>, permit: &Permit<cap::MessagesRead>) -> Result<Vec<UnknownFigures>, Error> {
+        unknown::figures(tx, permit)
+    }
+
+    /// How many they are together, up to [`COUNTED`](crate::COUNTED): for a number beside a link.
+    pub fn unknown_count(&self, tx: &mut Tx<'_>, permit: &Permit<cap::MessagesRead>) -> Result<u32, Error> {
+        unknown::count(tx, permit.workspace())
+    }
+
+    /// The same over the whole installation, for figures.
+    pub async fn unknown_everywhere(
+        &self,
+        permit: &OrganisationPermit<cap::MetricsRead>,
+    ) -> Result<Vec<UnknownFigures>, Error> {
+        let permit = permit.clone();
+        self.0.engine.db.read(move |tx| unknown::figures(tx, &permit)).await
     }
 
     /// Takes a message back that still waits or is scheduled; refused for one that a dispatcher or carrier has, and for one that

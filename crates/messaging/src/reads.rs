@@ -188,6 +188,13 @@ fn by_time(
 ) -> Result<Rows, Error> {
     let mut values = Vec::from(params![permit.workspace(), before, i64::from(limit) + 1]);
     let conditions = conditions(filter, &mut values);
+    if filter.states == [State::Unknown] {
+        // They have an index of their own, which SQLite uses only where the state stands by itself.
+        let sql = format!(
+            "SELECT {COLUMNS} FROM messages WHERE state = 3 AND workspace = $1 AND id < $2{conditions} ORDER BY id DESC LIMIT $3"
+        );
+        return Ok(cut(tx.query(&sql, &values, read)?, limit));
+    }
     if filter.origin.is_some() || conditions.is_empty() {
         let sql = format!(
             "SELECT {COLUMNS} FROM messages WHERE workspace = $1 AND id < $2{conditions} ORDER BY id DESC LIMIT $3"

@@ -53,6 +53,8 @@ pub enum Event {
     SendAgain,
     /// Its time ran out here.
     TooLate,
+    /// A person says that the carrier has it.
+    TakenForSent,
     /// Tried often enough, or a person gave up.
     GaveUp,
     /// Its submitter, or a person, takes it back.
@@ -130,7 +132,7 @@ impl State {
         Ok(match (self, event) {
             (Self::Queued, Event::Claim) => Self::Claimed,
             (Self::Claimed, Event::Release) | (Self::Claimed | Self::Unknown, Event::SendAgain) => Self::Queued,
-            (Self::Claimed, Event::Submitted) => Self::Sent,
+            (Self::Claimed, Event::Submitted) | (Self::Unknown, Event::TakenForSent) => Self::Sent,
             (Self::Claimed, Event::Refused) => Self::Rejected,
             (Self::Claimed, Event::Held) => Self::Unknown,
             (Self::Queued | Self::Claimed, Event::TooLate) => Self::Expired,
@@ -191,7 +193,7 @@ mod tests {
     /// Every state with every event: a letter for what follows, a dot for a refusal.
     #[test]
     fn the_whole_table() {
-        const EVENTS: [Event; 19] = [
+        const EVENTS: [Event; 20] = [
             Event::Claim,
             Event::Release,
             Event::Submitted,
@@ -201,6 +203,7 @@ mod tests {
             Event::TooLate,
             Event::GaveUp,
             Event::Cancel,
+            Event::TakenForSent,
             Event::Receipt(ReceiptState::Scheduled),
             Event::Receipt(ReceiptState::Enroute),
             Event::Receipt(ReceiptState::Delivered),
@@ -225,16 +228,16 @@ mod tests {
             State::Cancelled => 'X',
         };
         let expected = [
-            (State::Queued, "c.....EFX.........."),
-            (State::Claimed, ".qsRuqEF..........."),
-            (State::Sent, ".........ssDENNsuRN"),
-            (State::Unknown, ".....q.F.uuDENNuuRN"),
-            (State::Delivered, "..................."),
-            (State::Undelivered, "..................."),
-            (State::Expired, "..................."),
-            (State::Rejected, "..................."),
-            (State::Failed, "..................."),
-            (State::Cancelled, "..................."),
+            (State::Queued, "c.....EFX..........."),
+            (State::Claimed, ".qsRuqEF............"),
+            (State::Sent, "..........ssDENNsuRN"),
+            (State::Unknown, ".....q.F.suuDENNuuRN"),
+            (State::Delivered, "...................."),
+            (State::Undelivered, "...................."),
+            (State::Expired, "...................."),
+            (State::Rejected, "...................."),
+            (State::Failed, "...................."),
+            (State::Cancelled, "...................."),
         ];
         for (state, row) in expected {
             let seen: String = EVENTS.iter().map(|&event| state.after(event).map_or('.', letter)).collect();

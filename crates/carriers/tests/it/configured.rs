@@ -34,6 +34,10 @@ impl SecretSource for Pocket {
     }
 
     fn env(&self, name: &str) -> Result<SecretString, SourceError> {
+        // A path as the page about carriers has them.
+        if name.starts_with("/etc/loudhailer/") {
+            return Ok(SecretString::from("s3cret"));
+        }
         let known = [("PASSWORD", "s3cret"), ("WRONG", "wrong"), ("LONG", "much too long")];
         let found = known.iter().find(|(key, _)| *key == name);
         found.map(|(_, value)| SecretString::from(*value)).ok_or_else(|| SourceError("there is no such file".into()))

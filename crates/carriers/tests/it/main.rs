@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helper fails its test")]
 
 mod configured;
+mod docs;
 mod faults;
 mod hands;
 mod order;

@@ -113,6 +113,11 @@ impl AllFigures {
             meters::QUEUE_AGE.set(&labels, age(queue.oldest_due));
         }
 
+        meters::UNKNOWN.clear();
+        for unknown in self.product.messaging.unknown_everywhere(&permit).await? {
+            meters::UNKNOWN.set(&[&unknown.carrier], whole(unknown.messages));
+        }
+
         let (jobs, unsealed) = db
             .read(move |tx| -> std::result::Result<_, audit::Error> {
                 Ok((tx.job_figures()?, audit::unsealed(tx, &permit)?))

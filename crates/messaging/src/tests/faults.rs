@@ -40,17 +40,43 @@ testdb::both_databases! {
         assert!(note.text.contains("it is held, as the carrier's setting says"), "{}", note.text);
         assert!(shown.history.iter().any(|step| step.kind == "unknown_outcome"));
 
+        // Counted, and found by state and carrier.
+        let (messaging, permit) = (house.messaging.clone(), house.permit::<cap::MessagesRead>());
+        let (figures, listed, elsewhere) = db.read(move |tx| {
+            let of = |carrier: &str| Filter { states: vec![State::Unknown], carrier: Some(carrier.to_owned()), ..Filter::default() };
+            let page = base::PageRequest::default();
+            let listed = messaging.list(tx, &permit, &of("sim"), &page)?;
+            Ok::<_, Error>((messaging.unknown(tx, &permit)?, listed, messaging.list(tx, &permit, &of("other"), &page)?))
+        }).await.unwrap();
+        assert_eq!((figures.len(), figures[0].carrier.as_str(), figures[0].messages), (1, "sim", 2));
+        assert_eq!((listed.items.len(), elsewhere.items.len()), (2, 0));
+
         // A person decides: one again, one not.
-        for (id, again, state) in [(held[0], true, State::Queued), (held[1], false, State::Failed)] {
-            let (messaging, permit) = (house.messaging.clone(), house.permit::<cap::MessagesSend>());
-            let decided = db.write(move |tx| messaging.decide_unknown(tx, &permit, id, again)).await.unwrap();
-            assert_eq!(decided, state);
+        for (id, decide, state) in [(held[0], Decide::SendAgain, State::Queued), (held[1], Decide::GiveUp, State::Failed)] {
+            assert_eq!(house.decide(id, decide, "the carrier\nsays so").await.unwrap(), state);
         }
-        house.until(held[0], State::Sent).await;
-        let (messaging, permit) = (house.messaging.clone(), house.permit::<cap::MessagesSend>());
-        let id = held[0];
-        assert!(matches!(db.write(move |tx| messaging.decide_unknown(tx, &permit, id, true)).await, Err(Error::NothingToDecide(_))));
+        let sent = house.until(held[0], State::Sent).await;
+        assert!(sent.history.iter().any(|step| step.text.contains("decided to send it again: the carriersays so")), "{:#?}", sent.history);
+        assert!(matches!(house.decide(held[0], Decide::SendAgain, "").await, Err(Error::NothingToDecide(_))));
         assert_eq!(house.count("SELECT COUNT(*) FROM audit_entries WHERE action = 'message.decide'").await, 2);
+        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE state = 3").await, 0);
+        house.messaging.stop().await;
+    }
+
+    /// A person who learned that the carrier has it says so: one part is sent then, a long one goes on with its next part.
+    async fn f_12_what_the_carrier_has_is_taken_for_sent(db: Db) {
+        let house = House::new(&db, &["sim"]).await;
+        let carrier = house.attach(Fake::new("sim").then([SOON, Answer::Take, SOON]));
+        let single = house.send(17, "x").await;
+        house.until(single, State::Unknown).await;
+        let long = house.send(18, &"a".repeat(400)).await;
+        house.until(long, State::Unknown).await;
+        assert_eq!(house.decide(single, Decide::Sent, "").await.unwrap(), State::Sent);
+        assert!(house.get(single).await.summary.submitted_at.is_some());
+        assert_eq!(house.decide(long, Decide::Sent, "seen in its log").await.unwrap(), State::Queued);
+        house.until(long, State::Sent).await;
+        let parts: Vec<_> = carrier.seen().iter().map(|(_, part)| part.concat.unwrap().sequence).collect();
+        assert_eq!(parts, [1, 3], "the part in doubt is not sent twice");
         house.messaging.stop().await;
     }
 

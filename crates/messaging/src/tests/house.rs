@@ -289,6 +289,11 @@ impl House {
         self.submit(new).await.unwrap().id
     }
 
+    pub(super) async fn decide(&self, id: MessageId, decide: Decide, why: &'static str) -> Result<State, Error> {
+        let (messaging, permit) = (self.messaging.clone(), self.permit::<cap::MessagesSend>());
+        self.db.write(move |tx| messaging.decide_unknown(tx, &permit, id, decide, why)).await
+    }
+
     pub(super) async fn get(&self, id: MessageId) -> Details {
         let (messaging, permit) = (self.messaging.clone(), self.permit::<cap::MessagesRead>());
         self.db.read(move |tx| messaging.get(tx, &permit, id)).await.unwrap().unwrap()

@@ -117,6 +117,58 @@ testdb::both_databases! {
         house.messaging.stop().await;
     }
 
+    /// Any order, with any part any number of times, of several handsets and references at once: each message is joined once.
+    async fn long_messages_are_joined_in_any_order(db: Db) {
+        use proptest::prelude::*;
+        use proptest::strategy::ValueTree as _;
+        let house = House::new(&db, &["sim"]).await;
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let messages = proptest::collection::vec((2_u8..=10, any::<u16>(), any::<bool>()), 6..9);
+        let known = messages.prop_flat_map(|messages| {
+            let parts: Vec<(usize, u8)> =
+                messages.iter().enumerate().flat_map(|(at, (total, ..))| (1..=*total).map(move |part| (at, part))).collect();
+            let again = proptest::sample::subsequence(parts.clone(), 0..parts.len());
+            (Just(messages), Just(parts), again)
+        });
+        let orders = known.prop_flat_map(|(messages, parts, again)| {
+            (Just(messages), Just([parts, again].concat()).prop_shuffle())
+        });
+        for round in 0..3 {
+            let (messages, order) = orders.new_tree(&mut runner).unwrap().current();
+            let before = all(&house).await.len();
+            let text = |at: usize, part: u8| format!("{round}.{at}.{part} ğ ");
+            for (at, sequence) in order {
+                let (total, reference, wide) = messages[at];
+                let reference = if wide { reference } else { reference & 0xFF };
+                let concat = Concat { reference, wide, total, sequence };
+                let octets = [concat.to_header(), sms::encode(sms::Encoding::Ucs2, &text(at, sequence)).unwrap()].concat();
+                let message = ShortMessage::parse(8, true, &octets);
+                let from = format!("44770090{round}{at:03}");
+                house.messaging.on_inbound(Inbound { carrier: "sim".into(), from, to: "85432".into(), message }).await.unwrap();
+            }
+            // A repeat of what is joined already begins anew and is swept later: nothing is joined twice.
+            let mut found: Vec<String> = all(&house).await[before..].iter().map(|(_, text, missing)| { assert_eq!(*missing, 0); text.clone() }).collect();
+            let mut expected: Vec<String> = messages.iter().enumerate().map(|(at, (total, ..))| (1..=*total).map(|part| text(at, part)).collect()).collect();
+            found.sort();
+            found.dedup();
+            expected.sort();
+            assert_eq!(found, expected);
+        }
+        house.messaging.stop().await;
+    }
+
+    /// Beyond ten parts nothing is waited for: each part stands alone, and nothing is lost.
+    async fn f_20_a_message_of_too_many_parts_is_not_waited_for(db: Db) {
+        let house = House::new(&db, &["sim"]).await;
+        for sequence in [1, 200, 255] {
+            house.messaging.on_inbound(part("447700900117", &format!("part {sequence}"), 255, sequence)).await.unwrap();
+        }
+        assert_eq!(house.count("SELECT COUNT(*) FROM inbound_parts").await, 0);
+        let found: Vec<String> = all(&house).await.into_iter().map(|(_, text, _)| text).collect();
+        assert_eq!(found, ["part 1", "part 200", "part 255"]);
+        house.messaging.stop().await;
+    }
+
     async fn a_part_that_never_comes_does_not_keep_the_others(db: Db, clock: Arc<ManualClock>) {
         let house = House::new(&db, &["sim"]).await;
         house.messaging.on_inbound(part("447700900117", "one ", 3, 1)).await.unwrap();

@@ -7,5 +7,6 @@ mod house;
 mod incoming;
 mod life;
 mod news;
+mod permutations;
 mod plans;
 mod reading;

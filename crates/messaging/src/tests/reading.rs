@@ -66,7 +66,7 @@ testdb::both_databases! {
             let engine = Engine("tests");
             assert!(messaging.get(tx, &Permit::engine(engine, workspace_id(2)), page)?.is_none());
             assert!(messaging.content(tx, &Permit::engine(engine, workspace_id(2)), page)?.is_none());
-            let refused = messaging.decide_unknown(tx, &Permit::engine(engine, workspace_id(2)), page, true);
+            let refused = messaging.decide_unknown(tx, &Permit::engine(engine, workspace_id(2)), page, Decide::SendAgain, "");
             assert!(matches!(refused, Err(Error::NotFound)));
             let wrong = PageRequest::new(5, Some(Cursor("'; DROP TABLE".into())));
             assert!(matches!(messaging.list(tx, &Permit::engine(engine, workspace_id(2)), &Filter::default(), &wrong), Err(Error::Cursor)));
