@@ -268,7 +268,7 @@ fn callback_page(shell: Shell, slug: String, details: Details, did: &str, messag
         Some(at) => facts.push(Fact::new("Ended", shell.zone.exact(&at))),
         None => {
             facts.push(Fact::new("Next try", shell.zone.exact(&callback.due_at)));
-            facts.push(Fact::new("Given up after", shell.zone.exact(&callback.give_up_at)));
+            facts.push(Fact::new("Given up after", shell.zone.day_clock(&callback.give_up_at)));
         }
     }
     facts.push(Fact::new(
