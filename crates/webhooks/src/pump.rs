@@ -65,7 +65,7 @@ pub(crate) async fn run(inner: Arc<Inner>, stop: CancellationToken) {
             match inner.db.write(move |tx| queue::recover(tx, &token)).await {
                 Ok(0) => {}
                 Ok(callbacks) => {
-                    tracing::warn!(callbacks, "callbacks were under way when their server ended; they are sent again")
+                    tracing::warn!(callbacks, "callbacks were under way when their server ended; they are sent again");
                 }
                 Err(error) => {
                     tracing::warn!(

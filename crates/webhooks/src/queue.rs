@@ -103,6 +103,9 @@ pub(crate) fn write(
     Ok(id)
 }
 
+/// What a callback says, and its own address where it has one.
+type Content = (Option<String>, Vec<u8>);
+
 /// A callback on its way.
 pub(crate) struct Claimed {
     pub(crate) id: i64,
@@ -112,7 +115,7 @@ pub(crate) struct Claimed {
     tries: u32,
     give_up_at: Timestamp,
     /// Its own address, and what it says; `None` when that is erased.
-    pub(crate) content: Option<(Option<String>, Vec<u8>)>,
+    pub(crate) content: Option<Content>,
 }
 
 /// Webhooks for which something is due, and that may be asked.
@@ -183,7 +186,7 @@ pub(crate) fn content(
     uid: &str,
     url: Option<&str>,
     body: &str,
-) -> Result<Option<(Option<String>, Vec<u8>)>, Error> {
+) -> Result<Option<Content>, Error> {
     let mut open =
         |column, sealed: &str| match vault.open(tx, workspace, &Aad { table: "callbacks", column, row: uid }, sealed) {
             Ok(plain) => Ok(Some(plain.to_vec())),

@@ -1,6 +1,8 @@
 //! What people see: webhooks with their health, callbacks with their tries. No secret, no address of a message's own, and
 //! nothing that a callback says.
 
+use std::fmt::Write as _;
+
 use access::Scope;
 use base::{Page, PageRequest, Timestamp, WebhookId};
 use store::{Row, Tx, Value, params};
@@ -92,7 +94,7 @@ pub(crate) fn callbacks(
     let mut wheres = String::from("c.id < $1");
     let mut also = |column: &str, value: Value<'static>| {
         values.push(value);
-        wheres.push_str(&format!(" AND {column} = ${}", values.len()));
+        let _ = write!(wheres, " AND {column} = ${}", values.len());
     };
     if let Some(place) = queue::place(scope) {
         also("c.workspace", place.into());
@@ -105,7 +107,7 @@ pub(crate) fn callbacks(
     }
     // Literally, so that the index of those that were given up counts.
     if let Some(state) = filter.state {
-        wheres.push_str(&format!(" AND c.state = {}", state.code()));
+        let _ = write!(wheres, " AND c.state = {}", state.code());
     }
     let sql = format!(
         "SELECT {COLUMNS} FROM callbacks c JOIN webhooks w ON w.id = c.webhook WHERE {wheres} ORDER BY c.id DESC LIMIT $2"
