@@ -269,11 +269,11 @@ pub(super) async fn delete(
 
 /// Why a change did not come about.
 #[derive(Debug)]
-struct Failed(Problem, Option<store::Error>);
+struct Failed(Box<Problem>, Option<store::Error>);
 
 impl From<Problem> for Failed {
     fn from(problem: Problem) -> Self {
-        Self(problem, None)
+        Self(Box::new(problem), None)
     }
 }
 
@@ -281,7 +281,7 @@ macro_rules! failed {
     ($($error:ty),*) => {$(
         impl From<$error> for Failed {
             fn from(error: $error) -> Self {
-                Self(error.problem(), None)
+                Self(Box::new(error.problem()), None)
             }
         }
     )*};
@@ -291,13 +291,13 @@ failed!(access::Error, Denied, ::resources::Error, ::webhooks::Error);
 
 impl From<store::Error> for Failed {
     fn from(error: store::Error) -> Self {
-        Self(error.problem(), Some(error))
+        Self(Box::new(error.problem()), Some(error))
     }
 }
 
 impl From<Failed> for Refusal {
     fn from(Failed(problem, cause): Failed) -> Self {
-        let refusal = Self::new(problem);
+        let refusal = Self::new(*problem);
         match cause {
             Some(cause) => refusal.because(cause),
             None => refusal,
