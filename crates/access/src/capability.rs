@@ -67,6 +67,10 @@ capabilities! {
     MessageContentRead = "messages:content";
     /// Send messages.
     MessagesSend = "messages:send";
+    /// Send messages of class alert, which go ahead of everything else.
+    MessagesAlert = "messages:alert";
+    /// Erase number and text of a message for good.
+    MessagesErase = "messages:erase";
     /// Read the runs of flows.
     RunsRead = "runs:read";
     /// See who is on call.

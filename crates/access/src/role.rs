@@ -89,12 +89,12 @@ pub fn holders(capability: Capability) -> &'static [Role] {
 
         // Acts of those who are called at night.
         Capability::AlertsAnswer => &[Administrator, Operator, Responder],
-        Capability::AlertsOpen | Capability::MessagesSend => &[Administrator, Operator],
+        Capability::AlertsOpen | Capability::MessagesSend | Capability::MessagesAlert => &[Administrator, Operator],
         Capability::SignalsSend | Capability::HandsetsUse => &[Administrator, Operator, Developer],
 
         // Content: what strangers sent and what people were told.
         Capability::SignalPayloadRead => &[Administrator, Operator, Developer],
-        Capability::MessageContentRead => &[Administrator, Operator],
+        Capability::MessageContentRead | Capability::MessagesErase => &[Administrator, Operator],
 
         // Configuration. Developers build flows and integrations; they never hold a right that could
         // raise their own rights.

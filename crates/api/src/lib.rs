@@ -18,11 +18,13 @@
 mod activity;
 mod alerts;
 mod audit;
+mod batches;
 mod body;
 mod groups;
 mod integrations;
 mod keys;
 mod messages;
+mod preview;
 mod resources;
 mod routing;
 mod runs;
@@ -45,7 +47,7 @@ use ::webhooks::Webhooks;
 use http::{Door, Routes};
 use store::Db;
 
-pub use sms::Envelope;
+pub use sms::{Envelope, LINES, SubAccounts};
 
 /// What applications are told, in that API's shape: for whoever writes callbacks down.
 pub mod callbacks {
@@ -73,6 +75,10 @@ pub struct Api {
     pub messaging: Messaging,
     /// Callbacks to applications.
     pub webhooks: Webhooks,
+    /// What workspaces set for applications that send.
+    pub sub_accounts: SubAccounts,
+    /// The address under which programs reach this server, without a slash at its end.
+    pub public_url: String,
 }
 
 /// Bytes of an imported file of resources at most.
@@ -92,6 +98,8 @@ pub fn routes(api: Api) -> Routes {
     let routes = activity::routes(routes);
     let routes = integrations::routes(routes);
     let routes = runs::routes(routes);
+    let routes = preview::routes(routes);
+    let routes = batches::routes(routes);
     let routes = messages::routes(routes);
     let routes = unknown::routes(routes);
     let routes = webhooks::routes(routes);

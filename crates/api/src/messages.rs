@@ -3,7 +3,7 @@
 use ::messaging::{Class, Content, Details, Filter, OriginRef, PartDetails, State as MessageState, Step, Summary};
 use ::sms::{Encoding, Number};
 use access::cap;
-use base::{MessageId, Problem, ProblemKind};
+use base::{BatchId, MessageId, Problem, ProblemKind};
 use http::doc::Doc;
 use http::{Answer, InWorkspace, Json, PageQuery, Path, Query, Refusal, Routes, State, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ fn example() -> Value {
         "parts": 1, "encoding": "gsm7", "created": "2026-10-23T01:12:07.214Z", "due": "2026-10-23T01:12:07.214Z",
         "expires": null, "submitted": "2026-10-23T01:12:07.301Z", "done": "2026-10-23T01:12:09.120Z", "reason": null,
         "error": null, "attempts": 1, "throttled": 0, "unknownOutcomes": 0, "origin": null, "clientMessageId": "order-7",
-        "submitter": "checkout",
+        "submitter": "checkout", "batch": null,
     })
 }
 
@@ -131,6 +131,9 @@ struct MessageView {
     client_message_id: Option<String>,
     /// Who sent it.
     submitter: String,
+    /// The batch it came in.
+    #[schema(value_type = Option<Uuid>)]
+    batch: Option<BatchId>,
 }
 
 impl From<Summary> for MessageView {
@@ -157,6 +160,7 @@ impl From<Summary> for MessageView {
             origin: message.origin.map(|OriginRef { kind, id }| OriginView { kind, id }),
             client_message_id: message.client_ref,
             submitter: message.submitter,
+            batch: message.batch.map(|batch| batch.id),
         }
     }
 }
@@ -287,6 +291,9 @@ struct Wanted {
     to: Option<String>,
     /// Only those with this id of the sender's own.
     client_message_id: Option<String>,
+    /// Only those of this batch.
+    #[schema(value_type = Option<Uuid>)]
+    batch: Option<BatchId>,
     /// Only those accepted at or after this.
     since: Option<At>,
     /// Only those accepted before this.
@@ -321,6 +328,7 @@ async fn list(
         carrier: wanted.carrier,
         to,
         client_ref: wanted.client_message_id,
+        batch: wanted.batch,
         origin: None,
         since: wanted.since.map(|At(at)| at),
         until: wanted.until.map(|At(at)| at),

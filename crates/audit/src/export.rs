@@ -193,7 +193,7 @@ impl Recorded {
 
 /// One cell. A spreadsheet takes what begins with `=`, `+`, `-`, `@` or a tab for a formula, whoever wrote it: an apostrophe in
 /// front makes a text of it (OWASP, CSV injection; ASVS 1.2.10).
-fn cell(value: &str) -> String {
+pub fn cell(value: &str) -> String {
     let risky = value.trim_start().starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'])
         || value.starts_with(['\t', '\r', '\n']);
     let guarded = if risky { format!("'{value}") } else { value.to_owned() };

@@ -23,7 +23,7 @@ mod tests;
 pub use commitment::{Commitment, SALT_BYTES, Salt};
 pub use entry::{Entry, Outcome, UnknownOutcome, record, record_with_ticket};
 pub use error::Error;
-pub use export::{Format, export, export_stream, record_export};
+pub use export::{Format, cell as csv_cell, export, export_stream, record_export};
 pub use figures::{Unsealed, unsealed};
 pub use read::{Filter, Recorded, erase_person, get, list};
 pub use refusals::{Refusal, RefusalWriter, Refusals};

@@ -77,6 +77,10 @@ ids! {
     NotificationId;
     /// One text message; the `umid` of the 8x8-compatible API.
     MessageId;
+    /// Messages that came in one request; the `batchId` of the 8x8-compatible API.
+    BatchId;
+    /// What messages were written out as one file; the `jobId` of the 8x8-compatible API.
+    ExportId;
     /// One message that came in from a handset.
     InboundId;
     /// A southbound connection.

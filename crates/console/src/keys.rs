@@ -83,6 +83,8 @@ fn words(capability: Capability) -> &'static str {
         Capability::MessagesRead => "read messages, numbers masked",
         Capability::MessageContentRead => "read texts and full numbers",
         Capability::MessagesSend => "send messages",
+        Capability::MessagesAlert => "send messages of class alert, ahead of all others",
+        Capability::MessagesErase => "erase numbers and texts for good",
         Capability::RunsRead => "read runs of flows",
         Capability::OnCallRead => "see who is on call",
         Capability::PeopleRead => "see people",

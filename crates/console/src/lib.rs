@@ -12,6 +12,7 @@ mod api_reading;
 mod assets;
 mod audit_entry;
 mod audit_page;
+mod batches_page;
 mod callbacks_page;
 mod carrier_dialect;
 mod carrier_form;
@@ -19,6 +20,7 @@ mod carrier_page;
 mod carriers_page;
 mod chain;
 mod change;
+mod compose;
 mod config_page;
 mod difference;
 mod draw;
@@ -27,6 +29,7 @@ mod entry_delete;
 mod entry_history;
 mod entry_page;
 mod error_page;
+mod exports_page;
 mod facts;
 mod find;
 mod find_hits;
@@ -235,7 +238,18 @@ impl Console {
             .get("/w/{workspace}/runs/{run}", run_page::show)
             .post("/w/{workspace}/runs/{run}/value", run_page::reveal)
             .get("/w/{workspace}/messages", messages_page::list)
+            .get("/w/{workspace}/messages/new", compose::show)
+            .post("/w/{workspace}/messages/new", compose::act)
+            .get("/w/{workspace}/batches", batches_page::list)
+            .get("/w/{workspace}/batches/{batch}", batches_page::show)
+            .post("/w/{workspace}/batches/{batch}/cancel", batches_page::cancel)
+            .get("/w/{workspace}/exports", exports_page::list)
+            .post("/w/{workspace}/exports", exports_page::start)
+            .get("/w/{workspace}/exports/{export}/files/{file}", exports_page::file)
+            .post("/w/{workspace}/exports/{export}/delete", exports_page::delete)
             .get("/w/{workspace}/messages/{message}", message_page::show)
+            .post("/w/{workspace}/messages/{message}/cancel", message_page::cancel)
+            .post("/w/{workspace}/messages/{message}/erase", message_page::erase)
             .post("/w/{workspace}/messages/{message}/reveal", message_page::reveal)
             .post("/w/{workspace}/inbound/{inbound}/reveal", messages_page::reveal_inbound)
             .get("/w/{workspace}/unknown", unknown_page::list)

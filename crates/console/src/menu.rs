@@ -28,6 +28,12 @@ pub enum Page {
     Unknown,
     /// Who hears of them.
     Webhooks,
+    /// A text written by hand.
+    Compose,
+    /// Texts that came many at a time.
+    Batches,
+    /// Texts as files.
+    Exports,
     /// Southbound connections.
     Carriers,
     /// Which carrier a text takes.
@@ -150,6 +156,30 @@ pub const PAGES: &[Entry] = &[
         "/messages",
         ("Log", "Messages"),
         "log sms texts receipts",
+        Capability::MessagesRead,
+    ),
+    entry(
+        Page::Compose,
+        Group::Messages,
+        "/messages/new",
+        ("Write a text", "Write a text"),
+        "compose send sms preview parts",
+        Capability::MessagesSend,
+    ),
+    entry(
+        Page::Batches,
+        Group::Messages,
+        "/batches",
+        ("Batches", "Batches"),
+        "bulk many cancel",
+        Capability::MessagesRead,
+    ),
+    entry(
+        Page::Exports,
+        Group::Messages,
+        "/exports",
+        ("Exports", "Exports"),
+        "csv files download report",
         Capability::MessagesRead,
     ),
     entry(

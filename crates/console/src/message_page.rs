@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use base::{MessageId, Timestamp};
 use http::{Answer, Form, HeaderMap, InWorkspace, Path, Query, Refusal, Response};
-use messaging::{Details, Step};
+use messaging::{Details, State as MessageState, Step};
 use serde::Deserialize;
 
 use crate::Console;
@@ -15,7 +15,7 @@ use crate::draw::Draw;
 use crate::facts::Fact;
 use crate::mask::{self, Class, Masked};
 use crate::message_words::{alphabet, for_whom, state_words};
-use crate::page::{page, sentence};
+use crate::page::{page, see_other, sentence};
 use crate::shell::{Page, Shell};
 
 struct HistoryView {
@@ -38,6 +38,10 @@ struct MessagePage {
     /// What applications were told of it.
     callbacks: Vec<Line>,
     text: Masked,
+    /// Whether number and text are erased.
+    erased: bool,
+    may_cancel: bool,
+    may_erase: bool,
     facts: Vec<Fact>,
 }
 
@@ -117,6 +121,30 @@ pub async fn show(
 ) -> Answer<Response> {
     let details = console.message(guard.permit().clone(), id).await?;
     message_page(&console, guard, &headers, details, None).await
+}
+
+/// Takes it back, when it still waits.
+pub async fn cancel(
+    guard: InWorkspace<cap::MessagesSend>,
+    State(console): State<Console>,
+    Path((_, id)): Path<(String, MessageId)>,
+    Form(_): Form<crate::answers::ActForm>,
+) -> Answer<Response> {
+    let (messaging, permit) = (console.messaging.clone(), guard.permit().clone());
+    console.db.write(move |tx| messaging.cancel(tx, &permit, id)).await?;
+    Ok(see_other(&format!("/w/{}/messages/{id}", guard.name())))
+}
+
+/// Erases number and text for good.
+pub async fn erase(
+    guard: InWorkspace<cap::MessagesErase>,
+    State(console): State<Console>,
+    Path((_, id)): Path<(String, MessageId)>,
+    Form(_): Form<crate::answers::ActForm>,
+) -> Answer<Response> {
+    let (messaging, permit) = (console.messaging.clone(), guard.permit().clone());
+    console.db.write(move |tx| messaging.erase(tx, &permit, id.uuid())).await?;
+    Ok(see_other(&format!("/w/{}/messages/{id}", guard.name())))
 }
 
 /// Number or text of a message: a POST, because it is written to the audit log. A script gets the value alone, to stand
@@ -207,6 +235,11 @@ async fn message_page<C: access::Cap>(
         Fact::new("For", for_whom(summary)),
     ];
     facts.extend(summary.client_ref.clone().map(|reference| Fact::mono("Own reference", reference)));
+    facts.extend(summary.country.clone().map(|country| Fact::new("Country", country)));
+    facts.extend(summary.batch.as_ref().map(|batch| {
+        let name = batch.client_ref.clone().unwrap_or_else(|| batch.id.to_string());
+        Fact::link("Batch", name, format!("/w/{slug}/batches/{}", batch.id))
+    }));
     facts.extend(summary.error.clone().map(|error| Fact::mono("Network error", error)));
     for part in &details.parts {
         if let Some(reference) = &part.carrier_ref {
@@ -225,6 +258,11 @@ async fn message_page<C: access::Cap>(
         history: details.history.iter().rev().map(told).collect(),
         callbacks: callbacks.iter().map(|callback| line(&slug, callback, shell.now)).collect(),
         text,
+        erased: summary.to == messaging::ERASED,
+        may_cancel: summary.state == MessageState::Queued
+            && summary.origin.is_none()
+            && guard.may(Capability::MessagesSend),
+        may_erase: summary.to != messaging::ERASED && guard.may(Capability::MessagesErase),
         facts,
         id,
         slug,
@@ -273,6 +311,9 @@ mod tests {
             history: vec![told(&Step { at: NOW, kind: "sent".into(), text: HOSTILE.into() })],
             callbacks: vec![line("demo", &crate::callbacks_page::tests::callback(), NOW)],
             text: text_of("demo", id, may),
+            erased: false,
+            may_cancel: may,
+            may_erase: may,
             facts: vec![Fact::mono("Sender", "447700900000")],
         }
     }

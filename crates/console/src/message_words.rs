@@ -63,6 +63,7 @@ pub mod tests {
             carrier: "sim-1".into(),
             sender: "447700900000".into(),
             to: "+44 77•• ••• 117".into(),
+            country: Some("GB".into()),
             parts: 2,
             encoding: Encoding::Ucs2,
             created_at: NOW,
@@ -78,6 +79,7 @@ pub mod tests {
             origin: None,
             client_ref: None,
             submitter: "api_key:7".into(),
+            batch: None,
         }
     }
 

@@ -4,7 +4,7 @@ use access::{Capability, Permit, cap};
 use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
-use base::{InboundId, MessageId, Page as Listed, PageRequest, Timestamp};
+use base::{BatchId, InboundId, MessageId, Page as Listed, PageRequest, Timestamp};
 use http::{Answer, Form, HeaderMap, InWorkspace, PageQuery, Path, Query, Refusal, Response};
 use messaging::{Filter, Minute, State as MessageState, Summary};
 use routing::Class;
@@ -60,6 +60,8 @@ struct ListPage {
     query: String,
     states: Vec<Choice>,
     classes: Vec<Choice>,
+    batch: String,
+    may_send: bool,
     problem: Option<String>,
     empty: &'static str,
     rows: Vec<Row>,
@@ -74,6 +76,8 @@ pub struct Which {
     q: String,
     state: String,
     class: String,
+    /// Only those of this batch.
+    batch: String,
     /// The newest message that the page showed when it was loaded, in microseconds: what came later is counted, not
     /// shown, so that rows never jump under the reader's finger.
     top: Option<i64>,
@@ -108,17 +112,19 @@ async fn list_page<C: access::Cap>(
     }
     let topics = [messaging::TOPIC, messaging::INBOUND_TOPIC];
     let shell = console.shell(&guard, headers, Page::Messages).await?.listening(&topics);
-    let (to, problem) = match query {
+    // A number with its country code, or else what the sender calls the message.
+    let (to, client_ref) = match query {
         "" => (None, None),
         text => match sms::Number::parse(text, None) {
             Ok(number) => (Some(number), None),
-            Err(_) => (
-                None,
-                Some("That is no number with its country code, such as +447700900117, and no message id.".to_owned()),
-            ),
+            Err(_) => (None, Some(text.to_owned())),
         },
     };
-    let filter = Filter { states: states(&which.state), class: class(&which.class), to, ..Filter::default() };
+    let problem = (!which.batch.is_empty() && which.batch.parse::<BatchId>().is_err())
+        .then(|| "That is no id of a batch.".to_owned());
+    let batch: Option<BatchId> = which.batch.parse().ok();
+    let filter =
+        Filter { states: states(&which.state), class: class(&which.class), to, client_ref, batch, ..Filter::default() };
     let minutes = console.minutes(permit.clone()).await?;
     let first = request.after.is_none();
     let (found, newer) = match &problem {
@@ -128,8 +134,13 @@ async fn list_page<C: access::Cap>(
     let top = which.top.or_else(|| found.items.first().filter(|_| first).map(|newest| newest.created_at.as_micros()));
     let inbound = inbound(console, &guard, &permit, shown).await?;
     let (sentence, standing) = last_hour(&minutes);
-    let base =
-        format!("/w/{slug}/messages?state={}&class={}&q={}", encode(&which.state), encode(&which.class), encode(query));
+    let base = format!(
+        "/w/{slug}/messages?state={}&class={}&q={}&batch={}",
+        encode(&which.state),
+        encode(&which.class),
+        encode(query),
+        encode(&which.batch)
+    );
     page(&ListPage {
         again: match top {
             Some(top) => format!("{base}&top={top}"),
@@ -166,7 +177,13 @@ async fn list_page<C: access::Cap>(
             ],
             &which.class,
         ),
-        empty: if which.state.is_empty() && query.is_empty() { "No text was sent yet." } else { "No message fits." },
+        may_send: guard.may(Capability::MessagesSend),
+        batch: which.batch.clone(),
+        empty: if which.state.is_empty() && query.is_empty() && which.batch.is_empty() {
+            "No text was sent yet."
+        } else {
+            "No message fits."
+        },
         rows: found.items.iter().map(|summary| row(&slug, summary, may)).collect(),
         inbound,
         query: query.to_owned(),
@@ -407,7 +424,9 @@ mod tests {
             query: HOSTILE.into(),
             states: choices(&[("", "All")], ""),
             classes: choices(&[("", "All")], ""),
-            problem: Some("That is no number.".into()),
+            batch: String::new(),
+            may_send: true,
+            problem: Some("That is no id of a batch.".into()),
             empty: "No message fits.",
             rows: vec![row("demo", &summary(), true)],
             inbound: vec![InboundRow {

@@ -36,6 +36,8 @@ struct SettingsPage {
     wrong: Wrong,
     name: String,
     time_zone: String,
+    truncate: bool,
+    requests: String,
     zones: Vec<String>,
     change: String,
     controlled: bool,
@@ -46,7 +48,7 @@ struct SettingsPage {
 }
 
 impl SettingsPage {
-    const FIELDS: &'static [&'static str] = &["name", "time_zone"];
+    const FIELDS: &'static [&'static str] = &["name", "time_zone", "requests_per_second"];
 }
 
 /// What was just done.
@@ -62,6 +64,8 @@ pub struct Said {
 pub struct SettingsForm {
     name: String,
     time_zone: String,
+    truncate_long_texts: bool,
+    requests_per_second: String,
     change: String,
 }
 
@@ -106,6 +110,8 @@ async fn render<C: access::Cap>(
 ) -> Answer<Response> {
     let shell = console.shell(guard, headers, Page::Settings).await?;
     let workspace = console.workspace(guard.workspace()).await?;
+    let id = workspace.id;
+    let sms = console.db.read(move |tx| resources::sms_settings(tx, id)).await?;
     let grants = guard.caller().grants();
     let history = match grants.permit_organisation::<cap::ResourcesRead>() {
         Ok(permit) => {
@@ -125,6 +131,8 @@ async fn render<C: access::Cap>(
         let form = SettingsForm {
             name: workspace.name.clone(),
             time_zone: workspace.time_zone.clone(),
+            truncate_long_texts: sms.truncate_long_texts,
+            requests_per_second: sms.requests_per_second.to_string(),
             change: String::new(),
         };
         (Wrong::default(), form)
@@ -142,6 +150,8 @@ async fn render<C: access::Cap>(
             wrong,
             name: form.name,
             time_zone: form.time_zone,
+            truncate: form.truncate_long_texts,
+            requests: form.requests_per_second,
             change: form.change,
             integrations,
             history,
@@ -170,6 +180,7 @@ pub async fn save(
     let permit: OrganisationPermit<cap::WorkspaceWrite> = guard.caller().grants().permit_organisation()?;
     let (resources, workspace) = (console.resources.clone(), guard.workspace());
     let (name, zone, change) = (form.name.trim().to_owned(), form.time_zone.trim().to_owned(), form.change.clone());
+    let (truncate, requests) = (form.truncate_long_texts, form.requests_per_second.trim().to_owned());
     let written: Result<_, Error> = console
         .db
         .write(move |tx| {
@@ -177,6 +188,9 @@ pub async fn save(
             let mut body = stored.body.clone();
             body["name"] = name.clone().into();
             body["time_zone"] = zone.clone().into();
+            body["truncate_long_texts"] = truncate.into();
+            // What is no number is refused by the kind, at its field.
+            body["requests_per_second"] = requests.parse::<u32>().map_or_else(|_| requests.clone().into(), Into::into);
             let draft = resources::Draft::new(body);
             let clearance = resources.clear(tx, &permit, Some(workspace), &ground(&change)?)?;
             let change = Change { kind: KIND, workspace: None, body: draft, reason: None, clearance: &clearance };
@@ -206,6 +220,8 @@ mod tests {
             wrong: Wrong::default(),
             name: "Demo".into(),
             time_zone: "Europe/Berlin".into(),
+            truncate: false,
+            requests: "1800".into(),
             zones: vec!["Europe/Berlin".into()],
             change: String::new(),
             controlled: false,

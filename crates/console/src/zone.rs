@@ -75,6 +75,17 @@ impl Zone {
         (there.offset() != self.at(at).offset()).then_some((name.as_str(), there))
     }
 
+    /// The instant that a browser's field for day and time means on this clock: `2026-10-23T08:00`.
+    pub fn instant(&self, text: &str) -> Option<Timestamp> {
+        let local: jiff::civil::DateTime = text.parse().ok()?;
+        Some(Timestamp::from_jiff(local.to_zoned(self.own.clone()).ok()?.timestamp()))
+    }
+
+    /// `2026-10-23`, as a browser's field for a day has it.
+    pub fn date(&self, at: &Timestamp) -> String {
+        self.at(*at).strftime("%Y-%m-%d").to_string()
+    }
+
     /// `03:14:58`
     pub fn clock(&self, at: &Timestamp) -> String {
         self.at(*at).strftime("%H:%M:%S").to_string()

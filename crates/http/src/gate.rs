@@ -1,6 +1,7 @@
 //! What stands between the router and every handler: who calls, how often, from which page, with what kind of body.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
@@ -12,7 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base::{Context, Problem, ProblemKind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::body::{WatchedBody, too_large};
@@ -30,6 +31,13 @@ use crate::settings::Settings;
 
 pub(crate) const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
 
+/// Bodies above this are large: all of them together may take [`ALL_LARGE`].
+const LARGE: usize = 1024 * 1024;
+const ALL_LARGE: usize = 64 * 1024 * 1024;
+const PAGE: usize = 4096;
+/// How long a large body waits for room.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Where people sign in.
 const SIGN_IN: &str = "/sign-in";
 /// What stays readable in a query value.
@@ -44,6 +52,8 @@ pub(crate) struct Gate {
     pub(crate) context: Context,
     pub(crate) rates: RateLimits,
     pub(crate) streams: Arc<Semaphore>,
+    /// Pages of memory for large bodies.
+    large: Arc<Semaphore>,
     pub(crate) closing: CancellationToken,
 }
 
@@ -60,6 +70,7 @@ impl Gate {
             replays,
             document,
             rates: RateLimits::new(settings.rates, context.clone()),
+            large: Arc::new(Semaphore::new(ALL_LARGE / PAGE)),
             streams: Arc::new(Semaphore::new(settings.limits.event_streams)),
             closing: CancellationToken::new(),
             settings,
@@ -111,11 +122,13 @@ impl Gate {
         if caller.is_nobody() && !matches!(route.rule, Rule::Public(_)) {
             return Err(sign_in_first(&parts, route.door));
         }
-        if !caller.is_nobody() {
+        // The compatible door counts for each of its sub-accounts, by their own settings.
+        if !caller.is_nobody() && route.door != Door::Compatible {
             let principal = &caller.actor().principal;
             self.rates.principal(&format!("{}:{}", principal.kind(), principal.id()))?;
         }
         check_body(&parts, &body, route.body_limit, route.content_types)?;
+        let large = self.room_for(&parts, route).await?;
         let mut body = Body::new(WatchedBody::new(body, route.body_limit, &self.settings.limits));
         if let Some(coding) = Coding::of(parts.headers.get(CONTENT_ENCODING), route.door)? {
             // What the handler sees is not packed, and of a length that nobody knows yet.
@@ -132,7 +145,37 @@ impl Gate {
         parts.extensions.insert(Arc::clone(self));
         parts.extensions.insert(Arc::clone(route));
         parts.extensions.insert(caller);
+        if let Some(large) = large {
+            parts.extensions.insert(Arc::new(large));
+        }
         Ok(Request::from_parts(parts, body))
+    }
+
+    /// Room in memory for a large body, kept as long as its request lives: those of all requests together stay below a limit.
+    async fn room_for(&self, parts: &Parts, route: &Matched) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
+        if route.body_limit <= LARGE {
+            return Ok(None);
+        }
+        let announced =
+            parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        let packed = parts.headers.contains_key(CONTENT_ENCODING);
+        let bytes = announced.filter(|_| !packed).unwrap_or(route.body_limit).min(route.body_limit);
+        if bytes <= LARGE {
+            return Ok(None);
+        }
+        let pages = u32::try_from(bytes.div_ceil(PAGE)).unwrap_or(u32::MAX);
+        let room = tokio::time::timeout(PATIENCE, Arc::clone(&self.large).acquire_many_owned(pages)).await;
+        match room {
+            Ok(Ok(room)) => Ok(Some(room)),
+            _ => Err(Refusal::new(
+                Problem::new(
+                    ProblemKind::Unavailable,
+                    "too-many-large-bodies",
+                    "Too many large requests are under way. Send this one again in a moment, or in smaller pieces.",
+                )
+                .retry_after(Duration::from_secs(1)),
+            )),
+        }
     }
 }
 

@@ -61,6 +61,7 @@ pub use once::{Attempt, Keeping, Replays};
 pub use origin::UrlError;
 pub use packed::AsIs;
 pub use probes::Figures;
+pub use rates::Quota;
 pub use read::{Form, Json, PageQuery, Path, Query, form_pairs, parse_json};
 pub use refusal::{Answer, Failure, ProblemJson, Refusal, Render, status};
 pub use reply::Reply;

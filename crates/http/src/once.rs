@@ -38,7 +38,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// Characters of a key (security.md).
 const KEY_LIMIT: usize = 255;
 /// Bytes of an answer that is kept whole.
-const ANSWER_LIMIT: usize = 1024 * 1024;
+const ANSWER_LIMIT: usize = 16 * 1024 * 1024;
 
 /// How a route keeps its answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,13 +2,15 @@
 
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use base::{Context, Problem, ProblemKind};
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
-use governor::{Quota, RateLimiter};
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota as Rate, RateLimiter};
 
 use crate::refusal::Refusal;
 use crate::settings::Rates;
@@ -39,12 +41,12 @@ impl RateLimits {
         let clock = Monotonic(context);
         Self {
             addresses: RateLimiter::new(
-                Quota::per_second(rates.per_address),
+                Rate::per_second(rates.per_address),
                 DefaultKeyedStateStore::default(),
                 clock.clone(),
             ),
             principals: RateLimiter::new(
-                Quota::per_second(rates.per_principal),
+                Rate::per_second(rates.per_principal),
                 DefaultKeyedStateStore::default(),
                 clock.clone(),
             ),
@@ -75,15 +77,42 @@ impl RateLimits {
     }
 
     fn check<K: Hash + Eq + Clone>(&self, limiter: &Limiter<K>, key: &K) -> Result<(), Refusal> {
-        limiter.check_key(key).map_err(|until| {
-            let problem = Problem::new(
-                ProblemKind::TooMany,
-                "too-many-requests",
-                "Too many requests came in a short time. Wait as long as Retry-After says, then send more slowly.",
-            );
-            Refusal::new(problem.retry_after(until.wait_time_from(self.clock.now())))
-        })
+        limiter.check_key(key).map_err(|until| refusal(until.wait_time_from(self.clock.now())))
     }
+}
+
+/// A limit of its own for one client among others with other limits: a workspace that has its rate in its settings.
+pub struct Quota {
+    clock: Monotonic,
+    limiter: RateLimiter<NotKeyed, InMemoryState, Monotonic, NoOpMiddleware<Duration>>,
+}
+
+impl Quota {
+    /// `rate` requests a second, and as many at once after a pause.
+    pub fn per_second(rate: NonZeroU32, context: Context) -> Self {
+        let clock = Monotonic(context);
+        Self { limiter: RateLimiter::direct_with_clock(Rate::per_second(rate), clock.clone()), clock }
+    }
+
+    /// Lets a request through, or says when the next one may come.
+    pub fn admit(&self) -> Result<(), Refusal> {
+        self.limiter.check().map_err(|until| refusal(until.wait_time_from(self.clock.now())))
+    }
+}
+
+impl std::fmt::Debug for Quota {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Quota(…)")
+    }
+}
+
+fn refusal(wait: Duration) -> Refusal {
+    let problem = Problem::new(
+        ProblemKind::TooMany,
+        "too-many-requests",
+        "Too many requests came in a short time. Wait as long as Retry-After says, then send more slowly.",
+    );
+    Refusal::new(problem.retry_after(wait))
 }
 
 /// Who counts as one client: an IPv4 address, or an IPv6 /64, which is what one customer line has.
@@ -96,7 +125,6 @@ pub(crate) fn network_of(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
     use std::sync::Arc;
 
     use base::{ManualClock, SeededChance, Timestamp};

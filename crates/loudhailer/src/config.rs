@@ -48,7 +48,18 @@ pub enum Error {
 
 /// Each section and its keys; keys ending in `!` hold secrets and may be given as `KEY_file`.
 const KEYS: &[(&str, &[&str])] = &[
-    ("server", &["listen", "public_url", "trusted_proxies", "security_contact", "stop_delay_seconds"]),
+    (
+        "server",
+        &[
+            "listen",
+            "public_url",
+            "trusted_proxies",
+            "security_contact",
+            "stop_delay_seconds",
+            "requests_per_address",
+            "requests_per_caller",
+        ],
+    ),
     ("tls", &["cert", "key", "client_ca"]),
     ("database", &["url!"]),
     ("keys", &["file"]),
@@ -95,6 +106,10 @@ pub struct Server {
     /// Seconds for which a server that was asked to stop says "not ready" and serves all the same, so that load balancers
     /// notice; 60 at most.
     pub stop_delay_seconds: u64,
+    /// Requests a second from one address (IPv6: one /64).
+    pub requests_per_address: std::num::NonZeroU32,
+    /// Requests a second of one user or key. The SMS API counts by workspace instead, as that says.
+    pub requests_per_caller: std::num::NonZeroU32,
 }
 
 impl Default for Server {
@@ -105,6 +120,8 @@ impl Default for Server {
             trusted_proxies: Vec::new(),
             security_contact: String::new(),
             stop_delay_seconds: 0,
+            requests_per_address: http::Rates::default().per_address,
+            requests_per_caller: http::Rates::default().per_principal,
         }
     }
 }

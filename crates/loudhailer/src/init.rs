@@ -71,6 +71,9 @@ public_url = "https://{host}:8443"
 # trusted_proxies = ["10.0.0.1"]
 # Behind a load balancer: seconds in which a stopping server says "not ready" and goes on serving:
 # stop_delay_seconds = 10
+# Requests a second from one address, and of one user or key (the SMS API counts by workspace, see its settings):
+# requests_per_address = 3000
+# requests_per_caller = 1800
 # Shown at /.well-known/security.txt:
 # security_contact = "mailto:security@{host}"
 

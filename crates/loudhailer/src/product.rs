@@ -179,6 +179,7 @@ impl Product {
         let worker = self.flows.work(worker);
         let worker = self.alerts.work(worker);
         let worker = self.smppd.work(worker);
+        let worker = self.messaging.work(worker, api::LINES);
         let carriers = self.carriers.clone();
         let stopping = stop.clone();
         tasks.spawn(async move { carriers.run(stopping).await });

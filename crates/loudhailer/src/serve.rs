@@ -177,6 +177,10 @@ pub fn settings(config: &Config) -> Result<http::Settings> {
     if !config.server.security_contact.is_empty() {
         settings = settings.contact(&config.server.security_contact);
     }
+    settings.rates = http::Rates {
+        per_address: config.server.requests_per_address,
+        per_principal: config.server.requests_per_caller,
+    };
     Ok(settings)
 }
 

@@ -42,7 +42,7 @@ pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
         flows: product.flows.clone(),
         signals: product.signals.clone(),
         handsets: extras.handsets,
-        public_url,
+        public_url: public_url.clone(),
         fingerprint: extras.fingerprint,
     });
     let api = api::Api {
@@ -55,6 +55,8 @@ pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
         webhooks: product.webhooks.clone(),
         flows: product.flows.clone(),
         signals: product.signals.clone(),
+        sub_accounts: api::SubAccounts::new(product.db.clone()),
+        public_url,
     };
     let builder = App::builder(settings, Arc::new(keeper), product.db.context().clone())
         .routes(console.routes())

@@ -29,6 +29,30 @@ pub enum Error {
         /// Characters it may have.
         most: usize,
     },
+    /// More messages in one call than are taken.
+    #[error("more than {most} messages in one call")]
+    TooMany {
+        /// How many may be.
+        most: usize,
+    },
+    /// There is no such batch, or not in this workspace.
+    #[error("no such batch")]
+    NoSuchBatch,
+    /// Number and text were erased on request.
+    #[error("number and text of this message were erased for good")]
+    Erased,
+    /// Feedback later than it is taken.
+    #[error("feedback is taken within 15 minutes after the message")]
+    LateFeedback,
+    /// There is no such export, or not in this workspace.
+    #[error("no such export")]
+    NoSuchExport,
+    /// An export of no time.
+    #[error("the export would begin at or after its end")]
+    NoTime,
+    /// More exports under way than may be.
+    #[error("five exports of this workspace are under way; wait for one, or delete it")]
+    TooManyExports,
     /// More than we can take now.
     #[error("more messages are arriving than can be taken now")]
     Busy,
@@ -98,6 +122,18 @@ impl Explain for Error {
             )
             .at("expiry"),
             Self::TooLong { field, .. } => Problem::new(Invalid, "too-long", text).at(*field),
+            Self::Erased => Problem::new(NotFound, "erased", format!("{}.", upper(&text))),
+            Self::LateFeedback => Problem::new(Invalid, "too-late-feedback", format!("{}.", upper(&text))),
+            Self::NoSuchExport => {
+                Problem::new(NotFound, "no-such-export", "There is no such export in this workspace, or not any more.")
+            }
+            Self::NoTime => Problem::new(Invalid, "no-time", format!("{}.", upper(&text))).at("from"),
+            Self::TooManyExports => Problem::new(TooMany, "too-many-exports", format!("{}.", upper(&text)))
+                .retry_after(Duration::from_secs(30)),
+            Self::TooMany { .. } => Problem::new(ProblemKind::TooLarge, "too-many-messages", text).at("messages"),
+            Self::NoSuchBatch => {
+                Problem::new(NotFound, "no-such-batch", "There is no such batch in this workspace.").at("batchId")
+            }
             Self::Busy => Problem::new(
                 TooMany,
                 "busy",

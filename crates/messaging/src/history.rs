@@ -82,6 +82,7 @@ mod tests {
             carrier: "b".into(),
             sender: "85432".into(),
             to: "+44 77•• ••• 117".into(),
+            country: None,
             parts: 1,
             encoding: Encoding::Gsm7,
             created_at: at(1),
@@ -97,6 +98,7 @@ mod tests {
             origin: None,
             client_ref: None,
             submitter: "engine:alerts".into(),
+            batch: None,
         };
         let parts = [PartDetails {
             part: 1,

@@ -32,7 +32,7 @@ pub(crate) const QUEUE: usize = 8_192;
 /// Tries to learn what became of a commit whose answer was lost.
 const LOOK_UPS: u32 = 20;
 
-const MOST_CLIENT_REF: usize = 255;
+const MOST_CLIENT_REF: usize = 350;
 
 /// The keys of one workspace for now.
 #[derive(Clone)]
@@ -59,13 +59,15 @@ pub(crate) struct Prepared {
     submitter: String,
     created_at: Timestamp,
     due_at: Timestamp,
+    /// The number of its batch.
+    batch: Option<i64>,
 }
 
 /// A message on its way into the table, and who waits for it.
 pub(crate) struct Submit {
-    prepared: Prepared,
-    room: Option<OwnedSemaphorePermit>,
-    reply: oneshot::Sender<Result<Accepted, Error>>,
+    pub(crate) prepared: Prepared,
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+    pub(crate) reply: oneshot::Sender<Result<Accepted, Error>>,
 }
 
 /// The keys that memory has at hand.
@@ -133,6 +135,7 @@ pub(crate) fn prepare(
         parts,
         created_at: now,
         due_at,
+        batch: None,
     })
 }
 
@@ -142,8 +145,14 @@ impl Prepared {
         (self.new.tell == Tell::Each).then_some((self.created_at, self.callback.as_deref()))
     }
 
+    /// As one of a batch.
+    pub(crate) fn of_batch(mut self, batch: Option<i64>) -> Self {
+        self.batch = batch;
+        self
+    }
+
     /// A place in its lane, when it may go at once.
-    fn reserve(&self, engine: &Engine) -> Option<OwnedSemaphorePermit> {
+    pub(crate) fn reserve(&self, engine: &Engine) -> Option<OwnedSemaphorePermit> {
         if self.decision.waits || self.due_at > self.created_at {
             return None;
         }
@@ -190,7 +199,8 @@ impl Prepared {
             self.blind,
             &self.destination,
             &self.body,
-            Asked::of(&self.new, row).column()
+            Asked::of(&self.new, row).column(),
+            self.batch
         ])
     }
 
@@ -219,8 +229,8 @@ impl Prepared {
 
 const INSERT: &str = "INSERT INTO messages (id, umid, segment, workspace, state, class, encoding, parts, created_at, due_at, \
      expires_at, claimed_by, carrier, sender, routed, submitter, client_ref, origin_kind, origin_id, blind, destination, body, \
-     tell, attempts, throttled, unknown_outcomes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
-     $17, $18, $19, $20, $21, $22, $23, 0, 0, 0)";
+     tell, batch, attempts, throttled, unknown_outcomes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+     $17, $18, $19, $20, $21, $22, $23, $24, 0, 0, 0)";
 
 /// Stores one message in the caller's transaction and hands it over when that is on disk.
 pub(crate) fn accept(
@@ -277,6 +287,15 @@ fn release(engine: &Engine, lane: &Lane, job: Job) {
     engine.settle(outcome);
 }
 
+/// The keys for now, from memory or the database.
+pub(crate) async fn at_hand(engine: &Arc<Engine>, workspace: WorkspaceId, now: Timestamp) -> Result<Keys, Error> {
+    if let Some(keys) = cached_keys(engine, workspace, now) {
+        return Ok(keys);
+    }
+    let shared = Arc::clone(engine);
+    engine.db.write(move |tx| keys(&shared, tx, workspace, now)).await
+}
+
 /// Puts a message into the queue of the intake and waits until it is on disk.
 pub(crate) async fn submit(
     engine: &Arc<Engine>,
@@ -285,12 +304,7 @@ pub(crate) async fn submit(
     new: New,
 ) -> Result<Accepted, Error> {
     let (now, workspace) = (engine.ctx.now(), permit.workspace());
-    let keys = if let Some(keys) = cached_keys(engine, workspace, now) {
-        keys
-    } else {
-        let shared = Arc::clone(engine);
-        engine.db.write(move |tx| keys(&shared, tx, workspace, now)).await?
-    };
+    let keys = at_hand(engine, workspace, now).await?;
     let prepared = prepare(engine, permit, &keys, new, now)?;
     let room = prepared.reserve(engine);
     let (reply, answer) = oneshot::channel();
@@ -320,7 +334,7 @@ pub(crate) async fn run(engine: Arc<Engine>, mut queue: mpsc::Receiver<Submit>, 
     }
 }
 
-async fn store_batch(engine: &Arc<Engine>, taken: &mut Vec<Submit>) {
+pub(crate) async fn store_batch(engine: &Arc<Engine>, taken: &mut Vec<Submit>) {
     let (mut prepared, mut waiting) = (Vec::with_capacity(taken.len()), Vec::with_capacity(taken.len()));
     for submit in taken.drain(..) {
         let claimed_by = submit.room.as_ref().map(|_| engine.epoch());
@@ -369,7 +383,7 @@ async fn store_batch(engine: &Arc<Engine>, taken: &mut Vec<Submit>) {
 }
 
 /// The same refusal for each of many callers.
-fn refusal(error: &Error) -> Error {
+pub(crate) fn refusal(error: &Error) -> Error {
     match error {
         Error::Store(cause) => Error::Store(cause.clone()),
         _ => Error::Unwritten,

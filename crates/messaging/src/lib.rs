@@ -16,6 +16,7 @@
 //! [`State::after`] is the table; everything that writes a state goes through it.
 
 mod asked;
+mod batches;
 mod cancel;
 mod carrier;
 mod claim;
@@ -23,13 +24,17 @@ mod conclude;
 mod deliveries;
 mod dispatch;
 mod engine;
+mod erase;
 mod error;
+mod exports;
+mod feedback;
 mod figures;
 mod history;
 mod inbound;
 mod intake;
 mod job;
 mod lane;
+mod many;
 mod messaging;
 mod meters;
 mod model;
@@ -57,23 +62,27 @@ mod waiting;
 #[cfg(test)]
 mod tests;
 
+pub use batches::{Batch, BatchDetails, OpenBatch};
 pub use carrier::{
     Carrier, Coded, Deliveries, Inbound, LinkState, OnUnknownOutcome, Receipt, Remedy, Submission, SubmitError,
     Submitted,
 };
 pub use deliveries::{Delivery, DeliveryKey, Ended, Tell, What};
+pub use erase::Erased;
 pub use error::Error;
+pub use exports::{Export, ExportState, Exported, Lines, NewExport};
 pub use figures::QueueFigures;
 pub use inbound::Pieces;
 pub use lane::LaneStatus;
 pub use messaging::Messaging;
 pub use meters::METERS;
 pub use model::{
-    Accepted, Changed, Content, Details, Filter, InboundArrived, InboundMessage, InboundSummary, Minute, New, Note,
-    Origin, OriginRef, PartDetails, ReceiptDetails, Step, Summary,
+    Accepted, BatchRef, Changed, Content, Details, Filter, InboundArrived, InboundMessage, InboundSummary, Minute, New,
+    Note, Origin, OriginRef, PartDetails, ReceiptDetails, Step, Summary,
 };
 pub use news::{News, Step as MessageStep, Told};
 pub use octets::Octets;
+pub use reads::ERASED;
 pub use replace::{Replaceable, Replacement};
 pub use routes::{CostBody, RouteBody, RoutesKind};
 pub use routing::{Class, Sender, SenderRules};
@@ -101,5 +110,7 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
         store::Migration { version: 5, name: "route choice", sql: include_str!("../migrations/005_route_choice.sql") },
         store::Migration { version: 6, name: "gateway", sql: include_str!("../migrations/006_gateway.sql") },
         store::Migration { version: 7, name: "unknown", sql: include_str!("../migrations/007_unknown.sql") },
+        store::Migration { version: 8, name: "batches", sql: include_str!("../migrations/008_batches.sql") },
+        store::Migration { version: 9, name: "exports", sql: include_str!("../migrations/009_exports.sql") },
     ],
 };

@@ -7,16 +7,20 @@ use std::time::Duration;
 
 use access::{Authority, OrganisationPermit, Permit, Principal, cap};
 use async_trait::async_trait;
-use base::{InboundId, MessageId, Page, PageRequest, Timestamp, WorkspaceId};
+use base::{BatchId, ExportId, InboundId, MessageId, Page, PageRequest, Timestamp, WorkspaceId};
+use futures_util::Stream;
 use store::{Db, Tx, params};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vault::Vault;
 
+use crate::batches::{Batch, BatchDetails, OpenBatch};
 use crate::carrier::{Carrier, Deliveries, Inbound, Receipt};
 use crate::deliveries::{Delivery, DeliveryKey};
 use crate::engine::{Engine, Lanes};
+use crate::erase::Erased;
+use crate::exports::{Export, Lines, NewExport};
 use crate::intake::Submit;
 use crate::lane::Lane;
 use crate::model::{Accepted, Content, Details, Filter, InboundMessage, InboundSummary, Minute, New, Summary};
@@ -24,8 +28,8 @@ use crate::news::{self, News};
 use crate::routes::RoutesKind;
 use crate::settle::{Settle, Waiting};
 use crate::{
-    Decide, Error, State, UnknownFigures, cancel, claim, deliveries, dispatch, inbound, intake, owners, reads, rebuild,
-    recover, reroute, reveal, routes, settle, unknown,
+    Decide, Error, State, UnknownFigures, batches, cancel, claim, deliveries, dispatch, erase, exports, feedback,
+    inbound, intake, many, owners, reads, rebuild, recover, reroute, reveal, routes, settle, unknown,
 };
 
 /// Routes that other nodes changed are read this often.
@@ -44,6 +48,8 @@ pub struct Messaging(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) engine: Arc<Engine>,
     intake: mpsc::Sender<Submit>,
+    /// Turns of [`Messaging::submit_many`].
+    turns: Semaphore,
     /// Ends intake, lanes and housekeeping.
     stop: CancellationToken,
     /// Ends the settler, which must outlive them.
@@ -81,7 +87,8 @@ impl Messaging {
         tasks.spawn(reroute::run(Arc::clone(&engine), stop.clone()));
         tasks.spawn(rebuild::run(Arc::clone(&engine), stop.clone()));
         tasks.spawn(housekeeping(Arc::clone(&engine), stop.clone()));
-        Ok(Self(Arc::new(Inner { engine, intake, stop, settled, tasks, settler })))
+        let turns = Semaphore::new(many::AT_ONCE);
+        Ok(Self(Arc::new(Inner { engine, intake, turns, stop, settled, tasks, settler })))
     }
 
     /// Stops: what queued is stored, what is out is waited for (twelve seconds at most), what was not handed over goes
@@ -148,6 +155,167 @@ impl Messaging {
     /// E-31); [`Error::Busy`] when more arrive than can be taken.
     pub async fn submit(&self, permit: &Permit<cap::MessagesSend>, new: New) -> Result<Accepted, Error> {
         intake::submit(&self.0.engine, &self.0.intake, permit, new).await
+    }
+
+    /// Takes up to 1,024 messages in one commit of their own, and says of each what became of it, in their order. Bring more in
+    /// several calls side by side. They belong to `batch` when one is given.
+    pub async fn submit_many(
+        &self,
+        permit: &Permit<cap::MessagesSend>,
+        batch: Option<OpenBatch>,
+        items: Vec<New>,
+    ) -> Vec<Result<Accepted, Error>> {
+        many::submit(&self.0.engine, &self.0.turns, permit, batch.map(|batch| batch.number), items).await
+    }
+
+    /// Notes that a request with `items` messages came, before the first of them is taken.
+    pub async fn begin_batch(
+        &self,
+        permit: &Permit<cap::MessagesSend>,
+        client_ref: Option<String>,
+        items: usize,
+    ) -> Result<OpenBatch, Error> {
+        let permit = permit.clone();
+        self.0.engine.db.write(move |tx| batches::begin(tx, &permit, client_ref.as_deref(), items)).await
+    }
+
+    /// Notes what became of the messages of that request.
+    pub async fn end_batch(&self, batch: OpenBatch, accepted: u32, rejected: u32) -> Result<(), Error> {
+        self.0.engine.db.write(move |tx| batches::end(tx, batch, accepted, rejected)).await
+    }
+
+    /// Batches of the permit's workspace, the newest first; those with the caller's own id `client_ref` when it is given.
+    pub fn batches(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::MessagesRead>,
+        client_ref: Option<&str>,
+        page: &PageRequest,
+    ) -> Result<Page<Batch>, Error> {
+        batches::list(tx, permit, client_ref, page)
+    }
+
+    /// One batch, with how many of its messages are in each state.
+    pub fn batch(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::MessagesRead>,
+        id: BatchId,
+    ) -> Result<Option<BatchDetails>, Error> {
+        batches::get(tx, permit, id)
+    }
+
+    /// Takes back what still waits of a batch, in pieces; how many were. Audited.
+    pub async fn cancel_batch(&self, permit: &Permit<cap::MessagesSend>, id: BatchId) -> Result<u32, Error> {
+        batches::cancel(&self.0.engine, permit, id).await
+    }
+
+    /// Erases number and text of a message for good, out or in: now, or as soon as it has been handed over. Audited.
+    pub fn erase(&self, tx: &mut Tx<'_>, permit: &Permit<cap::MessagesErase>, id: uuid::Uuid) -> Result<Erased, Error> {
+        erase::erase(tx, &self.0.engine, permit, id)
+    }
+
+    /// Notes what the application says became of a message for it, within 15 minutes after the message was due.
+    pub fn feedback(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::MessagesSend>,
+        id: MessageId,
+        success: bool,
+        at: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        feedback::feedback(tx, &self.0.engine, permit, id, success, at)
+    }
+
+    /// Asks for messages as files; a job makes them. Audited.
+    pub fn start_export(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::MessagesRead>,
+        new: &NewExport,
+    ) -> Result<ExportId, Error> {
+        exports::start(tx, &self.0.engine, permit, new)
+    }
+
+    /// Exports of the permit's workspace, the newest first.
+    pub fn exports(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::MessagesRead>,
+        page: &PageRequest,
+    ) -> Result<Page<Export>, Error> {
+        exports::list(tx, permit, page)
+    }
+
+    /// How far an export is.
+    pub fn export(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::MessagesRead>,
+        id: ExportId,
+    ) -> Result<Option<Export>, Error> {
+        exports::get(tx, permit, id)
+    }
+
+    /// Removes an export with its files, or stops it. Audited.
+    pub fn delete_export(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::MessagesRead>,
+        id: ExportId,
+    ) -> Result<(), Error> {
+        exports::delete(tx, permit, id)
+    }
+
+    /// A file of an export piece by piece, so that memory holds one of them; `None` when there is no such file.
+    pub async fn export_file(
+        &self,
+        permit: &Permit<cap::MessagesRead>,
+        id: ExportId,
+        file: u32,
+    ) -> Result<Option<impl Stream<Item = Result<bytes::Bytes, Error>> + Send + 'static + use<>>, Error> {
+        let read = {
+            let (messaging, permit) = (self.clone(), permit.clone());
+            move |piece: i64| {
+                let (messaging, permit) = (messaging.clone(), permit.clone());
+                let db = messaging.0.engine.db.clone();
+                async move { db.read(move |tx| exports::piece(tx, &messaging.0.engine, &permit, id, (file, piece))).await }
+            }
+        };
+        if read(0).await?.is_none() {
+            return Ok(None);
+        }
+        let pieces = futures_util::stream::unfold(Some(0_i64), move |place| {
+            let next = place.map(&read);
+            async move {
+                match next?.await {
+                    Ok(Some(text)) => Some((Ok(bytes::Bytes::from(text)), place.map(|place| place + 1))),
+                    Ok(None) => None,
+                    // Whoever reads sees a file that was cut off, and not one that looks whole.
+                    Err(error) => Some((Err(error), None)),
+                }
+            }
+        });
+        Ok(Some(pieces))
+    }
+
+    /// Adds the jobs of this room to the worker; `lines` is how exports are written.
+    #[must_use]
+    pub fn work(&self, worker: store::Worker, lines: Lines) -> store::Worker {
+        let (erasing, exporting) = (self.clone(), self.clone());
+        worker
+            .handle(erase::JOB, 2, move |job| erase::work(erasing.clone(), job))
+            .handle(exports::JOB, 1, move |job| exports::work(exporting.clone(), lines, job))
+    }
+
+    /// One message from a handset, as lists show it.
+    pub fn inbound_summary(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::MessagesRead>,
+        id: InboundId,
+    ) -> Result<Option<InboundSummary>, Error> {
+        reads::inbound_one(tx, &self.0.engine, permit, id)
     }
 
     /// Messages of the permit's workspace, newest first, with masked numbers and without texts.
@@ -422,6 +590,7 @@ async fn housekeeping(engine: Arc<Engine>, stop: CancellationToken) {
 
 async fn forget_deliveries(engine: &Engine) -> Result<(), Error> {
     let now = engine.ctx.now();
+    engine.db.write(move |tx| exports::forget(tx, now)).await?;
     let forgotten = engine.db.write(move |tx| deliveries::forget(tx, now)).await?;
     if forgotten > 0 {
         tracing::warn!(

@@ -1,6 +1,6 @@
 //! The nouns that other rooms see.
 
-use base::{InboundId, MessageId, Timestamp, WorkspaceId};
+use base::{BatchId, InboundId, MessageId, Timestamp, WorkspaceId};
 use routing::{Class, Sender};
 use serde::Serialize;
 use sms::{Choice, Encoding, Number};
@@ -34,7 +34,7 @@ pub struct New {
     pub class: Class,
     /// What caused it.
     pub origin: Option<Origin>,
-    /// The submitter's own id for it, at most 50 characters.
+    /// The submitter's own id for it, at most 350 characters.
     pub client_ref: Option<String>,
     /// Which alphabet.
     pub encoding: Choice,
@@ -126,8 +126,10 @@ pub struct Summary {
     pub carrier: String,
     /// The source address.
     pub sender: String,
-    /// The destination, masked.
+    /// The destination, masked; [`ERASED`](crate::ERASED) when it was erased.
     pub to: String,
+    /// The country of the destination, in two letters.
+    pub country: Option<String>,
     /// How many parts.
     pub parts: u32,
     /// In which alphabet.
@@ -158,6 +160,17 @@ pub struct Summary {
     pub client_ref: Option<String>,
     /// Who submitted it, as kind and id.
     pub submitter: String,
+    /// The request of many that it came in.
+    pub batch: Option<BatchRef>,
+}
+
+/// The batch of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BatchRef {
+    /// Its id.
+    pub id: BatchId,
+    /// The caller's own id of it.
+    pub client_ref: Option<String>,
 }
 
 /// What caused a message, as stored.
@@ -267,6 +280,8 @@ pub struct Filter {
     pub to: Option<Number>,
     /// With this id of the sender's own.
     pub client_ref: Option<String>,
+    /// Of this batch.
+    pub batch: Option<BatchId>,
     /// Caused by this.
     pub origin: Option<OriginRef>,
     /// Accepted at or after this.
@@ -297,8 +312,10 @@ pub struct InboundSummary {
     pub workspace: Option<WorkspaceId>,
     /// The carrier that brought it.
     pub carrier: String,
-    /// The handset, masked.
+    /// The handset, masked; [`ERASED`](crate::ERASED) when it was erased.
     pub from: String,
+    /// The country of the handset, in two letters.
+    pub country: Option<String>,
     /// Our address.
     pub to: String,
     /// How many parts it came in.

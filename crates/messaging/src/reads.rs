@@ -1,9 +1,10 @@
 //! What people may see of messages: lists, one message with its history, its content, charts.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use access::{Authority, Permit, Scope, cap};
-use base::{Cursor, InboundId, MessageId, Page, PageRequest, Timestamp, mask_phone};
+use base::{BatchId, Cursor, InboundId, MessageId, Page, PageRequest, Timestamp, mask_phone};
 use routing::Class;
 use store::{Row, Tx, Value, params};
 use uuid::Uuid;
@@ -11,13 +12,13 @@ use uuid::Uuid;
 use crate::engine::Engine;
 use crate::inbound::open;
 use crate::model::{
-    Content, Details, Filter, InboundMessage, InboundSummary, Minute, Note, OriginRef, PartDetails, ReceiptDetails,
-    Summary,
+    BatchRef, Content, Details, Filter, InboundMessage, InboundSummary, Minute, Note, OriginRef, PartDetails,
+    ReceiptDetails, Summary,
 };
 use crate::numbers::segment;
 use crate::octets::{Body, encoding};
 use crate::probe::newest_row;
-use crate::{Error, State, history};
+use crate::{Error, State, batches, history};
 
 /// Rows looked at for one page when a filter drops most of them; the page then says where to go on.
 const SCANNED: i64 = 20_000;
@@ -28,7 +29,15 @@ const SIDE_BY_SIDE: i64 = 16 * crate::numbers::SEGMENT;
 
 const COLUMNS: &str = "id, umid, workspace, state, class, carrier, sender, destination, parts, encoding, created_at, due_at, \
      expires_at, submitted_at, receipt_at, receipt_time, done_at, reason, routed, error, attempts, throttled, unknown_outcomes, origin_kind, \
-     origin_id, client_ref, submitter, carrier_ref, receipt";
+     origin_id, client_ref, submitter, carrier_ref, receipt, batch";
+
+/// What stands in place of a number that was erased.
+pub const ERASED: &str = "erased";
+
+/// The country of a number in digits.
+fn country(digits: &str) -> Option<String> {
+    sms::Country::of_digits(digits.trim_start_matches('+')).map(|country| country.as_str().to_owned())
+}
 
 /// A row with what only this file shows.
 struct Read {
@@ -38,6 +47,7 @@ struct Read {
     routed: Option<String>,
     carrier_ref: Option<String>,
     receipt: Option<ReceiptDetails>,
+    batch: Option<i64>,
 }
 
 fn read(row: &Row<'_>) -> Result<Read, store::Error> {
@@ -51,6 +61,7 @@ fn read(row: &Row<'_>) -> Result<Read, store::Error> {
         routed: row.get("routed")?,
         carrier_ref: row.get("carrier_ref")?,
         receipt: receipt(row, error.clone())?,
+        batch: row.get("batch")?,
         summary: Summary {
             id: row.get("umid")?,
             workspace: row.get("workspace")?,
@@ -59,6 +70,7 @@ fn read(row: &Row<'_>) -> Result<Read, store::Error> {
             carrier: row.get("carrier")?,
             sender: row.get("sender")?,
             to: String::new(),
+            country: None,
             parts: row.get("parts")?,
             encoding: encoding(row.get("encoding")?),
             created_at: row.get("created_at")?,
@@ -74,6 +86,7 @@ fn read(row: &Row<'_>) -> Result<Read, store::Error> {
             origin: origin.map(|(kind, id)| OriginRef { kind, id }),
             client_ref: row.get("client_ref")?,
             submitter: row.get("submitter")?,
+            batch: None,
         },
     })
 }
@@ -86,12 +99,29 @@ fn receipt(row: &Row<'_>, error: Option<String>) -> Result<Option<ReceiptDetails
 }
 
 impl Read {
+    /// With the name of its batch.
+    fn named(mut self, names: &BTreeMap<i64, (BatchId, Option<String>)>) -> Self {
+        self.summary.batch = self
+            .batch
+            .and_then(|number| names.get(&number))
+            .map(|(id, client_ref)| BatchRef { id: *id, client_ref: client_ref.clone() });
+        self
+    }
+
     /// Fills in the masked number. A number whose key is gone shows as gone; the rest of the row stays readable.
     fn masked(mut self, tx: &mut Tx<'_>, engine: &Engine) -> Result<Self, Error> {
+        if self.destination.is_empty() {
+            self.summary.to = ERASED.to_owned();
+            return Ok(self);
+        }
         let id = self.summary.id.to_string();
         self.summary.to =
             match open(tx, engine, Some(self.summary.workspace), "messages", "destination", &id, &self.destination) {
-                Ok(number) => mask_phone(&String::from_utf8_lossy(&number)),
+                Ok(number) => {
+                    let number = String::from_utf8_lossy(&number);
+                    self.summary.country = country(&number);
+                    mask_phone(&number)
+                }
                 Err(Error::Vault(vault::Error::Store(cause))) => return Err(cause.into()),
                 Err(_) => "gone".to_owned(),
             };
@@ -121,6 +151,14 @@ pub(crate) fn list(
         Some(since) => row_at(tx, permit.workspace(), since)?.saturating_sub(SIDE_BY_SIDE),
         None => 0,
     };
+    let of_batch = match filter.batch {
+        Some(id) => match batches::number(tx, permit.workspace(), id)? {
+            Some(number) => Some(number),
+            None => return Ok(Page { items: Vec::new(), next: None }),
+        },
+        None => None,
+    };
+    let filter = &Narrowed { filter, of_batch };
     let (rows, next) = match (&filter.to, &filter.client_ref) {
         (Some(number), _) => {
             let blinds: Vec<_> = engine
@@ -137,13 +175,31 @@ pub(crate) fn list(
         (None, None) => by_time(tx, permit, filter, before, page.limit())?,
     };
     let next = next.filter(|row| *row > lowest);
-    let items = rows.into_iter().map(|row| Ok(row.masked(tx, engine)?.summary)).collect::<Result<Vec<_>, Error>>()?;
+    let mut numbers: Vec<i64> = rows.iter().filter_map(|row| row.batch).collect();
+    numbers.dedup();
+    let names = batches::names(tx, &numbers)?;
+    let items = rows.into_iter().map(|row| Ok(row.named(&names).masked(tx, engine)?.summary));
+    let items = items.collect::<Result<Vec<_>, Error>>()?;
     Ok(Page { items, next: next.map(|row| Cursor(row.to_string())) })
+}
+
+/// A filter whose batch was found.
+struct Narrowed<'a> {
+    filter: &'a Filter,
+    of_batch: Option<i64>,
+}
+
+impl std::ops::Deref for Narrowed<'_> {
+    type Target = Filter;
+
+    fn deref(&self) -> &Filter {
+        self.filter
+    }
 }
 
 /// The conditions of a filter, and their values from `$from` on. States and classes are our own numbers and are written
 /// out.
-fn conditions<'a>(filter: &'a Filter, values: &mut Vec<Value<'a>>) -> String {
+fn conditions<'a>(filter: &'a Narrowed<'_>, values: &mut Vec<Value<'a>>) -> String {
     let mut sql = String::new();
     let mut and = |text: &str, value: Option<Value<'a>>| {
         sql.push_str(" AND ");
@@ -168,6 +224,9 @@ fn conditions<'a>(filter: &'a Filter, values: &mut Vec<Value<'a>>) -> String {
         and("origin_id =", Some(origin.id.into()));
         and("origin_kind =", Some((&origin.kind).into()));
     }
+    if let Some(number) = filter.of_batch {
+        and("batch =", Some(number.into()));
+    }
     if let Some(since) = filter.since {
         and("created_at >=", Some(since.into()));
     }
@@ -182,20 +241,20 @@ type Rows = (Vec<Read>, Option<i64>);
 fn by_time(
     tx: &mut Tx<'_>,
     permit: &Permit<cap::MessagesRead>,
-    filter: &Filter,
+    filter: &Narrowed<'_>,
     before: i64,
     limit: u32,
 ) -> Result<Rows, Error> {
     let mut values = Vec::from(params![permit.workspace(), before, i64::from(limit) + 1]);
     let conditions = conditions(filter, &mut values);
-    if filter.states == [State::Unknown] {
+    if filter.states == [State::Unknown] && filter.of_batch.is_none() {
         // They have an index of their own, which SQLite uses only where the state stands by itself.
         let sql = format!(
             "SELECT {COLUMNS} FROM messages WHERE state = 3 AND workspace = $1 AND id < $2{conditions} ORDER BY id DESC LIMIT $3"
         );
         return Ok(cut(tx.query(&sql, &values, read)?, limit));
     }
-    if filter.origin.is_some() || conditions.is_empty() {
+    if filter.origin.is_some() || filter.of_batch.is_some() || conditions.is_empty() {
         let sql = format!(
             "SELECT {COLUMNS} FROM messages WHERE workspace = $1 AND id < $2{conditions} ORDER BY id DESC LIMIT $3"
         );
@@ -238,7 +297,7 @@ fn row_at(tx: &mut Tx<'_>, workspace: base::WorkspaceId, at: Timestamp) -> Resul
 fn by_segment(
     tx: &mut Tx<'_>,
     permit: &Permit<cap::MessagesRead>,
-    filter: &Filter,
+    filter: &Narrowed<'_>,
     column: &str,
     sought: &[Value<'_>],
     before: i64,
@@ -285,7 +344,8 @@ pub(crate) fn get(
     id: MessageId,
 ) -> Result<Option<Details>, Error> {
     let Some(found) = one(tx, permit.workspace(), id)? else { return Ok(None) };
-    let found = found.masked(tx, engine)?;
+    let names = batches::names(tx, &found.batch.into_iter().collect::<Vec<_>>())?;
+    let found = found.named(&names).masked(tx, engine)?;
     let notes = tx.query(
         "SELECT at, kind, part, note FROM message_notes WHERE message = $1 ORDER BY id",
         &params![found.row],
@@ -357,6 +417,9 @@ pub(crate) fn content(
         Ok((row.get::<String>(0)?, row.get::<String>(1)?, row.get::<i64>(2)?))
     })?;
     let Some((destination, body, code)) = found else { return Ok(None) };
+    if destination.is_empty() {
+        return Err(Error::Erased);
+    }
     let (workspace, uid) = (Some(permit.workspace()), id.to_string());
     let number = open(tx, engine, workspace, "messages", "destination", &uid, &destination)?;
     let body = open(tx, engine, workspace, "messages", "body", &uid, &body)?;
@@ -426,6 +489,7 @@ fn read_inbound(row: &Row<'_>) -> Result<ReadInbound, store::Error> {
             workspace: row.get("workspace")?,
             carrier: row.get("carrier")?,
             from: String::new(),
+            country: None,
             to: row.get("destination")?,
             parts: row.get("parts")?,
             missing_parts: row.get("missing_parts")?,
@@ -435,6 +499,17 @@ fn read_inbound(row: &Row<'_>) -> Result<ReadInbound, store::Error> {
 }
 
 impl ReadInbound {
+    /// With the masked number, or the word that it is erased or gone.
+    fn masked(self, tx: &mut Tx<'_>, engine: &Engine) -> InboundSummary {
+        if self.source.is_empty() {
+            return InboundSummary { from: ERASED.to_owned(), ..self.summary };
+        }
+        match self.from(tx, engine) {
+            Ok(from) => InboundSummary { country: country(&from), from: mask_phone(&from), ..self.summary },
+            Err(_) => InboundSummary { from: "gone".to_owned(), ..self.summary },
+        }
+    }
+
     fn from(&self, tx: &mut Tx<'_>, engine: &Engine) -> Result<String, Error> {
         let uid = self.summary.id.to_string();
         let from = open(tx, engine, self.summary.workspace, "inbound_messages", "source", &uid, &self.source)?;
@@ -468,8 +543,7 @@ pub(crate) fn inbound_list(
     let page = Page::from_overread(rows, page, |row| row.row.to_string());
     let mut items = Vec::with_capacity(page.items.len());
     for row in page.items {
-        let from = row.from(tx, engine).map_or_else(|_| "gone".to_owned(), |from| mask_phone(&from));
-        items.push(InboundSummary { from, ..row.summary });
+        items.push(row.masked(tx, engine));
     }
     Ok(Page { items, next: page.next })
 }
@@ -488,9 +562,81 @@ pub(crate) fn inbound(
     {
         return Ok(None);
     }
+    if found.source.is_empty() {
+        return Err(Error::Erased);
+    }
     let from = found.from(tx, engine)?;
     let uid = id.to_string();
     let text = open(tx, engine, found.summary.workspace, "inbound_messages", "body", &uid, &found.body)?;
     let text = String::from_utf8(text).map_err(|_| Error::Corrupt("body"))?;
-    Ok(Some(InboundMessage { summary: InboundSummary { from: mask_phone(&from), ..found.summary }, from, text }))
+    let summary = InboundSummary { from: mask_phone(&from), country: country(&from), ..found.summary };
+    Ok(Some(InboundMessage { summary, from, text }))
+}
+
+/// The row from which on messages of a workspace may have been accepted at `at`.
+pub(crate) fn about(tx: &mut Tx<'_>, workspace: base::WorkspaceId, at: Timestamp) -> Result<i64, Error> {
+    Ok(row_at(tx, workspace, at)?.saturating_sub(SIDE_BY_SIDE).max(0) - 1)
+}
+
+/// The row behind which none was accepted before `at`.
+pub(crate) fn ceiling(tx: &mut Tx<'_>, workspace: base::WorkspaceId, at: Timestamp) -> Result<i64, Error> {
+    Ok(row_at(tx, workspace, at)?.saturating_add(SIDE_BY_SIDE))
+}
+
+/// Up to `limit` messages of a workspace behind a row, in order, each with its row; `None` for those to another number than the one
+/// sought.
+pub(crate) fn outbound_after(
+    tx: &mut Tx<'_>,
+    engine: &Engine,
+    workspace: base::WorkspaceId,
+    (after, limit): (i64, u32),
+    sought: Option<&[Vec<u8>]>,
+) -> Result<Vec<(i64, Option<Summary>)>, Error> {
+    let sql = format!("SELECT {COLUMNS}, blind FROM messages WHERE workspace = $1 AND id > $2 ORDER BY id LIMIT $3");
+    let rows =
+        tx.query(&sql, &params![workspace, after, limit], |row| Ok((read(row)?, row.get::<Vec<u8>>("blind")?)))?;
+    let mut numbers: Vec<i64> = rows.iter().filter_map(|(row, _)| row.batch).collect();
+    numbers.dedup();
+    let names = batches::names(tx, &numbers)?;
+    rows.into_iter()
+        .map(|(row, blind)| {
+            let place = row.row;
+            let other = sought.is_some_and(|sought| !sought.contains(&blind));
+            Ok((place, if other { None } else { Some(row.named(&names).masked(tx, engine)?.summary) }))
+        })
+        .collect()
+}
+
+/// The same of messages from handsets.
+pub(crate) fn inbound_after(
+    tx: &mut Tx<'_>,
+    engine: &Engine,
+    workspace: base::WorkspaceId,
+    (after, limit): (i64, u32),
+    sought: Option<&[Vec<u8>]>,
+) -> Result<Vec<(i64, Option<InboundSummary>)>, Error> {
+    let sql = format!(
+        "SELECT {INBOUND_COLUMNS}, blind FROM inbound_messages WHERE workspace = $1 AND id > $2 ORDER BY id LIMIT $3"
+    );
+    let rows = tx
+        .query(&sql, &params![workspace, after, limit], |row| Ok((read_inbound(row)?, row.get::<Vec<u8>>("blind")?)))?;
+    rows.into_iter()
+        .map(|(row, blind)| {
+            let place = row.row;
+            let other = sought.is_some_and(|sought| !sought.contains(&blind));
+            Ok((place, if other { None } else { Some(row.masked(tx, engine)) }))
+        })
+        .collect()
+}
+
+/// One message from a handset of the permit's workspace, as lists show it.
+pub(crate) fn inbound_one(
+    tx: &mut Tx<'_>,
+    engine: &Engine,
+    permit: &Permit<cap::MessagesRead>,
+    id: InboundId,
+) -> Result<Option<InboundSummary>, Error> {
+    let sql = format!("SELECT {INBOUND_COLUMNS} FROM inbound_messages WHERE uid = $1 AND workspace = $2");
+    let found = tx.query_opt(&sql, &params![id, permit.workspace()], read_inbound)?;
+    Ok(found.map(|found| found.masked(tx, engine)))
 }

@@ -20,6 +20,9 @@ pub(crate) fn number(
     let sql = "SELECT destination FROM messages WHERE umid = $1 AND workspace = $2";
     let found = tx.query_opt(sql, &params![id, permit.workspace()], |row| row.get::<String>(0))?;
     let Some(sealed) = found else { return Ok(None) };
+    if sealed.is_empty() {
+        return Err(Error::Erased);
+    }
     let uid = id.to_string();
     let number = open(tx, engine, Some(permit.workspace()), "messages", "destination", &uid, &sealed)?;
     let number = String::from_utf8(number).map_err(|_| Error::Corrupt("destination"))?;

@@ -34,6 +34,21 @@ impl Messaging {
         Ok(engine.decide(&Query { explain: true, ..query }))
     }
 
+    /// The same for whoever may send: where a message would go, before it is sent.
+    pub fn foresee(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &Permit<cap::MessagesSend>,
+        to: &sms::Number,
+        class: Class,
+        sender: Option<&Sender>,
+    ) -> Result<Result<Decision, Refused>, Error> {
+        let engine = self.engine();
+        let development = engine.is_development(tx, permit.workspace())?;
+        let query = Query::first(permit.workspace(), development, to.digits(), class, sender);
+        Ok(engine.decide(&Query { explain: true, ..query }))
+    }
+
     /// How the attached carriers are doing.
     pub fn lanes(&self, permit: &impl Authority<cap::CarriersRead>) -> Vec<LaneStatus> {
         let _ = permit;

@@ -40,7 +40,7 @@ pub use edit::{Edit, Upon};
 pub use error::Error;
 pub use field::{Class, Draw, Field, Keep, Shape};
 pub use kind::{Kind, KindScope, Projection, TypedKind, typed};
-pub use own::{Settings, settings};
+pub use own::{Settings, SmsSettings, settings, sms_settings};
 pub use registry::{ClassedField, Registry, RegistryError};
 pub use secret::{Draft, Given, SecretSlot};
 pub use write::TOPIC;

@@ -32,6 +32,22 @@ struct Workspace {
     time_zone: String,
     #[serde(default)]
     controlled: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    truncate_long_texts: bool,
+    #[serde(default = "requests", skip_serializing_if = "is_requests")]
+    requests_per_second: u32,
+}
+
+/// Requests a second to the SMS API, as the API that ours is compatible with has it for one of its sub-accounts.
+const REQUESTS: u32 = 1_800;
+
+const fn requests() -> u32 {
+    REQUESTS
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+const fn is_requests(requests: &u32) -> bool {
+    *requests == REQUESTS
 }
 
 fn utc() -> String {
@@ -54,6 +70,10 @@ impl TypedKind for Workspaces {
         Field::new("time_zone", Class::Internal, Shape::Text).about("an IANA name such as Europe/Zurich"),
         Field::new("controlled", Class::Internal, Shape::Boolean)
             .about("whether changes in production want the reference of an approved change"),
+        Field::new("truncate_long_texts", Class::Internal, Shape::Boolean)
+            .about("whether texts of more than ten parts are cut to ten and sent, rather than refused"),
+        Field::new("requests_per_second", Class::Internal, Shape::Integer(1, 1_000_000))
+            .about("requests to the SMS API a second; 1800 by default"),
     ];
 
     fn key(&self, body: &Workspace) -> String {
@@ -104,6 +124,33 @@ pub(crate) fn control(tx: &mut Tx<'_>, id: WorkspaceId) -> Result<Option<(Enviro
         .map(|stored| Workspace::deserialize(&stored.body).map_err(Error::body))
         .transpose()
         .map(|body| body.map(|body| (body.environment, body.controlled)))
+}
+
+/// What a workspace sets for applications that send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SmsSettings {
+    /// Whether texts of more than ten parts are cut to ten and sent, rather than refused.
+    pub truncate_long_texts: bool,
+    /// Requests to the SMS API a second.
+    pub requests_per_second: u32,
+}
+
+impl Default for SmsSettings {
+    fn default() -> Self {
+        Self { truncate_long_texts: false, requests_per_second: REQUESTS }
+    }
+}
+
+/// What the workspace sets for applications, as it is now.
+pub fn sms_settings(tx: &mut Tx<'_>, id: WorkspaceId) -> Result<SmsSettings, Error> {
+    let Some(stored) = rows::by_id(tx, WORKSPACES, base::ResourceId::from(id.uuid()))? else {
+        return Ok(SmsSettings::default());
+    };
+    let body = Workspace::deserialize(&stored.body).map_err(Error::body)?;
+    Ok(SmsSettings {
+        truncate_long_texts: body.truncate_long_texts,
+        requests_per_second: body.requests_per_second.max(1),
+    })
 }
 
 /// What the organisation sets for everybody. One entry at most; without it the defaults hold.

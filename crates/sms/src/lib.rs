@@ -9,6 +9,7 @@
 mod coding;
 mod country;
 mod gsm;
+mod look;
 mod mobile;
 mod network;
 mod number;
@@ -19,6 +20,7 @@ mod udh;
 pub use coding::{Coding, ShortMessage, decode, encode};
 pub use country::{Country, UnknownCountry};
 pub use gsm::{characters_forcing_ucs2, is_gsm};
+pub use look::{Forcing, Look, PLACES, fit, look};
 pub use mobile::{Network, mcc};
 pub use network::network_error;
 pub use number::{Number, NumberError, Region};

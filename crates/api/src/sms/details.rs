@@ -1,7 +1,7 @@
 //! One message in that API's fields. The number's end and the text are masked, as that API does by default.
 
-use ::messaging::{Details, State};
-use base::MessageId;
+use ::messaging::{Details, InboundSummary, State};
+use base::{BatchId, MessageId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,7 +17,7 @@ pub(super) struct DetailsView {
     umid: MessageId,
     /// The workspace's short name.
     sub_account_id: String,
-    /// Always `outbound`.
+    /// `outbound` or `inbound`.
     direction: &'static str,
     /// The country, where it is known.
     country: Option<String>,
@@ -40,7 +40,8 @@ pub(super) struct DetailsView {
     /// The caller's own id of a batch.
     client_batch_id: Option<String>,
     /// The batch.
-    batch_id: Option<String>,
+    #[schema(value_type = Option<Uuid>)]
+    batch_id: Option<BatchId>,
 }
 
 /// Where a message stands.
@@ -82,7 +83,7 @@ impl DetailsView {
             umid: message.id,
             sub_account_id: workspace,
             direction: "outbound",
-            country: None,
+            country: message.country,
             status,
             msisdn: masked(&message.to),
             source: message.sender,
@@ -91,14 +92,36 @@ impl DetailsView {
             created_at: At(message.created_at),
             sms_count: message.parts,
             client_message_id: message.client_ref,
-            client_batch_id: None,
-            batch_id: None,
+            client_batch_id: message.batch.as_ref().and_then(|batch| batch.client_ref.clone()),
+            batch_id: message.batch.map(|batch| batch.id),
         }
     }
 }
 
+/// The same of a message from a handset.
+pub(super) fn inbound_details(message: InboundSummary, workspace: String) -> DetailsView {
+    let status =
+        StatusView { state: "ok", detail: None, error_code: None, error_message: None, timestamp: At(message.at) };
+    DetailsView {
+        umid: message.id.uuid().into(),
+        sub_account_id: workspace,
+        direction: "inbound",
+        country: message.country,
+        status,
+        msisdn: masked(&message.from),
+        source: message.to,
+        body: "**MASKED**",
+        encoding: "GSM7",
+        created_at: At(message.at),
+        sms_count: message.parts,
+        client_message_id: None,
+        client_batch_id: None,
+        batch_id: None,
+    }
+}
+
 /// That API's words for where a message stands.
-const fn words(state: State) -> (&'static str, Option<&'static str>) {
+pub(super) const fn words(state: State) -> (&'static str, Option<&'static str>) {
     match state {
         State::Queued | State::Claimed => ("queued", None),
         State::Sent => ("sent", Some("delivered_to_operator")),
@@ -111,7 +134,10 @@ const fn words(state: State) -> (&'static str, Option<&'static str>) {
 }
 
 /// `4477xxxxxxxx` of `+44 77•• ••• 117`: what is hidden stays so, and the last four digits are `x` as in that API.
-fn masked(shown: &str) -> String {
+pub(super) fn masked(shown: &str) -> String {
+    if shown == ::messaging::ERASED {
+        return String::new();
+    }
     let digits: Vec<char> = shown.chars().filter(|mark| mark.is_ascii_digit() || *mark == '•').collect();
     let last = digits.len().saturating_sub(4);
     digits.iter().enumerate().map(|(at, mark)| if at < last && mark.is_ascii_digit() { *mark } else { 'x' }).collect()

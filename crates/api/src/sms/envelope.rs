@@ -50,8 +50,21 @@ impl Render for Envelope {
 }
 
 /// That API's number for a problem: by the field that is wrong, else by its kind.
-fn code(problem: &Problem) -> u16 {
+pub(super) fn code(problem: &Problem) -> u16 {
     const INVALID: u16 = 1000;
+    match &*problem.code {
+        "text-too-long" => return 3006,
+        "client-message-id-too-long" => return 3009,
+        "source-too-long" => return 3011,
+        "messages-missing" => return 3012,
+        "too-many-messages" => return 3013,
+        "client-batch-id-too-long" => return 3014,
+        "bad-callback-url" => return 3020,
+        "no-such-export" => return 4018,
+        "too-late-feedback" | "no-time" => return 1010,
+        "not-cancellable" => return INVALID,
+        _ => {}
+    }
     match problem.kind {
         ProblemKind::Unauthenticated => 1200,
         ProblemKind::Forbidden => 1201,
@@ -67,7 +80,7 @@ fn code(problem: &Problem) -> u16 {
             Some("text") => 1004,
             Some("source" | "sender") => 1005,
             Some("expiry") => 1006,
-            Some("clientMessageId" | "umid") => 1008,
+            Some("clientMessageId" | "clientBatchId" | "batchId" | "umid") => 1008,
             Some("country") => 1009,
             Some("scheduled") => 1011,
             Some("clientIp") => 1012,

@@ -48,6 +48,7 @@ const ROOMS: &[Migrations] = &[
 pub const KEY: &str = "imported-key-for-everything-0001";
 pub const READER: &str = "imported-key-that-only-reads-0002";
 pub const HOOKS: &str = "imported-key-of-integrations-0003";
+pub const SENDER: &str = "imported-key-that-only-sends-0004";
 pub const URL_TOKEN: &str = "imported-url-token-of-generic-03";
 
 const FILE: &str = r#"
@@ -77,9 +78,10 @@ integrations:
 api_keys:
   - workspace: demo
     name: everything
-    scopes: ["messages:send", "messages:read", "messages:content", "signals:send", "signals:read", "alerts:read",
+    scopes: ["messages:send", "messages:alert", "messages:erase", "messages:read", "messages:content", "signals:send", "signals:read", "alerts:read",
       "alerts:answer", "runs:read", "oncall:read"]
     token: {env: KEY}
+  - {workspace: demo, name: sender, scopes: ["messages:send"], token: {env: SENDER}}
   - {workspace: demo, name: reader, scopes: ["alerts:read"], token: {env: READER}}
   - {workspace: demo, name: hooks, scopes: ["integrations:read", "integrations:write"], token: {env: HOOKS}}
 "#;
@@ -96,6 +98,7 @@ impl SecretSource for Secrets {
             "KEY" => KEY,
             "READER" => READER,
             "HOOKS" => HOOKS,
+            "SENDER" => SENDER,
             "URL_TOKEN" => URL_TOKEN,
             _ => "secret",
         };
@@ -186,7 +189,10 @@ async fn rooms(db: &Db) -> (Api, Alerts, Vault) {
     let signals = Signals::new(db.clone(), vault.clone(), identity.clone(), flows.clone(), sandbox);
     let guarded = outbound::Guarded::new(outbound::Rules::default());
     let webhooks = Webhooks::new(db.clone(), vault.clone(), &callbacks, guarded).await.unwrap();
+    let sub_accounts = api::SubAccounts::new(db.clone());
     let api = Api {
+        sub_accounts,
+        public_url: "https://pager.example.com".to_owned(),
         db: db.clone(),
         identity,
         resources,

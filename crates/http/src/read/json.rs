@@ -47,7 +47,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
 }
 
 /// Reads JSON as every door reads it. The problem names the place as `a.b[2].c`.
-pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub fn parse_json<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(invalid("The body is empty; JSON is expected.".into()));
     }

@@ -207,7 +207,7 @@ testdb::both_databases! {
             (New { text: "a".repeat(1_531), ..base() }, "text-too-long"),
             (New { text: "ğ".into(), encoding: sms::Choice::Gsm7, ..base() }, "text-not-gsm7"),
             (New { expires_at: Some(now), ..base() }, "expired"),
-            (New { client_ref: Some("x".repeat(256)), ..base() }, "too-long"),
+            (New { client_ref: Some("x".repeat(351)), ..base() }, "too-long"),
         ] {
             let problem = house.submit(new).await.unwrap_err().problem();
             assert_eq!(problem.code, code);

@@ -1,6 +1,7 @@
 //! Messaging on both databases, against a carrier in this process.
 
 mod applications;
+mod batches;
 mod cancelling;
 mod faults;
 mod house;
