@@ -128,7 +128,16 @@ fn sending(status: &CarrierStatus, settings: &Settings, lane: Option<&LaneStatus
         |time: Option<std::time::Duration>| time.map_or_else(|| "no answer in the last minutes".to_owned(), length);
     let mut facts = vec![
         Fact::new("Waiting", waiting_words(waiting)),
-        Fact::new("Window", format!("{} of {} unanswered", status.window_used, status.window)),
+        Fact::new(
+            "Window",
+            match lane.filter(|lane| lane.allowed < lane.window) {
+                Some(lane) => format!(
+                    "{} of {} unanswered; {} allowed now, because it asked to slow down or did not answer",
+                    status.window_used, status.window, lane.allowed
+                ),
+                None => format!("{} of {} unanswered", status.window_used, status.window),
+            },
+        ),
         Fact::new(
             "Rate",
             match settings.rate {
