@@ -28,10 +28,19 @@ proof: ## What takes longer: release limits, long kill campaigns, supply chain
 BENCH_FLAGS ?= --warm-up-time 0.5 --measurement-time 2 --sample-size 20
 BENCHES = --bench codec --bench segment --bench seal --bench render --bench decide --bench intake
 
+# Messages of each measurement through the doors; the figures of docs/performance.md want the defaults of `loudhailer bench`.
+BENCH_MESSAGES ?= 60000
+
 bench: ## Measure this machine and print the figures with what they stand on
 	cargo bench -p smpp -p sms -p vault -p sandbox -p routing -p signals $(BENCHES) -- $(BENCH_FLAGS)
 	cargo build --release --bin loudhailer
-	target/release/loudhailer bench --dir target
+	target/release/loudhailer bench smpp --dir target --messages $(BENCH_MESSAGES)
+	target/release/loudhailer bench smpp --dir target --messages $(BENCH_MESSAGES) --carrier-latency 20 --no-half
+	target/release/loudhailer bench rest --dir target --messages $(BENCH_MESSAGES)
+	target/release/loudhailer bench batch --dir target --messages $(BENCH_MESSAGES)
+	target/release/loudhailer bench queued --dir target --messages $(BENCH_MESSAGES) --queued $(BENCH_MESSAGES)
+	target/release/loudhailer bench idle --dir target --binds 1000
+	target/release/loudhailer bench alert --dir target --messages $(BENCH_MESSAGES) --queued $(BENCH_MESSAGES) --pages 100
 
 release: ## The one-file release binary
 	cargo build --release --bin loudhailer

@@ -7,7 +7,7 @@ use base::{Context, Explain as _, Timestamp};
 use futures_util::future::join_all;
 use messaging::{Deliveries, LinkState};
 use smpp::{Bind, BindMode, DataSmResp, DeliverSmResp, Pdu, Status, Text, Tlvs};
-use smpplink::{Closed, Handle, Incoming, Limits, Request, Target};
+use smpplink::{Closed, Handle, Incoming, Limits, Request, Slot, Target};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -65,11 +65,6 @@ impl Place {
         }
     }
 
-    /// How it binds.
-    pub const fn mode(&self) -> BindMode {
-        self.mode
-    }
-
     /// Which session it is, from 1.
     pub const fn number(&self) -> usize {
         self.number
@@ -107,6 +102,23 @@ impl Place {
     pub fn bound(&self) -> Option<Handle> {
         match self.get().0 {
             Standing::Bound(handle) if !handle.is_closed() => Some(handle),
+            _ => None,
+        }
+    }
+
+    /// Whether it is bound for sending.
+    pub fn is_sending(&self) -> bool {
+        self.mode.transmits() && self.look(|_| ()).is_some()
+    }
+
+    /// A place in its window, when there is one.
+    pub fn try_reserve(&self) -> Option<Slot> {
+        self.look(Handle::try_reserve).flatten()
+    }
+
+    fn look<T>(&self, at: impl FnOnce(&Handle) -> T) -> Option<T> {
+        match &self.now.lock().ok()?.0 {
+            Standing::Bound(handle) if !handle.is_closed() => Some(at(handle)),
             _ => None,
         }
     }

@@ -260,16 +260,16 @@ impl SmppCarrier {
     /// one destination keeps its order. Fails with the reason when there is none within the response timer.
     async fn slot(&self, submission: &Submission) -> Result<Slot, String> {
         let lot = routing::lot(submission.sender.as_str(), submission.destination.digits());
-        let bound = self.places.iter().filter(|place| place.mode().transmits());
-        let bound = bound.filter_map(|place| Some((place.number(), place.bound()?)));
+        let bound = self.places.iter().filter(|place| place.is_sending());
         // Each session draws for each conversation; the highest has it, so that one that comes or goes moves only its own.
         let drawn = |number: usize| {
             (lot ^ (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_mul(0xFF51_AFD7_ED55_8CCD)
         };
-        let (_, session) = bound.max_by_key(|(number, _)| drawn(*number)).ok_or("no session is bound")?;
-        if let Some(slot) = session.try_reserve() {
+        let place = bound.max_by_key(|place| drawn(place.number())).ok_or("no session is bound")?;
+        if let Some(slot) = place.try_reserve() {
             return Ok(slot);
         }
+        let session = place.bound().ok_or("the session has just gone")?;
         // Messaging keeps to the window of all sessions together, and draws are even: waiting is short, and in turn.
         match tokio::time::timeout(self.limits.response, session.reserve()).await {
             Ok(Ok(slot)) => Ok(slot),

@@ -1,8 +1,12 @@
-//! AES-256-GCM with a 96-bit nonce. Whoever seals keeps nonces random and keys short-lived (`vault` does).
+//! AES-256-GCM with a 96-bit nonce. Whoever seals takes nonces from [`Nonces`] or at random, and keeps keys short-lived
+//! (`vault` does).
 
 use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use base::Chance;
 use zeroize::Zeroizing;
 
 use crate::Error;
@@ -53,6 +57,39 @@ impl fmt::Debug for Key {
     }
 }
 
+/// Nonces for one key in one process (NIST SP 800-38D section 8.2.1): a field that is drawn when the key is taken into use, which
+/// tells processes and their restarts apart, and behind it a count of seals. Drawing all twelve octets for each seal costs more than the
+/// seal of a short text.
+#[derive(Debug, Default)]
+pub struct Nonces {
+    field: OnceLock<[u8; FIELD]>,
+    sealed: AtomicU64,
+}
+
+/// Octets that are drawn: two of a hundred thousand starts with one key meet with a chance below one in a thousand million.
+const FIELD: usize = 8;
+
+impl Nonces {
+    /// The next one; never the same from this, and with no chance worth a number from another for the same key.
+    pub fn next(&self, chance: &dyn Chance) -> [u8; NONCE_BYTES] {
+        let mut nonce = [0; NONCE_BYTES];
+        match u32::try_from(self.sealed.fetch_add(1, Ordering::Relaxed)) {
+            Ok(count) => {
+                let field = self.field.get_or_init(|| {
+                    let mut field = [0; FIELD];
+                    chance.fill(&mut field);
+                    field
+                });
+                nonce[..FIELD].copy_from_slice(field);
+                nonce[FIELD..].copy_from_slice(&count.to_be_bytes());
+            }
+            // The count is used up, which no key in use gets near: each is drawn from here on (section 8.2.2).
+            Err(_) => chance.fill(&mut nonce),
+        }
+        nonce
+    }
+}
+
 /// Seals once: see [`Key::seal`].
 pub fn seal(key: &[u8; KEY_BYTES], nonce: [u8; NONCE_BYTES], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error> {
     Key::new(key)?.seal(nonce, aad, plain)
@@ -98,6 +135,29 @@ mod tests {
             sealed[place] ^= 1 << bit;
             prop_assert!(matches!(open(&key, nonce, &aad, &sealed), Err(Error::Sealed)));
         }
+    }
+
+    #[test]
+    fn nonces_differ_within_a_process_between_threads_and_over_restarts() {
+        use std::collections::HashSet;
+        let mut seen = HashSet::new();
+        for _restart in 0..50 {
+            let nonces = Nonces::default();
+            let drawn: Vec<Vec<_>> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4)
+                    .map(|_| scope.spawn(|| (0..1_000).map(|_| nonces.next(&crate::OsChance)).collect::<Vec<_>>()))
+                    .collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            for nonce in drawn.into_iter().flatten() {
+                assert!(seen.insert(nonce), "a nonce came twice");
+            }
+        }
+        // When the count is used up they are drawn.
+        let spent = Nonces { sealed: AtomicU64::new(u64::from(u32::MAX)), ..Nonces::default() };
+        let [last, drawn, next] = [(); 3].map(|()| spent.next(&crate::OsChance));
+        assert_eq!(last[FIELD..], [0xFF; 4]);
+        assert!(drawn[..FIELD] != last[..FIELD] && drawn != next);
     }
 
     #[test]

@@ -78,6 +78,9 @@ pub enum Command {
         after_help = "Example: loudhailer selftest\n\nTakes about a minute, touches nothing else on this machine, and removes what it made. Exits 0 when nothing that was accepted is lost and nothing went twice in silence."
     )]
     Selftest(Selftest),
+    /// The carrier of `bench`; started by it, not by people
+    #[command(hide = true)]
+    BenchCarrier(BenchCarrier),
     /// Run customers' templates; started by the server, not by people
     #[command(hide = true)]
     SandboxWorker,
@@ -365,21 +368,125 @@ pub struct KeysRetire {
 /// `loudhailer bench`.
 #[derive(Debug, Args)]
 pub struct Bench {
+    /// What to measure
+    #[arg(value_enum, default_value_t = BenchMode::Smpp)]
+    pub mode: BenchMode,
     /// Messages to send
-    #[arg(long, default_value_t = 50_000)]
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=200_000_000))]
     pub messages: u64,
-    /// Signals to raise
-    #[arg(long, default_value_t = 3_000)]
-    pub signals: u64,
+    /// Send for so many seconds instead
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub seconds: Option<u64>,
+    /// Messages a second; as fast as it goes when left out
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// Binds of the application
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub sessions: u64,
+    /// Unanswered submits on each of them
+    #[arg(long, default_value_t = 200, value_parser = window)]
+    pub window: usize,
+    /// Ask for no receipts
+    #[arg(long)]
+    pub no_receipts: bool,
+    /// Do not measure at half of the found rate too
+    #[arg(long)]
+    pub no_half: bool,
+    /// Drive this script too, by node, in the same run (smpp): interop/proxy.js
+    #[arg(long, value_name = "SCRIPT")]
+    pub beside: Option<PathBuf>,
+    /// Milliseconds until the carrier answers
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pub carrier_latency: u64,
+    /// Binds to the carrier
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub carrier_sessions: u64,
+    /// Unanswered requests on each of them, in either direction
+    #[arg(long, default_value_t = 1_000, value_parser = window)]
+    pub carrier_window: usize,
+    /// Messages that are in the table before
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=100_000_000))]
+    pub history: u64,
+    /// HTTP requests under way (rest, batch)
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub requests: u64,
+    /// Messages for a carrier that is dead (queued, alert)
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(..=100_000_000))]
+    pub queued: u64,
+    /// Binds that say nothing (idle)
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(..=11_000))]
+    pub binds: u64,
+    /// Signals whose pages are timed (alert)
+    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..=50_000))]
+    pub pages: u64,
     /// Where to keep the data while it runs; must be on a disk, not in memory. The system's temporary directory when left out
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// Use this database instead of an embedded one in a temporary directory
+    /// Use this empty database instead of an embedded one
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
+    /// Leave the directory for a look
+    #[arg(long)]
+    pub keep: bool,
     /// Print the figures as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `loudhailer bench` measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum BenchMode {
+    /// An application by SMPP, at full and at half load
+    Smpp,
+    /// Single sends by REST
+    Rest,
+    /// Batches by REST
+    Batch,
+    /// Many messages for a dead carrier, a restart, the carrier's return
+    Queued,
+    /// Applications that are bound and silent
+    Idle,
+    /// From a signal to its page, beside bulk
+    Alert,
+}
+
+impl BenchMode {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Smpp => "smpp",
+            Self::Rest => "rest",
+            Self::Batch => "batch",
+            Self::Queued => "queued",
+            Self::Idle => "idle",
+            Self::Alert => "alert",
+        }
+    }
+}
+
+/// A window as SMPP accounts and carriers may have it.
+fn window(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|window| (1..=2_000).contains(window)).ok_or_else(|| "1 to 2000".to_owned())
+}
+
+/// `loudhailer bench-carrier`: the bench's carrier, a process of its own.
+#[derive(Debug, Args)]
+pub struct BenchCarrier {
+    /// Its certificate
+    #[arg(long)]
+    pub cert: PathBuf,
+    /// The key of that
+    #[arg(long)]
+    pub key: PathBuf,
+    /// Until it answers a submit
+    #[arg(long, default_value_t = 0)]
+    pub answer_after_ms: u64,
+    /// From then until the receipt
+    #[arg(long, default_value_t = 10)]
+    pub receipt_after_ms: u64,
+    /// Receipts that may be unanswered on each bind
+    #[arg(long, default_value_t = 1_000)]
+    pub window: usize,
 }
 
 /// `loudhailer selftest`.

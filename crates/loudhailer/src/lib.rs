@@ -77,6 +77,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Keys(Keys::List(options)) => commands::keys::list(&options).await,
         Command::Keys(Keys::Retire(options)) => commands::keys::retire(&options).await,
         Command::Bench(options) => bench::run(&options).await,
+        Command::BenchCarrier(options) => bench::carrier::run(&options).await,
         Command::Selftest(options) => selftest::run(&options).await,
         Command::SandboxWorker => Ok(()),
     }

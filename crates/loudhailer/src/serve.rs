@@ -51,6 +51,7 @@ pub fn database_options(config: &Config) -> Result<Options> {
 pub async fn run(options: &Serve) -> Result<()> {
     let config = configuration(&options.config)?;
     crate::logging::start(&config.log);
+    allow_files();
     let product = Product::open_with(database_options(&config)?, &config.keys.file, config.outbound_rules()?).await?;
     let settings = settings(&config)?;
     let read = |path: &Path| std::fs::read_to_string(path).map_err(|source| Error::file(path, source));
@@ -202,4 +203,13 @@ pub async fn wind_down(product: &Product, tasks: &TaskTracker, stop: &Cancellati
         tracing::warn!("something did not end in time; nothing accepted is lost, the next start goes on with it");
     }
     product.close().await;
+}
+
+/// Every connection is a file: as many as the system lets this process have, where it begins with fewer.
+pub(crate) fn allow_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files stays as it was; connections beyond it are refused");
+    }
 }

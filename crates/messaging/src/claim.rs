@@ -15,6 +15,7 @@ use vault::Aad;
 
 use crate::asked::Asked;
 use crate::engine::Engine;
+use crate::inbox::Telling;
 use crate::job::{Job, Key, Outcome, StoredOrigin};
 use crate::lane::Lane;
 use crate::octets::{Body, encoding};
@@ -22,7 +23,7 @@ use crate::state::Event;
 use crate::{Error, State};
 
 /// Claimed in one transaction at most.
-const BATCH: usize = 256;
+const BATCH: usize = 512;
 /// The poll that decides when nothing woke the claimer.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -101,7 +102,7 @@ fn hand_over(
     outcome.due_at = Some(now);
     match (opened, room) {
         (Ok((destination, body)), Some(room)) => {
-            match lane.side(row.key.class).push(row.job(destination, body, room)) {
+            match lane.side(row.key.class).push(row.job(engine, destination, body, room)) {
                 Ok(()) => return,
                 // The lane has stopped.
                 Err(job) => outcome.room = Some(job.room),
@@ -144,11 +145,15 @@ pub(crate) struct Claimed {
     expires_at: Option<Timestamp>,
     attempts: u32,
     sent: u16,
+    /// Nothing else is remembered of how it was submitted.
+    alone: bool,
+    submitter: String,
+    created_at: Timestamp,
 }
 
 /// The columns that [`Claimed`] reads.
 pub(crate) const COLUMNS: &str = "id, umid, workspace, class, encoding, parts, attempts, due_at, expires_at, carrier, sender, \
-     origin_kind, origin_id, destination, body, tell";
+     origin_kind, origin_id, destination, body, tell, submitter, created_at";
 
 impl Claimed {
     pub(crate) fn read(row: &Row<'_>) -> Result<Self, store::Error> {
@@ -164,6 +169,7 @@ impl Claimed {
                 parts: usize::try_from(row.get::<i64>("parts")?).unwrap_or(1),
                 tell: asked.tell(),
                 passing: asked.passing(),
+                telling: None,
             },
             sender: row.get("sender")?,
             carrier: row.get("carrier")?,
@@ -174,6 +180,9 @@ impl Claimed {
             expires_at: row.get("expires_at")?,
             attempts: row.get("attempts")?,
             sent: 0,
+            alone: !asked.passing() && !asked.together() && asked.first(row.get("id")?).is_none(),
+            submitter: row.get("submitter")?,
+            created_at: row.get("created_at")?,
         })
     }
 
@@ -200,7 +209,11 @@ impl Claimed {
         self.expires_at.is_some_and(|at| at <= now)
     }
 
-    fn job(&self, destination: Number, body: Body, room: OwnedSemaphorePermit) -> Job {
+    fn job(&self, engine: &Engine, destination: Number, body: Body, room: OwnedSemaphorePermit) -> Job {
+        let (to, at) = (&destination, self.created_at);
+        let telling =
+            Telling::of(&engine.desks, &self.submitter, self.key.tell, self.key.id, &self.sender, to, at, &body)
+                .filter(|_| self.alone);
         Job {
             row: self.key.row,
             id: self.key.id,
@@ -217,6 +230,7 @@ impl Claimed {
             sent: self.sent,
             tell: self.key.tell,
             passing: self.key.passing,
+            telling,
             room,
         }
     }

@@ -47,6 +47,12 @@ impl Tell {
         }
     }
 
+    /// Whether it wants to hear of `state`.
+    pub(crate) const fn wants(self, state: State) -> bool {
+        let code = self.code();
+        code == Self::End.code() || code == Self::of(state)
+    }
+
     /// What the column says.
     pub(crate) const fn from_code(code: Option<i64>) -> Self {
         // What else is remembered there stands above these bits: see `asked`.
@@ -66,7 +72,7 @@ impl Tell {
     }
 
     /// The code, besides that for any end, that wants to hear of `state`.
-    const fn of(state: State) -> i64 {
+    pub(crate) const fn of(state: State) -> i64 {
         if matches!(state, State::Delivered) { Self::Success.code() } else { Self::Failure.code() }
     }
 }
@@ -94,6 +100,13 @@ pub struct Delivery {
     pub at: Timestamp,
     /// What.
     pub what: What,
+}
+
+impl Delivery {
+    /// The end of the message in `row`.
+    pub(crate) fn end(row: i64, at: Timestamp, ended: Ended) -> Self {
+        Self { key: DeliveryKey { kind: END, subject: row }, at, what: What::End(Box::new(ended)) }
+    }
 }
 
 /// What there is to tell.
@@ -159,7 +172,7 @@ pub struct Ended {
 }
 
 /// Characters of a text that a receipt repeats (SMPP 3.4 appendix B).
-const BEGINNING: usize = 20;
+pub(crate) const BEGINNING: usize = 20;
 
 /// Notes the end of one message, if its submitter wants to hear of it.
 pub(crate) fn tell(tx: &mut Tx<'_>, message: MessageId, state: State, at: Timestamp) -> Result<(), Error> {
@@ -198,6 +211,17 @@ pub(crate) fn tell_passing(tx: &mut Tx<'_>, passing: &[(i64, Timestamp)]) -> Res
     Ok(())
 }
 
+/// The same for ends that are in hand: whom to tell, the row, its end and when.
+pub(crate) fn tell_known(tx: &mut Tx<'_>, ended: &[(&str, i64, State, Timestamp)]) -> Result<(), Error> {
+    let rows: Vec<_> =
+        ended.iter().map(|(to, row, state, at)| Vec::from(params![*to, END, *row, state.code(), *at])).collect();
+    tx.send_many(
+        "INSERT INTO deliveries (recipient, kind, subject, state, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        &rows,
+    )?;
+    Ok(())
+}
+
 /// Notes that a message from a handset is for `recipient`.
 pub(crate) fn tell_inbound(tx: &mut Tx<'_>, recipient: &str, id: InboundId) -> Result<(), Error> {
     tx.execute(
@@ -208,20 +232,21 @@ pub(crate) fn tell_inbound(tx: &mut Tx<'_>, recipient: &str, id: InboundId) -> R
     Ok(())
 }
 
-/// What waits for the holder of the permit, the oldest messages first, without those in `skip`.
+/// What waits for the holder of the permit since `before` or longer, the oldest messages first, without those in `skip`.
 pub(crate) fn waiting(
     tx: &mut Tx<'_>,
     engine: &Engine,
     permit: &Permit<cap::MessageContentRead>,
+    before: Timestamp,
     skip: &HashSet<DeliveryKey>,
     most: usize,
 ) -> Result<Vec<Delivery>, Error> {
     let (recipient, workspace) = (permit.actor().principal.key(), permit.workspace());
     let limit = i64::try_from(most + skip.len()).unwrap_or(i64::MAX);
     let mut found = Vec::new();
-    let mut waiting = ends(tx, PASSING, &recipient, workspace, limit)?;
-    waiting.extend(ends(tx, END, &recipient, workspace, limit)?);
-    waiting.extend(inbounds(tx, &recipient, workspace, limit)?);
+    let mut waiting = ends(tx, PASSING, &recipient, workspace, before, limit)?;
+    waiting.extend(ends(tx, END, &recipient, workspace, before, limit)?);
+    waiting.extend(inbounds(tx, &recipient, workspace, before, limit)?);
     for row in waiting {
         if found.len() < most && !skip.contains(&row.key) {
             found.push(row.open(tx, engine, workspace)?);
@@ -257,12 +282,19 @@ struct SealedEnd {
     network: Option<String>,
 }
 
-fn ends(tx: &mut Tx<'_>, kind: i64, recipient: &str, workspace: WorkspaceId, limit: i64) -> Result<Vec<Sealed>, Error> {
+fn ends(
+    tx: &mut Tx<'_>,
+    kind: i64,
+    recipient: &str,
+    workspace: WorkspaceId,
+    before: Timestamp,
+    limit: i64,
+) -> Result<Vec<Sealed>, Error> {
     let rows = tx.query(
         "SELECT d.subject, d.state, d.at, m.umid, m.sender, m.destination, m.body, m.encoding, m.receipt, m.error, m.created_at, m.tell, m.network
          FROM deliveries d JOIN messages m ON m.id = d.subject
-         WHERE d.recipient = $1 AND d.kind = $4 AND m.workspace = $2 ORDER BY d.subject LIMIT $3",
-        &params![recipient, workspace, limit, kind],
+         WHERE d.recipient = $1 AND d.kind = $5 AND m.workspace = $2 AND d.at <= $3 ORDER BY d.subject LIMIT $4",
+        &params![recipient, workspace, before, limit, kind],
         |row| {
             let (subject, at) = (row.get("subject")?, row.get("at")?);
             let state = State::from_code(row.get("state")?)
@@ -287,11 +319,17 @@ fn ends(tx: &mut Tx<'_>, kind: i64, recipient: &str, workspace: WorkspaceId, lim
     Ok(rows)
 }
 
-fn inbounds(tx: &mut Tx<'_>, recipient: &str, workspace: WorkspaceId, limit: i64) -> Result<Vec<Sealed>, Error> {
+fn inbounds(
+    tx: &mut Tx<'_>,
+    recipient: &str,
+    workspace: WorkspaceId,
+    before: Timestamp,
+    limit: i64,
+) -> Result<Vec<Sealed>, Error> {
     let rows = tx.query(
         "SELECT d.subject, d.at, i.uid, i.destination, i.source, i.body, i.pieces FROM deliveries d JOIN inbound_messages i ON i.id = d.subject
-         WHERE d.recipient = $1 AND d.kind = 1 AND i.workspace = $2 ORDER BY d.subject LIMIT $3",
-        &params![recipient, workspace, limit],
+         WHERE d.recipient = $1 AND d.kind = 1 AND i.workspace = $2 AND d.at <= $3 ORDER BY d.subject LIMIT $4",
+        &params![recipient, workspace, before, limit],
         |row| {
             let (subject, at) = (row.get("subject")?, row.get("at")?);
             let what = SealedWhat::Inbound {
@@ -338,7 +376,7 @@ impl SealedWhat {
                     stat: end.stat,
                     error: end.error,
                     accepted_at: end.accepted_at,
-                    beginning: body.text().chars().take(BEGINNING).collect(),
+                    beginning: body.beginning(BEGINNING),
                     submission: first,
                     network: end.network.as_deref().and_then(sms::Network::parse),
                 });
@@ -380,7 +418,7 @@ pub(crate) fn taken(
 ) -> Result<(), Error> {
     let recipient = permit.actor().principal.key();
     let rows: Vec<_> = keys.iter().map(|key| Vec::from(params![&recipient, key.kind, key.subject])).collect();
-    tx.execute_many("DELETE FROM deliveries WHERE recipient = $1 AND kind = $2 AND subject = $3", &rows)?;
+    tx.change_many("DELETE FROM deliveries WHERE recipient = $1 AND kind = $2 AND subject = $3", &rows)?;
     Ok(())
 }
 

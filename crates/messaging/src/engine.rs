@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use vault::Vault;
 
 use crate::Error;
+use crate::inbox::Desks;
 use crate::job::{Job, Outcome};
 use crate::lane::Lane;
 use crate::numbers::Numbers;
@@ -44,6 +45,8 @@ pub(crate) struct Engine {
     pub(crate) reroute: Notify,
     /// Turns when there may be something to tell an application.
     pub(crate) told: watch::Sender<u64>,
+    /// Applications that are told in memory.
+    pub(crate) desks: Arc<Desks>,
     pub(crate) minutes: Minutes,
     pub(crate) strays: AtomicU64,
     pub(crate) refs: RefHasher,
@@ -70,6 +73,7 @@ impl Engine {
             settler,
             reroute: Notify::new(),
             told: watch::Sender::new(0),
+            desks: Arc::default(),
             minutes: Minutes::default(),
             strays: AtomicU64::new(0),
             refs: RefHasher::default(),

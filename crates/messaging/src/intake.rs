@@ -16,6 +16,7 @@ use vault::{Aad, BlindIndex, DataKey, IndexKey, Purpose};
 use crate::asked::Asked;
 use crate::deliveries::Tell;
 use crate::engine::{Counted, Engine};
+use crate::inbox::Telling;
 use crate::job::{Job, Outcome, StoredOrigin};
 use crate::lane::Lane;
 use crate::model::{Accepted, New};
@@ -57,6 +58,7 @@ pub(crate) struct Prepared {
     callback: Option<String>,
     blind: BlindIndex,
     submitter: String,
+    telling: Option<Arc<Telling>>,
     created_at: Timestamp,
     due_at: Timestamp,
     /// The number of its batch.
@@ -119,13 +121,19 @@ pub(crate) fn prepare(
     let seal = |column, plain: &[u8]| {
         keys.data.seal(engine.ctx.chance(), &Aad { table: "messages", column, row: &umid }, plain)
     };
+    let submitter = permit.actor().principal.key();
+    let (sender, tell) = (decision.sender.as_str(), new.tell);
+    // One of several that were submitted together is told by what the store knows of the others.
+    let alone = !new.passing && !new.together && new.submission.is_none();
+    let telling = Telling::of(&engine.desks, &submitter, tell, id, sender, &new.to, now, &content).filter(|_| alone);
     Ok(Prepared {
         destination: seal("destination", new.to.digits().as_bytes()),
         body: seal("body", content.octets()),
         callback: new.callback.take().map(|url| seal("callback", url.as_bytes())),
         content,
         blind: keys.index.index(new.to.digits()),
-        submitter: permit.actor().principal.key(),
+        telling,
+        submitter,
         id,
         umid,
         workspace,
@@ -222,6 +230,7 @@ impl Prepared {
             sent: 0,
             tell: self.new.tell,
             passing: self.new.passing,
+            telling: self.telling.clone(),
             room,
         }
     }

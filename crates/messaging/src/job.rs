@@ -1,5 +1,7 @@
 //! A message on its way through this process, and what became of one attempt.
 
+use std::sync::Arc;
+
 use base::{MessageId, Timestamp, WorkspaceId};
 use routing::{Class, Sender};
 use sms::{Encoding, Number};
@@ -8,6 +10,7 @@ use uuid::Uuid;
 
 use crate::State;
 use crate::deliveries::Tell;
+use crate::inbox::Telling;
 use crate::octets::Body;
 
 /// What caused a message, as jobs carry it.
@@ -37,6 +40,8 @@ pub(crate) struct Job {
     pub(crate) tell: Tell,
     /// Whether it also wants to hear that the carrier took it.
     pub(crate) passing: bool,
+    /// With what, when it is bound here.
+    pub(crate) telling: Option<Arc<Telling>>,
     pub(crate) room: OwnedSemaphorePermit,
 }
 
@@ -56,6 +61,7 @@ impl Job {
             parts: self.parts,
             tell: self.tell,
             passing: self.passing,
+            telling: self.telling.clone(),
         }
     }
 }
@@ -71,6 +77,7 @@ pub(crate) struct Key {
     pub(crate) parts: usize,
     pub(crate) tell: Tell,
     pub(crate) passing: bool,
+    pub(crate) telling: Option<Arc<Telling>>,
 }
 
 /// What is known of one part after an attempt.

@@ -21,6 +21,7 @@ use crate::deliveries::{Delivery, DeliveryKey};
 use crate::engine::{Engine, Lanes};
 use crate::erase::Erased;
 use crate::exports::{Export, Lines, NewExport};
+use crate::inbox::Inbox;
 use crate::intake::Submit;
 use crate::lane::Lane;
 use crate::model::{Accepted, Content, Details, Filter, InboundMessage, InboundSummary, Minute, New, Summary};
@@ -449,15 +450,22 @@ impl Messaging {
     }
 
     /// What waits for the holder of the permit: ends of its messages that it wants to hear of, and messages from handsets
-    /// for it. The oldest `most`, without those in `skip` (that are on their way to it).
+    /// for it. The oldest `most` since `before` or longer, without those in `skip` (that are on their way to it).
     pub async fn waiting(
         &self,
         permit: &Permit<cap::MessageContentRead>,
+        before: Timestamp,
         skip: HashSet<DeliveryKey>,
         most: usize,
     ) -> Result<Vec<Delivery>, Error> {
         let (engine, permit) = (Arc::clone(&self.0.engine), permit.clone());
-        self.0.engine.db.read(move |tx| deliveries::waiting(tx, &engine, &permit, &skip, most)).await
+        self.0.engine.db.read(move |tx| deliveries::waiting(tx, &engine, &permit, before, &skip, most)).await
+    }
+
+    /// Where ends of the permit holder's messages are put from now on, in memory, once they are on disk. It only saves looking: what
+    /// is not put here is [`Self::waiting`] all the same.
+    pub fn inbox(&self, permit: &Permit<cap::MessageContentRead>) -> Inbox {
+        self.0.engine.desks.open(permit.actor().principal.key())
     }
 
     /// The holder of the permit has these, and is not told them again.

@@ -78,6 +78,14 @@ impl Body {
         }
     }
 
+    /// Its first characters.
+    pub(crate) fn beginning(&self, most: usize) -> String {
+        match self {
+            Self::Text(text) => text.chars().take(most).collect(),
+            Self::Octets(octets) => octets.text().chars().take(most).collect(),
+        }
+    }
+
     /// What is sealed.
     pub(crate) fn octets(&self) -> &[u8] {
         match self {

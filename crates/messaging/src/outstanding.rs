@@ -3,14 +3,18 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::WorkspaceId;
 
 use crate::deliveries::Tell;
+use crate::inbox::Telling;
 
 /// Outstanding ids kept in memory. The oldest leave first; their receipts are found through the segments.
 pub(crate) const OUTSTANDING: usize = 500_000;
+/// Of those, how many keep with what an application is told; the store has it of all.
+const TELLING: usize = 50_000;
 /// Receipts that may wait for their submit to be answered.
 const EARLY: usize = 10_000;
 /// For how long they wait before the table is asked.
@@ -34,7 +38,7 @@ impl RefHasher {
 }
 
 /// A part that waits for its receipt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Outstanding {
     pub(crate) row: i64,
     pub(crate) part: u8,
@@ -42,6 +46,8 @@ pub(crate) struct Outstanding {
     pub(crate) plain: bool,
     /// What its submitter wants to hear.
     pub(crate) tell: Tell,
+    /// With what it is told, when its submitter is bound here.
+    pub(crate) telling: Option<Arc<Telling>>,
     pub(crate) workspace: WorkspaceNumber,
 }
 
@@ -56,6 +62,8 @@ pub(crate) struct Map {
     order: VecDeque<u64>,
     workspaces: Vec<WorkspaceId>,
     numbers: HashMap<WorkspaceId, WorkspaceNumber>,
+    /// Entries that know with what to tell.
+    telling: usize,
 }
 
 impl Map {
@@ -76,14 +84,25 @@ impl Map {
         (number.0 != u16::MAX).then(|| self.workspaces.get(usize::from(number.0)).copied()).flatten()
     }
 
-    pub(crate) fn insert(&mut self, key: u64, entry: Outstanding) {
-        if self.entries.insert(key, entry).is_none() {
-            self.order.push_back(key);
+    pub(crate) fn insert(&mut self, key: u64, mut entry: Outstanding) {
+        if self.telling >= TELLING {
+            entry.telling = None;
+        }
+        self.telling += usize::from(entry.telling.is_some());
+        match self.entries.insert(key, entry) {
+            Some(before) => self.telling -= usize::from(before.telling.is_some()),
+            None => self.order.push_back(key),
         }
         while self.order.len() > OUTSTANDING {
             if let Some(oldest) = self.order.pop_front() {
-                self.entries.remove(&oldest);
+                self.forget(oldest);
             }
+        }
+    }
+
+    fn forget(&mut self, key: u64) {
+        if let Some(entry) = self.entries.remove(&key) {
+            self.telling -= usize::from(entry.telling.is_some());
         }
     }
 
@@ -97,11 +116,11 @@ impl Map {
     }
 
     pub(crate) fn get(&self, key: u64) -> Option<Outstanding> {
-        self.entries.get(&key).copied()
+        self.entries.get(&key).cloned()
     }
 
     pub(crate) fn remove(&mut self, key: u64) {
-        self.entries.remove(&key);
+        self.forget(key);
         // Removed keys leave the order when they are its oldest or when they are most of it.
         while self.order.front().is_some_and(|oldest| !self.entries.contains_key(oldest)) {
             self.order.pop_front();
@@ -194,7 +213,14 @@ mod tests {
     use uuid::Uuid;
 
     fn entry(map: &mut Map, row: i64) -> Outstanding {
-        Outstanding { row, part: 1, plain: true, tell: Tell::Nothing, workspace: map.number(Uuid::nil().into()) }
+        Outstanding {
+            row,
+            part: 1,
+            plain: true,
+            tell: Tell::Nothing,
+            telling: None,
+            workspace: map.number(Uuid::nil().into()),
+        }
     }
 
     /// I7: the map stays bounded, whatever is inserted and removed.
@@ -206,7 +232,7 @@ mod tests {
             map.insert(key, entry);
         }
         assert_eq!(map.len(), (OUTSTANDING, OUTSTANDING));
-        assert_eq!(map.get(0), None);
+        assert!(map.get(0).is_none());
         for key in (0..600_000_u64).rev() {
             map.remove(key);
         }

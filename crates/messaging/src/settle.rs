@@ -19,13 +19,15 @@ use tokio_util::sync::CancellationToken;
 use crate::Error;
 use crate::carrier::Receipt;
 use crate::engine::{Engine, write_minutes};
+use crate::inbox;
 use crate::job::Outcome;
 use crate::outstanding::{Early, Map, Outstanding, Strays};
 use crate::probe::{self, Found};
 use crate::settle_store::{self as rows, Applied, Touched};
 
-/// Items written in one transaction at most.
-const BATCH: usize = 512;
+/// Items written in one transaction at most: an outcome and a receipt for each message that one of the intake's holds, and room to
+/// catch up, or what was accepted would wait in the table for nothing.
+const BATCH: usize = 2_048;
 /// Counts for charts are written this often.
 const MINUTES: Duration = Duration::from_secs(1);
 /// Waits between tries while the database does not answer.
@@ -211,6 +213,7 @@ impl Settler {
             part: found.part,
             plain,
             tell: found.tell,
+            telling: None,
             workspace: self.map.number(found.workspace),
         }
     }
@@ -226,11 +229,12 @@ impl Settler {
                 part: u8::try_from(part.part).unwrap_or(u8::MAX),
                 plain,
                 tell: outcome.key.tell,
+                telling: outcome.key.telling.clone().filter(|_| plain),
                 workspace,
             };
-            self.map.insert(key, to);
+            self.map.insert(key, to.clone());
             for waiting in self.early.take(key) {
-                self.matched(waiting, to, key, batch, seen, acks);
+                self.matched(waiting, to.clone(), key, batch, seen, acks);
             }
             if self.strays.contains(key) {
                 batch.found_strays.push((outcome.carrier.clone(), carrier_ref.clone(), to));
@@ -269,7 +273,7 @@ impl Settler {
         let first = seen.insert(key);
         let workspace = self.map.workspace(to.workspace);
         let matched = Matched { receipt: waiting.receipt, at: waiting.at, to, workspace, key };
-        if to.plain && first && matched.receipt.state.is_final() {
+        if matched.to.plain && first && matched.receipt.state.is_final() {
             batch.plain.push(matched);
         } else {
             batch.careful.push(matched);
@@ -285,7 +289,7 @@ impl Settler {
             Ok(applied) => {
                 self.done(&batch, &applied);
                 drop(rooms);
-                self.wake(&batch);
+                self.wake(&batch, applied);
                 for ack in acks {
                     // Whoever brought it may be gone; the receipt is on disk.
                     let _ = ack.send(Ok(()));
@@ -315,7 +319,7 @@ impl Settler {
             let error = match self.apply(&part).await {
                 Ok(applied) => {
                     self.done(&part, &applied);
-                    self.wake(&part);
+                    self.wake(&part, applied);
                     (from, tries) = (range.end, 0);
                     continue;
                 }
@@ -359,9 +363,12 @@ impl Settler {
         applied.count(&self.engine);
     }
 
-    /// Tells the claimers that there is work or room.
-    fn wake(&self, batch: &Batch) {
-        self.engine.told.send_modify(|turn| *turn += 1);
+    /// Tells the claimers that there is work or room, and whoever tells applications that there is something to tell.
+    fn wake(&self, batch: &Batch, applied: Applied) {
+        if applied.look {
+            self.engine.told.send_modify(|turn| *turn += 1);
+        }
+        inbox::hand_over(applied.handed);
         let lanes = self.engine.lanes.load();
         for outcome in batch.outcomes() {
             let Some(lane) = lanes.get(outcome.goes_by()) else {
@@ -393,11 +400,11 @@ fn apply(tx: &mut Tx<'_>, batch: &Batch) -> Result<Applied, Error> {
     rows::outcomes(tx, batch.outcomes(), &mut applied, &mut touched)?;
     rows::plain_receipts(tx, &batch.plain, &mut applied, &mut touched)?;
     for matched in &batch.careful {
-        let ended = rows::careful_receipt(tx, matched.to, &matched.receipt, matched.at, &mut applied, &mut touched)?;
+        let ended = rows::careful_receipt(tx, &matched.to, &matched.receipt, matched.at, &mut applied, &mut touched)?;
         applied.ended.push(ended);
     }
     for (carrier, carrier_ref, to) in &batch.found_strays {
-        rows::take_strays(tx, carrier, carrier_ref, *to, &mut applied, &mut touched)?;
+        rows::take_strays(tx, carrier, carrier_ref, to, &mut applied, &mut touched)?;
     }
     for (receipt, at) in &batch.strays {
         rows::keep_stray(tx, receipt, *at)?;

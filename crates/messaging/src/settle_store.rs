@@ -1,13 +1,16 @@
 //! The SQL of outcomes and receipts.
 
+use std::sync::Arc;
+
 use base::{MessageId, Timestamp, WorkspaceId};
 use sms::ReceiptState;
 use store::{Tx, params};
 use uuid::Uuid;
 
 use crate::carrier::Receipt;
-use crate::deliveries::{Tell, tell, tell_many, tell_passing};
+use crate::deliveries::{Tell, tell, tell_known, tell_many, tell_passing};
 use crate::engine::{Counted, Engine};
+use crate::inbox::Handed;
 use crate::job::{NewNote, Outcome, StoredOrigin};
 use crate::model::Changed;
 use crate::news;
@@ -26,6 +29,10 @@ pub(crate) struct Applied {
     /// For each careful receipt: whether nothing more is expected for its part.
     pub(crate) ended: Vec<bool>,
     counted: Vec<(WorkspaceId, Timestamp, bool)>,
+    /// Ends whose application is told in memory.
+    pub(crate) handed: Vec<Handed>,
+    /// Whether there may be ends that are told from the store.
+    pub(crate) look: bool,
 }
 
 impl Applied {
@@ -89,7 +96,7 @@ pub(crate) fn outcomes(
             Vec::from(params![outcome.key.row, carrier_ref, outcome.at, outcome.epoch])
         })
         .collect();
-    let written = tx.execute_many(
+    let written = tx.change_many(
         "UPDATE messages SET state = 2, carrier_ref = $2, submitted_at = $3, attempts = attempts + 1, claimed_by = NULL,
          reason = NULL, error = NULL WHERE id = $1 AND claimed_by = $4",
         &plain,
@@ -100,6 +107,7 @@ pub(crate) fn outcomes(
         .map(|outcome| (outcome.key.row, outcome.at))
         .collect();
     if !passing.is_empty() {
+        applied.look = true;
         tell_passing(tx, &passing)?;
     }
     if written < plain.len() as u64 {
@@ -111,6 +119,7 @@ pub(crate) fn outcomes(
     let listened = |outcome: &&Outcome| outcome.is_plain_success() && outcome.key.tell == Tell::Each;
     news::sent_many(tx, outcomes.iter().filter(listened).map(|outcome| (outcome.key.row, outcome.at)))?;
     for outcome in outcomes.iter().filter(|outcome| !outcome.is_plain_success()) {
+        applied.look = true;
         careful_outcome(tx, outcome, applied, touched)?;
     }
     Ok(())
@@ -236,7 +245,7 @@ pub(crate) fn plain_receipts(
             ])
         })
         .collect();
-    let written = tx.execute_many(
+    let written = tx.change_many(
         "UPDATE messages SET state = $2, receipt = $3, receipt_at = $4, done_at = $4, error = $5, reason = $8,
          receipt_time = $9
          WHERE id = $1 AND carrier = $6 AND carrier_ref = $7 AND receipt_at IS NULL",
@@ -244,7 +253,7 @@ pub(crate) fn plain_receipts(
     )?;
     let complete = written == receipts.len() as u64;
     networks(tx, receipts)?;
-    let (mut told, mut each) = (Vec::new(), Vec::new());
+    let (mut told, mut known, mut each) = (Vec::new(), Vec::new(), Vec::new());
     for matched in receipts {
         // Another node may have been first, or an entry of the map was wrong: then each is looked at.
         if complete || has_receipt(tx, matched)? {
@@ -252,15 +261,29 @@ pub(crate) fn plain_receipts(
             let state = State::Sent.after(Event::Receipt(matched.receipt.state)).unwrap_or(State::Sent);
             applied.ended_as(workspace, matched.at, state);
             touched.message(workspace, None);
-            if matched.to.tell.ends() {
-                told.push((matched.to.row, state, matched.at));
-            } else if matched.to.tell == Tell::Each {
-                each.push((matched.to.row, state, matched.at));
+            match &matched.to.telling {
+                Some(telling) if telling.tell.wants(state) => {
+                    known.push((&*telling.recipient, matched.to.row, state, matched.at));
+                    applied.handed.push(Handed {
+                        telling: Arc::clone(telling),
+                        row: matched.to.row,
+                        state,
+                        stat: matched.receipt.state.stat(),
+                        error: matched.receipt.error.clone(),
+                        network: matched.receipt.network.clone(),
+                        at: matched.at,
+                    });
+                }
+                None if matched.to.tell.ends() => told.push((matched.to.row, state, matched.at)),
+                None if matched.to.tell == Tell::Each => each.push((matched.to.row, state, matched.at)),
+                Some(_) | None => {}
             }
         } else {
-            careful_receipt(tx, matched.to, &matched.receipt, matched.at, applied, touched)?;
+            careful_receipt(tx, &matched.to, &matched.receipt, matched.at, applied, touched)?;
         }
     }
+    applied.look |= !told.is_empty();
+    tell_known(tx, &known)?;
     tell_many(tx, &told)?;
     news::changed_many(tx, &each)
 }
@@ -345,12 +368,13 @@ fn row(tx: &mut Tx<'_>, row: i64) -> Result<Option<Row>, Error> {
 /// nothing more is expected for its part.
 pub(crate) fn careful_receipt(
     tx: &mut Tx<'_>,
-    to: Outstanding,
+    to: &Outstanding,
     receipt: &Receipt,
     at: Timestamp,
     applied: &mut Applied,
     touched: &mut Touched,
 ) -> Result<bool, Error> {
+    applied.look = true;
     let Some(message) = row(tx, to.row)? else {
         keep_stray(tx, receipt, at)?;
         return Ok(true);
@@ -365,7 +389,7 @@ pub(crate) fn careful_receipt(
 
 fn single_receipt(
     tx: &mut Tx<'_>,
-    to: Outstanding,
+    to: &Outstanding,
     message: &Row,
     receipt: &Receipt,
     at: Timestamp,
@@ -409,7 +433,7 @@ fn single_receipt(
 
 fn part_receipt(
     tx: &mut Tx<'_>,
-    to: Outstanding,
+    to: &Outstanding,
     message: &Row,
     receipt: &Receipt,
     at: Timestamp,
@@ -522,7 +546,7 @@ pub(crate) fn take_strays(
     tx: &mut Tx<'_>,
     carrier: &str,
     carrier_ref: &str,
-    to: Outstanding,
+    to: &Outstanding,
     applied: &mut Applied,
     touched: &mut Touched,
 ) -> Result<(), Error> {

@@ -147,7 +147,6 @@ impl Account {
 }
 
 /// The rights of a bound account.
-#[derive(Clone)]
 pub(crate) struct Rights {
     pub(crate) actor: Actor,
     pub(crate) send: Permit<cap::MessagesSend>,

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use base::SmppAccountId;
+use base::{SmppAccountId, Timestamp};
+use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use messaging::{Delivery, DeliveryKey};
+use messaging::{Delivery, DeliveryKey, Inbox};
 use smpp::{DeliverSm, Status};
 use smpplink::{NoAnswer, Response, Slot};
 
@@ -27,6 +28,9 @@ const POLL: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(5);
 
+type Leaving = Pin<Box<dyn Future<Output = Left> + Send>>;
+/// What was to be taken off the disk, and whether that went well.
+type Left = (Vec<DeliveryKey>, Result<(), messaging::Error>);
 type OnTheWay = FuturesUnordered<Pin<Box<dyn Future<Output = (DeliveryKey, Told)> + Send>>>;
 
 /// What an application said to a delivery.
@@ -35,6 +39,11 @@ enum Told {
     /// It never will.
     Refused(Status),
     NotNow,
+}
+
+/// What was leaving, when it has left.
+async fn gone(leaving: &mut Option<Leaving>) -> Option<Left> {
+    Some(leaving.as_mut()?.await)
 }
 
 impl Told {
@@ -73,19 +82,24 @@ async fn in_parts(bind: &Bind, parts: Vec<DeliverSm>) -> Told {
 struct Courier {
     inner: Arc<Inner>,
     account: SmppAccountId,
-    rights: Rights,
+    rights: Arc<Rights>,
     under_way: OnTheWay,
     /// On their way, or taken and not yet off the disk.
     in_flight: HashSet<DeliveryKey>,
     /// Refused for now: how often, and until when (monotonic) they rest.
     later: HashMap<DeliveryKey, (u32, Duration)>,
     taken: Vec<DeliveryKey>,
+    /// These are being taken off the disk.
+    leaving: Option<Leaving>,
+    /// Read from the store and told lately: should memory bring one of them too, it is told already.
+    read: HashSet<DeliveryKey>,
+    read_before: HashSet<DeliveryKey>,
     /// For taking turns between binds.
     turn: usize,
 }
 
 /// Runs until the account has no bind that receives, or the server stops.
-pub(crate) async fn run(inner: Arc<Inner>, account: SmppAccountId, rights: Rights) {
+pub(crate) async fn run(inner: Arc<Inner>, account: SmppAccountId, rights: Arc<Rights>) {
     let mut courier = Courier {
         inner,
         account,
@@ -94,6 +108,9 @@ pub(crate) async fn run(inner: Arc<Inner>, account: SmppAccountId, rights: Right
         in_flight: HashSet::new(),
         later: HashMap::new(),
         taken: Vec::new(),
+        leaving: None,
+        read: HashSet::new(),
+        read_before: HashSet::new(),
         turn: 0,
     };
     courier.work().await;
@@ -101,7 +118,14 @@ pub(crate) async fn run(inner: Arc<Inner>, account: SmppAccountId, rights: Right
     while let Some((key, told)) = courier.under_way.next().await {
         courier.told(key, told);
     }
-    courier.write().await;
+    // What is leaving already first, then the rest.
+    for _ in 0..2 {
+        courier.leave();
+        if let Some(leaving) = courier.leaving.take() {
+            let left = leaving.await;
+            courier.left(left);
+        }
+    }
     if let Err(error) = courier.inner.messaging.release_deliveries(&courier.rights.content).await {
         tracing::debug!(error = &error as &dyn std::error::Error, "a lease on deliveries runs out by itself");
     }
@@ -110,7 +134,12 @@ pub(crate) async fn run(inner: Arc<Inner>, account: SmppAccountId, rights: Right
 impl Courier {
     async fn work(&mut self) {
         let (mut told, mut changes) = (self.inner.messaging.told(), self.inner.binds.changes());
+        let inbox = self.inner.messaging.inbox(&self.rights.content);
         let mut leased = false;
+        // Whether to look into the store, and for what waits how long: what ended a moment ago comes from memory.
+        let (mut look, mut patience) = (true, Duration::ZERO);
+        let mut poll = tokio::time::interval(POLL);
+        poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let receivers = self.inner.binds.receivers(self.account);
             if receivers.is_empty() || self.inner.stop.is_cancelled() {
@@ -118,26 +147,72 @@ impl Courier {
             }
             if !leased {
                 leased = self.lease().await;
+                if !leased {
+                    // Another process tells; memory would only grow old.
+                    inbox.take(usize::MAX);
+                }
             }
             if leased {
-                while self.send(&receivers).await {}
+                if inbox.left_some() {
+                    (look, patience) = (true, Duration::ZERO);
+                }
+                let mut sent = 0;
+                if look && self.room(&receivers) > 0 {
+                    let before = self.inner.ctx.now().minus(patience);
+                    (look, sent) = self.send(&receivers, before).await;
+                }
+                self.pass_on(&receivers, &inbox);
+                if look && sent > 0 {
+                    continue;
+                }
             }
-            if !self.taken.is_empty() {
-                self.write().await;
-            }
+            self.leave();
             tokio::select! {
                 () = self.inner.stop.cancelled() => return,
                 Some((key, answer)) = self.under_way.next(), if !self.under_way.is_empty() => {
                     self.told(key, answer);
                     // Whatever else is answered already shares the transaction.
-                    while let Some(Some((key, answer))) = futures_util::FutureExt::now_or_never(self.under_way.next()) {
+                    while let Some(Some((key, answer))) = self.under_way.next().now_or_never() {
                         self.told(key, answer);
                     }
                 }
-                changed = told.changed() => if changed.is_err() { return },
-                _ = changes.changed() => {}
+                Some(left) = gone(&mut self.leaving), if self.leaving.is_some() => {
+                    self.leaving = None;
+                    self.left(left);
+                }
+                () = inbox.changed() => {}
+                changed = told.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    (look, patience) = (true, Duration::ZERO);
+                }
+                _ = changes.changed() => (look, patience) = (true, Duration::ZERO),
                 // The lease is taken anew now and then, in case this process was taken for gone.
-                () = tokio::time::sleep(POLL) => leased = false,
+                _ = poll.tick() => {
+                    leased = false;
+                    if !look {
+                        (look, patience) = (true, POLL);
+                    }
+                    self.read_before = std::mem::take(&mut self.read);
+                }
+            }
+        }
+    }
+
+    /// Places in the windows of its binds.
+    fn room(&self, receivers: &[Arc<Bind>]) -> usize {
+        receivers.iter().map(|bind| bind.handle.window().saturating_sub(bind.handle.in_flight())).sum()
+    }
+
+    /// Sends what memory has, as far as windows have room.
+    fn pass_on(&mut self, receivers: &[Arc<Bind>], inbox: &Inbox) {
+        for delivery in inbox.take(self.room(receivers)) {
+            let key = delivery.key;
+            let known = self.in_flight.contains(&key) || self.read.contains(&key) || self.read_before.contains(&key);
+            // Without a place after all, it is in the store as before.
+            if !known && let Some((bind, slot)) = self.place(receivers) {
+                self.hand_over(&delivery, &bind, slot);
             }
         }
     }
@@ -159,30 +234,30 @@ impl Courier {
         self.in_flight.iter().copied().chain(resting).collect()
     }
 
-    /// Sends what waits, as far as windows have room; whether there may be more and room for it.
-    async fn send(&mut self, receivers: &[Arc<Bind>]) -> bool {
-        let room: usize =
-            receivers.iter().map(|bind| bind.handle.window().saturating_sub(bind.handle.in_flight())).sum();
-        let most = room.min(BATCH);
+    /// Sends what waits in the store since `before` or longer, as far as windows have room; whether there may be more,
+    /// and how many were sent.
+    async fn send(&mut self, receivers: &[Arc<Bind>], before: Timestamp) -> (bool, usize) {
+        let most = self.room(receivers).min(BATCH);
         if most == 0 {
-            return false;
+            return (true, 0);
         }
-        let waiting = match self.inner.messaging.waiting(&self.rights.content, self.not_now(), most).await {
+        let waiting = match self.inner.messaging.waiting(&self.rights.content, before, self.not_now(), most).await {
             Ok(waiting) => waiting,
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "what waits for an application could not be read"
                 );
-                return false;
+                return (false, 0);
             }
         };
         let full = waiting.len() == most;
-        for delivery in waiting {
-            let Some((bind, slot)) = self.place(receivers) else { return false };
-            self.hand_over(&delivery, &bind, slot);
+        for (sent, delivery) in waiting.iter().enumerate() {
+            let Some((bind, slot)) = self.place(receivers) else { return (true, sent) };
+            self.read.insert(delivery.key);
+            self.hand_over(delivery, &bind, slot);
         }
-        full
+        (full, waiting.len())
     }
 
     /// A place in the window of one of the binds, taking turns.
@@ -236,15 +311,26 @@ impl Courier {
         }
     }
 
-    /// Takes what was taken off the disk. When that fails it is told again: at least once.
-    async fn write(&mut self) {
+    /// Begins to take what was taken off the disk, one transaction at a time: what is answered meanwhile shares the next.
+    fn leave(&mut self) {
+        if self.leaving.is_some() || self.taken.is_empty() {
+            return;
+        }
         let keys = std::mem::take(&mut self.taken);
-        let written = self.inner.messaging.taken(&self.rights.content, keys.clone()).await;
+        let (messaging, permit) = (self.inner.messaging.clone(), self.rights.content.clone());
+        self.leaving = Some(Box::pin(async move {
+            let left = messaging.taken(&permit, keys.clone()).await;
+            (keys, left)
+        }));
+    }
+
+    /// They left. When that failed they are told again: at least once.
+    fn left(&mut self, (keys, result): Left) {
         for key in keys {
             self.later.remove(&key);
             self.in_flight.remove(&key);
         }
-        if let Err(error) = written {
+        if let Err(error) = result {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "deliveries that were taken stay, and are told again"

@@ -267,7 +267,7 @@ async fn introduce<S>(
     unbound: Unbound<S>,
     source: SocketAddr,
     encrypted: bool,
-) -> Result<Option<(Arc<Bind>, Rights, Incoming)>, AcceptError>
+) -> Result<Option<(Arc<Bind>, Arc<Rights>, Incoming)>, AcceptError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -296,7 +296,7 @@ where
         return refuse(unbound).await;
     }
     let Some(account) = found.map(Arc::new) else { return refuse(unbound).await };
-    let Some(rights) = account.rights(source) else { return refuse(unbound).await };
+    let Some(rights) = account.rights(source).map(Arc::new) else { return refuse(unbound).await };
     let Some(place) = inner.binds.reserve(&account) else {
         refused(inner, Some(&account), source, "the account has as many binds as it may");
         return refuse(unbound).await;
@@ -324,7 +324,7 @@ where
     drop(place);
     inner.announce(&account);
     if handle.mode().receives() {
-        start_courier(inner, account.id, rights.clone());
+        start_courier(inner, account.id, Arc::clone(&rights));
     }
     Ok(Some((bind, rights, incoming)))
 }
@@ -399,7 +399,7 @@ async fn bound(inner: &Arc<Inner>, account: &Arc<Account>, rights: &Rights) -> R
 }
 
 /// Starts the courier of an account, unless it runs.
-fn start_courier(inner: &Arc<Inner>, account: SmppAccountId, rights: Rights) {
+fn start_courier(inner: &Arc<Inner>, account: SmppAccountId, rights: Arc<Rights>) {
     let mut couriers = inner.couriers.lock().unwrap_or_else(PoisonError::into_inner);
     if !couriers.insert(account) {
         return;
@@ -408,7 +408,7 @@ fn start_courier(inner: &Arc<Inner>, account: SmppAccountId, rights: Rights) {
     let inner = Arc::clone(inner);
     inner.tasks.clone().spawn(async move {
         loop {
-            courier::run(Arc::clone(&inner), account, rights.clone()).await;
+            courier::run(Arc::clone(&inner), account, Arc::clone(&rights)).await;
             // Under the lock: a bind that came while the courier was leaving finds it still registered.
             let mut couriers = inner.couriers.lock().unwrap_or_else(PoisonError::into_inner);
             if inner.stop.is_cancelled() || inner.binds.receivers(account).is_empty() {
@@ -422,10 +422,13 @@ fn start_courier(inner: &Arc<Inner>, account: SmppAccountId, rights: Rights) {
 /// Ends binds whose account was changed or removed: its application binds again and finds what holds now.
 async fn recheck(inner: Arc<Inner>) {
     let mut changes = inner.db.subscribe();
+    // Not a sleep in the loop below: other changes, of which there are many, would begin it anew each time.
+    let mut due = tokio::time::interval(RECHECK);
+    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = inner.stop.cancelled() => return,
-            () = tokio::time::sleep(RECHECK) => {}
+            _ = due.tick() => {}
             changed = changes.recv() => if !matches!(changed, Ok(Changed { topic: TOPIC, .. })) { continue },
         }
         let binds = inner.binds.all();

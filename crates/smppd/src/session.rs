@@ -27,7 +27,7 @@ pub(crate) type Work = FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>
 pub(crate) struct Session {
     pub(crate) inner: Arc<Inner>,
     pub(crate) bind: Arc<Bind>,
-    pub(crate) rights: Rights,
+    pub(crate) rights: Arc<Rights>,
 }
 
 /// Which answer carries the id.

@@ -27,19 +27,20 @@ impl Incoming {
 /// A request of the peer.
 #[derive(Debug)]
 pub struct Request {
-    pub(crate) pdu: Pdu,
+    /// Apart, because a place in a channel is as large as what may be in it, and most binds are silent.
+    pub(crate) pdu: Box<Pdu>,
     pub(crate) responder: Responder,
 }
 
 impl Request {
     /// What it says.
-    pub const fn pdu(&self) -> &Pdu {
+    pub fn pdu(&self) -> &Pdu {
         &self.pdu
     }
 
     /// What it says, and the means to answer it.
     pub fn into_parts(self) -> (Pdu, Responder) {
-        (self.pdu, self.responder)
+        (*self.pdu, self.responder)
     }
 
     /// Answers it.

@@ -14,8 +14,9 @@ use crate::handle::Response;
 use crate::incoming::{Request, Responder, empty_answer, failure_of};
 use crate::outgoing::{Outgoing, Queue, Waiter, encode_answer};
 
-/// Room made in the buffer before a read.
-const ROOM: usize = 16 * 1024;
+/// Room made in the buffer before a read: little for a silent peer, twice as much after each read that filled it.
+const LEAST: usize = 1024;
+const MOST: usize = 32 * 1024;
 
 pub(crate) struct Reader {
     pub(crate) buffer: BytesMut,
@@ -28,6 +29,7 @@ impl Reader {
     /// Reads until the connection is over.
     pub(crate) async fn run<R: AsyncRead + Unpin>(mut self, mut read: R) -> Closed {
         let framer = Framer::new(self.shared.limits.pdu_bound);
+        let mut room = LEAST;
         loop {
             loop {
                 match framer.next(&mut self.buffer) {
@@ -40,14 +42,20 @@ impl Reader {
                     Err(error) => return Closed::OutOfStep(error),
                 }
             }
-            if self.buffer.capacity() - self.buffer.len() < ROOM / 4 {
-                self.buffer.reserve(ROOM);
+            if self.buffer.capacity() - self.buffer.len() < room / 4 {
+                self.buffer.reserve(room);
             }
+            let free = self.buffer.capacity() - self.buffer.len();
             match read.read_buf(&mut self.buffer).await {
                 // The peer may close right behind its answer to our unbind.
                 Ok(0) | Err(_) if self.shared.is_unbound() => return Closed::Unbound,
                 Ok(0) => return Closed::PeerClosed,
-                Ok(_) => self.shared.heard(),
+                Ok(count) => {
+                    if count == free && room < MOST {
+                        room *= 2;
+                    }
+                    self.shared.heard();
+                }
                 Err(error) => return Closed::Network(error.kind()),
             }
         }
@@ -120,7 +128,7 @@ impl Reader {
             },
         };
         let via = command.response().map(|_| (self.queue.clone(), place));
-        let request = Request { pdu, responder: Responder { command, sequence, via } };
+        let request = Request { pdu: Box::new(pdu), responder: Responder { command, sequence, via } };
         if let Err(unsent) = self.requests.try_send(request) {
             // Nobody listens, or an alert_notification (which needs no answer and so keeps no place) found the
             // channel full. Dropping the responder would say the same, but without a word in the log.

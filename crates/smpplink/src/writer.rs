@@ -21,7 +21,8 @@ pub(crate) async fn run<W: AsyncWrite + Unpin>(
     mut queue: mpsc::UnboundedReceiver<Outgoing>,
     shared: Arc<Shared>,
 ) -> Closed {
-    let mut batch = Vec::with_capacity(BATCH);
+    // Grows with what there is to write: most binds are silent.
+    let mut batch = Vec::new();
     let mut buffer = BytesMut::new();
     let mut permits: Vec<OwnedSemaphorePermit> = Vec::new();
     loop {

@@ -35,7 +35,7 @@ mod scratch;
 mod types;
 
 use ahead::{Ahead, together};
-use batch::Insert;
+use batch::{Column, Many};
 pub use scratch::Scratch;
 use types::Bound;
 pub(crate) use types::PostgresValue;
@@ -348,27 +348,47 @@ impl Session {
     }
 
     pub(crate) fn execute_many(&self, sql: &str, rows: &[Vec<Value<'_>>]) -> Result<u64, Failed> {
-        let width = rows.first().map_or(0, Vec::len);
-        let insert = Insert::read(sql, width).filter(|_| rows.iter().all(|row| row.len() == width));
+        match Many::insert(sql) {
+            Some(many) if rows.len() > 1 => self.many(sql, &many, rows),
+            _ => self.one_by_one(sql, rows),
+        }
+    }
+
+    /// Rows that change nothing twice: in one statement when it is a plain one.
+    pub(crate) fn change_many(&self, sql: &str, rows: &[Vec<Value<'_>>]) -> Result<u64, Failed> {
+        match Many::change(sql) {
+            Some(many) if rows.len() > 1 => {
+                // Each batch is planned for its own size and the table's present one: a plan made on an empty table would read
+                // all of a full one.
+                self.push(Ahead::Control("SET LOCAL plan_cache_mode = force_custom_plan"))?;
+                let changed = self.many(sql, &many, rows)?;
+                self.push(Ahead::Control("SET LOCAL plan_cache_mode = auto"))?;
+                Ok(changed)
+            }
+            _ => self.one_by_one(sql, rows),
+        }
+    }
+
+    fn many(&self, sql: &str, many: &Many<'_>, rows: &[Vec<Value<'_>>]) -> Result<u64, Failed> {
+        let mut changed = 0;
+        for rows in rows.chunks(PIPELINE) {
+            changed += self.statement(async |client| {
+                let types = client.prepare_cached(sql).await?.params().to_vec();
+                let statement = client.prepare_cached(&many.text(&types)).await?;
+                client.execute_raw(&statement, (0..types.len()).map(|at| Column { rows, at })).await
+            })?;
+        }
+        Ok(changed)
+    }
+
+    fn one_by_one(&self, sql: &str, rows: &[Vec<Value<'_>>]) -> Result<u64, Failed> {
         let mut changed = 0;
         for rows in rows.chunks(PIPELINE) {
             // Each chunk has the whole patience.
             changed += self.statement(async |client| {
-                let mut parts = Vec::new();
-                let mut rest = rows;
-                while !rest.is_empty() {
-                    let taken = insert.as_ref().map_or(1, |insert| insert.step(rest.len()));
-                    let (part, after) = rest.split_at(taken);
-                    let statement = match &insert {
-                        Some(insert) if taken > 1 => client.prepare_cached(&insert.text(taken)).await?,
-                        _ => client.prepare_cached(sql).await?,
-                    };
-                    parts.push((statement, part.iter().flatten().map(Bound).collect::<Vec<_>>()));
-                    rest = after;
-                }
+                let statement = client.prepare_cached(sql).await?;
                 // All are sent, in order, before the first answer is waited for.
-                let answers =
-                    parts.into_iter().map(async |(statement, bound)| client.execute_raw(&statement, bound).await);
+                let answers = rows.iter().map(async |row| client.execute_raw(&statement, row.iter().map(Bound)).await);
                 Ok(try_join_all(answers).await?.into_iter().sum::<u64>())
             })?;
         }

@@ -133,7 +133,10 @@ fn read_loop(statements: &Statements, shared: &Shared, queue: &Mutex<mpsc::Recei
         let result = statements.control("BEGIN").map_err(|failed| failed.error);
         if result.is_ok() {
             let mut tx = Tx::new(Driver::Sqlite(statements), shared);
-            work.run(&mut tx);
+            // What was read may be remembered: whoever wrote it has committed it.
+            if work.run(&mut tx) {
+                tx.into_effects().release(shared);
+            }
             if let Err(failed) = statements.control("ROLLBACK") {
                 tracing::error!(error = %failed.error, "a read transaction did not end");
             }

@@ -112,7 +112,7 @@ impl<'a> Tx<'a> {
 
     /// Runs one statement for each row of parameters; how many rows it touched. A prepared loop on SQLite. On
     /// PostgreSQL a plain `INSERT … VALUES ($1, …)` (no quoted text in it, at most `ON CONFLICT … DO NOTHING` behind it)
-    /// becomes statements of many rows, and everything else is pipelined; either way rows take effect in order.
+    /// becomes one statement, and everything else is pipelined; either way rows take effect in order.
     pub fn execute_many(&mut self, sql: &str, rows: &[Vec<Value<'_>>]) -> Result<u64, Error> {
         if rows.is_empty() {
             return Ok(0);
@@ -121,6 +121,19 @@ impl<'a> Tx<'a> {
         self.statement(|driver| match driver {
             Driver::Sqlite(statements) => statements.execute_many(sql, rows),
             Driver::Postgres(session) => session.execute_many(sql, rows),
+        })
+    }
+
+    /// The same for a plain `UPDATE … WHERE …` or `DELETE FROM … WHERE …` of which no two rows of parameters change the same row of the
+    /// table: on PostgreSQL one statement.
+    pub fn change_many(&mut self, sql: &str, rows: &[Vec<Value<'_>>]) -> Result<u64, Error> {
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        rows.iter().try_for_each(|row| storable(row))?;
+        self.statement(|driver| match driver {
+            Driver::Sqlite(statements) => statements.execute_many(sql, rows),
+            Driver::Postgres(session) => session.change_many(sql, rows),
         })
     }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use base::{Chance, WorkspaceId};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use crypto::aead::{self, NONCE_BYTES};
+use crypto::aead::{self, NONCE_BYTES, Nonces};
 use zeroize::Zeroizing;
 
 use crate::Error;
@@ -35,6 +35,7 @@ struct Inner {
     key: aead::Key,
     /// The parts of the additional data that are the same for every field: `v1|<workspace>|` and `|<key id>`.
     place: (String, String),
+    nonces: Nonces,
     /// Seals left of what was reserved in the store; below zero the vault reserves more or rotates.
     budget: AtomicI64,
 }
@@ -46,7 +47,7 @@ impl DataKey {
         let key = aead::Key::new(key)?;
         let tenant = workspace.map_or_else(|| "-".to_owned(), |workspace| workspace.to_string());
         let place = (format!("{VERSION}|{tenant}|"), format!("|{id}"));
-        Ok(Self(Arc::new(Inner { id, workspace, key, place, budget: AtomicI64::new(0) })))
+        Ok(Self(Arc::new(Inner { id, workspace, key, place, nonces: Nonces::default(), budget: AtomicI64::new(0) })))
     }
 
     /// The key's id in the ring, which every value it seals names.
@@ -67,8 +68,7 @@ impl DataKey {
     #[expect(clippy::expect_used, reason = "AES-GCM refuses only what is longer than 64 GiB; no input gets there")]
     pub fn seal(&self, chance: &dyn Chance, aad: &Aad<'_>, plain: &[u8]) -> String {
         self.0.budget.fetch_sub(1, Ordering::Relaxed);
-        let mut nonce = [0; NONCE_BYTES];
-        chance.fill(&mut nonce);
+        let nonce = self.0.nonces.next(chance);
         let sealed = self.0.key.seal(nonce, self.place(aad).as_bytes(), plain).expect("a field is far below 64 GiB");
         let mut out = String::with_capacity(48 + sealed.len().div_ceil(3) * 4);
         // Writing to a String cannot fail.

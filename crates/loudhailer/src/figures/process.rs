@@ -29,17 +29,6 @@ pub fn read() {
     }
 }
 
-/// Processor time so far, user and system together, in seconds; zero where the system does not say.
-pub fn cpu_seconds() -> f64 {
-    processor_time().map_or(0.0, |(user, system)| user + system)
-}
-
-/// Memory in use; zero where the system does not say.
-pub fn resident_bytes() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    field(&status, "VmRSS:").unwrap_or(0.0) * 1024.0
-}
-
 fn processor_time() -> Option<(f64, f64)> {
     times(&fs::read_to_string("/proc/self/stat").ok()?)
 }

@@ -10,7 +10,7 @@ pub(crate) mod disk;
 mod load;
 mod plan;
 mod report;
-mod site;
+pub(crate) mod site;
 mod verdict;
 mod voice;
 

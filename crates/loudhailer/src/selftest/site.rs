@@ -203,7 +203,7 @@ impl Site {
 
 /// The binary with nothing of this process's settings: what somebody exported for their own server is not for this one. In a process
 /// group of its own, so that Ctrl-C reaches this command alone, which then ends the others; and gone when this process lets go of it.
-fn command(binary: &Path, home: &Path) -> Command {
+pub(crate) fn command(binary: &Path, home: &Path) -> Command {
     let mut command = Command::new(binary);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("LOUDHAILER_") {
@@ -215,7 +215,7 @@ fn command(binary: &Path, home: &Path) -> Command {
 }
 
 /// Runs a command of the binary to its end; what it printed.
-async fn run(binary: &Path, home: &Path, arguments: &[&str], password: &str) -> Result<String> {
+pub(crate) async fn run(binary: &Path, home: &Path, arguments: &[&str], password: &str) -> Result<String> {
     let output = command(binary, home).args(arguments).env("PASSWORD", password).stdin(Stdio::null()).output().await?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
@@ -225,13 +225,13 @@ async fn run(binary: &Path, home: &Path, arguments: &[&str], password: &str) -> 
 }
 
 /// A port that was free a moment ago.
-async fn free_port() -> Result<u16> {
+pub(crate) async fn free_port() -> Result<u16> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     Ok(listener.local_addr()?.port())
 }
 
 /// The secret that `apply` printed behind `what`.
-fn drawn(printed: &str, what: &str) -> Result<String> {
+pub(crate) fn drawn(printed: &str, what: &str) -> Result<String> {
     let line = printed.lines().find_map(|line| line.strip_prefix(what));
     let secret = line.and_then(|rest| rest.split_whitespace().next());
     secret.map(str::to_owned).ok_or_else(|| Error::told(format!("apply printed no secret for {what}")))

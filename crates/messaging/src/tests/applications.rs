@@ -37,15 +37,15 @@ testdb::both_databases! {
                 house.receipt("sim", &carrier_ref, receipt).await;
             }
         }
-        let waiting = house.messaging.waiting(&permit, HashSet::new(), 10).await.unwrap();
+        let waiting = house.messaging.waiting(&permit, base::Timestamp::from_micros(i64::MAX), HashSet::new(), 10).await.unwrap();
         let [delivery] = waiting.as_slice() else { panic!("{waiting:?}") };
         let What::End(ended) = &delivery.what else { panic!("{delivery:?}") };
         assert_eq!((ended.state, ended.stat.as_deref(), ended.to.clone()), (State::Delivered, Some("DELIVRD"), number(17)));
         assert_eq!(ended.beginning, "Disk full on db-1, 9");
         let on_the_way = HashSet::from([delivery.key]);
-        assert!(house.messaging.waiting(&permit, on_the_way, 10).await.unwrap().is_empty(), "what is on its way is left out");
+        assert!(house.messaging.waiting(&permit, base::Timestamp::from_micros(i64::MAX), on_the_way, 10).await.unwrap().is_empty(), "what is on its way is left out");
         house.messaging.taken(&permit, vec![delivery.key]).await.unwrap();
-        assert!(house.messaging.waiting(&permit, HashSet::new(), 10).await.unwrap().is_empty());
+        assert!(house.messaging.waiting(&permit, base::Timestamp::from_micros(i64::MAX), HashSet::new(), 10).await.unwrap().is_empty());
         house.messaging.stop().await;
     }
 
