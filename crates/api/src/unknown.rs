@@ -65,7 +65,8 @@ struct Decision {
     #[schema(value_type = Vec<Uuid>)]
     messages: Vec<MessageId>,
     /// `send_again`, `sent` or `give_up`.
-    decision: String,
+    #[serde(rename = "decision")]
+    what: String,
     /// Why, for the history; at most 200 characters.
     #[serde(default)]
     reason: String,
@@ -125,8 +126,8 @@ async fn decide(
     let wrong = |field: &'static str, detail: String| {
         Refusal::new(Problem::new(ProblemKind::Invalid, "invalid", detail).at(field))
     };
-    let decision = Decide::named(&asked.decision)
-        .ok_or_else(|| wrong("decision", "Say send_again, sent or give_up.".to_owned()))?;
+    let decision =
+        Decide::named(&asked.what).ok_or_else(|| wrong("decision", "Say send_again, sent or give_up.".to_owned()))?;
     if !(1..=DECIDED).contains(&asked.messages.len()) {
         return Err(wrong("messages", format!("Name 1 to {DECIDED} messages.")));
     }

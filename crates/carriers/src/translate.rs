@@ -30,29 +30,26 @@ pub fn submit_sm(submission: &Submission, now: Timestamp, dialect: &Dialect) -> 
             octets = concat.to_header();
         }
     }
-    let (has_header, data_coding) = match submission.coded {
-        Some(coded) => {
-            octets.extend_from_slice(&submission.payload);
-            (coded.has_header, coded.data_coding)
-        }
-        None => {
-            let has_header = !octets.is_empty();
-            let (text, unicode) = (dialect.text_coding, dialect.unicode_coding);
-            let data_coding = match submission.encoding {
-                Encoding::Ucs2 => {
-                    octets.extend_from_slice(&submission.payload);
-                    unicode
-                }
-                Encoding::Gsm7 => {
-                    let alone = submission.concat.is_none();
-                    let (written, coding) =
-                        alphabet::written(dialect.default_alphabet, &submission.payload, alone, text, unicode);
-                    octets.extend_from_slice(&written);
-                    coding
-                }
-            };
-            (has_header, data_coding)
-        }
+    let (has_header, data_coding) = if let Some(coded) = submission.coded {
+        octets.extend_from_slice(&submission.payload);
+        (coded.has_header, coded.data_coding)
+    } else {
+        let has_header = !octets.is_empty();
+        let (text, unicode) = (dialect.text_coding, dialect.unicode_coding);
+        let data_coding = match submission.encoding {
+            Encoding::Ucs2 => {
+                octets.extend_from_slice(&submission.payload);
+                unicode
+            }
+            Encoding::Gsm7 => {
+                let alone = submission.concat.is_none();
+                let (written, coding) =
+                    alphabet::written(dialect.default_alphabet, &submission.payload, alone, text, unicode);
+                octets.extend_from_slice(&written);
+                coding
+            }
+        };
+        (has_header, data_coding)
     };
     let limit = match dialect.long_messages {
         LongMessages::Payload if data_coding == dialect.unicode_coding => SINGLE,

@@ -264,12 +264,11 @@ fn callback_page(shell: Shell, slug: String, details: Details, did: &str, messag
         _ => facts.push(Fact::mono("Message", callback.subject.clone())),
     }
     facts.push(Fact::new("Made", shell.zone.exact(&callback.created_at)));
-    match callback.done_at {
-        Some(at) => facts.push(Fact::new("Ended", shell.zone.exact(&at))),
-        None => {
-            facts.push(Fact::new("Next try", shell.zone.exact(&callback.due_at)));
-            facts.push(Fact::new("Given up after", shell.zone.day_clock(&callback.give_up_at)));
-        }
+    if let Some(at) = callback.done_at {
+        facts.push(Fact::new("Ended", shell.zone.exact(&at)));
+    } else {
+        facts.push(Fact::new("Next try", shell.zone.exact(&callback.due_at)));
+        facts.push(Fact::new("Given up after", shell.zone.day_clock(&callback.give_up_at)));
     }
     facts.push(Fact::new(
         "Size",

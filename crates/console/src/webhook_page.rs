@@ -22,7 +22,6 @@ use crate::zone::age;
 
 #[derive(Template)]
 #[template(path = "webhook.html")]
-#[expect(clippy::struct_excessive_bools, reason = "what the reader may do, each asked on its own by the template")]
 struct WebhookPage {
     shell: Shell,
     slug: String,

@@ -57,7 +57,7 @@ impl Asked {
 
     /// The data coding its text came in.
     pub(crate) const fn data_coding(self) -> u8 {
-        (self.0 >> CODING & 0xFF) as u8
+        (self.0 >> CODING).to_le_bytes()[0]
     }
 
     /// The number of the first message of the submission, when the message numbered `row` is not that itself.

@@ -111,7 +111,7 @@ impl Read {
     /// Fills in the masked number. A number whose key is gone shows as gone; the rest of the row stays readable.
     fn masked(mut self, tx: &mut Tx<'_>, engine: &Engine) -> Result<Self, Error> {
         if self.destination.is_empty() {
-            self.summary.to = ERASED.to_owned();
+            ERASED.clone_into(&mut self.summary.to);
             return Ok(self);
         }
         let id = self.summary.id.to_string();

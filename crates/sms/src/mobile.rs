@@ -69,7 +69,7 @@ pub fn mcc(number: &Number) -> Option<&'static str> {
     let country = Country::of_digits(number.digits())?;
     let (mut low, mut high) = (0, (CODES.len() + 1) / ENTRY);
     while low < high {
-        let middle = (low + high) / 2;
+        let middle = usize::midpoint(low, high);
         let entry = CODES.get(middle * ENTRY..middle * ENTRY + ENTRY - 1)?;
         match entry[..2].cmp(country.as_str()) {
             std::cmp::Ordering::Equal => return Some(&entry[2..]),

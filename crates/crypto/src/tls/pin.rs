@@ -61,16 +61,15 @@ impl FromStr for Pin {
 
     fn from_str(text: &str) -> Result<Self, PinError> {
         let text = text.trim();
-        let octets = match text.strip_prefix("sha256/") {
-            Some(rest) => STANDARD.decode(rest).map_err(|_| PinError)?,
-            None => {
-                let digits: Vec<u8> = text.bytes().filter(|octet| *octet != b':').collect();
-                let pairs = digits.chunks(2).map(|pair| {
-                    let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
-                    u8::from_str_radix(pair, 16).ok()
-                });
-                pairs.collect::<Option<Vec<u8>>>().ok_or(PinError)?
-            }
+        let octets = if let Some(rest) = text.strip_prefix("sha256/") {
+            STANDARD.decode(rest).map_err(|_| PinError)?
+        } else {
+            let digits: Vec<u8> = text.bytes().filter(|octet| *octet != b':').collect();
+            let pairs = digits.chunks(2).map(|pair| {
+                let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
+                u8::from_str_radix(pair, 16).ok()
+            });
+            pairs.collect::<Option<Vec<u8>>>().ok_or(PinError)?
         };
         octets.try_into().map(Self).map_err(|_| PinError)
     }

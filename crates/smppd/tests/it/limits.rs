@@ -100,6 +100,7 @@ testdb::both_databases! {
     }
 
     /// security.md, SMPP: a stranger has five seconds, TLS and bind together, and 1,024 octets; a bad length closes.
+    #[expect(clippy::disallowed_methods, reason = "a test that measures real time")]
     async fn strangers_are_cut_short(db: Db) {
         let house = in_clear(db, "").await;
         let began = Instant::now();
