@@ -25,6 +25,7 @@ mod server;
 mod signal_pages;
 mod sources;
 mod story;
+mod tutorial;
 
 /// The binary under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_loudhailer");
