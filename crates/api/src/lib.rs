@@ -6,7 +6,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `alerts`, `activity`, `integrations`, `webhooks`, `runs`, `messages`, `routing`, `groups`, `keys` | our own API of a workspace |
+//! | `alerts`, `activity`, `integrations`, `webhooks`, `runs`, `messages`, `routing`, `groups`, `keys`, `smpp` | our own API of a workspace |
 //! | `resources`, `audit` | our own API of the organisation |
 //! | `signals` | `POST /signals/{integration}` and the xMatters-shaped alias |
 //! | `sms` | `/api/v1/subaccounts/{workspace}/messages` with its own error envelope |
@@ -29,6 +29,7 @@ mod resources;
 mod routing;
 mod runs;
 mod signals;
+mod smpp;
 mod sms;
 mod tag;
 mod time;
@@ -43,6 +44,7 @@ use ::messaging::Messaging;
 use ::oncall::OnCall;
 use ::resources::Resources;
 use ::signals::Signals;
+use ::smppd::Smppd;
 use ::webhooks::Webhooks;
 use http::{Door, Routes};
 use store::Db;
@@ -73,6 +75,8 @@ pub struct Api {
     pub oncall: OnCall,
     /// Text messages.
     pub messaging: Messaging,
+    /// Applications that bind by SMPP.
+    pub smppd: Smppd,
     /// Callbacks to applications.
     pub webhooks: Webhooks,
     /// What workspaces set for applications that send.
@@ -106,6 +110,7 @@ pub fn routes(api: Api) -> Routes {
     let routes = routing::routes(routes);
     let routes = groups::routes(routes);
     let routes = keys::routes(routes);
+    let routes = smpp::routes(routes);
     let routes = resources::routes(routes);
     audit::routes(routes).with_state(api)
 }

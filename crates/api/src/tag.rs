@@ -22,13 +22,15 @@ pub(crate) const ROUTES: &str = "Routes";
 pub(crate) const ON_CALL: &str = "On call";
 /// API keys.
 pub(crate) const KEYS: &str = "API keys";
+/// Applications that bind.
+pub(crate) const SMPP: &str = "SMPP";
 /// Configuration.
 pub(crate) const RESOURCES: &str = "Resources";
 /// The audit log.
 pub(crate) const AUDIT: &str = "Audit";
 
 /// What each chapter is about, in the order in which people need them.
-pub(crate) const ALL: [(&str, &str); 14] = [
+pub(crate) const ALL: [(&str, &str); 15] = [
     (SENDING, "The doors at which machines report trouble. Each integration has its own address and credential."),
     (ALERTS, "What somebody has to do something about: who was paged, what came back, and the answers."),
     (SIGNALS, "The activity of integrations: every request, accepted or refused, with what came of it."),
@@ -46,6 +48,7 @@ pub(crate) const ALL: [(&str, &str); 14] = [
     (ROUTES, "Which carriers take which messages, and where one would go now and why."),
     (ON_CALL, "Who would be paged now, and why."),
     (KEYS, "Credentials of programs. For people in a session only: no key makes another one."),
+    (SMPP, "Applications that hand over texts by SMPP: their accounts, and the binds they have now."),
     (RESOURCES, "Everything that is configured, as a file: plan, apply, export, history and restore."),
     (AUDIT, "Who did what, and whether the record is still as it was written."),
     ("Service", "Is it alive, is it ready, and what it says about itself."),

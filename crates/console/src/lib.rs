@@ -65,6 +65,8 @@ mod shell;
 mod sign_in;
 mod signal_page;
 mod signals_page;
+mod smpp_form;
+mod smpp_page;
 mod spark;
 mod start;
 mod start_acts;
@@ -113,6 +115,8 @@ pub struct Parts {
     pub webhook_test: fn(&str, base::Timestamp) -> Vec<u8>,
     /// Southbound connections.
     pub carriers: carriers::Carriers,
+    /// Applications that bind by SMPP.
+    pub smppd: smppd::Smppd,
     /// Runs.
     pub flows: flows::Flows,
     /// Inbound requests.
@@ -313,6 +317,15 @@ impl Console {
             .session_only()
             .post("/w/{workspace}/keys/{key}/delete", keys::delete)
             .session_only()
+            .get("/w/{workspace}/smpp", smpp_page::list)
+            .get("/w/{workspace}/smpp/new", smpp_form::new)
+            .post("/w/{workspace}/smpp/new", smpp_form::create)
+            .get("/w/{workspace}/smpp/{account}", smpp_page::show)
+            .get("/w/{workspace}/smpp/{account}/edit", smpp_form::change)
+            .post("/w/{workspace}/smpp/{account}/edit", smpp_form::save)
+            .post("/w/{workspace}/smpp/{account}/rotate", smpp_page::rotate)
+            .post("/w/{workspace}/smpp/{account}/disconnect", smpp_page::disconnect_all)
+            .post("/w/{workspace}/smpp/{account}/binds/{bind}/disconnect", smpp_page::disconnect)
             .get("/w/{workspace}/audit", audit_page::list)
             .post("/w/{workspace}/audit/verify", audit_page::verify)
             .post("/w/{workspace}/audit/export", audit_entry::export)

@@ -29,7 +29,7 @@ pub const TICK: Duration = Duration::from_secs(5);
 /// The event of the clock; its data is milliseconds of Unix time.
 pub const CLOCK: &str = "clock";
 /// What a page may listen to: the topics of the rooms it shows.
-const TOPICS: [&str; 8] = [
+const TOPICS: [&str; 9] = [
     alerts::TOPIC,
     audit::TOPIC,
     carriers::TOPIC,
@@ -38,6 +38,7 @@ const TOPICS: [&str; 8] = [
     messaging::TOPIC,
     signals::TOPIC,
     webhooks::TOPIC,
+    smppd::TOPIC,
 ];
 
 /// Which topics a page listens to.

@@ -38,6 +38,8 @@ pub enum Page {
     Carriers,
     /// Which carrier a text takes.
     Routes,
+    /// Applications that bind.
+    Smpp,
     /// People.
     Users,
     /// The audit log.
@@ -213,6 +215,14 @@ pub const PAGES: &[Entry] = &[
         ("Routes", "Routes"),
         "routing sender cost explain",
         Capability::CarriersRead,
+    ),
+    entry(
+        Page::Smpp,
+        Group::Messages,
+        "/smpp",
+        ("SMPP accounts", "SMPP accounts"),
+        "bind esme smpp password applications gateway",
+        Capability::MessagesRead,
     ),
     entry(
         Page::Users,

@@ -66,6 +66,11 @@ pub(crate) static ANSWERS: GaugeFamily = GaugeFamily::new(
     "How long a carrier took to answer a submit over the last minutes, by quantile.",
     &["carrier", "quantile"],
 );
+pub(crate) static BINDS: GaugeFamily = GaugeFamily::new(
+    "loudhailer_smpp_binds",
+    "Applications that are bound to this node by SMPP now, by mode: transmitter, receiver, transceiver.",
+    &["mode"],
+);
 pub(crate) static STRAYS: Counter = Counter::new(
     "loudhailer_receipts_stray_total",
     "Receipts that belonged to no message when they came, since the start.",
@@ -117,6 +122,7 @@ const OWN: &[&dyn Meter] = &[
     &LINKS,
     &WINDOW,
     &ANSWERS,
+    &BINDS,
     &STRAYS,
     &JOBS,
     &JOBS_AGE,

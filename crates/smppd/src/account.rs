@@ -168,6 +168,71 @@ pub(crate) fn find(
     Ok(tx.query_opt(&sql, &params![system_id, hash.to_vec(), now], read)?)
 }
 
+/// An account as lists show it: everything but its passwords.
+#[derive(Clone, Debug)]
+pub struct AccountInfo {
+    /// Its id.
+    pub id: SmppAccountId,
+    /// The name it binds with.
+    pub system_id: String,
+    /// The networks it may bind from.
+    pub allow: Vec<String>,
+    /// Whether it may bind without TLS.
+    pub allow_plaintext: bool,
+    /// Binds at once, on each node.
+    pub max_binds: usize,
+    /// Unanswered requests on each bind.
+    pub window: usize,
+    /// Submits a second over all its binds on a node.
+    pub rate: Option<u32>,
+    /// Messages that may wait for a carrier.
+    pub max_waiting: usize,
+    /// How ids are written for it.
+    pub message_ids: MessageIds,
+    /// How urgent its messages are.
+    pub class: Class,
+    /// Source addresses it may use; any when empty.
+    pub senders: Vec<String>,
+    /// Addresses of ours whose texts it gets.
+    pub inbound: Vec<String>,
+    /// How it gets long ones.
+    pub long_inbound: LongInbound,
+    /// When it last bound.
+    pub last_bound_at: Option<Timestamp>,
+    /// Until when the password before works.
+    pub retires_at: Option<Timestamp>,
+}
+
+/// The accounts of a workspace, by name.
+pub(crate) fn list(tx: &mut Tx<'_>, workspace: WorkspaceId, now: Timestamp) -> Result<Vec<AccountInfo>, Error> {
+    let sql = format!(
+        "SELECT {COLUMNS}, inbound, last_bound_at, (SELECT MAX(retires_at) FROM smpp_passwords p WHERE p.account = smpp_accounts.id
+         AND p.retires_at > $2) AS retires_at FROM smpp_accounts WHERE workspace = $1 AND removed_at IS NULL ORDER BY system_id"
+    );
+    let addresses = |list: Vec<Sender>| list.iter().map(ToString::to_string).collect();
+    Ok(tx.query(&sql, &params![workspace, now], |row| {
+        let account = read(row)?;
+        let inbound: Vec<Sender> = serde_json::from_str(&row.get::<String>("inbound")?).unwrap_or_default();
+        Ok(AccountInfo {
+            allow: row.get::<String>("allow")?.split_whitespace().map(str::to_owned).collect(),
+            rate: account.rate.map(NonZeroU32::get),
+            senders: addresses(account.senders),
+            inbound: addresses(inbound),
+            last_bound_at: row.get("last_bound_at")?,
+            retires_at: row.get("retires_at")?,
+            id: account.id,
+            system_id: account.system_id,
+            allow_plaintext: account.allow_plaintext,
+            max_binds: account.max_binds,
+            window: account.window,
+            max_waiting: account.max_waiting,
+            message_ids: account.message_ids,
+            class: account.class,
+            long_inbound: account.long_inbound,
+        })
+    })?)
+}
+
 /// Which binds of an account still hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Standing {

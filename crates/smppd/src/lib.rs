@@ -33,7 +33,7 @@ mod session;
 mod submit;
 mod time;
 
-pub use account::MessageIds;
+pub use account::{AccountInfo, MessageIds};
 pub use binds::BindStatus;
 pub use error::Error;
 pub use kind::{AccountBody, AccountsKind};

@@ -5,10 +5,16 @@ use audit::{Entry, Outcome};
 use base::SmppAccountId;
 use store::{Changed, Tx};
 
+use crate::account::AccountInfo;
 use crate::binds::BindStatus;
 use crate::{Error, Smppd, TOPIC, account};
 
 impl Smppd {
+    /// The accounts of the permit's workspace, by name.
+    pub fn accounts(&self, tx: &mut Tx<'_>, permit: &Permit<cap::MessagesRead>) -> Result<Vec<AccountInfo>, Error> {
+        account::list(tx, permit.workspace(), self.0.ctx.now())
+    }
+
     /// The binds of the permit's workspace on this node, the oldest first.
     pub fn binds(&self, permit: &Permit<cap::MessagesRead>) -> Vec<BindStatus> {
         self.0.binds.statuses(permit.workspace())

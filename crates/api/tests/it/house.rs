@@ -41,6 +41,7 @@ const ROOMS: &[Migrations] = &[
     alerts::MIGRATIONS,
     flows::MIGRATIONS,
     ::signals::MIGRATIONS,
+    smppd::MIGRATIONS,
     ::webhooks::MIGRATIONS,
 ];
 
@@ -167,6 +168,7 @@ async fn rooms(db: &Db) -> (Api, Alerts, Vault) {
     let mut kinds = vec![
         typed(UsersKind::new(Arc::new(oncall.clone()))),
         typed(ApiKeysKind),
+        typed(smppd::AccountsKind),
         typed(carriers::CarriersKind::new(vault.clone())),
         typed(routes.clone()),
         typed(GroupsKind),
@@ -190,6 +192,8 @@ async fn rooms(db: &Db) -> (Api, Alerts, Vault) {
     let guarded = outbound::Guarded::new(outbound::Rules::default());
     let webhooks = Webhooks::new(db.clone(), vault.clone(), &callbacks, guarded).await.unwrap();
     let sub_accounts = api::SubAccounts::new(db.clone());
+    let (refusals, _) = audit::Refusals::new(db.clone());
+    let smppd = smppd::Smppd::new(db.clone(), vault.clone(), messaging.clone(), refusals);
     let api = Api {
         sub_accounts,
         public_url: "https://pager.example.com".to_owned(),

@@ -86,6 +86,9 @@ impl AllFigures {
                 meters::PARTS.take_over(&[&lane.carrier, outcome], parts);
             }
         }
+        for (mode, binds) in self.product.smppd.by_mode() {
+            meters::BINDS.set(&[mode], count(binds));
+        }
         meters::STRAYS.at_least(self.product.messaging.stray_receipts());
     }
 
