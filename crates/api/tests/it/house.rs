@@ -206,6 +206,7 @@ async fn rooms(db: &Db) -> (Api, Alerts, Vault) {
         oncall,
         messaging,
         webhooks,
+        smppd,
     };
     (api, alerts, vault)
 }
