@@ -364,6 +364,7 @@ impl House {
         let at = self.db.context().now();
         let summary = InboundSummary {
             id: inbound,
+            country: None,
             workspace: Some(self.demo),
             carrier: carrier.to_owned(),
             from: base::mask_phone(from),
