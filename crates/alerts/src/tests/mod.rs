@@ -368,7 +368,6 @@ impl House {
             workspace: Some(self.demo),
             carrier: carrier.to_owned(),
             from: base::mask_phone(from),
-            country: None,
             to: to.to_owned(),
             parts: 1,
             missing_parts: 0,
