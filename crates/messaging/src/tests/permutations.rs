@@ -142,7 +142,12 @@ async fn play(house: &House, carrier: &Gated, at: usize, case: Case) {
         };
         if let Some((from, id, state)) = brought {
             let messaging = house.messaging.clone();
-            receipts.spawn(async move { messaging.on_receipt(receipt(from, &id, state)).await });
+            // Its first poll hands it in: tasks of their own would be begun in any order.
+            let mut brought = Box::pin(async move { messaging.on_receipt(receipt(from, &id, state)).await });
+            match futures_util::poll!(&mut brought) {
+                std::task::Poll::Ready(done) => done.unwrap(),
+                std::task::Poll::Pending => drop(receipts.spawn(brought)),
+            }
         }
         // So that each is handed in before the next, and some in a batch of their own.
         if at % 2 == 0 {
