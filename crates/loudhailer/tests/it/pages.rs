@@ -84,8 +84,9 @@ async fn patterns() -> BTreeSet<String> {
     let routes = app.routes().iter();
     let pages = routes.filter(|route| route.door == Door::Console && route.method == http::Method::GET);
     let patterns = pages.map(|route| route.path.replace("{workspace}", "demo"));
-    // Streams are no pages; "/" only leads to one.
-    let patterns = patterns.filter(|path| path != "/" && !path.ends_with("/events")).collect();
+    // Streams and files are no pages; "/" only leads to one.
+    let pages = |path: &String| path != "/" && !path.ends_with("/events") && !path.contains("/files/");
+    let patterns = patterns.filter(pages).collect();
     product.close().await;
     patterns
 }
@@ -122,6 +123,18 @@ async fn story(demo: &Demo, browser: &Browser) {
     let message = serde_json::json!({ "destination": "+447700900126", "text": "Tea is ready" });
     let sent = client.post(format!("{console}/api/v1/subaccounts/demo/messages")).bearer_auth(demo.fact("api_key"));
     assert!(sent.json(&message).send().await.unwrap().status().is_success(), "a text of an application");
+    // Many at a time, some of them later, and messages as a file.
+    let later = context().now().plus(std::time::Duration::from_hours(2)).rfc3339();
+    let many = serde_json::json!({
+        "clientBatchId": "tea", "template": { "text": "Tea is ready" },
+        "messages": [{ "destination": "+447700900126" }, { "destination": "12" },
+            { "destination": "+447700900126", "scheduled": later }],
+    });
+    for (path, body) in [("batch", many), ("exports", serde_json::json!({}))] {
+        let asked =
+            client.post(format!("{console}/api/v1/subaccounts/demo/messages/{path}")).bearer_auth(demo.fact("api_key"));
+        assert!(asked.json(&body).send().await.unwrap().status().is_success(), "{path}");
+    }
     browser.goto(&format!("{console}/w/demo/alerts")).await;
     browser.sees("#list", "A-2").await;
 }
