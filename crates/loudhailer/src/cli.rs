@@ -366,6 +366,7 @@ pub struct KeysRetire {
 }
 
 /// `loudhailer bench`.
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line, each on its own")]
 #[derive(Debug, Args)]
 pub struct Bench {
     /// What to measure

@@ -50,7 +50,8 @@ fn fields(ours: &Command, theirs: &Theirs) -> Option<[String; 2]> {
     macro_rules! message {
         ($ours:expr, $theirs:expr) => {{
             let (one, other) = ($ours, $theirs);
-            let address = |address: &Address| format!("{}/{}/{:?}", address.ton.0, address.npi.0, address.text.as_bytes());
+            let address =
+                |address: &Address| format!("{}/{}/{:?}", address.ton.0, address.npi.0, address.text.as_bytes());
             let ours = format!(
                 "{} {} {} {} {} {} {} {} {} {:?} {:?} {:?}",
                 address(&one.source),
@@ -93,7 +94,12 @@ fn fields(ours: &Command, theirs: &Theirs) -> Option<[String; 2]> {
         (Pdu::DeliverSm(one), TheirPdu::DeliverSm(other)) => message!(one, other),
         (Pdu::QuerySmResp(one), TheirPdu::QuerySmResp(other)) => Some([
             format!("{:?} {} {}", one.message_id.as_bytes(), one.message_state, one.error_code),
-            format!("{:?} {} {}", other.message_id.as_str().as_bytes(), u8::from(other.message_state), other.error_code),
+            format!(
+                "{:?} {} {}",
+                other.message_id.as_str().as_bytes(),
+                u8::from(other.message_state),
+                other.error_code
+            ),
         ]),
         _ => None,
     }

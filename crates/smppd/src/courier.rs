@@ -201,13 +201,13 @@ impl Courier {
     }
 
     /// Places in the windows of its binds.
-    fn room(&self, receivers: &[Arc<Bind>]) -> usize {
+    fn room(receivers: &[Arc<Bind>]) -> usize {
         receivers.iter().map(|bind| bind.handle.window().saturating_sub(bind.handle.in_flight())).sum()
     }
 
     /// Sends what memory has, as far as windows have room.
     fn pass_on(&mut self, receivers: &[Arc<Bind>], inbox: &Inbox) {
-        for delivery in inbox.take(self.room(receivers)) {
+        for delivery in inbox.take(Self::room(receivers)) {
             let key = delivery.key;
             let known = self.in_flight.contains(&key) || self.read.contains(&key) || self.read_before.contains(&key);
             // Without a place after all, it is in the store as before.
@@ -237,7 +237,7 @@ impl Courier {
     /// Sends what waits in the store since `before` or longer, as far as windows have room; whether there may be more,
     /// and how many were sent.
     async fn send(&mut self, receivers: &[Arc<Bind>], before: Timestamp) -> (bool, usize) {
-        let most = self.room(receivers).min(BATCH);
+        let most = Self::room(receivers).min(BATCH);
         if most == 0 {
             return (true, 0);
         }

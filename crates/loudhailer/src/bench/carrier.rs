@@ -276,7 +276,7 @@ async fn session<S: AsyncRead + AsyncWrite + Unpin>(shared: &Shared, mut stream:
         }
         let receipt = receipts.front().filter(|_| unanswered < shared.window).map(|(due, _)| *due);
         let next = [answers.front().map(|(due, ..)| *due), receipt].into_iter().flatten().min();
-        let wait = next.map_or(Duration::from_secs(3600), |due| Duration::from_micros(due.saturating_sub(now)));
+        let wait = next.map_or(Duration::from_hours(1), |due| Duration::from_micros(due.saturating_sub(now)));
         match tokio::time::timeout(wait, frames.read(&mut stream)).await {
             Ok(Ok(true)) | Err(_) => {}
             Ok(Ok(false)) => return Ok(()),

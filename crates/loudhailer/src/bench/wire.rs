@@ -73,7 +73,7 @@ pub fn with(out: &mut Vec<u8>, id: u32, status: u32, sequence: u32, body: &[u8])
 
 /// The octets of a PDU made with care, once.
 pub fn octets(sequence: u32, pdu: impl Into<Pdu>) -> Result<Vec<u8>> {
-    let mut out = Default::default();
+    let mut out = bytes::BytesMut::new();
     Command::request(sequence, pdu).encode(&mut out).map_err(|error| Error::told(error.to_string()))?;
     let out: &[u8] = &out;
     Ok(out.to_vec())

@@ -17,8 +17,8 @@ async fn cancel(house: &House, id: MessageId) -> Result<State, Error> {
     house.db.write(move |tx| messaging.cancel(tx, &permit, id)).await
 }
 
-fn later(house: &House) -> Option<Timestamp> {
-    Some(house.db.context().now().plus(Duration::from_hours(2)))
+fn later(house: &House) -> Timestamp {
+    house.db.context().now().plus(Duration::from_hours(2))
 }
 
 testdb::both_databases! {
@@ -27,7 +27,7 @@ testdb::both_databases! {
     async fn what_is_scheduled_is_taken_back_and_told(db: Db) {
         let house = House::new(&db, &["sim"]).await;
         let carrier = house.attach(Fake::new("sim"));
-        let scheduled = New { scheduled: later(&house), tell: Tell::Failure, ..New::text(number(1), "later") };
+        let scheduled = New { scheduled: Some(later(&house)), tell: Tell::Failure, ..New::text(number(1), "later") };
         let id = house.submit(scheduled).await.unwrap().id;
         assert_eq!(cancel(&house, id).await.unwrap(), State::Cancelled);
         let shown = house.get(id).await;
@@ -64,7 +64,7 @@ testdb::both_databases! {
             (house.messaging.clone(), access::Permit::<cap::MessagesSend>::engine(access::Engine("tests"), super::house::workspace_id(2)));
         assert!(matches!(db.write(move |tx| messaging.cancel(tx, &foreign, sent)).await, Err(Error::NotFound)));
         let origin = Some(Origin { kind: "notification", id: Uuid::from_u128(7) });
-        let page = New { origin, scheduled: later(&house), ..New::text(number(3), "page") };
+        let page = New { origin, scheduled: Some(later(&house)), ..New::text(number(3), "page") };
         let page = house.submit(page).await.unwrap().id;
         assert!(matches!(cancel(&house, page).await, Err(Error::Owned(_))));
         // Its first part is at the carrier, the second waits again.
@@ -76,10 +76,10 @@ testdb::both_databases! {
         // The lane may have claimed it once more before it stopped, and gives it back then.
         let half_sent = async {
             while !matches!(cancel(&house, long).await, Err(Error::HalfSent)) {
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(20), half_sent).await.expect("half sent is refused");
+        tokio::time::timeout(Duration::from_secs(20), half_sent).await.expect("half sent is refused");
         assert_eq!(db.read(|tx| tx.query_one("SELECT COUNT(*) FROM audit_entries", &params![], |row| row.get::<i64>(0))).await.unwrap(), 0);
         house.messaging.stop().await;
     }

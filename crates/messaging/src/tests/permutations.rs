@@ -150,7 +150,7 @@ async fn play(house: &House, carrier: &Gated, at: usize, case: Case) {
             }
         }
         // So that each is handed in before the next, and some in a batch of their own.
-        if at % 2 == 0 {
+        if at.is_multiple_of(2) {
             tokio::time::sleep(Duration::from_millis(3)).await;
         } else {
             tokio::task::yield_now().await;
@@ -202,7 +202,7 @@ testdb::both_databases! {
         futures_util::future::join_all(plays).await;
 
         // What was foreign or nobody's is kept and counted, and nothing else is.
-        assert_eq!(house.count("SELECT COUNT(*) FROM stray_receipts").await, 2 * i64::try_from(count).unwrap());
+        assert_eq!(house.count("SELECT COUNT(*) FROM stray_receipts").await, 2 * count);
         house.workspace = workspace_id(2);
         assert_eq!(house.state(bystander).await, State::Sent);
         assert_eq!(house.get(bystander).await.notes.len(), 0);

@@ -41,9 +41,10 @@ async fn proof(database: Option<String>) {
     let house = House::make(database).await;
     let (mut kills, mut unharmed) = (0, 0);
     for door in [Door::Rest, Door::Smpp] {
-        let calls = match full {
-            true => seen(&house, door).await,
-            false => WRITING.map(|(call, stride)| (call.to_owned(), stride)).into(),
+        let calls = if full {
+            seen(&house, door).await
+        } else {
+            WRITING.map(|(call, stride)| (call.to_owned(), stride)).into()
         };
         for (call, stride) in calls {
             let mut number = 1;
