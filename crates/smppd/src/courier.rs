@@ -157,7 +157,7 @@ impl Courier {
                     (look, patience) = (true, Duration::ZERO);
                 }
                 let mut sent = 0;
-                if look && self.room(&receivers) > 0 {
+                if look && Self::room(&receivers) > 0 {
                     let before = self.inner.ctx.now().minus(patience);
                     (look, sent) = self.send(&receivers, before).await;
                 }
