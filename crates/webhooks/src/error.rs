@@ -17,6 +17,9 @@ pub enum Error {
     /// What it said cannot be opened any more.
     #[error("what the callback said is erased")]
     Erased,
+    /// The cursor is not one of ours.
+    #[error("the cursor is not one that this list gave")]
+    Cursor,
     /// The overlap is too long.
     #[error("the overlap is too long")]
     Overlap,
@@ -57,6 +60,12 @@ impl Explain for Error {
                 "callback-erased",
                 "What this callback said is erased; it cannot be sent again.",
             ),
+            Self::Cursor => new(
+                ProblemKind::Invalid,
+                "invalid-cursor",
+                "The cursor is not one that this list gave. Leave it out to begin with the newest.",
+            )
+            .at("cursor"),
             Self::Overlap => {
                 new(ProblemKind::Invalid, "overlap-too-long", "The old secret works on for 168 hours at most.")
                     .at("overlapHours")

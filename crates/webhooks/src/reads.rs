@@ -89,7 +89,10 @@ pub(crate) fn callbacks(
     filter: &Filter,
     page: &PageRequest,
 ) -> Result<Page<Callback>, Error> {
-    let below = page.after.as_ref().and_then(|cursor| cursor.0.parse::<i64>().ok()).unwrap_or(i64::MAX);
+    let below = match &page.after {
+        None => i64::MAX,
+        Some(cursor) => cursor.0.parse().map_err(|_| Error::Cursor)?,
+    };
     let mut values: Vec<Value<'_>> = Vec::from(params![below, i64::from(page.limit()) + 1]);
     let mut wheres = String::from("c.id < $1");
     let mut also = |column: &str, value: Value<'static>| {
