@@ -33,6 +33,7 @@ pub struct AccountForm {
     senders: String,
     inbound: String,
     long_inbound: String,
+    vendor_tlvs: bool,
     rotation_hours: String,
     reason: String,
     change: String,
@@ -64,6 +65,7 @@ impl AccountForm {
             senders: lines(body, "senders"),
             inbound: lines(body, "inbound"),
             long_inbound: or("long_inbound", "joined"),
+            vendor_tlvs: body.get("vendor_tlvs").and_then(Json::as_bool).unwrap_or(false),
             rotation_hours: or("rotation_hours", "24"),
             reason: String::new(),
             change: String::new(),
@@ -90,6 +92,7 @@ impl AccountForm {
             "senders": listed(&self.senders),
             "inbound": listed(&self.inbound),
             "long_inbound": self.long_inbound,
+            "vendor_tlvs": self.vendor_tlvs,
             "rotation_hours": number(&self.rotation_hours),
         }));
         if known { draft.unchanged("password") } else { draft.draw("password") }
@@ -126,6 +129,7 @@ impl FormPage {
         "senders",
         "inbound",
         "long_inbound",
+        "vendor_tlvs",
         "rotation_hours",
         "change",
     ];

@@ -225,6 +225,7 @@ fn facts(account: &AccountInfo, shell: &Shell) -> Vec<Fact> {
                 smppd::LongInbound::Sar => "in the parts they came in, with sar_* parameters",
             },
         ),
+        Fact::new("8x8’s own parameters", if account.vendor_tlvs { "told" } else { "left out" }),
         Fact::new(
             "Message ids",
             match account.message_ids {

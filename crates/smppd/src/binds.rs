@@ -65,7 +65,12 @@ impl Counts {
 impl Bind {
     /// How this application is told things.
     pub(crate) fn form(&self) -> Form {
-        Form { ids: self.account.message_ids, with_tlvs: self.knows_tlvs(), long: self.account.long_inbound }
+        Form {
+            ids: self.account.message_ids,
+            with_tlvs: self.knows_tlvs(),
+            vendor: self.account.vendor_tlvs && self.knows_tlvs(),
+            long: self.account.long_inbound,
+        }
     }
 
     /// Whether answers may carry what only SMPP 5.0 knows.

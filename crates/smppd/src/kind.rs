@@ -44,6 +44,8 @@ pub struct AccountBody {
     inbound: Vec<String>,
     #[serde(default)]
     long_inbound: LongInbound,
+    #[serde(default)]
+    vendor_tlvs: bool,
     #[serde(default = "ten_million")]
     max_waiting: u32,
     #[serde(default = "twenty_four")]
@@ -94,6 +96,8 @@ const FIELDS: &[Field] = &[
         .about("our addresses whose incoming messages it gets"),
     Field::new("long_inbound", DataClass::Internal, Shape::Choice(&["joined", "udh", "sar"]))
         .about("long incoming messages: joined, or in the parts they came in with headers (udh) or parameters (sar)"),
+    Field::new("vendor_tlvs", DataClass::Internal, Shape::Boolean)
+        .about("tells it the parameters of 8x8's own too (0x1502 to 0x1504), which some libraries do not bear"),
     Field::new("max_waiting", DataClass::Internal, Shape::Integer(1, 100_000_000))
         .about("messages that may wait for a carrier; beyond it ESME_RMSGQFUL"),
     Field::new("rotation_hours", DataClass::Internal, Shape::Integer(0, 720))
@@ -167,13 +171,13 @@ impl TypedKind for AccountsKind {
         }
         tx.execute(
             "INSERT INTO smpp_accounts (id, workspace, system_id, allow, allow_plaintext, max_binds, send_window, rate, message_ids,
-             class, senders, inbound, version, long_inbound, max_waiting)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+             class, senders, inbound, version, long_inbound, max_waiting, vendor_tlvs)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
              ON CONFLICT (id) DO UPDATE SET system_id = excluded.system_id, allow = excluded.allow,
              allow_plaintext = excluded.allow_plaintext, max_binds = excluded.max_binds, send_window = excluded.send_window,
              rate = excluded.rate, message_ids = excluded.message_ids, class = excluded.class, senders = excluded.senders,
              inbound = excluded.inbound, version = excluded.version, long_inbound = excluded.long_inbound,
-             max_waiting = excluded.max_waiting, removed_at = NULL",
+             max_waiting = excluded.max_waiting, vendor_tlvs = excluded.vendor_tlvs, removed_at = NULL",
             &params![
                 id,
                 workspace,
@@ -189,7 +193,8 @@ impl TypedKind for AccountsKind {
                 addresses(&new.inbound),
                 change.version,
                 new.long_inbound.name(),
-                i64::from(new.max_waiting)
+                i64::from(new.max_waiting),
+                new.vendor_tlvs
             ],
         )?;
         if change.secret_changed("password") {

@@ -16,6 +16,8 @@ pub(crate) struct Form {
     pub(crate) ids: MessageIds,
     /// Optional parameters are left out for an application of SMPP 3.3, which has none.
     pub(crate) with_tlvs: bool,
+    /// Whether it is told 8x8's own: a library may break on a parameter that it does not know.
+    pub(crate) vendor: bool,
     pub(crate) long: LongInbound,
 }
 
@@ -35,7 +37,7 @@ pub(crate) fn telling(what: &What, at: Timestamp, form: Form) -> Telling {
         What::End(ended) => Telling::One(Box::new(receipt(ended, at, form, false))),
         What::Passing(passing) => Telling::One(Box::new(receipt(passing, at, form, true))),
         What::Inbound { id, from, to, text, pieces } => {
-            let empty = inbound(&id.to_string(), from, to, form.with_tlvs);
+            let empty = inbound(&id.to_string(), from, to, form.vendor);
             if let Some(pieces) = pieces
                 && (form.long != LongInbound::Joined || !form.with_tlvs)
             {
@@ -96,7 +98,7 @@ fn receipt(ended: &Ended, at: Timestamp, form: Form, passing: bool) -> DeliverSm
             // 3: GSM (section 5.3.2.31).
             tlvs = tlvs.with(Tag::NETWORK_ERROR_CODE, [3, high, low]);
         }
-        if state == ReceiptState::Delivered {
+        if form.vendor && state == ReceiptState::Delivered {
             let network = ended.network.as_ref();
             if let Some(mcc) = network.map(sms::Network::mcc).or_else(|| sms::mcc(&ended.to)) {
                 tlvs = tlvs.with(MCC, mcc);
@@ -129,9 +131,9 @@ fn encoded(text: &str) -> (sms::Encoding, Vec<u8>) {
 }
 
 /// A `deliver_sm` of a handset, before its text.
-fn inbound(id: &str, from: &str, to: &str, with_tlvs: bool) -> DeliverSm {
+fn inbound(id: &str, from: &str, to: &str, vendor: bool) -> DeliverSm {
     // The id as 8x8 has it: 36 characters without an end (its TLV 0x1502).
-    let tlvs = if with_tlvs { Tlvs::EMPTY.with(MO_MESSAGE_ID, id) } else { Tlvs::EMPTY };
+    let tlvs = if vendor { Tlvs::EMPTY.with(MO_MESSAGE_ID, id) } else { Tlvs::EMPTY };
     DeliverSm { source: address(from), destination: address(to), tlvs, ..DeliverSm::default() }
 }
 
@@ -195,7 +197,7 @@ mod tests {
 
     fn told(what: &What, ids: MessageIds, with_tlvs: bool) -> DeliverSm {
         let at = Timestamp::from_jiff("2026-11-22T03:13:00Z".parse().unwrap());
-        match telling(what, at, Form { ids, with_tlvs, long: LongInbound::Joined }) {
+        match telling(what, at, Form { ids, with_tlvs, vendor: with_tlvs, long: LongInbound::Joined }) {
             Telling::One(pdu) => *pdu,
             other => panic!("{other:?}"),
         }
@@ -284,7 +286,7 @@ mod tests {
         let pieces =
             Some(messaging::Pieces { data_coding: 0, parts: vec![part(1, &text[..153]), part(2, &text[153..])] });
         let count = |what: &What, long, with_tlvs| {
-            let form = Form { ids: MessageIds::Uuid, with_tlvs, long };
+            let form = Form { ids: MessageIds::Uuid, with_tlvs, vendor: with_tlvs, long };
             match telling(what, Timestamp::from_micros(0), form) {
                 Telling::One(_) => 1,
                 Telling::Parts(parts) => {
@@ -328,5 +330,19 @@ mod tests {
         assert_eq!((texted("ğ").data_coding, texted("ğ").message().len()), (DataCoding(8), 2));
         let long = texted(&"x".repeat(400));
         assert_eq!((long.short_message.0.len(), long.message().len()), (0, 400));
+    }
+
+    /// A library may break on a parameter that it does not know, so these are told to those who ask for them.
+    #[test]
+    fn parameters_of_8x8s_own_are_told_on_demand() {
+        let at = Timestamp::from_micros(0);
+        let numbers = |vendor| {
+            let form = Form { ids: MessageIds::Uuid, with_tlvs: true, vendor, long: LongInbound::Joined };
+            let Telling::One(pdu) = telling(&ended(State::Delivered, Some("DELIVRD")), at, form) else {
+                panic!("one is expected")
+            };
+            (pdu.tlvs.get(MCC).is_some(), pdu.tlvs.receipted_message_id().is_some())
+        };
+        assert_eq!((numbers(true), numbers(false)), ((true, true), (false, true)));
     }
 }

@@ -240,6 +240,7 @@ mod tests {
             class: routing::Class::Transactional,
             senders: Vec::new(),
             long_inbound: crate::LongInbound::Joined,
+            vendor_tlvs: false,
             max_waiting: 10,
             version: 1,
         }

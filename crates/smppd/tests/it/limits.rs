@@ -160,7 +160,7 @@ testdb::both_databases! {
         let text = "A long answer. ".repeat(20);
         let mut first = true;
         for (want, parts) in [("joined", 1), ("udh", 2), ("sar", 2)] {
-            house.apply(&account(&format!(", inbound: ['70007'], long_inbound: {want}"))).await.unwrap();
+            house.apply(&account(&format!(", inbound: ['70007'], long_inbound: {want}, vendor_tlvs: true"))).await.unwrap();
             tokio::time::sleep(Duration::from_millis(1_500)).await;
             let mut link = house.bind(BindMode::Transceiver, "pa55word").await.unwrap();
             if std::mem::take(&mut first) {
