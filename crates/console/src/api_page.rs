@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use access::{Cap, cap};
+use access::{Cap, Permit, cap};
 use askama::Template;
 use axum::extract::State;
 use base::PageRequest;
@@ -90,6 +90,8 @@ impl Console {
     async fn known<C: Cap>(&self, guard: &InWorkspace<C>) -> Answer<BTreeMap<&'static str, String>> {
         let newest = || PageRequest::new(1, None);
         let mut known = BTreeMap::from([("workspace", guard.name().to_owned())]);
+        let organisation = self.db.read(access::organisation).await?;
+        known.extend(organisation.map(|organisation| ("organisation", organisation.id.to_string())));
         if let Some(permit) = guard.also::<cap::AlertsRead>() {
             let found = self.alerts.list(permit, alerts::Filter::default(), newest()).await?;
             known.extend(found.items.first().map(|alert| ("alert", alert.name())));
@@ -102,22 +104,57 @@ impl Console {
         if let Some(permit) = guard.also::<cap::IntegrationsRead>() {
             let found = self.signals.integrations(&permit).await?;
             known.extend(found.first().map(|integration| ("integration", integration.id.to_string())));
+            known.extend(self.known_callbacks(permit).await?);
         }
         if let Some(permit) = guard.also::<cap::RunsRead>() {
             let found = self.flows.runs(&permit, flows::RunFilter::default(), newest()).await?;
             known.extend(found.items.first().map(|run| ("run", run.id.to_string())));
         }
         if let Some(permit) = guard.also::<cap::MessagesRead>() {
-            let messaging = self.messaging.clone();
-            let list = move |tx: &mut store::Tx<'_>| {
-                messaging.list(tx, &permit, &messaging::Filter::default(), &PageRequest::new(1, None))
-            };
-            let found = self.db.read(list).await?;
-            if let Some(message) = found.items.first() {
-                known.insert("message", message.id.to_string());
-                known.insert("umid", message.id.to_string());
-            }
+            known.extend(self.known_messages(permit).await?);
         }
         Ok(known)
+    }
+
+    /// Messages, what was asked for with many of them, and who is bound.
+    async fn known_messages(&self, permit: Permit<cap::MessagesRead>) -> Answer<Vec<(&'static str, String)>> {
+        let (messaging, smppd) = (self.messaging.clone(), self.smppd.clone());
+        let read = move |tx: &mut store::Tx<'_>| {
+            let newest = PageRequest::new(1, None);
+            let message = messaging.list(tx, &permit, &messaging::Filter::default(), &newest)?.items;
+            let message = message.first().map(|message| message.id.to_string());
+            let batch = messaging.batches(tx, &permit, None, &newest)?.items;
+            let export = messaging.exports(tx, &permit, &newest)?.items;
+            let account = smppd.accounts(tx, &permit)?;
+            let bind = smppd.binds(&permit);
+            let bind = bind.first();
+            let account = bind.map(|bind| bind.account).or_else(|| account.first().map(|account| account.id));
+            Ok::<_, smppd::Error>([
+                ("umid", message.clone()),
+                ("message", message),
+                ("batch", batch.first().map(|batch| batch.id.to_string())),
+                ("job", export.first().map(|export| export.id.to_string())),
+                ("account", account.map(|account| account.to_string())),
+                ("bind", bind.map(|bind| bind.id.to_string())),
+            ])
+        };
+        let found = self.db.read(read).await?;
+        Ok(found.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+    }
+
+    /// Where callbacks go, and one of them.
+    async fn known_callbacks(&self, permit: Permit<cap::IntegrationsRead>) -> Answer<Vec<(&'static str, String)>> {
+        let webhooks = self.webhooks.clone();
+        let read = move |tx: &mut store::Tx<'_>| {
+            let webhook = webhooks.list(tx, &permit)?;
+            let webhook = webhook.iter().map(|listed| &listed.webhook).find(|webhook| !webhook.own);
+            let callback = webhooks.callbacks(tx, &permit, &webhooks::Filter::default(), &PageRequest::new(1, None))?;
+            Ok::<_, webhooks::Error>([
+                ("webhook", webhook.map(|webhook| webhook.id.to_string())),
+                ("callback", callback.items.first().map(|callback| callback.id.to_string())),
+            ])
+        };
+        let found = self.db.read(read).await?;
+        Ok(found.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
     }
 }

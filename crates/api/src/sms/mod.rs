@@ -62,11 +62,11 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
         .doc(docs::delete_export())
         .get("/api/v1/subaccounts/{workspace}/messages/exports/{job}/files/{file}", exports::file)
         .doc(docs::export_file())
-        .get("/api/v1/accounts/{account}/webhooks", webhooks::get)
+        .get("/api/v1/accounts/{organisation}/webhooks", webhooks::get)
         .doc(webhooks::get_doc())
-        .post("/api/v1/accounts/{account}/webhooks", webhooks::put)
+        .post("/api/v1/accounts/{organisation}/webhooks", webhooks::put)
         .doc(webhooks::put_doc())
-        .delete("/api/v1/accounts/{account}/webhooks", webhooks::delete)
+        .delete("/api/v1/accounts/{organisation}/webhooks", webhooks::delete)
         .doc(webhooks::delete_doc());
     // The paths of that API before it had its present name.
     routes

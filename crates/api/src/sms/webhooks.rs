@@ -1,4 +1,4 @@
-//! Where callbacks go, in that API's shape: `/api/v1/accounts/{account}/webhooks`. The account is the organisation's id, with or
+//! Where callbacks go, in that API's shape: `/api/v1/accounts/{organisation}/webhooks`. The account is the organisation's id, with or
 //! without dashes, or its name. Each sub-account has one entry there, and `*` is that of the whole account: of all that its
 //! setter may see. A key of one workspace sees that one alone, so what it sets as `*` is a webhook of its workspace that stands
 //! back where there is another; somebody with the right in the whole organisation sets the account's.
@@ -26,7 +26,7 @@ const NAME: &str = "sms";
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Named {
-    account: String,
+    organisation: String,
 }
 
 /// Where the callbacks of a sub-account go.
@@ -150,7 +150,7 @@ pub(super) struct Unwanted {
 }
 
 fn account(doc: Doc) -> Doc {
-    doc.path("account", "The account's id, or its name.", "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b")
+    doc.path("organisation", "The account's id, or its name.", "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b")
 }
 
 pub(super) fn get_doc() -> Doc {
@@ -164,7 +164,7 @@ pub(super) fn get_doc() -> Doc {
 pub(super) fn put_doc() -> Doc {
     account(Doc::new("setSmsWebhooks", SMS, "Set where callbacks go"))
         .text("Makes or replaces the webhook of each sub-account named, all or none. Callbacks are signed too (Standard Webhooks); the secret is drawn here, and shown when it is rotated.")
-        .reads::<Vec<Wanted>>(json!([{"subAccountId": "demo", "url": "https://app.example.com/sms", "enabled": true, "httpAuthorization": "Bearer …"}]))
+        .reads::<Vec<Wanted>>(json!([{"subAccountId": "demo", "url": "https://app.example.com/sms", "enabled": true, "httpAuthorization": "Bearer a-token-of-yours"}]))
         .answers_nothing(StatusCode::OK, "It is so.")
 }
 
@@ -182,7 +182,7 @@ pub(super) async fn get(guard: SignedIn, State(api): State<Api>, Path(named): Pa
     let all = api
         .db
         .read(move |tx| {
-            is_ours(tx, &named.account)?;
+            is_ours(tx, &named.organisation)?;
             let mut all = Vec::new();
             if let Ok(permit) = grants.permit_organisation::<cap::IntegrationsRead>() {
                 all.extend(
@@ -214,7 +214,7 @@ pub(super) async fn put(
     holds_somewhere(&grants, Capability::IntegrationsWrite)?;
     api.db
         .write(move |tx| {
-            is_ours(tx, &named.account)?;
+            is_ours(tx, &named.organisation)?;
             for one in &wanted {
                 for place in places(tx, &grants, &one.sub_account_id)? {
                     match place.workspace {
@@ -246,7 +246,7 @@ pub(super) async fn delete(
     holds_somewhere(&grants, Capability::IntegrationsWrite)?;
     api.db
         .write(move |tx| {
-            is_ours(tx, &named.account)?;
+            is_ours(tx, &named.organisation)?;
             for one in &unwanted {
                 for place in places(tx, &grants, &one.sub_account_id)? {
                     match place.workspace {

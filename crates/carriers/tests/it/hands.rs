@@ -96,7 +96,7 @@ testdb::both_databases! {
         })
         .await;
         house.carriers.reconnect(&hands(), "sim-1").await.unwrap();
-        let acts = "SELECT action FROM audit_entries WHERE action LIKE 'carrier.%' ORDER BY id";
+        let acts = "SELECT action FROM audit_entries WHERE action LIKE 'carrier.%' ORDER BY counter";
         let acts = house.db.read(move |tx| tx.query(acts, &params![], |row| row.get::<String>(0))).await.unwrap();
         assert_eq!(acts, ["carrier.pause", "carrier.resume", "carrier.reconnect"]);
         house.end().await;

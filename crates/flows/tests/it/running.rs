@@ -110,7 +110,7 @@ testdb::both_databases! {
         let audited = || async {
             db.read(|tx| {
                 tx.query(
-                    "SELECT reason FROM audit_entries WHERE action = 'run.value.read' ORDER BY id",
+                    "SELECT reason FROM audit_entries WHERE action = 'run.value.read' ORDER BY counter",
                     &store::params![],
                     |row| row.get::<String>("reason"),
                 )

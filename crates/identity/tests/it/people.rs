@@ -66,7 +66,7 @@ testdb::both_databases! {
         assert!(!choose(Some("Mars/Olympus")).await.unwrap(), "not a zone");
         assert!(choose(None).await.unwrap());
         assert_eq!(of().await, None);
-        let said = house.texts("SELECT reason FROM audit_entries WHERE action = 'user.preference.set' ORDER BY id").await;
+        let said = house.texts("SELECT reason FROM audit_entries WHERE action = 'user.preference.set' ORDER BY counter").await;
         assert_eq!(said, ["the zone America/New_York", "the zone Asia/Kolkata", "the zone of the browser"]);
         choose(Some("Asia/Kolkata")).await.unwrap();
         house.delete("cem@example.com").await;

@@ -4,13 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use http::Door;
 use loudhailer::product::{Product, context};
 use loudhailer::web::{self, Extras};
 use serde_json::{Value, json};
+use smpp::{Bind, BindMode, Password};
+use smpplink::{Limits, Link, Target, Tls, connect};
 use store::Options;
-use testkit::{Demo, eventually};
+use testkit::{Behaviour, Demo, Receiver, eventually};
 
 use crate::BINARY;
 
@@ -52,10 +55,11 @@ struct Reader {
     base: String,
     cookie: String,
     ca: PathBuf,
+    receiver: Receiver,
 }
 
 impl Reader {
-    async fn new(demo: &Demo) -> Self {
+    async fn new(demo: &Demo, receiver: Receiver) -> Self {
         let (client, base) = (demo.client(), demo.fact("console").to_owned());
         let (_, code) = demo.fact("setup_url").split_once('#').unwrap();
         let form = format!("code={code}&name=Ada+Sample&login=ada%40example.com&password={PASSWORD}&again={PASSWORD}");
@@ -64,7 +68,7 @@ impl Reader {
         let cookies = answer.headers().get_all("set-cookie").iter();
         let mut cookies = cookies.filter_map(|cookie| cookie.to_str().ok()?.split(';').next().map(str::to_owned));
         let cookie = cookies.find(|cookie| cookie.starts_with("__Host-sid=")).unwrap_or_else(|| panic!("{answer:?}"));
-        Self { client, base, cookie, ca: demo.fact("ca_cert").into() }
+        Self { client, base, cookie, ca: demo.fact("ca_cert").into(), receiver }
     }
 
     async fn page(&self, path: &str) -> String {
@@ -102,6 +106,66 @@ impl Reader {
         let answer = request.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
         let page = answer.text().await.unwrap();
         page.split("id=\"token\">").nth(1).unwrap_or_else(|| panic!("{page}")).split('<').next().unwrap().to_owned()
+    }
+
+    async fn ask(&self, method: reqwest::Method, path: &str, key: &str, body: &Value) -> Value {
+        let request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(key);
+        let answer = request.json(body).send().await.unwrap();
+        let (status, said) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{path}: {status} {said}");
+        serde_json::from_str(&said).unwrap_or_default()
+    }
+
+    async fn post(&self, path: &str, key: &str, body: &Value) -> Value {
+        self.ask(reqwest::Method::POST, path, key, body).await
+    }
+
+    /// Makes what the operation of an example uses up, so that the newest of its sort is there for the page to name.
+    async fn prepare(&self, operation: &str, key: &str) {
+        const MESSAGES: &str = "/api/v1/subaccounts/demo/messages";
+        let scheduled = context().now().plus(Duration::from_hours(1)).to_string();
+        match operation {
+            "cancelMessage" | "cancelSms" | "cancelSmsOld" | "getMessageContent" => {
+                let order = json!({"destination": "+447700900117", "text": "Later", "scheduled": scheduled});
+                self.post(MESSAGES, key, &order).await;
+            }
+            "cancelBatch" | "cancelSmsBatch" | "cancelSmsBatchOld" | "getBatch" | "getSmsBatch" => {
+                let template = json!({"text": "Later", "scheduled": scheduled});
+                let order = json!({"destinations": ["+447700900117"], "template": template});
+                self.post(&format!("{MESSAGES}/batch"), key, &order).await;
+            }
+            "getSmsExport" | "getSmsExportFile" | "deleteSmsExport" => {
+                let order = json!({"from": "2026-01-01", "to": scheduled[..10]});
+                let started = self.post(&format!("{MESSAGES}/exports"), key, &order).await;
+                let path = format!("{MESSAGES}/exports/{}", started["jobId"].as_str().unwrap());
+                eventually("the export is made", || async {
+                    let export = self.ask(reqwest::Method::GET, &path, key, &Value::Null).await;
+                    (export["status"] == "succeeded").then_some(())
+                })
+                .await;
+            }
+            "deleteSmsWebhooks" | "getWebhook" | "testWebhook" | "askWebhook" | "rotateWebhookSecret"
+            | "replayWebhook" | "getCallback" | "replayCallback" => {
+                let wanted = json!([{"subAccountId": "demo", "url": format!("https://localhost:{}/hooks", self.receiver.port)}]);
+                self.post("/api/v1/accounts/Loudhailer/webhooks", key, &wanted).await;
+                if operation.ends_with("Callback") {
+                    let path = "/api/v1/workspaces/demo/webhooks";
+                    let webhooks = self.ask(reqwest::Method::GET, path, key, &Value::Null).await;
+                    let id = webhooks["items"][0]["id"].as_str().unwrap();
+                    let before = self.receiver.seen().len();
+                    self.post(&format!("{path}/{id}/test"), key, &json!({})).await;
+                    self.receiver.until(before + 1).await;
+                    // What is under way cannot be sent again by hand.
+                    let path = "/api/v1/workspaces/demo/callbacks";
+                    eventually("the callback is done", || async {
+                        let all = self.ask(reqwest::Method::GET, path, key, &Value::Null).await;
+                        (all["items"][0]["state"] == "delivered").then_some(())
+                    })
+                    .await;
+                }
+            }
+            _ => {}
+        }
     }
 
     fn run(&self, program: &mut Command, key: &str, token: &str) -> Result<String, String> {
@@ -155,11 +219,26 @@ fn python(dir: &Path, text: &str) -> Command {
     command
 }
 
+/// An application that is bound.
+async fn bind(demo: &Demo) -> Link {
+    let ca = std::fs::read_to_string(demo.fact("ca_cert")).unwrap();
+    let config = crypto::tls::client_config(&crypto::tls::Roots::Pem(ca), &[]).unwrap();
+    let tls = Tls { server_name: "localhost".try_into().unwrap(), config };
+    let target = Target { address: demo.fact("smpp_tls").to_owned(), tls: Some(tls) };
+    let bind = Bind::new(demo.fact("smpp_system_id"), Password::new(demo.fact("smpp_password")));
+    connect(&target, BindMode::Transceiver, bind, Limits::default()).await.unwrap()
+}
+
 /// Issue 3: the document is rendered inside the console with working examples.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_examples_on_the_pages_work() {
-    let demo = Demo::start(BINARY, None);
-    let reader = Reader::new(&demo).await;
+    let receiver = Receiver::start(&["localhost"], |_, _| Behaviour::ok()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (target, authority) = (format!("localhost:{}", receiver.port), dir.path().join("receiver.pem"));
+    std::fs::write(&authority, &receiver.authority).unwrap();
+    let allowed = ["--outbound-allow", &target, "--outbound-ca", authority.to_str().unwrap()];
+    let demo = Demo::start_with(BINARY, None, &allowed);
+    let reader = Reader::new(&demo, receiver).await;
     let (key, token) = (reader.key().await, reader.token().await);
     // Something to read: a signal, its run, its alert, its text.
     let signal = json!({"title": "Disk full on db-1", "key": "disk/db-1", "priority": "high"});
@@ -176,14 +255,18 @@ async fn the_examples_on_the_pages_work() {
     let chapters: BTreeSet<&str> =
         contents.split("href=\"/w/demo/api-docs/").skip(1).filter_map(|part| part.split(['"', '#']).next()).collect();
     assert!(chapters.len() >= 10, "{chapters:?}");
-    let dir = tempfile::tempdir().unwrap();
     let (mut worked, mut failures) = (0, Vec::new());
     for chapter in chapters {
-        let page = reader.page(&format!("/w/demo/api-docs/{chapter}")).await;
+        let address = format!("/w/demo/api-docs/{chapter}");
+        let page = reader.page(&address).await;
         assert!(page.len() < 400_000, "{chapter}: {} bytes before compression", page.len());
         assert!(!page.contains(&key) && !page.contains(&token));
-        for (id, text) in examples(&page) {
+        for id in examples(&page).into_keys() {
             let (language, operation) = id.split_once('-').unwrap();
+            reader.prepare(operation, &key).await;
+            let _bound = if operation == "disconnectSmppBind" { Some(bind(&demo).await) } else { None };
+            // As it stands when a reader looks now.
+            let text = examples(&reader.page(&address).await).remove(&id).unwrap();
             // Python is the same request again; what pages people is not sent twice.
             if language == "python"
                 && (text.contains("\"POST\"") || text.contains("\"DELETE\""))
