@@ -84,6 +84,9 @@ fn batch(
         let name = name(tx, &mut names, workspace)?;
         match &one.what {
             Told::Gone => {}
+            Told::Erased { id } => {
+                webhooks.erase(tx, workspace, &id.to_string())?;
+            }
             Told::Step(step) => {
                 let Some(body) = api::callbacks::receipt(step, one.at, &name) else { continue };
                 let subject = step.message.to_string();

@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::job::NewNote;
 use crate::messaging::Messaging;
 use crate::settle_store::{Touched, note};
-use crate::{Error, State};
+use crate::{Error, State, news};
 
 /// The job that erases later.
 pub(crate) const JOB: &str = "messaging.erase";
@@ -111,16 +111,21 @@ fn blank(tx: &mut Tx<'_>, engine: &Engine, workspace: WorkspaceId, id: Uuid) -> 
             now,
             &NewNote { kind: "erased", part: None, text: "number and text were erased for good".into() },
         )?;
+        news::erased(tx, row, now)?;
         let mut touched = Touched::default();
         touched.message(workspace, Some(id.into()));
         touched.announce(tx);
         return Ok(Found::Erased);
     }
-    let inbound = tx.execute(
-        "UPDATE inbound_messages SET source = '', body = '', pieces = NULL, blind = $3 WHERE uid = $1 AND workspace = $2",
+    let inbound = tx.query_opt(
+        "UPDATE inbound_messages SET source = '', body = '', pieces = NULL, blind = $3 WHERE uid = $1 AND workspace = $2
+         RETURNING id",
         &params![id, workspace, &[0_u8; 0]],
+        |row| row.get::<i64>("id"),
     )?;
-    Ok(if inbound > 0 { Found::Erased } else { Found::Nothing })
+    let Some(row) = inbound else { return Ok(Found::Nothing) };
+    news::inbound_erased(tx, row, now)?;
+    Ok(Found::Erased)
 }
 
 /// Looks again at what was still wanted.

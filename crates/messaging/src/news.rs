@@ -2,9 +2,10 @@
 //! that makes it, read in order and gone when it is told. None is written where nobody listens.
 
 use access::{OrganisationPermit, cap};
-use base::{InboundId, MessageId, Timestamp, WorkspaceId};
+use base::{BatchId, InboundId, MessageId, Timestamp, WorkspaceId};
 use sms::Number;
 use store::{Row, Tx, params};
+use uuid::Uuid;
 
 use crate::engine::Engine;
 use crate::inbound::open;
@@ -13,6 +14,8 @@ use crate::{Error, State};
 
 const STEP: i64 = 0;
 const INBOUND: i64 = 1;
+const STEP_ERASED: i64 = 2;
+const INBOUND_ERASED: i64 = 3;
 
 /// Something to tell.
 #[derive(Debug)]
@@ -44,6 +47,11 @@ pub enum Told {
         /// How many parts it came in.
         parts: u32,
     },
+    /// Number and text were erased for good: what was told of it has to go too.
+    Erased {
+        /// The id of the message, out or in.
+        id: Uuid,
+    },
     /// It cannot be opened any more: erased, or its key is gone.
     Gone,
 }
@@ -57,6 +65,10 @@ pub struct Step {
     pub state: State,
     /// The submitter's own id for it.
     pub client_ref: Option<String>,
+    /// The batch it came in.
+    pub batch: Option<BatchId>,
+    /// The submitter's own id for that.
+    pub batch_ref: Option<String>,
     /// Its source address.
     pub sender: String,
     /// Who it is for.
@@ -79,6 +91,7 @@ impl std::fmt::Debug for Told {
         match self {
             Self::Step(step) => write!(f, "Step({}, {:?})", step.message, step.state),
             Self::Inbound { id, .. } => write!(f, "Inbound({id})"),
+            Self::Erased { id } => write!(f, "Erased({id})"),
             Self::Gone => f.write_str("Gone"),
         }
     }
@@ -136,6 +149,18 @@ pub(crate) fn arrived(tx: &mut Tx<'_>, row: i64, at: Timestamp) -> Result<(), Er
     Ok(())
 }
 
+/// Notes that a message was erased, by its row.
+pub(crate) fn erased(tx: &mut Tx<'_>, row: i64, at: Timestamp) -> Result<(), Error> {
+    tx.send(INSERT, &params![STEP_ERASED, row, 0, at])?;
+    Ok(())
+}
+
+/// Notes that a message from a handset was erased, by its row.
+pub(crate) fn inbound_erased(tx: &mut Tx<'_>, row: i64, at: Timestamp) -> Result<(), Error> {
+    tx.send(INSERT, &params![INBOUND_ERASED, row, 0, at])?;
+    Ok(())
+}
+
 fn many(tx: &mut Tx<'_>, sql: &str, rows: &[Vec<store::Value<'_>>]) -> Result<(), Error> {
     if !rows.is_empty() {
         tx.execute_many(sql, rows)?;
@@ -154,11 +179,12 @@ pub(crate) fn read(
     let rows = tx.query(
         "SELECT n.id, n.kind, n.message, n.state, n.at, m.umid, m.workspace, m.client_ref, m.sender, m.destination, m.parts, m.error,
          m.receipt, m.reason, c.url, i.uid, i.workspace AS in_workspace, i.destination AS in_to, i.source AS in_from,
-         i.body AS in_body, i.parts AS in_parts
+         i.body AS in_body, i.parts AS in_parts, b.uid AS batch, b.client_ref AS batch_ref
          FROM (SELECT id, kind, message, state, at FROM message_news ORDER BY id LIMIT $1) n
-         LEFT JOIN messages m ON n.kind = 0 AND m.id = n.message
+         LEFT JOIN messages m ON n.kind IN (0, 2) AND m.id = n.message
+         LEFT JOIN message_batches b ON b.number = m.batch
          LEFT JOIN message_callbacks c ON n.kind = 0 AND c.message = n.message
-         LEFT JOIN inbound_messages i ON n.kind = 1 AND i.id = n.message ORDER BY n.id",
+         LEFT JOIN inbound_messages i ON n.kind IN (1, 3) AND i.id = n.message ORDER BY n.id",
         &params![limit],
         sealed,
     )?;
@@ -177,6 +203,7 @@ struct Sealed {
 enum What {
     Step { step: Box<SealedStep> },
     Inbound { id: InboundId, to: String, from: String, body: String, parts: i64 },
+    Erased { id: Uuid },
     Gone,
 }
 
@@ -184,6 +211,8 @@ struct SealedStep {
     message: MessageId,
     state: State,
     client_ref: Option<String>,
+    batch: Option<BatchId>,
+    batch_ref: Option<String>,
     sender: String,
     destination: String,
     parts: i64,
@@ -195,7 +224,13 @@ struct SealedStep {
 
 fn sealed(row: &Row<'_>) -> Result<Sealed, store::Error> {
     let (key, message, at) = (row.get("id")?, row.get("message")?, row.get("at")?);
-    if row.get::<i64>("kind")? == INBOUND {
+    let kind = row.get::<i64>("kind")?;
+    if kind == STEP_ERASED || kind == INBOUND_ERASED {
+        let (id, of) = if kind == STEP_ERASED { ("umid", "workspace") } else { ("uid", "in_workspace") };
+        let what = row.get::<Option<Uuid>>(id)?.map_or(What::Gone, |id| What::Erased { id });
+        return Ok(Sealed { key, message, at, workspace: row.get(of)?, what });
+    }
+    if kind == INBOUND {
         let what = match row.get::<Option<InboundId>>("uid")? {
             None => What::Gone,
             Some(id) => What::Inbound {
@@ -214,6 +249,8 @@ fn sealed(row: &Row<'_>) -> Result<Sealed, store::Error> {
                 message,
                 state,
                 client_ref: row.get("client_ref")?,
+                batch: row.get("batch")?,
+                batch_ref: row.get("batch_ref")?,
                 sender: row.get("sender")?,
                 destination: row.get("destination")?,
                 parts: row.get("parts")?,
@@ -246,6 +283,7 @@ impl What {
         let count = |parts| u32::try_from(parts).unwrap_or(1);
         match self {
             Self::Gone => Ok(Told::Gone),
+            Self::Erased { id } => Ok(Told::Erased { id }),
             Self::Inbound { id, to, from, body, parts } => {
                 let uid = id.to_string();
                 let from = open(tx, engine, workspace, "inbound_messages", "source", &uid, &from)?;
@@ -265,6 +303,8 @@ impl What {
                     message: step.message,
                     state: step.state,
                     client_ref: step.client_ref,
+                    batch: step.batch,
+                    batch_ref: step.batch_ref,
                     sender: step.sender,
                     to: Number::from_carrier(&text(to)?).map_err(|_| Error::Corrupt("destination"))?,
                     parts: count(step.parts),

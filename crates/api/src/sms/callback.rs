@@ -36,9 +36,9 @@ pub fn receipt(step: &MessageStep, at: Timestamp, workspace: &str) -> Option<Vec
     }
     let payload = json!({
         "umid": step.message.to_string(),
-        "batchId": null,
+        "batchId": step.batch.map(|batch| batch.to_string()),
         "clientMessageId": step.client_ref,
-        "clientBatchId": null,
+        "clientBatchId": step.batch_ref,
         "subAccountId": workspace,
         "source": step.sender,
         "destination": step.to.to_string(),
@@ -164,6 +164,8 @@ mod tests {
             message: Uuid::from_u128(7).into(),
             state,
             client_ref: Some("order-7".to_owned()),
+            batch: None,
+            batch_ref: None,
             sender: "Sample".to_owned(),
             to: Number::parse("+447700900117", None).unwrap(),
             parts: 2,
@@ -176,6 +178,15 @@ mod tests {
 
     fn body(step: &MessageStep) -> Value {
         serde_json::from_slice(&receipt(step, Timestamp::from_micros(1_700_000_000_000_000), "demo").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_receipt_names_the_batch_of_its_message() {
+        let batch = Uuid::from_u128(9);
+        let step =
+            MessageStep { batch: Some(batch.into()), batch_ref: Some("wave-1".to_owned()), ..step(State::Delivered) };
+        let payload = &body(&step)["payload"];
+        assert_eq!((&payload["batchId"], &payload["clientBatchId"]), (&json!(batch.to_string()), &json!("wave-1")));
     }
 
     #[test]

@@ -208,3 +208,52 @@ async fn e_31_an_application_hears_of_its_messages_over_a_kill() {
     }
     drop(setting);
 }
+
+/// Receipts name the batch of their message; who erases a message erases what was told of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_erased_is_erased_from_what_was_told_of_it() {
+    let receiver = Receiver::start(&["localhost"], |_, _| Behaviour::ok()).await;
+    let setting = Setting::new(&receiver).await;
+    let account = setting.demo.fact("account").to_owned();
+    let url = format!("https://localhost:{}/hooks", receiver.port);
+    let wanted = json!([{ "subAccountId": "demo", "url": url }]);
+    let (status, body) = setting.post(&format!("/api/v1/accounts/{account}/webhooks"), &wanted).await;
+    assert_eq!(status, 200, "{body}");
+
+    let order = json!({
+        "clientBatchId": "wave-1", "destinations": ["+447700900117", "+447700900118"],
+        "template": { "text": "The water is back." }, "includeMessagesInResponse": true,
+    });
+    let (status, batch) = setting.post("/api/v1/subaccounts/demo/messages/batch", &order).await;
+    assert_eq!((status, &batch["acceptedCount"]), (200, &json!(2)), "{batch}");
+    let umids = [0, 1].map(|place| batch["messages"][place]["umid"].as_str().unwrap().to_owned());
+    for umid in &umids {
+        let seen = delivered(&receiver, umid).await;
+        for one in seen.iter().map(Received::json).filter(|one| one["payload"]["umid"] == umid.as_str()) {
+            let payload = &one["payload"];
+            assert_eq!((&payload["batchId"], &payload["clientBatchId"]), (&batch["batchId"], &json!("wave-1")));
+        }
+    }
+
+    let path = format!("/api/v1/subaccounts/demo/messages/{}/pii", umids[0]);
+    let (status, body) = setting.ask(reqwest::Method::DELETE, &path, &Json::Null).await;
+    assert!(status == 202, "{status} {body}");
+    let told = async |umid: &str| {
+        let path = format!("/api/v1/workspaces/demo/callbacks?subject={umid}");
+        let (_, list) = setting.ask(reqwest::Method::GET, &path, &Json::Null).await;
+        let mut sizes = Vec::new();
+        for one in list["items"].as_array().unwrap() {
+            let path = format!("/api/v1/workspaces/demo/callbacks/{}", one["id"]);
+            sizes.push(setting.ask(reqwest::Method::GET, &path, &Json::Null).await.1["size"].as_u64().unwrap());
+        }
+        sizes
+    };
+    testkit::eventually("its callbacks are erased", || async {
+        let sizes = told(&umids[0]).await;
+        assert_eq!(sizes.len(), 3);
+        sizes.iter().all(|size| *size == 0).then_some(())
+    })
+    .await;
+    let others = told(&umids[1]).await;
+    assert!(others.len() == 3 && others.iter().all(|size| *size > 0), "{others:?}");
+}
