@@ -56,9 +56,12 @@ pub(crate) struct Engine {
     conversations: Mutex<Conversations>,
     /// Whether somebody above listens to what becomes of a workspace's messages.
     listeners: OnceLock<Listens>,
+    /// Whose our addresses are, as rooms above know.
+    owners: OnceLock<Owners>,
 }
 
 type Listens = Box<dyn Fn(WorkspaceId) -> bool + Send + Sync>;
+type Owners = Box<dyn Fn(&mut Tx<'_>, &str) -> Result<Vec<WorkspaceId>, store::Error> + Send + Sync>;
 
 impl Engine {
     pub(crate) fn new(db: Db, vault: Vault, settler: mpsc::UnboundedSender<Settle>) -> Self {
@@ -81,6 +84,7 @@ impl Engine {
             environments: Mutex::default(),
             conversations: Mutex::default(),
             listeners: OnceLock::new(),
+            owners: OnceLock::new(),
         }
     }
 
@@ -92,6 +96,28 @@ impl Engine {
     /// Whether somebody above listens to what becomes of the messages of `workspace`.
     pub(crate) fn listens(&self, workspace: WorkspaceId) -> bool {
         self.listeners.get().is_some_and(|listens| listens(workspace))
+    }
+
+    pub(crate) fn set_owners(&self, owners: Owners) {
+        // Set once, by the room above, before the first message.
+        let _ = self.owners.set(owners);
+    }
+
+    /// The workspace that an address of ours belongs to when nothing went from it to the handset yet: the one whose applications
+    /// receive at it or whose routes by this carrier send from it. None when there are two: it would be a guess.
+    pub(crate) fn owner(&self, tx: &mut Tx<'_>, carrier: &str, ours: &str) -> Result<Option<WorkspaceId>, store::Error> {
+        let mut found = match self.owners.get() {
+            Some(owners) => owners(tx, ours)?,
+            None => Vec::new(),
+        };
+        let sends = |route: &&Route| {
+            route.sender.as_ref().is_some_and(|sender| sender.as_str() == ours)
+                && route.carriers.iter().any(|name| name == carrier)
+        };
+        found.extend(self.routes.load().iter().filter(sends).filter_map(|route| route.workspace));
+        let mut found = found.into_iter();
+        let first = found.next();
+        Ok(first.filter(|first| found.all(|other| other == *first)))
     }
 
     /// The epoch under which this process claims.

@@ -287,7 +287,11 @@ async fn deliver(engine: &Arc<Engine>, whole: Whole) -> Result<(), Error> {
     } else {
         let shared = Arc::clone(engine);
         let (carrier, ours, handset, at) = (Arc::clone(&whole.carrier), whole.to.clone(), whole.from.clone(), whole.at);
-        engine.db.read(move |tx| conversation(tx, &shared, &carrier, &ours, &handset, at)).await?
+        let find = move |tx: &mut Tx<'_>| match conversation(tx, &shared, &carrier, &ours, &handset, at)? {
+            Some(workspace) => Ok(Some(workspace)),
+            None => Ok::<_, Error>(shared.owner(tx, &carrier, &ours)?),
+        };
+        engine.db.read(find).await?
     };
     let shared = Arc::clone(engine);
     engine.db.write(move |tx| store_whole(tx, &shared, &whole, workspace)).await

@@ -284,16 +284,26 @@ pub(crate) fn bound(tx: &mut Tx<'_>, id: SmppAccountId, at: Timestamp) -> Result
 
 /// The account of `workspace` that messages to this address of ours are for: the first by `system_id`.
 pub(crate) fn of_inbound(tx: &mut Tx<'_>, workspace: WorkspaceId, to: &str) -> Result<Option<SmppAccountId>, Error> {
+    Ok(serving(tx, to)?.into_iter().find(|(of, _)| *of == workspace).map(|(_, id)| id))
+}
+
+/// The workspaces whose accounts receive at this address of ours.
+pub(crate) fn owners(tx: &mut Tx<'_>, to: &str) -> Result<Vec<WorkspaceId>, store::Error> {
+    Ok(serving(tx, to)?.into_iter().map(|(workspace, _)| workspace).collect())
+}
+
+/// The accounts that receive at this address, by `system_id`.
+fn serving(tx: &mut Tx<'_>, to: &str) -> Result<Vec<(WorkspaceId, SmppAccountId)>, store::Error> {
     let rows = tx.query(
-        "SELECT id, inbound FROM smpp_accounts WHERE workspace = $1 AND removed_at IS NULL AND inbound <> '[]' ORDER BY system_id",
-        &params![workspace],
-        |row| Ok((row.get::<SmppAccountId>("id")?, row.get::<String>("inbound")?)),
+        "SELECT workspace, id, inbound FROM smpp_accounts WHERE removed_at IS NULL AND inbound <> '[]' ORDER BY system_id",
+        &params![],
+        |row| Ok((row.get("workspace")?, row.get("id")?, row.get::<String>("inbound")?)),
     )?;
     let serves = |addresses: &str| {
         serde_json::from_str::<Vec<Sender>>(addresses)
             .is_ok_and(|list| list.iter().any(|address| address.as_str() == to))
     };
-    Ok(rows.into_iter().find(|(_, addresses)| serves(addresses)).map(|(id, _)| id))
+    Ok(rows.into_iter().filter(|(_, _, addresses)| serves(addresses)).map(|(of, id, _)| (of, id)).collect())
 }
 
 #[cfg(test)]

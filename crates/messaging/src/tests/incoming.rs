@@ -92,6 +92,37 @@ testdb::both_databases! {
         house.messaging.stop().await;
     }
 
+    /// Nothing went to the handset yet: the address decides, where it is one workspace's alone.
+    async fn what_a_stranger_writes_goes_to_whom_the_address_belongs(db: Db) {
+        let house = House::new(&db, &["sim"]).await;
+        let route = |name: u128, workspace, sender: &str| routing::Route {
+            id: uuid::Uuid::from_u128(name).into(),
+            workspace: Some(workspace_id(workspace)),
+            name: name.to_string(),
+            sender: sender.parse().ok(),
+            ..house.messaging.engine().routes.load()[0].clone()
+        };
+        let routes = vec![route(1, 1, "70001"), route(2, 2, "70002"), route(3, 1, "70003"), route(4, 2, "70003")];
+        // In the table too: it is read again while this runs.
+        let known = db.write(move |tx| {
+            routes.iter().try_for_each(|route| crate::routes::insert(tx, route))?;
+            crate::routes::load(tx)
+        });
+        house.messaging.engine().routes.store(std::sync::Arc::new(known.await.unwrap()));
+        house.messaging.owners(|_, to| Ok(if to == "70004" || to == "70002" { vec![workspace_id(2)] } else { Vec::new() }));
+        for to in ["70001", "70002", "70003", "70004", "70005"] {
+            house.messaging.on_inbound(Inbound { to: to.into(), ..text("447700900117", to) }).await.unwrap();
+        }
+        let other = Inbound { to: "70001".into(), carrier: "other".into(), ..text("447700900117", "by another way") };
+        house.messaging.on_inbound(other).await.unwrap();
+        let expected = [
+            (Some(1), "70001"), (Some(2), "70002"), (None, "70003"), (Some(2), "70004"), (None, "70005"), (None, "by another way"),
+        ];
+        let found = all(&house).await;
+        assert_eq!(found.iter().map(|(workspace, text, _)| (*workspace, text.as_str())).collect::<Vec<_>>(), expected);
+        house.messaging.stop().await;
+    }
+
     async fn what_comes_in_is_told_and_sealed(db: Db) {
         db.listen(INBOUND, "test.inbound");
         let house = House::new(&db, &["sim"]).await;

@@ -104,6 +104,19 @@ testdb::both_databases! {
         house.end().await;
     }
 
+    /// A handset that nothing was ever sent to writes to an address of the account.
+    async fn what_a_stranger_writes_reaches_the_application(db: Db) {
+        let house = House::new(db).await;
+        let mut link = house.bind(BindMode::Transceiver, "pa55word").await.unwrap();
+        house.control.send(DINA, "70007", "Is this the ward?").await.unwrap();
+        let pdu = delivered(&mut link, Status::ROK).await;
+        assert_eq!(sms::decode(sms::Coding::Gsm7, &pdu.short_message.0), "Is this the ward?");
+        house.control.send(DINA, "70099", "Wrong number?").await.unwrap();
+        until("it is stored", async || house.count("SELECT COUNT(*) FROM inbound_messages").await == 2).await;
+        assert_eq!(house.count("SELECT COUNT(*) FROM inbound_messages WHERE workspace IS NULL").await, 1);
+        house.end().await;
+    }
+
     /// SMPP 3.3 knows no optional parameters.
     async fn an_old_application_gets_no_parameters(db: Db) {
         let house = House::new(db).await;
