@@ -23,7 +23,7 @@ pub use gsm::{characters_forcing_ucs2, is_gsm};
 pub use look::{Forcing, Look, PLACES, fit, look};
 pub use mobile::{Network, mcc};
 pub use network::network_error;
-pub use number::{Number, NumberError, Region};
+pub use number::{Number, NumberError, Region, region};
 pub use receipt::{ReceiptDate, ReceiptState, ReceiptText};
 pub use segment::{Choice, Encoding, MAX_PARTS, Part, SegmentError, Segmented, count, segment};
 pub use udh::{Concat, Udh};

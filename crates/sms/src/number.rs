@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use rlibphonenumber::Region;
-use rlibphonenumber::{PhoneNumber, PhoneNumberFormat};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A phone number in international form: country code and national number, 7 to 15 digits.
@@ -27,6 +27,13 @@ pub enum NumberError {
     /// Too short or too long for its country.
     #[error("the number is too short or too long for its country")]
     Length,
+}
+
+/// The country of these two letters (ISO 3166-1 alpha-2), in either case; `None` when its telephone numbers are not known, or there is
+/// no such country.
+pub fn region(letters: &str) -> Option<Region> {
+    let region: Region = letters.to_ascii_uppercase().parse().ok()?;
+    PHONE_NUMBER_UTIL.get_country_code_for_region(region).map(|_| region)
 }
 
 impl Number {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ::messaging::{Class, New, Tell};
-use ::sms::{Choice, Number, Region, fit};
+use ::sms::{Choice, Number, fit, region};
 use base::{Explain, Problem, ProblemKind, Timestamp};
 
 use super::fields::{Field, INVALID, Item, wrong};
@@ -94,9 +94,8 @@ pub(super) fn destination(to: Field<'_>, country: Field<'_>) -> Result<Number, P
     let region = match country.text("country", 2, INVALID)?.filter(|country| !country.is_empty()) {
         None => None,
         Some(country) => {
-            let known: Option<Region> = country.to_ascii_uppercase().parse().ok();
             let detail = "The field country must be a country's two letters (ISO 3166-1 alpha-2), such as GB.";
-            Some(known.ok_or_else(|| wrong("country", detail))?)
+            Some(region(&country).ok_or_else(|| wrong("country", detail))?)
         }
     };
     // That API's own pattern: an optional plus sign and 7 to 15 digits, the first of them not zero. A national number may be
@@ -210,6 +209,7 @@ mod tests {
             ("source", json!("+12")),
             ("source", json!("x".repeat(18))),
             ("country", json!("Ω")),
+            ("country", json!("XX")),
             ("scheduled", json!("2026-10-31T01:00:00Z")),
             ("scheduled", json!("tomorrow")),
             ("expiry", json!("2026-10-23T01:00:00")),
