@@ -55,14 +55,14 @@ async fn turn(engine: &Arc<Engine>, lane: &Arc<Lane>, classes: &'static [Class],
     let side = lane.side(classes[0]);
     let Some(mut room) = side.reserve(most) else { return false };
     let most = room.num_permits();
-    // Cleared before looking: what is stored meanwhile sets it again.
-    side.set_backlog(false);
+    // Known before looking: what is stored later may not be seen.
+    let quiet = side.is_quiet();
     let (carrier, epoch, now) = (Arc::clone(&lane.name), engine.epoch(), engine.ctx.now());
     let claimed = engine.db.write(move |tx| claim(tx, &carrier, epoch, classes, now, most)).await;
     let claimed = match claimed {
         Ok(claimed) => claimed,
         Err(error) => {
-            side.set_backlog(true);
+            side.set_backlog();
             tracing::warn!(carrier = %lane.name, error = &error as &dyn std::error::Error, "waiting messages could not be claimed");
             return false;
         }
@@ -72,7 +72,7 @@ async fn turn(engine: &Arc<Engine>, lane: &Arc<Lane>, classes: &'static [Class],
     }
     let full = claimed.len() >= most;
     if full {
-        side.set_backlog(true);
+        side.set_backlog();
     }
     let rows = Arc::new(claimed);
     let opened = {
@@ -86,7 +86,7 @@ async fn turn(engine: &Arc<Engine>, lane: &Arc<Lane>, classes: &'static [Class],
     for (row, opened) in rows.iter().zip(opened) {
         hand_over(engine, lane, row, opened, room.split(1));
     }
-    full
+    full || side.drained(quiet)
 }
 
 /// To the dispatcher, or back: what is claimed ends as an outcome in any case.

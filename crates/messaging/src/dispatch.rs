@@ -188,7 +188,7 @@ impl Dispatcher {
 
     fn release(&self, job: Job, reason: &str) {
         let now = self.engine.ctx.now();
-        self.lane.side(job.class).set_backlog(true);
+        self.lane.side(job.class).set_backlog();
         let mut outcome = Outcome::new(job.key(), self.engine.epoch(), &self.lane.name, State::Queued, now);
         outcome.reason = Some(reason.to_owned());
         outcome.due_at = Some(now);

@@ -18,7 +18,7 @@ use crate::deliveries::Tell;
 use crate::engine::{Counted, Engine};
 use crate::inbox::Telling;
 use crate::job::{Job, Outcome, StoredOrigin};
-use crate::lane::Lane;
+use crate::lane::{Lane, Place};
 use crate::model::{Accepted, New};
 use crate::news;
 use crate::numbers::segment;
@@ -68,7 +68,7 @@ pub(crate) struct Prepared {
 /// A message on its way into the table, and who waits for it.
 pub(crate) struct Submit {
     pub(crate) prepared: Prepared,
-    pub(crate) room: Option<OwnedSemaphorePermit>,
+    pub(crate) place: Place,
     pub(crate) reply: oneshot::Sender<Result<Accepted, Error>>,
 }
 
@@ -159,12 +159,22 @@ impl Prepared {
         self
     }
 
-    /// A place in its lane, when it may go at once.
-    pub(crate) fn reserve(&self, engine: &Engine) -> Option<OwnedSemaphorePermit> {
-        if self.decision.waits || self.due_at > self.created_at {
-            return None;
+    /// The lane in which it waits for its carrier; `None` when its time has not come, or there is no such lane now.
+    fn lane(&self, engine: &Engine) -> Option<Arc<Lane>> {
+        if self.due_at > self.created_at { None } else { engine.lane(&self.decision.carrier) }
+    }
+
+    /// Its place in that lane.
+    pub(crate) fn place(&self, engine: &Engine) -> Place {
+        let place = |lane: &Arc<Lane>| lane.place(self.new.class, engine.ctx.monotonic());
+        self.lane(engine).as_ref().map_or(Place::Table(None), place)
+    }
+
+    async fn place_soon(&self, engine: &Engine) -> Place {
+        match self.lane(engine) {
+            Some(lane) => lane.place_soon(self.new.class, engine.ctx.monotonic()).await,
+            None => Place::Table(None),
         }
-        engine.lane(&self.decision.carrier)?.reserve(self.new.class, engine.ctx.monotonic())
     }
 
     fn accepted(&self, row: i64) -> Accepted {
@@ -251,35 +261,36 @@ pub(crate) fn accept(
     let now = engine.ctx.now();
     let keys = keys(engine, tx, permit.workspace(), now)?;
     let prepared = prepare(engine, permit, &keys, new, now)?;
-    let room = prepared.reserve(engine);
+    let place = prepared.place(engine);
     let row = engine.numbers.take(tx, 1)?[0];
     let accepted = prepared.accepted(row);
-    let claimed_by = room.as_ref().map(|_| engine.epoch());
+    let claimed_by = place.is_room().then(|| engine.epoch());
     tx.send(INSERT, &prepared.values(row, claimed_by))?;
     news::accepted(tx, std::iter::once((row, &prepared)))?;
     let mut touched = Touched::default();
     touched.message(prepared.workspace, Some(prepared.id));
     touched.announce(tx);
     let engine = Arc::clone(engine);
-    tx.after_commit(move || hand_over(&engine, &prepared, row, room));
+    tx.after_commit(move || hand_over(&engine, &prepared, row, place));
     Ok(accepted)
 }
 
 /// After the commit: to the dispatcher, or a word to the claimer.
-fn hand_over(engine: &Engine, prepared: &Prepared, row: i64, room: Option<OwnedSemaphorePermit>) {
+fn hand_over(engine: &Engine, prepared: &Prepared, row: i64, place: Place) {
     engine.minutes.add(prepared.workspace, prepared.created_at, Counted::Accepted, 1);
     meters::ACCEPTED.add(&[prepared.new.class.name(), &prepared.decision.carrier], 1);
     let lane = engine.lane(&prepared.decision.carrier);
-    match (lane, room) {
-        (Some(lane), Some(room)) => {
+    match (lane, place) {
+        (Some(lane), Place::Room(room)) => {
             let side = lane.side(prepared.new.class);
             if let Err(job) = side.push(prepared.job(row, room)) {
                 // The lane stopped between the reservation and now: whoever follows it finds the message released.
                 release(engine, &lane, *job);
             }
         }
-        (Some(lane), None) => {
-            lane.side(prepared.new.class).set_backlog(true);
+        (Some(lane), Place::Table(tabled)) => {
+            // From here on a look of the claimer finds it.
+            drop(tabled);
             lane.due_at(prepared.due_at);
             lane.wake.notify_one();
         }
@@ -315,9 +326,9 @@ pub(crate) async fn submit(
     let (now, workspace) = (engine.ctx.now(), permit.workspace());
     let keys = at_hand(engine, workspace, now).await?;
     let prepared = prepare(engine, permit, &keys, new, now)?;
-    let room = prepared.reserve(engine);
+    let place = prepared.place_soon(engine).await;
     let (reply, answer) = oneshot::channel();
-    queue.try_send(Submit { prepared, room, reply }).map_err(|refused| match refused {
+    queue.try_send(Submit { prepared, place, reply }).map_err(|refused| match refused {
         mpsc::error::TrySendError::Full(_) => Error::Busy,
         mpsc::error::TrySendError::Closed(_) => Error::Stopped,
     })?;
@@ -346,9 +357,9 @@ pub(crate) async fn run(engine: Arc<Engine>, mut queue: mpsc::Receiver<Submit>, 
 pub(crate) async fn store_batch(engine: &Arc<Engine>, taken: &mut Vec<Submit>) {
     let (mut prepared, mut waiting) = (Vec::with_capacity(taken.len()), Vec::with_capacity(taken.len()));
     for submit in taken.drain(..) {
-        let claimed_by = submit.room.as_ref().map(|_| engine.epoch());
+        let claimed_by = submit.place.is_room().then(|| engine.epoch());
         prepared.push((submit.prepared, claimed_by));
-        waiting.push((submit.room, submit.reply));
+        waiting.push((submit.place, submit.reply));
     }
     let prepared = Arc::new(prepared);
     let stored = {
@@ -377,11 +388,11 @@ pub(crate) async fn store_batch(engine: &Arc<Engine>, taken: &mut Vec<Submit>) {
             return;
         }
     };
-    for (((prepared, _), row), (room, reply)) in prepared.iter().zip(rows).zip(waiting) {
+    for (((prepared, _), row), (place, reply)) in prepared.iter().zip(rows).zip(waiting) {
         let answer = match row {
             Some(row) => {
                 let accepted = prepared.accepted(row);
-                hand_over(engine, prepared, row, room);
+                hand_over(engine, prepared, row, place);
                 Ok(accepted)
             }
             None => Err(Error::Unwritten),

@@ -1,13 +1,13 @@
 //! One carrier as messaging sees it: what it says of itself, the bounded room for claimed messages, and how it
 //! has been doing.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use routing::{CarrierFacts, Class, SenderRules};
 use serde::Serialize;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::carrier::{Carrier, LinkState, OnUnknownOutcome};
@@ -17,6 +17,8 @@ use crate::job::Job;
 const ALERT_ROOM: usize = 256;
 /// Other messages that may be claimed at once, whatever the window.
 const MOST_ROOM: usize = 4_096;
+/// How long a message waits for a place in memory before it goes into the table.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// Unanswered submits in a row after which a carrier counts as not answering.
 const SUSPECT_AFTER: u32 = 3;
 /// For how long it then counts so, unless it answers; after that it is tried with one message.
@@ -24,20 +26,33 @@ const SUSPECT_FOR: Duration = Duration::from_secs(5);
 /// For how long that one message is waited for.
 const PROBE_FOR: Duration = Duration::from_secs(15);
 
+/// Where a new message of a side goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gate {
+    /// To the dispatcher, as soon as it is on disk.
+    Open,
+    /// Messages wait in the table: a new one queues behind them.
+    Backlog,
+    /// The last of them are being claimed: a new one waits for that, so that it neither passes them nor joins them.
+    Closing,
+}
+
 /// Room, queue and backlog of one sort of messages.
 pub(crate) struct Side {
     room: Arc<Semaphore>,
     size: usize,
     jobs: mpsc::UnboundedSender<Job>,
-    /// Whether messages wait in the table: then a new one queues behind them.
-    backlog: AtomicBool,
+    gate: watch::Sender<Gate>,
+    /// Messages on their way into the table for the claimer.
+    tabled: AtomicUsize,
 }
 
 impl Side {
     fn new(size: usize) -> (Self, mpsc::UnboundedReceiver<Job>) {
         let (jobs, queue) = mpsc::unbounded_channel();
         // Until the first look into the table something may wait there.
-        (Self { room: Arc::new(Semaphore::new(size)), size, jobs, backlog: AtomicBool::new(true) }, queue)
+        let (gate, tabled) = (watch::Sender::new(Gate::Backlog), AtomicUsize::new(0));
+        (Self { room: Arc::new(Semaphore::new(size)), size, jobs, gate, tabled }, queue)
     }
 
     /// Up to `most` places, in one permit to be split.
@@ -53,11 +68,76 @@ impl Side {
     }
 
     pub(crate) fn has_backlog(&self) -> bool {
-        self.backlog.load(Ordering::Acquire)
+        *self.gate.borrow() != Gate::Open
     }
 
-    pub(crate) fn set_backlog(&self, waiting: bool) {
-        self.backlog.store(waiting, Ordering::Release);
+    /// Something waits in the table.
+    pub(crate) fn set_backlog(&self) {
+        self.turn(Gate::Backlog, |_| true);
+    }
+
+    /// Whether nothing is on its way into the table; asked before a look into it.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.tabled.load(Ordering::SeqCst) == 0
+    }
+
+    /// The claimer found less than it asked for and handed that over. Opens the gate when nothing was on its way into the table
+    /// before that look (`quiet`), nor is now; else says that the claimer shall look again, for what was on its way.
+    pub(crate) fn drained(&self, quiet: bool) -> bool {
+        if *self.gate.borrow() == Gate::Open {
+            return false;
+        }
+        if quiet {
+            self.turn(Gate::Open, |gate| gate == Gate::Closing && self.is_quiet());
+        }
+        self.turn(Gate::Closing, |gate| gate == Gate::Backlog);
+        self.has_backlog()
+    }
+
+    fn turn(&self, to: Gate, if_so: impl FnOnce(Gate) -> bool) {
+        self.gate.send_if_modified(|gate| {
+            let turns = *gate != to && if_so(*gate);
+            if turns {
+                *gate = to;
+            }
+            turns
+        });
+    }
+}
+
+/// Where a message that is being stored waits for its carrier.
+pub(crate) enum Place {
+    /// In memory: it is claimed in the insert that stores it.
+    Room(OwnedSemaphorePermit),
+    /// In the table, for the claimer.
+    Table(Option<Tabled>),
+}
+
+impl Place {
+    pub(crate) const fn is_room(&self) -> bool {
+        matches!(self, Self::Room(_))
+    }
+}
+
+/// A message on its way into the table: until this is dropped, nothing that is newer passes it.
+pub(crate) struct Tabled {
+    lane: Arc<Lane>,
+    class: Class,
+}
+
+impl Tabled {
+    fn new(lane: &Arc<Lane>, class: Class) -> Self {
+        let side = lane.side(class);
+        side.tabled.fetch_add(1, Ordering::SeqCst);
+        side.set_backlog();
+        Self { lane: Arc::clone(lane), class }
+    }
+}
+
+impl Drop for Tabled {
+    fn drop(&mut self) {
+        self.lane.side(self.class).tabled.fetch_sub(1, Ordering::SeqCst);
+        self.lane.wake.notify_one();
     }
 }
 
@@ -166,17 +246,55 @@ impl Lane {
         }
     }
 
-    /// A place for a new message of `class`, when it may be claimed in the insert that stores it: the carrier is up,
-    /// has room, and nothing waits before it.
-    pub(crate) fn reserve(&self, class: Class, now: Duration) -> Option<OwnedSemaphorePermit> {
+    /// Where a new message of `class` waits: in memory when the carrier is up, has room, and nothing waits before it; else in the
+    /// table.
+    pub(crate) fn place(self: &Arc<Self>, class: Class, now: Duration) -> Place {
+        self.room(class, now).map_or_else(|| Place::Table(Some(Tabled::new(self, class))), Place::Room)
+    }
+
+    /// The same, but a lane that is busy is waited for a moment, in turn: whoever sends faster than messages leave is slowed down
+    /// rather than having each of them written, read and opened once more.
+    pub(crate) async fn place_soon(self: &Arc<Self>, class: Class, now: Duration) -> Place {
+        if let Some(room) = self.room(class, now) {
+            return Place::Room(room);
+        }
+        if self.carrier.rate().is_none()
+            && let Ok(Some(room)) = tokio::time::timeout(PATIENCE, self.room_soon(class, now)).await
+        {
+            self.admitted(now);
+            return Place::Room(room);
+        }
+        Place::Table(Some(Tabled::new(self, class)))
+    }
+
+    fn room(&self, class: Class, now: Duration) -> Option<OwnedSemaphorePermit> {
         let side = self.side(class);
-        if side.has_backlog() || self.stop.is_cancelled() {
+        if side.has_backlog() || !self.takes(now) {
             return None;
         }
-        self.admits(now, 1)?;
-        let place = Arc::clone(&side.room).try_acquire_owned().ok()?;
+        let room = Arc::clone(&side.room).try_acquire_owned().ok()?;
         self.admitted(now);
-        Some(place)
+        Some(room)
+    }
+
+    async fn room_soon(&self, class: Class, now: Duration) -> Option<OwnedSemaphorePermit> {
+        let side = self.side(class);
+        let mut gate = side.gate.subscribe();
+        loop {
+            let open = *gate.wait_for(|gate| *gate != Gate::Closing).await.ok()? == Gate::Open;
+            if !open || !self.takes(now) {
+                return None;
+            }
+            let room = Arc::clone(&side.room).acquire_owned().await.ok()?;
+            // Meanwhile somebody may have lost patience.
+            if !side.has_backlog() {
+                return Some(room);
+            }
+        }
+    }
+
+    fn takes(&self, now: Duration) -> bool {
+        !self.stop.is_cancelled() && self.admits(now, 1).is_some()
     }
 
     /// Why the carrier takes nothing now.

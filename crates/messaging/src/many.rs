@@ -42,9 +42,9 @@ pub(crate) async fn submit(
         answers.push(match prepare(engine, permit, &keys, new, now) {
             Ok(prepared) => {
                 let prepared = prepared.of_batch(batch);
-                let room = prepared.reserve(engine);
+                let place = prepared.place(engine);
                 let (reply, answer) = oneshot::channel();
-                taken.push(Submit { prepared, room, reply });
+                taken.push(Submit { prepared, place, reply });
                 Ok(answer)
             }
             Err(error) => Err(error),

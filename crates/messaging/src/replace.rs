@@ -148,7 +148,7 @@ impl Messaging {
 /// It may be due earlier than its lane expects.
 fn wake(engine: &Engine, carrier: &str, class: Class, due_at: Timestamp) {
     if let Some(lane) = engine.lane(carrier) {
-        lane.side(class).set_backlog(true);
+        lane.side(class).set_backlog();
         lane.due_at(due_at);
         lane.wake.notify_one();
     }

@@ -123,7 +123,7 @@ async fn lead_elsewhere(
                 if let Verdict::Move(decision) = verdict
                     && let Some(lane) = engine.lane(&decision.carrier)
                 {
-                    lane.side(row.key.class).set_backlog(true);
+                    lane.side(row.key.class).set_backlog();
                     lane.wake.notify_one();
                 }
             }

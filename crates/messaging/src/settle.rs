@@ -376,7 +376,7 @@ impl Settler {
                 continue;
             };
             if let Some(due) = outcome.due_at {
-                lane.side(outcome.key.class).set_backlog(true);
+                lane.side(outcome.key.class).set_backlog();
                 lane.due_at(due);
             }
             if lane.side(outcome.key.class).has_backlog() {

@@ -212,7 +212,7 @@ pub(crate) fn decide(
     tx.after_commit(move || match engine.lane(&carrier) {
         Some(lane) if queued => {
             for side in [&lane.alerts, &lane.others] {
-                side.set_backlog(true);
+                side.set_backlog();
             }
             lane.wake.notify_one();
         }

@@ -105,10 +105,10 @@ testdb::both_databases! {
         let routes = vec![route(1, 1, "70001"), route(2, 2, "70002"), route(3, 1, "70003"), route(4, 2, "70003")];
         // In the table too: it is read again while this runs.
         let known = db.write(move |tx| {
-            routes.iter().try_for_each(|route| crate::routes::insert(tx, route))?;
-            crate::routes::load(tx)
+            routes.iter().try_for_each(|route| routes::insert(tx, route))?;
+            routes::load(tx)
         });
-        house.messaging.engine().routes.store(std::sync::Arc::new(known.await.unwrap()));
+        house.messaging.engine().routes.store(Arc::new(known.await.unwrap()));
         house.messaging.owners(|_, to| Ok(if to == "70004" || to == "70002" { vec![workspace_id(2)] } else { Vec::new() }));
         for to in ["70001", "70002", "70003", "70004", "70005"] {
             house.messaging.on_inbound(Inbound { to: to.into(), ..text("447700900117", to) }).await.unwrap();
