@@ -219,6 +219,8 @@ struct CallbackPage {
     standing: String,
     said: Option<&'static str>,
     tries: Vec<Try>,
+    /// Whether they are told with their days.
+    dated: bool,
     headers: Vec<(String, String)>,
     facts: Vec<Fact>,
     may_replay: bool,
@@ -283,6 +285,7 @@ fn callback_page(shell: Shell, slug: String, details: Details, did: &str, messag
             "replayed" => Some("It is sent again, under the same webhook-id."),
             _ => None,
         },
+        dated: !shell.zone.is_today(details.attempts.iter().map(|attempt| attempt.at)),
         tries: details.attempts.iter().rev().map(tried).collect(),
         headers: details.headers.clone(),
         may_replay: may && over && details.size > 0,
