@@ -45,6 +45,11 @@ document.addEventListener("DOMContentLoaded", () => {
     callbacks.beforeNodeMorphed = (node) => !node.matches?.("[data-shown]") && !(node.matches?.("textarea, input:not([type=hidden], [type=checkbox], [type=radio], [type=range])") && node.value);
   }
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
+  // The page that one is on stands among its neighbours, also where not all of them fit side by side.
+  const here = find(".sub [aria-current]");
+  if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.offsetWidth) / 2;
+  // A form that comes back with a mistake begins there, not at its head.
+  find("main [aria-invalid=true]")?.focus();
 });
 
 // A revealed value is masked again after its seconds, also when the server is away; ages of lists grow in between.

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::Console;
 use crate::answers::ActForm;
 use crate::facts::Fact;
+use crate::message_words::{Names, submitter};
 use crate::page::{encode, page, see_other};
 use crate::shell::{Page, Shell};
 
@@ -21,7 +22,7 @@ struct Row {
     items: u32,
     accepted: String,
     rejected: String,
-    from: &'static str,
+    from: String,
     standing: &'static str,
 }
 
@@ -59,7 +60,7 @@ struct OnePage {
     facts: Vec<Fact>,
 }
 
-fn row(slug: &str, batch: &Batch) -> Row {
+fn row(slug: &str, batch: &Batch, names: &Names) -> Row {
     let count = |count: Option<u32>| count.map(|count| count.to_string()).unwrap_or_default();
     Row {
         href: format!("/w/{slug}/batches/{}", batch.id),
@@ -68,20 +69,12 @@ fn row(slug: &str, batch: &Batch) -> Row {
         items: batch.items,
         accepted: count(batch.accepted),
         rejected: count(batch.rejected),
-        from: who(&batch.submitter),
+        from: submitter(&batch.submitter, names),
         standing: match (batch.cancelled_at, batch.accepted) {
             (Some(_), _) => "cancelled",
             (None, None) => "under way",
             (None, Some(_)) => "taken",
         },
-    }
-}
-
-fn who(submitter: &str) -> &'static str {
-    match submitter.split(':').next() {
-        Some("api_key") => "an API key",
-        Some("user") => "a person",
-        _ => "Loudhailer",
     }
 }
 
@@ -95,6 +88,8 @@ pub async fn list(
     let shell = console.shell(&guard, &headers, Page::Batches).await?;
     let (messaging, permit) = (console.messaging.clone(), guard.permit().clone());
     let found = console.db.read(move |tx| messaging.batches(tx, &permit, None, &request)).await?;
+    let senders = found.items.iter().map(|batch| batch.submitter.as_str());
+    let names = console.names(guard.workspace(), senders).await?;
     let slug = guard.name().to_owned();
     page(&ListPage {
         sentence: match found.items.len() {
@@ -102,7 +97,7 @@ pub async fn list(
             1 if found.next.is_none() => "One batch".to_owned(),
             _ => "Batches, newest first".to_owned(),
         },
-        rows: found.items.iter().map(|batch| row(&slug, batch)).collect(),
+        rows: found.items.iter().map(|batch| row(&slug, batch, &names)).collect(),
         older: found.next.map(|cursor| format!("/w/{slug}/batches?cursor={}", encode(&cursor.0))),
         slug,
         shell,
@@ -157,11 +152,12 @@ pub async fn show(
     let found = console.db.read(move |tx| messaging.batch(tx, &permit, id)).await?;
     let details = found.ok_or_else(Refusal::not_found)?;
     let batch = &details.batch;
+    let names = console.names(guard.workspace(), [batch.submitter.as_str()]).await?;
     let count = |states: &[MessageState]| states.iter().filter_map(|state| details.states.get(state)).sum::<u32>();
     let delivered = count(&[MessageState::Delivered]);
     let accepted = batch.accepted.unwrap_or_else(|| details.states.values().sum());
     let mut facts = vec![
-        Fact::new("From", who(&batch.submitter)),
+        Fact::new("From", submitter(&batch.submitter, &names)),
         Fact::new("Came", shell.zone.day_clock(&batch.created_at)),
         Fact::new("Messages in it", batch.items.to_string()),
     ];
@@ -250,7 +246,7 @@ mod tests {
             facts: vec![Fact::mono("Own reference", HOSTILE)],
         });
         assert!(html.contains("Cancel the 49 that wait"), "{html}");
-        let rows = vec![row("demo", &details().batch)];
+        let rows = vec![row("demo", &details().batch, &Names::default())];
         checked(&ListPage { shell: shell(), slug: "demo".into(), sentence: "One batch".into(), rows, older: None });
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use base::{MessageId, Timestamp, WebhookId};
 use http::{Answer, Form, HeaderMap, InWorkspace, PageQuery, Path, Query, Refusal, Response};
 use serde::Deserialize;
-use webhooks::{Attempt, Callback, CallbackState, Details, Filter};
+use webhooks::{Attempt, Callback, CallbackState, Circuit, Details, Filter};
 
 use crate::Console;
 use crate::draw::Draw;
@@ -218,7 +218,11 @@ struct CallbackPage {
     heading: String,
     standing: String,
     said: Option<&'static str>,
+    /// The webhook's page, when this waits because its receiver is left alone.
+    alone: Option<String>,
     tries: Vec<Try>,
+    /// Whether they are told with their days.
+    dated: bool,
     headers: Vec<(String, String)>,
     facts: Vec<Fact>,
     may_replay: bool,
@@ -242,12 +246,29 @@ pub async fn show(
     let shell = console.shell(&guard, &headers, Page::Webhooks).await?.listening(&[webhooks::TOPIC]);
     let slug = guard.name().to_owned();
     let (handle, permit) = (console.webhooks.clone(), guard.permit().clone());
-    let found = console.db.read(move |tx| handle.callback(tx, &permit, id)).await?.ok_or_else(Refusal::not_found)?;
+    let found: Result<_, webhooks::Error> = console
+        .db
+        .read(move |tx| {
+            let Some(details) = handle.callback(tx, &permit, id)? else { return Ok(None) };
+            let webhook = handle.get(tx, &permit, details.callback.webhook)?;
+            let alone = webhook.is_some_and(|one| one.webhook.enabled && one.webhook.health.circuit == Circuit::Open);
+            Ok(Some((details, alone)))
+        })
+        .await;
+    let (found, alone) = found?.ok_or_else(Refusal::not_found)?;
     let messages = guard.may(Capability::MessagesRead);
-    page(&callback_page(shell, slug, found, &said.did, messages, guard.may(Capability::IntegrationsWrite)))
+    page(&callback_page(shell, slug, found, alone, &said.did, messages, guard.may(Capability::IntegrationsWrite)))
 }
 
-fn callback_page(shell: Shell, slug: String, details: Details, did: &str, messages: bool, may: bool) -> CallbackPage {
+fn callback_page(
+    shell: Shell,
+    slug: String,
+    details: Details,
+    alone: bool,
+    did: &str,
+    messages: bool,
+    may: bool,
+) -> CallbackPage {
     let callback = &details.callback;
     let over = matches!(callback.state, CallbackState::Delivered | CallbackState::GivenUp);
     let about: Option<MessageId> = callback.subject.parse().ok();
@@ -283,6 +304,8 @@ fn callback_page(shell: Shell, slug: String, details: Details, did: &str, messag
             "replayed" => Some("It is sent again, under the same webhook-id."),
             _ => None,
         },
+        alone: (alone && !over).then(|| format!("/w/{slug}/webhooks/{}", callback.webhook)),
+        dated: !shell.zone.is_today(details.attempts.iter().map(|attempt| attempt.at)),
         tries: details.attempts.iter().rev().map(tried).collect(),
         headers: details.headers.clone(),
         may_replay: may && over && details.size > 0,
@@ -359,11 +382,13 @@ pub mod tests {
             size: 412,
         };
         let html = |state, may| {
-            checked(&callback_page(shell().listening(&["webhook"]), "demo".into(), details(state), "", true, may))
+            checked(&callback_page(shell().listening(&["webhook"]), "demo".into(), details(state), true, "", true, may))
         };
         let over = html(CallbackState::GivenUp, true);
         assert!(over.contains("/callbacks/4711/replay") && over.contains("81 ms") && over.contains("v1,•••"));
-        assert!(!html(CallbackState::Waiting, true).contains("/replay"));
+        let waiting = html(CallbackState::Waiting, true);
+        assert!(!waiting.contains("/replay") && waiting.contains("is left alone for now"), "{waiting}");
+        assert!(!over.contains("left alone"), "what is over waits for nobody");
         assert!(!html(CallbackState::GivenUp, false).contains("/replay"));
     }
 

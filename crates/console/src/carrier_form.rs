@@ -100,7 +100,7 @@ impl CarrierForm {
     /// The form as a draft. A password that was left empty stays as it is.
     fn draft(&self, known: bool) -> Draft {
         let body = serde_json::json!({
-            "name": self.name.trim(),
+            "name": text(&self.name),
             "kind": "smpp",
             "address": text(&self.address),
             "tls": self.tls,

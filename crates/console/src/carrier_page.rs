@@ -275,15 +275,21 @@ async fn render<C: access::Cap>(
             standing: match (status.sessions_bound, status.paused.is_some(), waiting) {
                 (_, true, 0) => "Nothing is sent by it. Receipts and replies go on coming in.".into(),
                 (_, true, count) => format!(
-                    "Nothing is sent by it; {} messages wait. Receipts and replies go on coming in.",
-                    waiting_words(count)
+                    "Nothing is sent by it; {}. Receipts and replies go on coming in.",
+                    if count == 1 {
+                        "one message waits".into()
+                    } else {
+                        format!("{} messages wait", waiting_words(count))
+                    }
                 ),
                 (0, false, 0) => {
                     "Nothing waits for it. Messages go by another carrier of their route while it is away.".into()
                 }
+                (0, false, 1) => "One message waits for it.".into(),
                 (0, false, count) => format!("{} messages wait for it.", waiting_words(count)),
                 (_, false, 0) => "It takes messages. Nothing waits.".into(),
-                (_, false, count) => format!("It takes messages; {} wait for their turn.", waiting_words(count)),
+                (_, false, 1) => "It takes messages; one waits.".into(),
+                (_, false, count) => format!("It takes messages; {} wait.", waiting_words(count)),
             },
             remedy: if status.sessions_bound < status.sessions { status.remedy.clone() } else { None },
             paused: status.paused.is_some(),

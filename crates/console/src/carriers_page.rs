@@ -96,7 +96,7 @@ pub fn health(status: &CarrierStatus, shell: &Shell) -> Health {
     let for_how_long = |session: &SessionStatus| age(shell.now.since(session.since));
     if let Some(pause) = &status.paused {
         let words = format!(
-            "{} ({} ago). Connections stay bound.",
+            "{} That was {} ago. Connections stay bound.",
             crate::page::sentence(&pause.words()),
             age(shell.now.since(pause.since))
         );
@@ -155,6 +155,11 @@ fn row(slug: &str, status: &CarrierStatus, lane: Option<&LaneStatus>, waiting: u
     }
 }
 
+/// That so many wait, as the beginning of a sentence.
+fn waits(count: u64) -> String {
+    if count == 1 { "One message waits".to_owned() } else { format!("{count} messages wait") }
+}
+
 fn heading(all: &[CarrierStatus], waiting: u64) -> (String, String) {
     let down: Vec<&str> = all.iter().filter(|one| one.sessions_bound == 0).map(|one| one.name.as_str()).collect();
     let paused = all.iter().filter(|one| one.paused.is_some()).count();
@@ -166,6 +171,7 @@ fn heading(all: &[CarrierStatus], waiting: u64) -> (String, String) {
         (1, _) if paused == 1 => "The one carrier is paused".to_owned(),
         (1, _) => "The one carrier is connected".to_owned(),
         (_, _) if paused > 0 => format!("All carriers are connected, {paused} of them paused"),
+        (2, _) => "Both carriers are connected".to_owned(),
         (count, _) => format!("All {count} carriers are connected"),
     };
     let able = all.iter().any(|one| one.sessions_bound > 0 && one.paused.is_none());
@@ -174,13 +180,13 @@ fn heading(all: &[CarrierStatus], waiting: u64) -> (String, String) {
             "A carrier takes our texts to the network, over SMPP and TLS. Without one nothing leaves.".to_owned()
         }
         (_, false, 0) => "Whatever is to be sent waits until one is connected again. Alerts go first then.".to_owned(),
-        (_, false, count) => format!("{count} messages wait until one is connected again. Alerts go first then."),
+        (_, false, count) => format!("{} until one is connected again. Alerts go first then.", waits(count)),
         (_, true, 0) => {
-            "Nothing waits. When one is lost, its messages go by the next one that a route names.".to_owned()
+            "Nothing waits. When a carrier is lost, its messages go by the next one that a route names.".to_owned()
         }
-        (_, true, count) => format!(
-            "{count} messages wait for their turn. When one is lost, they go by the next one that a route names."
-        ),
+        (_, true, count) => {
+            format!("{}. When a carrier is lost, its messages go by the next one that a route names.", waits(count))
+        }
     };
     (sentence, standing)
 }
@@ -269,7 +275,10 @@ mod tests {
         let down = CarrierStatus { name: "carrier-a".into(), ..status(0) };
         assert_eq!(heading(&[], 0).0, "No carrier yet");
         assert_eq!(heading(std::slice::from_ref(&up), 0).0, "The one carrier is connected");
-        assert_eq!(heading(&[up, down.clone()], 0).0, "carrier-a is not connected");
+        assert_eq!(heading(&[up.clone(), down.clone()], 0).0, "carrier-a is not connected");
+        let (sentence, standing) = heading(&[up.clone(), up], 1);
+        assert_eq!(sentence, "Both carriers are connected");
+        assert!(standing.starts_with("One message waits. When a carrier is lost"));
         let (sentence, standing) = heading(&[down.clone(), CarrierStatus { name: "b".into(), ..down }], 7);
         assert_eq!(sentence, "No carrier is connected");
         assert!(standing.starts_with("7 messages wait until"));

@@ -95,8 +95,12 @@ impl ComposeForm {
             "" => None,
             text => {
                 let region: Option<Region> = text.to_ascii_uppercase().parse().ok();
-                if region.is_none() {
-                    wrong.push(("country", "Two letters such as GB are expected.".to_owned()));
+                match region {
+                    None => wrong.push(("country", "Two letters such as GB are expected.".to_owned())),
+                    Some(_) if text.eq_ignore_ascii_case("uk") => {
+                        wrong.push(("country", "The United Kingdom is GB here, as in ISO 3166.".to_owned()));
+                    }
+                    Some(_) => {}
                 }
                 region
             }
@@ -107,7 +111,11 @@ impl ComposeForm {
                 None
             }
             text => Number::parse(text, region)
-                .map_err(|error| wrong.push(("to", sentence(&format!("this is {error}")))))
+                .map_err(|error| {
+                    let remedy =
+                        if region.is_none() { "; one without its country code wants the country too" } else { "" };
+                    wrong.push(("to", sentence(&format!("this is {error}{remedy}"))));
+                })
                 .ok(),
         };
         let sender = match self.sender.trim() {
@@ -336,6 +344,13 @@ mod tests {
         assert!(wrong.is_empty(), "{wrong:?}");
         assert_eq!(meant.to.unwrap().to_string(), "+447700900117");
         assert_eq!(meant.scheduled.unwrap().rfc3339(), "2026-10-24T06:00:00.000Z", "the reader's own clock");
+        let uk = ComposeForm { country: "uk".into(), ..form.clone() };
+        assert_eq!(
+            uk.meant(&shell(), false).1[0],
+            ("country", "The United Kingdom is GB here, as in ISO 3166.".to_owned())
+        );
+        let nowhere = ComposeForm { country: String::new(), ..form.clone() };
+        assert!(nowhere.meant(&shell(), false).1[0].1.ends_with("wants the country too."));
         let past = ComposeForm { at: "2026-10-22T08:00".into(), ..form };
         assert_eq!(past.meant(&shell(), false).1[0].0, "at");
     }

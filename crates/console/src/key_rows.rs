@@ -49,7 +49,7 @@ pub fn row(slug: &str, key: &ApiKeyInfo, shell: &Shell) -> Row {
         scopes: key.scopes.iter().map(|scope| scope.name()).collect(),
         until: match state {
             KeyState::Over => format!("ended {day}"),
-            KeyState::Good | KeyState::Due => format!("{day}, in {}", length(key.expires_at.since(shell.now))),
+            KeyState::Good | KeyState::Due => format!("until {day}, in {}", length(key.expires_at.since(shell.now))),
         },
         due: state == KeyState::Due,
         over: state == KeyState::Over,

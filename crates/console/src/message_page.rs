@@ -14,9 +14,10 @@ use crate::callbacks_page::{Line, line};
 use crate::draw::Draw;
 use crate::facts::Fact;
 use crate::mask::{self, Class, Masked};
-use crate::message_words::{alphabet, for_whom, state_words};
+use crate::message_words::{Names, alphabet, for_whom, state_words};
 use crate::page::{page, see_other, sentence};
 use crate::shell::{Page, Shell};
+use crate::zone::Zone;
 
 struct HistoryView {
     at: Timestamp,
@@ -27,6 +28,7 @@ struct HistoryView {
 
 #[derive(Template)]
 #[template(path = "message.html")]
+#[expect(clippy::struct_excessive_bools, reason = "what a page shows and offers, each by itself")]
 struct MessagePage {
     shell: Shell,
     slug: String,
@@ -35,6 +37,10 @@ struct MessagePage {
     state: String,
     standing: String,
     history: Vec<HistoryView>,
+    /// Whether its steps are told with their days.
+    dated: bool,
+    /// Where somebody decides what becomes of it, when nobody knows.
+    decide: Option<String>,
     /// What applications were told of it.
     callbacks: Vec<Line>,
     text: Masked,
@@ -55,8 +61,8 @@ fn knot_of(kind: &str) -> Knot {
 }
 
 /// A step of the history: what matters first, in bold, and the rest.
-fn told(step: &Step) -> HistoryView {
-    let text = sentence(&step.text);
+fn told(step: &Step, names: &Names, zone: &Zone) -> HistoryView {
+    let text = sentence(&zone.said(&names.said(&step.text)));
     // The first colon, comma or full stop that ends a clause.
     let end = text.match_indices([':', ',', '.']).map(|(at, _)| at + 1).find(|end| text[*end..].starts_with(' '));
     let (headline, detail) = text.split_at(end.unwrap_or(text.len()));
@@ -226,13 +232,21 @@ async fn message_page<C: access::Cap>(
         None => {}
     }
     let summary = &details.summary;
-    let (_, state) = state_words(summary);
+    let state = if summary.state == MessageState::Unknown {
+        // The reason stands among what happened.
+        "nobody knows whether it arrived".to_owned()
+    } else {
+        let (_, words) = state_words(summary);
+        words.chars().enumerate().map(|(at, c)| if at == 0 { c.to_ascii_lowercase() } else { c }).collect()
+    };
+    let words = details.history.iter().flat_map(|step| step.text.split(' '));
+    let names = console.names(guard.workspace(), words.chain([summary.submitter.as_str()])).await?;
     let mut facts = vec![
         Fact::mono("Sender", summary.sender.clone()),
         Fact::new("Carrier", summary.carrier.clone()),
         Fact::new("Class", summary.class.name()),
         Fact::new("Attempts", summary.attempts.to_string()),
-        Fact::new("For", for_whom(summary)),
+        Fact::new("For", for_whom(summary, &names)),
     ];
     facts.extend(summary.client_ref.clone().map(|reference| Fact::mono("Own reference", reference)));
     facts.extend(summary.country.clone().map(|country| Fact::new("Country", country)));
@@ -248,14 +262,16 @@ async fn message_page<C: access::Cap>(
     }
     page(&MessagePage {
         to,
-        state: state.to_lowercase(),
+        state,
+        decide: (summary.state == MessageState::Unknown).then(|| format!("/w/{slug}/unknown")),
         standing: format!(
             "{}, {}. Accepted {}.",
             if summary.parts == 1 { "1 part".to_owned() } else { format!("{} parts", summary.parts) },
             alphabet(summary.encoding),
             shell.zone.exact(&summary.created_at)
         ),
-        history: details.history.iter().rev().map(told).collect(),
+        dated: !shell.zone.is_today(details.history.iter().map(|step| step.at)),
+        history: details.history.iter().rev().map(|step| told(step, &names, &shell.zone)).collect(),
         callbacks: callbacks.iter().map(|callback| line(&slug, callback, shell.now)).collect(),
         text,
         erased: summary.to == messaging::ERASED,
@@ -278,7 +294,7 @@ mod tests {
     #[test]
     fn a_step_says_first_what_matters() {
         let said = |kind: &str, text: &str| {
-            let view = told(&Step { at: NOW, kind: kind.into(), text: text.into() });
+            let view = told(&Step { at: NOW, kind: kind.into(), text: text.into() }, &Names::default(), &shell().zone);
             (view.knot, view.headline, view.detail)
         };
         let words = |knot, headline: &str, detail: &str| (knot, headline.to_owned(), detail.to_owned());
@@ -292,7 +308,11 @@ mod tests {
             ),
             ("undelivered", "undelivered: absent", words(Knot::Failed, "Undelivered:", "absent.")),
             ("unknown_outcome", "The link broke", words(Knot::Unknown, "The link broke.", "")),
-            ("scheduled", "waits until 09:00:00", words(Knot::Waiting, "Waits until 09:00:00.", "")),
+            (
+                "scheduled",
+                "waits until 2026-10-23T06:00:00.000Z",
+                words(Knot::Waiting, "Waits until Fri 23 Oct 08:00 CEST.", ""),
+            ),
         ];
         for (kind, text, expected) in cases {
             assert_eq!(said(kind, text), expected);
@@ -308,7 +328,13 @@ mod tests {
             to: number_of("demo", id, "+44 77•• ••• 117", may),
             state: "delivered".into(),
             standing: "2 parts, UCS-2.".into(),
-            history: vec![told(&Step { at: NOW, kind: "sent".into(), text: HOSTILE.into() })],
+            history: vec![told(
+                &Step { at: NOW, kind: "sent".into(), text: HOSTILE.into() },
+                &Names::default(),
+                &shell().zone,
+            )],
+            dated: !may,
+            decide: may.then(|| "/w/demo/unknown".into()),
             callbacks: vec![line("demo", &crate::callbacks_page::tests::callback(), NOW)],
             text: text_of("demo", id, may),
             erased: false,
@@ -323,7 +349,7 @@ mod tests {
     fn e_34_a_text_is_shown_where_it_was_asked_for() {
         let offered = checked(&sample(true));
         assert!(offered.contains("/reveal?part=text\"") && offered.contains("/reveal?part=number\""));
-        assert!(offered.contains("written to the audit log"));
+        assert!(offered.contains("written to the audit log") && offered.contains("/w/demo/unknown\""));
         let text = text_of("demo", uuid::Uuid::from_u128(9).into(), true).shown(HOSTILE, "/again");
         let shown = checked(&MessagePage { text, ..sample(true) });
         assert!(shown.contains("data-shown=\"60\"") && shown.contains("http-equiv=\"refresh\""));

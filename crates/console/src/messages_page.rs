@@ -15,7 +15,7 @@ use crate::draw::Draw;
 use crate::facts::{Choice, choices};
 use crate::mask::{self, Class as MaskClass, Masked};
 use crate::message_page::number_of;
-use crate::message_words::{for_whom, state_words};
+use crate::message_words::{Names, for_whom, state_words};
 use crate::page::{encode, page, see_other};
 use crate::shell::{Page, Shell};
 use crate::zone::length;
@@ -63,7 +63,8 @@ struct ListPage {
     batch: String,
     may_send: bool,
     problem: Option<String>,
-    empty: &'static str,
+    /// Whether the reader chose which messages are listed.
+    filtered: bool,
     rows: Vec<Row>,
     inbound: Vec<InboundRow>,
     older: Option<String>,
@@ -132,6 +133,8 @@ async fn list_page<C: access::Cap>(
         Some(_) => (Listed { items: Vec::new(), next: None }, 0),
     };
     let top = which.top.or_else(|| found.items.first().filter(|_| first).map(|newest| newest.created_at.as_micros()));
+    let senders = found.items.iter().map(|summary| summary.submitter.as_str());
+    let names = console.names(guard.workspace(), senders).await?;
     let inbound = inbound(console, &guard, &permit, shown).await?;
     let (sentence, standing) = last_hour(&minutes);
     let base = format!(
@@ -179,12 +182,8 @@ async fn list_page<C: access::Cap>(
         ),
         may_send: guard.may(Capability::MessagesSend),
         batch: which.batch.clone(),
-        empty: if which.state.is_empty() && query.is_empty() && which.batch.is_empty() {
-            "No text was sent yet."
-        } else {
-            "No message fits."
-        },
-        rows: found.items.iter().map(|summary| row(&slug, summary, may)).collect(),
+        filtered: [&which.state, &which.class, &which.batch].iter().any(|one| !one.is_empty()) || !query.is_empty(),
+        rows: found.items.iter().map(|summary| row(&slug, summary, &names, may)).collect(),
         inbound,
         query: query.to_owned(),
         problem,
@@ -345,7 +344,7 @@ fn inbound_value(
     }
 }
 
-fn row(slug: &str, summary: &Summary, may: bool) -> Row {
+fn row(slug: &str, summary: &Summary, names: &Names, may: bool) -> Row {
     let (knot, state) = state_words(summary);
     Row {
         href: Some(format!("/w/{slug}/messages/{}", summary.id)),
@@ -358,7 +357,7 @@ fn row(slug: &str, summary: &Summary, may: bool) -> Row {
         knot,
         state,
         took: summary.done_at.map(|done| length(done.since(summary.created_at))).unwrap_or_default(),
-        for_whom: for_whom(summary),
+        for_whom: for_whom(summary, names),
     }
 }
 
@@ -427,8 +426,8 @@ mod tests {
             batch: String::new(),
             may_send: true,
             problem: Some("That is no id of a batch.".into()),
-            empty: "No message fits.",
-            rows: vec![row("demo", &summary(), true)],
+            filtered: true,
+            rows: vec![row("demo", &summary(), &Names::default(), true)],
             inbound: vec![InboundRow {
                 at: NOW,
                 from: inbound_masked(
@@ -457,5 +456,9 @@ mod tests {
         assert!(html.contains("+44 77•• ••• 117") && html.contains("an API key"));
         let older = checked(&ListPage { live: false, newer: None, ..sample() });
         assert!(!older.contains("hx-get"), "an older page stands still");
+        let none = checked(&ListPage { rows: Vec::new(), ..sample() });
+        assert!(none.contains("No message fits") && none.contains("Show all messages"), "the next step: {none}");
+        let first = checked(&ListPage { rows: Vec::new(), filtered: false, ..sample() });
+        assert!(first.contains("No text was sent yet") && first.contains("loudhailer send"));
     }
 }

@@ -93,6 +93,9 @@ impl RouteForm {
     }
 }
 
+/// What is said of a route that is for the same messages as another one, and has no name of its own.
+const TAKEN: &str = "There is a route for these messages already. Say more exactly which ones this is for, give it a name of its own, or change that one.";
+
 /// One place in the order of carriers.
 struct Way {
     number: usize,
@@ -149,7 +152,7 @@ async fn render(
     let carriers: Vec<String> = console.carriers.status().into_iter().map(|one| one.name).collect();
     let way = |number: usize| {
         let held = form.carrier.get(number).map_or("", String::as_str);
-        let mut all = vec![("", "nobody")];
+        let mut all = vec![("", "none")];
         all.extend(carriers.iter().map(|name| (name.as_str(), name.as_str())));
         // A carrier that does not run here is named all the same, or saving would lose it.
         if !held.is_empty() && !carriers.iter().any(|name| name == held) {
@@ -208,6 +211,11 @@ pub async fn create(
 ) -> Answer<Response> {
     match console.edit(&guard, Act::Save, KIND, None, form.draft(), &form.why()).await {
         Ok(_) => Ok(see_other(&format!("/w/{}/routes?saved=true", guard.name()))),
+        // What a route is for is its name, as long as it has none of its own.
+        Err(error) if error.problems().iter().any(|problem| problem.code == "name-taken") => {
+            let wrong = Wrong::one("name", TAKEN);
+            render(&console, &guard, &headers, None, form, wrong).await
+        }
         Err(error) => {
             let wrong = mistakes(error)?;
             render(&console, &guard, &headers, None, form, wrong).await

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::Console;
 use crate::carrier_dialect::{lines, listed};
-use crate::editing::{Act, Why, WhyView, mistakes, number, shown};
+use crate::editing::{Act, Why, WhyView, mistakes, number, shown, text};
 use crate::facts::{Choice, choices};
 use crate::page::{Wrong, encode, page_with, see_other};
 use crate::shell::{Page, Shell};
@@ -80,7 +80,7 @@ impl AccountForm {
     /// The form as a draft. The password of an account that is there stays; a new one is drawn.
     fn draft(&self, known: bool) -> Draft {
         let draft = Draft::new(serde_json::json!({
-            "system_id": self.system_id.trim(),
+            "system_id": text(&self.system_id),
             "allow": listed(&self.allow),
             "allow_plaintext": self.allow_plaintext,
             "max_binds": number(&self.max_binds),

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use base::{ExposeSecret as _, SecretString, SmppAccountId, Timestamp};
 use http::{Answer, Form, HeaderMap, InWorkspace, Path, Query, Refusal, Response};
-use resources::{Change, Draft};
+use resources::Change;
 use serde::Deserialize;
 use smppd::{AccountInfo, BindStatus};
 
@@ -138,7 +138,7 @@ fn row(slug: &str, account: &AccountInfo, binds: &[BindStatus], shell: &Shell) -
         binds: format!("{bound} of {}", account.max_binds),
         rate_in: own().map(|bind| bind.rate_in).sum(),
         rate_out: own().map(|bind| bind.rate_out).sum(),
-        from: account.allow.join(", "),
+        from: places(&account.allow),
         clear: account.allow_plaintext,
         last: last.unwrap_or_else(|| "never".to_owned()),
         system_id: account.system_id.clone(),
@@ -199,10 +199,33 @@ fn bind(bind: BindStatus, shell: &Shell) -> Bind {
     }
 }
 
+/// From where an account may bind.
+fn places(allow: &[String]) -> String {
+    let everywhere = |net: &str| allow.iter().any(|one| one == net);
+    match (everywhere("0.0.0.0/0"), everywhere("::/0")) {
+        (true, true) => "anywhere".to_owned(),
+        _ if allow.is_empty() => "nowhere".to_owned(),
+        _ => allow.join(", "),
+    }
+}
+
+/// `10,000,000`
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 fn facts(account: &AccountInfo, shell: &Shell) -> Vec<Fact> {
     let list = |list: &[String], none: &str| if list.is_empty() { none.to_owned() } else { list.join(", ") };
     vec![
-        Fact::mono("Binds from", list(&account.allow, "nowhere")),
+        Fact::mono("Binds from", places(&account.allow)),
         Fact::new(
             "Encryption",
             if account.allow_plaintext { "TLS, or clear text where the server listens for that" } else { "TLS alone" },
@@ -213,7 +236,7 @@ fn facts(account: &AccountInfo, shell: &Shell) -> Vec<Fact> {
             "Rate",
             account.rate.map_or_else(|| "no limit".to_owned(), |rate| format!("{rate} a second on each node")),
         ),
-        Fact::new("May wait", format!("{} messages", account.max_waiting)),
+        Fact::new("May wait", format!("{} messages", grouped(account.max_waiting))),
         Fact::new("Class", account.class.name()),
         Fact::mono("Senders", list(&account.senders, "any")),
         Fact::mono("Gets texts to", list(&account.inbound, "none of our addresses")),
@@ -339,7 +362,7 @@ pub async fn rotate(
         .write(move |tx| {
             let workspace = permit.workspace();
             let clearance = resources.clear(tx, &permit, Some(workspace), &ground(&form.change)?)?;
-            let body = Draft::new(stored.body.clone()).draw("password");
+            let body = resources.draft_of(&stored)?.draw("password");
             let change = Change { kind: KIND, workspace: Some(workspace), body, reason: None, clearance: &clearance };
             resources.put(tx, &permit, change)
         })
@@ -445,6 +468,14 @@ mod tests {
         let html = checked(&AccountPage { may_write: false, ..account() });
         assert!(!html.contains("/disconnect") && !html.contains("/rotate"), "{html}");
         assert!(checked(&AccountPage { controlled: true, ..account() }).contains("Change reference"));
+    }
+
+    #[test]
+    fn places_and_numbers_read_like_speech() {
+        let nets = |nets: &[&str]| places(&nets.iter().map(|net| (*net).to_owned()).collect::<Vec<_>>());
+        assert_eq!((nets(&["::/0", "0.0.0.0/0"]), nets(&[])), ("anywhere".into(), "nowhere".into()));
+        assert_eq!(nets(&["192.0.2.0/24", "::/0"]), "192.0.2.0/24, ::/0");
+        assert_eq!([7, 1_000, 10_000_000].map(grouped), ["7", "1,000", "10,000,000"]);
     }
 
     #[test]

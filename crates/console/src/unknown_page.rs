@@ -33,6 +33,8 @@ struct UnknownPage {
     sentence: String,
     standing: String,
     said: Option<String>,
+    /// Whether something was decided.
+    decided: bool,
     carriers: Vec<Choice>,
     times: Vec<Choice>,
     rows: Vec<Row>,
@@ -92,6 +94,15 @@ fn heading(figures: &[UnknownFigures], now: Timestamp) -> (String, String) {
     (sentence, standing)
 }
 
+/// Why nobody knows, as a sentence; a carrier is called by its name also where it begins one.
+fn why(reason: &str, carrier: &str) -> String {
+    let words = crate::page::sentence(reason);
+    match reason.strip_prefix(carrier) {
+        Some(_) if !carrier.is_empty() => format!("{carrier}{}", words.get(carrier.len()..).unwrap_or_default()),
+        _ => words,
+    }
+}
+
 fn row(slug: &str, message: Summary) -> Row {
     Row {
         href: format!("/w/{slug}/messages/{}", message.id),
@@ -100,8 +111,8 @@ fn row(slug: &str, message: Summary) -> Row {
         to: message.to,
         class: message.class.name(),
         parts: message.parts,
-        carrier: message.carrier,
-        why: message.reason.map(|why| crate::page::sentence(&why)).unwrap_or_default(),
+        carrier: message.carrier.clone(),
+        why: why(message.reason.as_deref().unwrap_or_default(), &message.carrier),
     }
 }
 
@@ -138,6 +149,7 @@ pub async fn list(
     carriers.extend(figures.iter().zip(&named).map(|(one, name)| (one.carrier.as_str(), name.as_str())));
     page(&UnknownPage {
         said: said(&which),
+        decided: which.decided != Some(0),
         carriers: choices(&carriers, &which.carrier),
         times: choices(
             &[("", "any time"), ("1", "the last hour"), ("24", "the last day"), ("168", "the last week")],
@@ -194,6 +206,7 @@ mod tests {
             sentence: "One message may or may not have arrived".into(),
             standing: HOSTILE.into(),
             said: said(&Which { decided: Some(2), left: Some(1), ..Which::default() }),
+            decided: true,
             carriers: choices(&[("", "every carrier"), (HOSTILE, HOSTILE)], HOSTILE),
             times: choices(&[("", "any time")], ""),
             rows: vec![Row {

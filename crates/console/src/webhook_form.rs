@@ -100,7 +100,7 @@ impl WebhookForm {
             .map(|(event, _)| *event)
             .collect();
         let mut body = serde_json::json!({
-            "name": self.name.trim(),
+            "name": text(&self.name),
             "url": text(&self.url),
             "enabled": self.enabled,
             "events": events,

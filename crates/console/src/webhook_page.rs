@@ -274,7 +274,7 @@ fn heading(listed: &Listed, now: Timestamp) -> String {
         "“{}” {}",
         listed.webhook.name,
         if state.starts_with("failing") || state.starts_with("left") || state.starts_with("switched") {
-            format!("is {state}")
+            format!("{} {state}", if state.starts_with("failing") { "has been" } else { "is" })
         } else {
             state
         }
@@ -283,7 +283,7 @@ fn heading(listed: &Listed, now: Timestamp) -> String {
 
 fn standing(listed: &Listed, now: Timestamp) -> String {
     let (_, _, reason) = health(listed, now);
-    if reason.is_empty() { format!("{}.", place(listed)) } else { reason }
+    if reason.is_empty() { place(listed) } else { reason }
 }
 
 fn facts(listed: &Listed, shell: &Shell) -> Vec<Fact> {
@@ -311,7 +311,7 @@ fn facts(listed: &Listed, shell: &Shell) -> Vec<Fact> {
         ("Last success", health.last_success),
         ("Failing since", health.failing_since),
         ("Last failure", health.last_failure),
-        ("Circuit changed", health.since),
+        (if health.circuit == Circuit::Open { "Left alone since" } else { "Taken up again" }, health.since),
     ];
     facts.extend(times.into_iter().filter_map(|(name, at)| Some(Fact::new(name, shell.zone.exact(&at?)))));
     if let Some(error) = &health.last_error {

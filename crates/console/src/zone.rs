@@ -21,6 +21,9 @@ pub struct Zone {
     now: Option<Timestamp>,
 }
 
+/// From here on a day is said with its year.
+const FAR: Duration = Duration::from_hours(183 * 24);
+
 /// One calendar day in the reader's zone: 23, 24 or 25 hours long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CalendarDay {
@@ -101,14 +104,19 @@ impl Zone {
         self.named_at(*at, "%H:%M:%S")
     }
 
-    /// `Fri 23 Oct 03:14 CEST`
+    /// `Fri 23 Oct 03:14 CEST`; `Sun 23 Oct 2029 03:14 CEST` where the year cannot be guessed.
     pub fn day_clock(&self, at: &Timestamp) -> String {
-        self.named_at(*at, "%a %-d %b %H:%M")
+        self.named_at(*at, if self.is_far(*at) { "%a %-d %b %Y %H:%M" } else { "%a %-d %b %H:%M" })
     }
 
-    /// `Fri 23 Oct`
+    /// `Fri 23 Oct`; `Tue 23 Oct 2029` where the year cannot be guessed.
     pub fn day(&self, at: &Timestamp) -> String {
-        self.at(*at).strftime("%a %-d %b").to_string()
+        self.at(*at).strftime(if self.is_far(*at) { "%a %-d %b %Y" } else { "%a %-d %b" }).to_string()
+    }
+
+    /// Whether a day without its year would be taken for another one: half a year and more from now.
+    fn is_far(&self, at: Timestamp) -> bool {
+        self.now.is_some_and(|now| now.since(at).max(at.since(now)) > FAR)
     }
 
     /// `23 Oct 03:14:58`, for tables that say their zone in the head; `23 Oct 02:14:58 CEST` when the clocks were changed
@@ -120,9 +128,29 @@ impl Zone {
         if changed { format!("{text} {}", abbreviation(&zoned)) } else { text }
     }
 
-    /// `03:12:07.214 CEST`
+    /// `23 Oct 03:12:07.214 CEST`
     pub fn exact(&self, at: &Timestamp) -> String {
-        self.named_at(*at, "%H:%M:%S%.3f")
+        let far = self.is_far(*at);
+        self.named_at(*at, if far { "%-d %b %Y %H:%M:%S%.3f" } else { "%-d %b %H:%M:%S%.3f" })
+    }
+
+    /// Whether all of these are of the day on which the page is made: if so, their clocks say enough.
+    pub fn is_today(&self, times: impl IntoIterator<Item = Timestamp>) -> bool {
+        let Some(now) = self.now else { return false };
+        let today = self.at(now).date();
+        times.into_iter().all(|at| self.at(at).date() == today)
+    }
+
+    /// The same words with each instant in them, as machines write it (`2026-10-23T01:12:07Z`), on this clock.
+    pub fn said(&self, words: &str) -> String {
+        let on_this_clock = |word: &str| {
+            let end = word.trim_end_matches(['.', ',', ';', ':', ')']);
+            let at: Option<jiff::Timestamp> = if end.contains('T') { end.parse().ok() } else { None };
+            at.map(|at| format!("{}{}", self.day_clock(&Timestamp::from_jiff(at)), &word[end.len()..]))
+        };
+        let words: Vec<String> =
+            words.split(' ').map(|word| on_this_clock(word).unwrap_or_else(|| word.to_owned())).collect();
+        words.join(" ")
     }
 
     /// `23 Oct 2026 03:12:07.214 CEST · 02:12:07 BST in demo · 01:12:07 UTC`: the tooltip of every time.
@@ -270,10 +298,28 @@ mod tests {
     fn times_carry_their_zone() {
         let zone = Zone::first_of(["Europe/Berlin"]);
         assert_eq!(zone.clock_zone(&AT), "03:12:07 CEST");
-        assert_eq!(zone.exact(&AT), "03:12:07.214 CEST");
+        assert_eq!(zone.exact(&AT), "23 Oct 03:12:07.214 CEST");
         assert_eq!(zone.day_clock(&AT), "Fri 23 Oct 03:12 CEST");
         assert_eq!(zone.full_name(&AT), "CEST (UTC+2)");
         assert_eq!(Zone::first_of(["Asia/Kolkata"]).full_name(&AT), "IST (UTC+5:30)");
+    }
+
+    #[test]
+    fn a_year_is_said_where_it_cannot_be_guessed() {
+        let zone = Zone::first_of(["Europe/Berlin"]).beside("demo", "Europe/Berlin", AT);
+        let (near, far) = (at("2027-02-27T00:00:00Z"), at("2029-02-27T00:00:00Z"));
+        assert_eq!((zone.day(&near), zone.day(&far)), ("Sat 27 Feb".into(), "Tue 27 Feb 2029".into()));
+        assert_eq!(zone.day_clock(&far), "Tue 27 Feb 2029 01:00 CET");
+        assert_eq!(zone.exact(&at("2025-02-27T00:00:00Z")), "27 Feb 2025 01:00:00.000 CET");
+    }
+
+    #[test]
+    fn instants_in_words_are_on_the_readers_clock() {
+        let zone = Zone::first_of(["Europe/Berlin"]).beside("demo", "Europe/Berlin", AT);
+        assert_eq!(zone.said("waits until 2026-10-23T06:00:00.000Z."), "waits until Fri 23 Oct 08:00 CEST.");
+        assert_eq!(zone.said("Taken by T-Mobile, as 2026."), "Taken by T-Mobile, as 2026.");
+        assert!(zone.is_today([AT, at("2026-10-22T22:30:00Z")]), "half past midnight here");
+        assert!(!zone.is_today([AT, at("2026-10-22T21:30:00Z")]));
     }
 
     #[test]

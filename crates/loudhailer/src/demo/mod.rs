@@ -10,11 +10,11 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
-use access::Actor;
+use access::{Actor, cap};
 use base::ExposeSecret as _;
 use console::Handsets;
 use http::Server;
-use resources::{ApplyOptions, Parsed};
+use resources::{ApplyOptions, Change, Ground, Parsed};
 use serde_json::{Value as Json, json};
 use simulator::Control;
 use store::Options;
@@ -136,8 +136,9 @@ async fn seed(product: &Product, dir: &Path, simulator: SocketAddr, secrets: &Se
         let resources = product.resources.clone();
         product.db.read(move |tx| resources.workspace(tx, "demo")).await.map_err(commands::told)?.is_some()
     };
-    // What people changed since stays: only the carrier must be led to where it listens now.
-    let text = if already { only_carriers(&text) } else { text };
+    if already {
+        return lead(product, dir, simulator).await;
+    }
     let document = Parsed::yaml(&text, product.resources.registry())
         .and_then(|parsed| parsed.resolve(secrets))
         .map_err(commands::told)?;
@@ -147,16 +148,26 @@ async fn seed(product: &Product, dir: &Path, simulator: SocketAddr, secrets: &Se
     Ok(())
 }
 
-/// The list of carriers of a seed, alone.
-fn only_carriers(seed: &str) -> String {
-    let mut inside = false;
-    let lines = seed.lines().filter(|line| {
-        if !line.starts_with([' ', '#']) && !line.is_empty() {
-            inside = line.starts_with("carriers:");
-        }
-        inside
-    });
-    lines.collect::<Vec<_>>().join("\n")
+/// Leads the simulated carrier to where it listens now. What people changed since stays, also other carriers.
+async fn lead(product: &Product, dir: &Path, simulator: SocketAddr) -> Result<()> {
+    let grants = commands::operator();
+    let told = |error: access::Denied| Error::told(error.to_string());
+    let read = grants.permit_organisation::<cap::ResourcesRead>().map_err(told)?;
+    let write = grants.permit_organisation::<cap::CarriersWrite>().map_err(told)?;
+    let (resources, ca) = (product.resources.clone(), dir.join("ca.pem").display().to_string());
+    let led = move |tx: &mut store::Tx<'_>| {
+        // Somebody may have deleted it.
+        let Some(stored) = resources.get(tx, &read, "carriers", None, "sim-1")? else { return Ok(()) };
+        let draft = resources.draft_of(&stored)?;
+        let mut body = draft.body().clone();
+        body["address"] = simulator.to_string().into();
+        body["tls_ca"] = ca.clone().into();
+        let clearance = resources.clear(tx, &write, None, &Ground::None)?;
+        let (body, reason) = (draft.with_body(body), Some("the demo was started again"));
+        let change = Change { kind: "carriers", workspace: None, body, reason, clearance: &clearance };
+        resources.put(tx, &write, change).map(|_| ())
+    };
+    product.db.write(led).await.map_err(commands::told)
 }
 
 pub fn settings(listen: SocketAddr) -> Result<http::Settings> {
@@ -268,15 +279,4 @@ fn greet(facts: &Json) {
     }
     println!("  Prometheus Alertmanager posts to {}", fact("alertmanager_url"));
     println!("  Stop with Ctrl-C; the same command goes on with the same data ({}).", fact("data"));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_restart_touches_the_carrier_alone() {
-        let text = only_carriers(SEED);
-        assert!(text.starts_with("carriers:") && text.contains("sim-1") && !text.contains("users:"), "{text}");
-    }
 }

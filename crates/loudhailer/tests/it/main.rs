@@ -23,6 +23,7 @@ mod pages;
 mod selftest;
 mod server;
 mod signal_pages;
+mod smpp_page;
 mod sources;
 mod story;
 mod tutorial;
