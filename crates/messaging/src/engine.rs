@@ -105,7 +105,12 @@ impl Engine {
 
     /// The workspace that an address of ours belongs to when nothing went from it to the handset yet: the one whose applications
     /// receive at it or whose routes by this carrier send from it. None when there are two: it would be a guess.
-    pub(crate) fn owner(&self, tx: &mut Tx<'_>, carrier: &str, ours: &str) -> Result<Option<WorkspaceId>, store::Error> {
+    pub(crate) fn owner(
+        &self,
+        tx: &mut Tx<'_>,
+        carrier: &str,
+        ours: &str,
+    ) -> Result<Option<WorkspaceId>, store::Error> {
         let mut found = match self.owners.get() {
             Some(owners) => owners(tx, ours)?,
             None => Vec::new(),

@@ -35,7 +35,7 @@ pub use error::{Error, Failure, FailureKind};
 pub use lockdown::{forbid_inspection, lock_down};
 pub use meters::METERS;
 pub use pool::{DEADLINE, Options, Sandbox};
-pub use process::WorkerCommand;
+pub use process::{NO_RESERVE, WorkerCommand};
 pub use protocol::{Each, Mode, Piece, Rows, Task};
 pub use worker::worker_main;
 

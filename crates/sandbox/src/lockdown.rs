@@ -17,8 +17,8 @@ const CPU_SECONDS: u64 = 600;
 /// The filter, as data. Everything that is not listed ends the process at once.
 ///
 /// `read` only from descriptor 0 and `write` only to 1 and 2: descriptors that a supervisor leaked into the server cannot even be
-/// named. `mmap` only for private memory that is not executable: 32 is `MAP_ANONYMOUS`, 4 is `PROT_EXEC`. The rest is
-/// what the allocator, an abort and leaving need.
+/// named. `mmap` only for private memory that is not executable: 32 is `MAP_ANONYMOUS`, 4 is `PROT_EXEC`. `prctl` only for
+/// `PR_SET_VMA`, with which the allocator gives its memory a name. The rest is what the allocator, an abort and leaving need.
 const FILTER: &str = r#"{"worker": {
   "mismatch_action": "kill_process",
   "match_action": "allow",
@@ -34,6 +34,7 @@ const FILTER: &str = r#"{"worker": {
     {"syscall": "munmap"},
     {"syscall": "mremap"},
     {"syscall": "madvise"},
+    {"syscall": "prctl", "args": [{"index": 0, "type": "dword", "op": "eq", "val": 1398164801}]},
     {"syscall": "getrandom"},
     {"syscall": "clock_gettime"},
     {"syscall": "futex"},

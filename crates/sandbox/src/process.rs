@@ -15,6 +15,9 @@ use crate::protocol::{self, Answer, Hello};
 /// How long a worker may take to start and lock itself down; exec of a large binary on a busy machine.
 const START: Duration = Duration::from_secs(5);
 
+/// The product's allocator would reserve a gigabyte at the start, and the limit on memory counts from there.
+pub const NO_RESERVE: (&str, &str) = ("MIMALLOC_ARENA_RESERVE", "0");
+
 /// How a worker is started: the product's own binary with `sandbox-worker`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerCommand {
@@ -60,6 +63,7 @@ impl Process {
         let mut child = Command::new(&command.program)
             .args(&command.arguments)
             .env_clear()
+            .env(NO_RESERVE.0, NO_RESERVE.1)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

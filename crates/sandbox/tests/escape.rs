@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use sandbox::{DEADLINE, Error, FailureKind, Mode, Options, Piece, Sandbox, Task, WorkerCommand};
+use sandbox::{DEADLINE, Error, FailureKind, Mode, NO_RESERVE, Options, Piece, Sandbox, Task, WorkerCommand};
 use serde_json::{Value as Json, json};
 
 fn command() -> WorkerCommand {
@@ -229,7 +229,12 @@ fn a_frame_that_is_too_long_ends_the_worker() {
 #[test]
 fn forbidden_system_calls_end_the_process() {
     let attempt = |what: &str| {
-        let output = Command::new(env!("CARGO_BIN_EXE_sandbox-worker")).arg(what).env_clear().output().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_sandbox-worker"))
+            .arg(what)
+            .env_clear()
+            .env(NO_RESERVE.0, NO_RESERVE.1)
+            .output()
+            .unwrap();
         (output.status, String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let (status, said) = attempt("nothing");

@@ -65,7 +65,8 @@ impl House {
         text = text.replace("0.0.0.0:2776", &format!("127.0.0.1:{smpp}"));
         text = text.replace("level = \"info\"", "level = \"warn\"");
         // One machine plays all programs here; the limits for each are for strangers and for programs in a loop.
-        text = text.replacen("\n[tls]\n", "\nrequests_per_address = 1000000\nrequests_per_caller = 1000000\n\n[tls]\n", 1);
+        text =
+            text.replacen("\n[tls]\n", "\nrequests_per_address = 1000000\nrequests_per_caller = 1000000\n\n[tls]\n", 1);
         if let Some(url) = &options.database {
             text = text.replace("sqlite:loudhailer.db", url);
         }

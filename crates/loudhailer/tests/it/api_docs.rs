@@ -144,9 +144,16 @@ impl Reader {
                 })
                 .await;
             }
-            "deleteSmsWebhooks" | "getWebhook" | "testWebhook" | "askWebhook" | "rotateWebhookSecret"
-            | "replayWebhook" | "getCallback" | "replayCallback" => {
-                let wanted = json!([{"subAccountId": "demo", "url": format!("https://localhost:{}/hooks", self.receiver.port)}]);
+            "deleteSmsWebhooks"
+            | "getWebhook"
+            | "testWebhook"
+            | "askWebhook"
+            | "rotateWebhookSecret"
+            | "replayWebhook"
+            | "getCallback"
+            | "replayCallback" => {
+                let wanted =
+                    json!([{"subAccountId": "demo", "url": format!("https://localhost:{}/hooks", self.receiver.port)}]);
                 self.post("/api/v1/accounts/Loudhailer/webhooks", key, &wanted).await;
                 if operation.ends_with("Callback") {
                     let path = "/api/v1/workspaces/demo/webhooks";

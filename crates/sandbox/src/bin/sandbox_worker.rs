@@ -6,6 +6,10 @@
 use std::net::TcpListener;
 use std::process::{Command, ExitCode};
 
+/// As in the product: what it asks of the system is part of what the filter has to allow.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let Some(attempt) = std::env::args().nth(1) else {
         return sandbox::worker_main();
