@@ -316,13 +316,24 @@ pub(crate) async fn at_hand(engine: &Arc<Engine>, workspace: WorkspaceId, now: T
     engine.db.write(move |tx| keys(&shared, tx, workspace, now)).await
 }
 
-/// Puts a message into the queue of the intake and waits until it is on disk.
-pub(crate) async fn submit(
+/// A message in the queue of the intake.
+#[must_use = "it may still be refused"]
+pub struct Queued(oneshot::Receiver<Result<Accepted, Error>>);
+
+impl Queued {
+    /// Waits until it is on disk (control E-31).
+    pub async fn stored(self) -> Result<Accepted, Error> {
+        self.0.await.unwrap_or(Err(Error::Stopped))
+    }
+}
+
+/// Puts a message into the queue of the intake.
+pub(crate) async fn enqueue(
     engine: &Arc<Engine>,
     queue: &mpsc::Sender<Submit>,
     permit: &Permit<cap::MessagesSend>,
     new: New,
-) -> Result<Accepted, Error> {
+) -> Result<Queued, Error> {
     let (now, workspace) = (engine.ctx.now(), permit.workspace());
     let keys = at_hand(engine, workspace, now).await?;
     let prepared = prepare(engine, permit, &keys, new, now)?;
@@ -332,7 +343,7 @@ pub(crate) async fn submit(
         mpsc::error::TrySendError::Full(_) => Error::Busy,
         mpsc::error::TrySendError::Closed(_) => Error::Stopped,
     })?;
-    answer.await.unwrap_or(Err(Error::Stopped))
+    Ok(Queued(answer))
 }
 
 /// The task: commits what queued during the last commit, until `stop`.

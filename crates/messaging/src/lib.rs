@@ -77,6 +77,7 @@ pub use figures::QueueFigures;
 pub use fill::fill;
 pub use inbound::Pieces;
 pub use inbox::Inbox;
+pub use intake::Queued;
 pub use lane::LaneStatus;
 pub use messaging::Messaging;
 pub use meters::METERS;

@@ -155,7 +155,13 @@ impl Messaging {
     /// Takes a message in a commit shared with whoever else asks at the moment. Returns when it is on disk (control
     /// E-31); [`Error::Busy`] when more arrive than can be taken.
     pub async fn submit(&self, permit: &Permit<cap::MessagesSend>, new: New) -> Result<Accepted, Error> {
-        intake::submit(&self.0.engine, &self.0.intake, permit, new).await
+        self.enqueue(permit, new).await?.stored().await
+    }
+
+    /// The first half of [`Self::submit`]: returns when the message has its place in the queue, and is not on disk yet. Who does
+    /// this for one message after the other has them leave in that order.
+    pub async fn enqueue(&self, permit: &Permit<cap::MessagesSend>, new: New) -> Result<intake::Queued, Error> {
+        intake::enqueue(&self.0.engine, &self.0.intake, permit, new).await
     }
 
     /// Takes up to 1,024 messages in one commit of their own, and says of each what became of it, in their order. Bring more in

@@ -254,7 +254,7 @@ where
     let Some((bind, rights, incoming)) = admitted else { return Ok(()) };
     // From here on its account's own limit counts.
     drop(stranger);
-    Session { inner: Arc::clone(inner), bind: Arc::clone(&bind), rights }.serve(incoming).await;
+    Session::new(Arc::clone(inner), Arc::clone(&bind), rights).serve(incoming).await;
     let why = bind.handle.closed().await;
     tracing::info!(account = %bind.account.id, reason = %why, "a bind is over");
     inner.binds.remove(bind.id);

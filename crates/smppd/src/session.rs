@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use messaging::New;
+use messaging::{New, Queued};
 use smpp::{DataSmResp, Pdu, Status, SubmitSmResp, Tag, Text, Tlvs};
 use smpplink::{Incoming, Request, Responder};
+use tokio::sync::Mutex;
 
 use crate::account::Rights;
 use crate::binds::Bind;
@@ -28,6 +29,8 @@ pub(crate) struct Session {
     pub(crate) inner: Arc<Inner>,
     pub(crate) bind: Arc<Bind>,
     pub(crate) rights: Arc<Rights>,
+    /// Whose message is queued next: in the order in which they came.
+    turn: Arc<Mutex<()>>,
 }
 
 /// Which answer carries the id.
@@ -47,6 +50,10 @@ impl Form {
 }
 
 impl Session {
+    pub(crate) fn new(inner: Arc<Inner>, bind: Arc<Bind>, rights: Arc<Rights>) -> Self {
+        Self { inner, bind, rights, turn: Arc::default() }
+    }
+
     /// Serves until the connection is over, and then until everything that was asked is on disk.
     pub(crate) async fn serve(self, mut incoming: Incoming) {
         // Grows with what comes: most binds are idle most of the time.
@@ -109,6 +116,15 @@ impl Session {
         self.bind.backlog.admits(account.max_waiting, &inner.messaging, &self.rights.send, clock).await
     }
 
+    /// Its place in the queue, after all that came before it in this session.
+    async fn enqueue(&self, new: New) -> Result<Queued, Status> {
+        let _turn = self.turn.lock().await;
+        if !self.has_room().await {
+            return Err(Status::RMSGQFUL);
+        }
+        self.inner.messaging.enqueue(&self.rights.send, new).await.map_err(|error| said(&error))
+    }
+
     fn submit(&self, read: Result<New, Status>, responder: Responder, form: Form, work: &mut Work) {
         let new = match read {
             Ok(new) => new,
@@ -117,10 +133,9 @@ impl Session {
         self.bind.counts.unanswered.fetch_add(1, Ordering::Relaxed);
         let session = self.clone();
         work.push(Box::pin(async move {
-            let accepted = if session.has_room().await {
-                session.inner.messaging.submit(&session.rights.send, new).await.map_err(|error| said(&error))
-            } else {
-                Err(Status::RMSGQFUL)
+            let accepted = match session.enqueue(new).await {
+                Ok(queued) => queued.stored().await.map_err(|error| said(&error)),
+                Err(status) => Err(status),
             };
             session.bind.counts.unanswered.fetch_sub(1, Ordering::Relaxed);
             match accepted {

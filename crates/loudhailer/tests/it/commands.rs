@@ -167,3 +167,19 @@ fn an_apply_is_idempotent_and_its_secrets_are_shown_once() {
     let exported = run(&["export", "--kind", "api_keys", "--config", &config]);
     assert!(!String::from_utf8_lossy(&exported.stdout).contains(token));
 }
+
+/// What `make bench` and docs/performance.md stand on.
+#[test]
+fn bench_measures_a_server_of_its_own() {
+    // On a disk: it refuses a directory in memory.
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let dir = dir.path().to_str().unwrap();
+    let output = run(&["bench", "smpp", "--dir", dir, "--messages", "400", "--no-half", "--json"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let figures: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    let figure = |name: &str| figures[name].as_f64().unwrap_or_else(|| panic!("{name}: {figures}"));
+    assert!((figure("accepted") - 400.0).abs() < 0.5);
+    assert!((figure("receipts back") - 400.0).abs() < 0.5);
+    assert!(figure("server cpu us per message") > 0.0);
+}

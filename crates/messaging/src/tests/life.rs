@@ -9,7 +9,7 @@ use store::{Db, params};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::house::{Answer, Fake, House, number};
+use super::house::{Answer, Fake, House, eventually, number};
 use crate::*;
 
 testdb::both_databases! {
@@ -238,6 +238,33 @@ testdb::both_databases! {
         let expired = house.until(id, State::Expired).await.summary;
         assert!(expired.reason.unwrap().contains("its time ran out"));
         assert_eq!(carrier.seen().len(), 0);
+        house.messaging.stop().await;
+    }
+
+    /// Whether there is room in memory or not: what came first leaves first, also past messages that went into the table.
+    async fn what_is_accepted_in_order_leaves_in_order(db: Db) {
+        let house = House::new(&db, &["sim"]).await;
+        let carrier = house.attach(Fake::new("sim").window(2).latency(Duration::from_millis(1)));
+        let permit = house.permit::<cap::MessagesSend>();
+        for wave in 0..4 {
+            // One after the other, as a session does; far more than there is room for.
+            let mut queued = Vec::new();
+            for n in 0..200 {
+                let text = (wave * 200 + n).to_string();
+                queued.push(house.messaging.enqueue(&permit, New::text(number(17), text)).await.unwrap());
+            }
+            for one in queued {
+                one.stored().await.unwrap();
+            }
+            // In the midst of draining, and when it is done.
+            tokio::time::sleep(Duration::from_millis(if wave % 2 == 0 { 5 } else { 400 })).await;
+        }
+        eventually("all have left", || carrier.seen().len() == 800).await;
+        // One at a time of two may overtake the other at the carrier itself.
+        let texts: Vec<i64> = carrier.texts().iter().map(|text| text.parse().unwrap()).collect();
+        for (place, text) in (0..).zip(&texts) {
+            assert!((text - place).abs() <= 2, "{text} left as number {place}: {texts:?}");
+        }
         house.messaging.stop().await;
     }
 
