@@ -117,5 +117,6 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
         store::Migration { version: 7, name: "unknown", sql: include_str!("../migrations/007_unknown.sql") },
         store::Migration { version: 8, name: "batches", sql: include_str!("../migrations/008_batches.sql") },
         store::Migration { version: 9, name: "exports", sql: include_str!("../migrations/009_exports.sql") },
+        store::Migration { version: 10, name: "deliveries", sql: include_str!("../migrations/010_deliveries.sql") },
     ],
 };

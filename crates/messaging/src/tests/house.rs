@@ -350,8 +350,13 @@ impl House {
 
     /// As when the process is killed: nothing is waited for, nothing is given back.
     pub(super) async fn crash_and_start(&mut self) {
-        // The tasks of the old one live on in this test process; without their lanes' carriers they can do no harm, and
-        // what they claim is fenced by the new epoch.
+        // The tasks of the old one live on in this test process: without room its lanes claim nothing any more, and what they had
+        // claimed is fenced by the new epoch.
+        for lane in self.messaging.engine().lanes.load().values() {
+            for side in [&lane.alerts, &lane.others] {
+                side.reserve(usize::MAX).into_iter().for_each(tokio::sync::OwnedSemaphorePermit::forget);
+            }
+        }
         self.messaging = Messaging::start(self.db.clone(), self.vault.clone(), &RoutesKind::new()).await.unwrap();
     }
 }
