@@ -102,7 +102,7 @@ testdb::both_databases! {
             sender: sender.parse().ok(),
             ..house.messaging.engine().routes.load()[0].clone()
         };
-        let routes = vec![route(1, 1, "70001"), route(2, 2, "70002"), route(3, 1, "70003"), route(4, 2, "70003")];
+        let routes = [route(1, 1, "70001"), route(2, 2, "70002"), route(3, 1, "70003"), route(4, 2, "70003")];
         // In the table too: it is read again while this runs.
         let known = db.write(move |tx| {
             routes.iter().try_for_each(|route| routes::insert(tx, route))?;
