@@ -303,8 +303,8 @@ mod tests {
             ("sent", "taken by sim-1 as 1f.2", words(Knot::Done, "Taken by sim-1 as 1f.2.", "")),
             (
                 "accepted",
-                "accepted as one part of GSM7 from 85432, class alert",
-                words(Knot::Done, "Accepted as one part of GSM7 from 85432,", "class alert."),
+                "accepted as one part of GSM-7 from 85432, class alert",
+                words(Knot::Done, "Accepted as one part of GSM-7 from 85432,", "class alert."),
             ),
             ("undelivered", "undelivered: absent", words(Knot::Failed, "Undelivered:", "absent.")),
             ("unknown_outcome", "The link broke", words(Knot::Unknown, "The link broke.", "")),

@@ -3,6 +3,7 @@
 //! This crate is the command line, the configuration and the composition of the rooms. It holds no business logic: a command
 //! reads its arguments, calls a room, and prints. It is a library so that the tests can compose the product as the binary does.
 
+mod allocator;
 mod bench;
 mod callbacks;
 mod certificates;
@@ -36,6 +37,9 @@ pub fn main() -> ExitCode {
     // The sandbox locks itself down before it reads anything; no thread, no runtime, no TLS may be there before.
     if matches!(cli.command, Command::SandboxWorker) {
         return sandbox::worker_main();
+    }
+    if matches!(cli.command, Command::Serve(_) | Command::Demo(_)) {
+        allocator::settle();
     }
     crypto::install_default_provider();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

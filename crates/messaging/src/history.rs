@@ -14,7 +14,7 @@ pub(crate) fn tell(summary: &Summary, routed: Option<&str>, parts: &[PartDetails
         parts => format!("{parts} parts"),
     };
     let accepted =
-        format!("accepted as {count} of {} from {}, class {}", summary.encoding.label(), summary.sender, summary.class);
+        format!("accepted as {count} of {} from {}, class {}", summary.encoding.words(), summary.sender, summary.class);
     step(summary.created_at, "accepted", accepted);
     if let Some(routed) = routed {
         step(summary.created_at, "routed", routed.to_owned());
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                "accepted as one part of GSM7 from 85432, class alert",
+                "accepted as one part of GSM-7 from 85432, class alert",
                 "the route matches",
                 "The message was handed to a …",
                 "taken by b as 1f",

@@ -19,11 +19,19 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// `GSM7` or `UCS2`, as people and the compatible doors write it.
+    /// `GSM7` or `UCS2`, as the compatible doors write it.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Gsm7 => "GSM7",
             Self::Ucs2 => "UCS2",
+        }
+    }
+
+    /// `GSM-7` or `UCS-2`, in sentences.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Gsm7 => "GSM-7",
+            Self::Ucs2 => "UCS-2",
         }
     }
 
