@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -89,6 +90,14 @@ impl Browser {
     pub async fn click(&self, css: &str) {
         let target = self.wait(css).await;
         target.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// Presses keys as a keyboard does: whatever has the focus gets them, also while the page is being drawn anew.
+    pub async fn press(&self, keys: &str) {
+        let strokes = keys.chars().fold(KeyActions::new("keyboard".to_owned()), |strokes, value| {
+            strokes.then(KeyAction::Down { value }).then(KeyAction::Up { value })
+        });
+        self.client.perform_actions(strokes).await.expect("the keys are pressed");
     }
 
     /// Waits for an element, up to ten seconds.

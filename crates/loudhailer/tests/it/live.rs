@@ -26,11 +26,6 @@ async fn becomes(browser: &Browser, what: &str, expression: &str, wanted: serde_
     eventually(what, || async { (browser.ask(expression).await == wanted).then_some(()) }).await;
 }
 
-async fn press(browser: &Browser, keys: &str) {
-    let body = browser.client.active_element().await.unwrap();
-    body.send_keys(keys).await.unwrap();
-}
-
 async fn proof() {
     let _alone = crate::ALONE.lock().await;
     let mut demo = Demo::start(BINARY, None);
@@ -42,7 +37,7 @@ async fn proof() {
     browser.sees("#list", "Before the kill").await;
 
     // j goes to the first row. It stays there while another alert comes in above it.
-    press(&browser, "j").await;
+    browser.press("j").await;
     becomes(&browser, "the row has the focus", HERE, json!("/w/demo/alerts /w/demo/alerts/A-1")).await;
     raise(&demo, "While the reader is there").await;
     browser.sees("#list", "While the reader is there").await;
@@ -86,24 +81,24 @@ async fn shortcuts(demo: &Demo, browser: &Browser) {
     let console = demo.fact("console");
     browser.goto(&format!("{console}/w/demo/alerts")).await;
     browser.sees("#clock", "Live").await;
-    press(browser, "/").await;
+    browser.press("/").await;
     becomes(browser, "/ goes to the field", HERE, json!("/w/demo/alerts q")).await;
-    press(browser, "gs").await;
+    browser.press("gs").await;
     assert_eq!(browser.ask("document.activeElement.value").await, "gs", "single keys rest in fields");
     browser.ask("document.activeElement.blur()").await;
-    press(browser, "?").await;
+    browser.press("?").await;
     becomes(browser, "? lists the keys", "document.querySelector('#help').open", json!(true)).await;
     browser.click("#help button").await;
-    press(browser, "gs").await;
+    browser.press("gs").await;
     becomes(browser, "g s goes to the signals", "location.pathname", json!("/w/demo/signals")).await;
     browser.goto(&format!("{console}/w/demo/alerts/A-1")).await;
-    press(browser, "a").await;
+    browser.press("a").await;
     browser.sees("#alert", "Ada Sample has it since").await;
 
     browser.goto(&format!("{console}/w/demo/you")).await;
     browser.click("#shortcuts button[value=off]").await;
     browser.wait("#shortcuts button[value=off][aria-pressed=true]").await;
-    press(browser, "gs").await;
-    press(browser, "?").await;
+    browser.press("gs").await;
+    browser.press("?").await;
     assert_eq!(browser.ask("location.pathname + String(document.querySelector('#help'))").await, "/w/demo/younull");
 }
