@@ -86,6 +86,8 @@ async fn killed(house: &House, door: Door, call: &str, number: u32) -> bool {
     }
     let gone = gone.or_else(|| server.wait(AFTER));
     drop(tracer);
+    // A tracer that hung kept the process from being gone.
+    let gone = gone.or_else(|| server.wait(Duration::from_millis(50)));
     server.kill_9();
     gone.is_some()
 }
