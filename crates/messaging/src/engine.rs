@@ -57,11 +57,11 @@ pub(crate) struct Engine {
     /// Whether somebody above listens to what becomes of a workspace's messages.
     listeners: OnceLock<Listens>,
     /// Whose our addresses are, as rooms above know.
-    owners: OnceLock<Owners>,
+    address_owners: OnceLock<AddressOwners>,
 }
 
 type Listens = Box<dyn Fn(WorkspaceId) -> bool + Send + Sync>;
-type Owners = Box<dyn Fn(&mut Tx<'_>, &str) -> Result<Vec<WorkspaceId>, store::Error> + Send + Sync>;
+type AddressOwners = Box<dyn Fn(&mut Tx<'_>, &str) -> Result<Vec<WorkspaceId>, store::Error> + Send + Sync>;
 
 impl Engine {
     pub(crate) fn new(db: Db, vault: Vault, settler: mpsc::UnboundedSender<Settle>) -> Self {
@@ -84,7 +84,7 @@ impl Engine {
             environments: Mutex::default(),
             conversations: Mutex::default(),
             listeners: OnceLock::new(),
-            owners: OnceLock::new(),
+            address_owners: OnceLock::new(),
         }
     }
 
@@ -98,20 +98,20 @@ impl Engine {
         self.listeners.get().is_some_and(|listens| listens(workspace))
     }
 
-    pub(crate) fn set_owners(&self, owners: Owners) {
+    pub(crate) fn set_address_owners(&self, owners: AddressOwners) {
         // Set once, by the room above, before the first message.
-        let _ = self.owners.set(owners);
+        let _ = self.address_owners.set(owners);
     }
 
     /// The workspace that an address of ours belongs to when nothing went from it to the handset yet: the one whose applications
     /// receive at it or whose routes by this carrier send from it. None when there are two: it would be a guess.
-    pub(crate) fn owner(
+    pub(crate) fn address_owner(
         &self,
         tx: &mut Tx<'_>,
         carrier: &str,
         ours: &str,
     ) -> Result<Option<WorkspaceId>, store::Error> {
-        let mut found = match self.owners.get() {
+        let mut found = match self.address_owners.get() {
             Some(owners) => owners(tx, ours)?,
             None => Vec::new(),
         };

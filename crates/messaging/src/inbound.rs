@@ -289,7 +289,7 @@ async fn deliver(engine: &Arc<Engine>, whole: Whole) -> Result<(), Error> {
         let (carrier, ours, handset, at) = (Arc::clone(&whole.carrier), whole.to.clone(), whole.from.clone(), whole.at);
         let find = move |tx: &mut Tx<'_>| match conversation(tx, &shared, &carrier, &ours, &handset, at)? {
             Some(workspace) => Ok(Some(workspace)),
-            None => Ok::<_, Error>(shared.owner(tx, &carrier, &ours)?),
+            None => Ok::<_, Error>(shared.address_owner(tx, &carrier, &ours)?),
         };
         engine.db.read(find).await?
     };

@@ -82,16 +82,14 @@ impl Side {
     }
 
     /// The claimer found less than it asked for and handed that over. Opens the gate when nothing was on its way into the table
-    /// before that look (`quiet`), nor is now; else says that the claimer shall look again, for what was on its way.
+    /// before that look (`quiet`), nor is now. Says whether the claimer shall look again at once; where something is on its way, it
+    /// is woken when that is there.
     pub(crate) fn drained(&self, quiet: bool) -> bool {
-        if *self.gate.borrow() == Gate::Open {
-            return false;
-        }
         if quiet {
             self.turn(Gate::Open, |gate| gate == Gate::Closing && self.is_quiet());
         }
         self.turn(Gate::Closing, |gate| gate == Gate::Backlog);
-        self.has_backlog()
+        quiet && self.has_backlog()
     }
 
     fn turn(&self, to: Gate, if_so: impl FnOnce(Gate) -> bool) {

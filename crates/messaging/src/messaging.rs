@@ -509,11 +509,11 @@ impl Messaging {
 
     /// Whose an address of ours is, as a room above knows: said once, before the first message. Asked for messages from handsets
     /// that nothing was sent to from there.
-    pub fn owners(
+    pub fn address_owners(
         &self,
         owners: impl Fn(&mut Tx<'_>, &str) -> Result<Vec<WorkspaceId>, store::Error> + Send + Sync + 'static,
     ) {
-        self.0.engine.set_owners(Box::new(owners));
+        self.0.engine.set_address_owners(Box::new(owners));
     }
 
     /// What became of messages that somebody listens to, and what came in for them: the oldest `most`, opened. It stays until

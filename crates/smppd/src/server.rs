@@ -127,7 +127,7 @@ impl Inner {
 impl Smppd {
     /// A server that listens nowhere yet.
     pub fn new(db: Db, vault: Vault, messaging: Messaging, refusals: Refusals) -> Self {
-        messaging.owners(account::owners);
+        messaging.address_owners(account::owners);
         Self(Arc::new(Inner {
             ctx: db.context().clone(),
             db,

@@ -109,7 +109,7 @@ testdb::both_databases! {
             routes::load(tx)
         });
         house.messaging.engine().routes.store(Arc::new(known.await.unwrap()));
-        house.messaging.owners(|_, to| Ok(if to == "70004" || to == "70002" { vec![workspace_id(2)] } else { Vec::new() }));
+        house.messaging.address_owners(|_, to| Ok(if to == "70004" || to == "70002" { vec![workspace_id(2)] } else { Vec::new() }));
         for to in ["70001", "70002", "70003", "70004", "70005"] {
             house.messaging.on_inbound(Inbound { to: to.into(), ..text("447700900117", to) }).await.unwrap();
         }
