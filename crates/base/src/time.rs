@@ -38,9 +38,9 @@ impl Timestamp {
         Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// The lowest id that [`Context::id`] can draw at this instant: where a list that is ordered by ids goes by time.
+    /// The lowest id that [`Context::id`] can draw in this millisecond: where a list that is ordered by ids goes by time.
     pub fn first_id<I: From<uuid::Uuid>>(self) -> I {
-        drawn_at(self, &[0; 10])
+        id_of(u64::try_from(self.as_millis()).unwrap_or(0).saturating_mul(TICKS), [0; 8])
     }
 
     /// How long after `earlier` this instant is; zero when it is not later.
@@ -199,12 +199,14 @@ impl Chance for SeededChance {
 pub struct Context {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
+    /// The tick of the newest id, so that the next one is above it.
+    ticks: Arc<AtomicU64>,
 }
 
 impl Context {
     /// A context from its two sources.
     pub fn new(clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Self {
-        Self { clock, chance }
+        Self { clock, chance, ticks: Arc::default() }
     }
 
     /// Wall time.
@@ -229,15 +231,39 @@ impl Context {
         out
     }
 
-    /// A new id: a UUIDv7 of this instant (RFC 9562 section 5.7). An id is never a secret.
+    /// A new id: a UUIDv7 of this instant (RFC 9562 section 5.7). An id is never a secret. Ids that one process draws
+    /// increase, also within a millisecond: what follows the milliseconds is a finer clock, moved on where it stood
+    /// still (section 6.2, methods 3 and 1). So whatever is listed by id stands in the order in which it happened.
     pub fn id<I: From<uuid::Uuid>>(&self) -> I {
-        drawn_at(self.now(), &self.random())
+        let now = tick_of(self.now());
+        let next = |last: u64| {
+            // A clock that was set back further than this is followed, or its ids would speak of tomorrow for ever.
+            let set_back = last.saturating_sub(now) > TICKS * 1_000;
+            if set_back { now } else { now.max(last.saturating_add(1)) }
+        };
+        let mut last = self.ticks.load(Ordering::Relaxed);
+        while let Err(seen) = self.ticks.compare_exchange_weak(last, next(last), Ordering::Relaxed, Ordering::Relaxed) {
+            last = seen;
+        }
+        id_of(next(last), self.random())
     }
 }
 
-fn drawn_at<I: From<uuid::Uuid>>(at: Timestamp, random: &[u8; 10]) -> I {
-    let millis = u64::try_from(at.as_millis()).unwrap_or(0);
-    I::from(uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid())
+/// Ticks of a millisecond: as many as the 12 bits beside it in an id can tell.
+const TICKS: u64 = 4_096;
+
+/// The ticks since the epoch.
+fn tick_of(at: Timestamp) -> u64 {
+    u64::try_from(at.as_micros()).unwrap_or(0).saturating_mul(TICKS) / 1_000
+}
+
+/// The id of a tick: 48 bits of milliseconds, 12 bits of ticks, and 62 of chance.
+fn id_of<I: From<uuid::Uuid>>(tick: u64, chance: [u8; 8]) -> I {
+    let mut rest = [0; 10];
+    let within = u16::try_from(tick % TICKS).unwrap_or(0);
+    rest[..2].copy_from_slice(&within.to_be_bytes());
+    rest[2..].copy_from_slice(&chance);
+    I::from(uuid::Builder::from_unix_timestamp_millis(tick / TICKS, &rest).into_uuid())
 }
 
 impl fmt::Debug for Context {
@@ -270,6 +296,25 @@ mod tests {
         clock.advance(Duration::from_millis(1));
         let second: crate::AlertId = context.id();
         assert!(first < second);
+    }
+
+    #[test]
+    fn ids_of_one_instant_sort_by_their_drawing() {
+        let (clock, context) = context();
+        let mut ids: Vec<crate::AlertId> = (0..5_000).map(|_| context.id()).collect();
+        clock.set_wall(context.now().minus(Duration::from_micros(700)));
+        ids.push(context.id());
+        assert!(ids.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn ids_follow_a_clock_that_is_set_right() {
+        let (clock, context) = context();
+        let wrong: crate::AlertId = context.id();
+        let right = context.now().minus(Duration::from_hours(1));
+        clock.set_wall(right);
+        let id: crate::AlertId = context.id();
+        assert!(id < wrong && right.first_id::<crate::AlertId>() <= id);
     }
 
     #[test]
