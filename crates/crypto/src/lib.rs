@@ -1,11 +1,12 @@
 //! Every algorithm of the house, over one provider (aws-lc-rs): AES-256-GCM, HMAC, SHA-256, HKDF, Argon2id,
-//! the format of tokens, signatures of webhooks, TLS set-up and self-signed certificates.
+//! the format of tokens, JSON web tokens of others, signatures of webhooks, TLS set-up and self-signed certificates.
 //!
 //! This room is stateless: it never keeps a key of the product (that is `vault`) and decides nothing about
 //! people (that is `identity`). MD5, SHA-1, ECB, CBC and RSA below 3072 bits are not here on purpose.
 
 pub mod aead;
 mod error;
+pub mod jwt;
 mod mac;
 pub mod password;
 mod random;

@@ -62,6 +62,17 @@ pub struct Post<'a> {
     pub body: Vec<u8>,
 }
 
+/// A GET of something that somebody else publishes.
+#[derive(Debug)]
+pub struct Get<'a> {
+    /// Where from.
+    pub url: &'a str,
+    /// The authority (PEM) that vouches for it, in place of the machine's.
+    pub authority: Option<&'a str>,
+    /// Headers, besides those that HTTP needs. Values that are secret are marked sensitive.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
 /// What came back.
 #[derive(Debug)]
 pub struct Reply {
@@ -134,20 +145,17 @@ impl Guarded {
     /// Sends, and reads the beginning of the reply. Any status is a reply, redirects too: they are not followed.
     pub async fn post(&self, post: Post<'_>) -> Result<Reply, Outcome> {
         let target = self.check(post.url)?;
-        let at = target.at.clone();
         let client = self.client(&target, post.authority)?;
         let headers: HeaderMap = post.headers.into_iter().collect();
-        // The whole is bounded here too, so that no part of it is forgotten by a library.
-        let sent = client.post(target.url).headers(headers).body(post.body).send();
-        let response = match tokio::time::timeout(TOTAL, sent).await {
-            Err(_) => return Err(Outcome::TooSlow(at, TOTAL.as_secs())),
-            Ok(Err(error)) => return Err(failure(at, error)),
-            Ok(Ok(response)) => response,
-        };
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let status = response.status().as_u16();
-        let (body, cut) = beginning(response).await;
-        Ok(Reply { status, retry_after, body, cut })
+        reply_to(target.at.clone(), client.post(target.url).headers(headers).body(post.body)).await
+    }
+
+    /// Fetches, under the same rules.
+    pub async fn get(&self, get: Get<'_>) -> Result<Reply, Outcome> {
+        let target = self.check(get.url)?;
+        let client = self.client(&target, get.authority)?;
+        let headers: HeaderMap = get.headers.into_iter().collect();
+        reply_to(target.at.clone(), client.get(target.url).headers(headers)).await
     }
 
     fn client(&self, target: &Target, authority: Option<&str>) -> Result<reqwest::Client, Outcome> {
@@ -182,6 +190,19 @@ impl Guarded {
         clients.insert(key, client.clone());
         Ok(client)
     }
+}
+
+/// Sends, bounded here too, so that no part of it is forgotten by a library.
+async fn reply_to(at: HostPort, request: reqwest::RequestBuilder) -> Result<Reply, Outcome> {
+    let response = match tokio::time::timeout(TOTAL, request.send()).await {
+        Err(_) => return Err(Outcome::TooSlow(at, TOTAL.as_secs())),
+        Ok(Err(error)) => return Err(failure(at, error)),
+        Ok(Ok(response)) => response,
+    };
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let status = response.status().as_u16();
+    let (body, cut) = beginning(response).await;
+    Ok(Reply { status, retry_after, body, cut })
 }
 
 /// The beginning of a body, and whether there was more.

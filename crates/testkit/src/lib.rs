@@ -14,6 +14,7 @@ mod process;
 mod product;
 mod receiver;
 mod relay;
+mod signer;
 mod strace;
 
 pub use alertmanager::Alertmanager;
@@ -26,4 +27,5 @@ pub use process::{Process, eventually, free_port};
 pub use product::{Demo, client, serve};
 pub use receiver::{Behaviour, Received, Receiver};
 pub use relay::Relay;
+pub use signer::{Signer, base64url};
 pub use strace::{Tracer, recorded};
