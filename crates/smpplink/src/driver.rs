@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use smpp::{BindMode, Command, EnquireLink, Side, Status, Text, Unbind, UnbindResp, Window};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +16,7 @@ use crate::error::{Closed, NoAnswer, Unknown};
 use crate::incoming::Incoming;
 use crate::limits::Limits;
 use crate::outgoing::{Outgoing, Queue, Waiter, Waiters, encode_answer};
+use crate::pile::pile;
 use crate::reader::Reader;
 use crate::{Handle, Link, writer};
 
@@ -136,8 +137,8 @@ pub(crate) fn start<S>(stream: S, buffer: BytesMut, side: Side, mode: BindMode, 
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
-    let (queue, outgoing) = mpsc::unbounded_channel();
-    let (requests, received) = mpsc::channel(limits.incoming.max(1));
+    let (queue, outgoing) = pile();
+    let (requests, received) = pile();
     let (over, closed) = watch::channel(None);
     let window = Arc::new(Semaphore::new(limits.window));
     let shared = Arc::new(Shared {

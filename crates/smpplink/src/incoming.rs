@@ -1,14 +1,15 @@
 //! The peer's side of a connection: its requests, each with the means to answer it.
 
 use smpp::{CommandId, EncodeError, Pdu, Status};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::outgoing::{Outgoing, Queue, encode_answer};
+use crate::pile::Receiver;
 
 /// The peer's requests, in order.
 #[derive(Debug)]
 pub struct Incoming {
-    pub(crate) requests: mpsc::Receiver<Request>,
+    pub(crate) requests: Receiver<Request>,
 }
 
 impl Incoming {
@@ -27,7 +28,6 @@ impl Incoming {
 /// A request of the peer.
 #[derive(Debug)]
 pub struct Request {
-    /// Apart, because a place in a channel is as large as what may be in it, and most binds are silent.
     pub(crate) pdu: Box<Pdu>,
     pub(crate) responder: Responder,
 }

@@ -17,6 +17,7 @@ mod handle;
 mod incoming;
 mod limits;
 mod outgoing;
+mod pile;
 mod reader;
 mod server;
 mod writer;

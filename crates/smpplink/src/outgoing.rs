@@ -5,11 +5,12 @@
 
 use bytes::BytesMut;
 use smpp::{Command, CommandId, Pdu, Status, Window};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 
 use crate::error::{NoAnswer, NotSent, Unknown};
 use crate::handle::Response;
+use crate::pile::Sender;
 
 /// One PDU to write.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub(crate) enum Outgoing {
     Shutdown(oneshot::Sender<()>),
 }
 
-pub(crate) type Queue = mpsc::UnboundedSender<Outgoing>;
+pub(crate) type Queue = Sender<Outgoing>;
 
 /// Who waits for an answer.
 #[derive(Debug)]

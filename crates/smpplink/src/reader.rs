@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use smpp::{Command, CommandId, DecodeError, EnquireLinkResp, Framer, GenericNack, Pdu, State, Status, allowed};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::driver::Shared;
@@ -13,6 +12,7 @@ use crate::error::{Closed, NoAnswer, Unknown};
 use crate::handle::Response;
 use crate::incoming::{Request, Responder, empty_answer, failure_of};
 use crate::outgoing::{Outgoing, Queue, Waiter, encode_answer};
+use crate::pile::Sender;
 
 /// Room made in the buffer before a read: little for a silent peer, twice as much after each read that filled it.
 const LEAST: usize = 1024;
@@ -21,7 +21,7 @@ const MOST: usize = 32 * 1024;
 pub(crate) struct Reader {
     pub(crate) buffer: BytesMut,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) requests: mpsc::Sender<Request>,
+    pub(crate) requests: Sender<Request>,
     pub(crate) queue: Queue,
 }
 
@@ -129,15 +129,11 @@ impl Reader {
         };
         let via = command.response().map(|_| (self.queue.clone(), place));
         let request = Request { pdu: Box::new(pdu), responder: Responder { command, sequence, via } };
-        if let Err(unsent) = self.requests.try_send(request) {
+        if let Err(unsent) = self.requests.send_below(self.shared.limits.incoming.max(1), request) {
             // Nobody listens, or an alert_notification (which needs no answer and so keeps no place) found the
-            // channel full. Dropping the responder would say the same, but without a word in the log.
+            // queue full. Dropping the responder would say the same, but without a word in the log.
             tracing::debug!(%command, "a request nobody takes");
-            match unsent {
-                mpsc::error::TrySendError::Full(request) | mpsc::error::TrySendError::Closed(request) => {
-                    request.refuse(failure_of(command));
-                }
-            }
+            unsent.refuse(failure_of(command));
         }
         Ok(())
     }

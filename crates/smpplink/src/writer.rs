@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::driver::Shared;
 use crate::error::Closed;
 use crate::outgoing::{Outgoing, Waiter};
+use crate::pile::Receiver;
 
 /// PDUs taken off the queue at a time.
 const BATCH: usize = 256;
@@ -18,7 +19,7 @@ const CHUNK: usize = 64 * 1024;
 
 pub(crate) async fn run<W: AsyncWrite + Unpin>(
     mut write: W,
-    mut queue: mpsc::UnboundedReceiver<Outgoing>,
+    mut queue: Receiver<Outgoing>,
     shared: Arc<Shared>,
 ) -> Closed {
     // Grows with what there is to write: most binds are silent.
