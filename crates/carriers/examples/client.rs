@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base::{Context, SystemClock};
 use carriers::{Settings, SmppCarrier};
-use messaging::{Carrier, Deliveries, Error, Inbound, Receipt, Submission};
+use messaging::{Carrier, Deliveries, Error, Inbound, Receipt, Reply, Submission};
 use sms::{Choice, Number, ReceiptState};
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -22,9 +22,8 @@ struct Inbox {
 
 #[async_trait]
 impl Deliveries for Inbox {
-    async fn on_receipt(&self, receipt: Receipt) -> Result<(), Error> {
-        self.receipts.lock().map_err(|_| Error::Stopped)?.push(receipt);
-        Ok(())
+    fn take_receipt(&self, receipt: Receipt, reply: Reply<()>) {
+        reply.say(self.receipts.lock().map(|mut receipts| receipts.push(receipt)).map_err(|_| Error::Stopped));
     }
 
     async fn on_inbound(&self, inbound: Inbound) -> Result<(), Error> {

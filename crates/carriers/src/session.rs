@@ -1,13 +1,14 @@
 //! One session: connects, binds, serves what the carrier brings, and connects again with back-off and jitter.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base::{Context, Explain as _, Timestamp};
-use futures_util::future::join_all;
-use messaging::{Deliveries, LinkState};
-use smpp::{Bind, BindMode, DataSmResp, DeliverSmResp, Pdu, Status, Text, Tlvs};
-use smpplink::{Closed, Handle, Incoming, Limits, Request, Slot, Target};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use messaging::{Deliveries, LinkState, Receipt, Reply};
+use smpp::{Bind, BindMode, CommandId, DataSmResp, DeliverSmResp, Pdu, Status, Text, Tlvs};
+use smpplink::{Closed, Handle, Incoming, Limits, Request, Responder, Slot, Target};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -21,8 +22,10 @@ use crate::translate::{self, Brought};
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// Requests of the carrier that are handled together: their commits are one.
-const TOGETHER: usize = 100;
+/// Requests of the carrier that are taken from the connection in one go.
+const BATCH: usize = 64;
+
+type Work = FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>;
 
 /// Where a session stands; shared with the carrier that submits through it.
 #[derive(Debug)]
@@ -171,10 +174,10 @@ pub struct Session {
 
 impl Session {
     /// Keeps the session up until `stop`; then unbinds and waits for what is in flight.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let mut failures = 0_u32;
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let (mut failures, mut again) = (0_u32, self.again.clone());
         while !stop.is_cancelled() {
-            self.again.mark_unchanged();
+            again.mark_unchanged();
             let connecting = smpplink::connect(&self.target, self.mode, self.bind.clone(), self.limits);
             let link = tokio::select! {
                 link = connecting => link,
@@ -188,7 +191,7 @@ impl Session {
                     self.place.set(Standing::Bound(link.handle.clone()), self.context.now());
                     self.note(true, "Bound".to_owned());
                     self.told();
-                    let why = self.serve(link.handle, link.incoming, &stop).await;
+                    let why = self.serve(link.handle, link.incoming, again.clone(), &stop).await;
                     let trouble = Trouble { reason: why.to_string(), remedy: None };
                     (trouble, self.context.monotonic().saturating_sub(since))
                 }
@@ -202,7 +205,7 @@ impl Session {
                 break;
             }
             self.note(false, trouble.reason.clone());
-            if self.again.has_changed().unwrap_or(false) {
+            if again.has_changed().unwrap_or(false) {
                 // A person waits for it: at once, and with the patience of a first try.
                 failures = 0;
                 self.place.set(Standing::Starting, self.context.now());
@@ -217,7 +220,7 @@ impl Session {
             self.told();
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                Ok(()) = self.again.changed() => failures = 0,
+                Ok(()) = again.changed() => failures = 0,
                 () = stop.cancelled() => break,
             }
         }
@@ -234,22 +237,35 @@ impl Session {
     }
 
     /// Serves until the connection is over.
-    async fn serve(&self, handle: Handle, mut incoming: Incoming, stop: &CancellationToken) -> Closed {
-        let mut again = self.again.clone();
-        let mut batch = Vec::with_capacity(TOGETHER);
-        loop {
+    async fn serve(
+        self: &Arc<Self>,
+        handle: Handle,
+        mut incoming: Incoming,
+        mut again: watch::Receiver<u64>,
+        stop: &CancellationToken,
+    ) -> Closed {
+        let (mut batch, mut work) = (Vec::with_capacity(BATCH), Work::new());
+        let over = loop {
             tokio::select! {
-                taken = incoming.next_many(&mut batch, TOGETHER) => {
+                biased;
+                taken = incoming.next_many(&mut batch, BATCH) => {
                     if taken == 0 {
-                        return handle.closed().await;
+                        break false;
                     }
-                    // Together, so that one commit holds them all; each is answered after it.
-                    join_all(batch.drain(..).map(|request| self.take(request))).await;
+                    for request in batch.drain(..) {
+                        self.take(request, &mut work);
+                    }
                 }
-                Ok(()) = again.changed() => return handle.unbind().await,
-                () = stop.cancelled() => return handle.unbind().await,
+                Some(()) = work.next(), if !work.is_empty() => {}
+                Ok(()) = again.changed() => break true,
+                () = stop.cancelled() => break true,
             }
-        }
+        };
+        // What nobody has looked at is refused, so that the carrier keeps it.
+        drop(incoming);
+        let settled = async { while work.next().await.is_some() {} };
+        let closed = async { if over { handle.unbind().await } else { handle.closed().await } };
+        tokio::join!(settled, closed).1
     }
 
     /// The id of a receipt as the answer's was stored.
@@ -265,39 +281,57 @@ impl Session {
         }
     }
 
-    async fn take(&self, request: Request) {
+    /// Takes what the carrier brings, and answers when it is on disk. What has to wait for something does so in `work`.
+    fn take(self: &Arc<Self>, request: Request, work: &mut Work) {
         let (pdu, responder) = request.into_parts();
-        let (brought, answer): (Brought, Pdu) = match &pdu {
-            Pdu::DeliverSm(pdu) => (
-                translate::deliver_sm(pdu, &self.carrier, &self.dialect),
-                DeliverSmResp { message_id: Text::EMPTY, tlvs: Tlvs::EMPTY }.into(),
-            ),
-            Pdu::DataSm(pdu) => (
-                translate::data_sm(pdu, &self.carrier, &self.dialect),
-                DataSmResp { message_id: Text::EMPTY, tlvs: Tlvs::EMPTY }.into(),
-            ),
+        let brought = match &pdu {
+            Pdu::DeliverSm(pdu) => translate::deliver_sm(pdu, &self.carrier, &self.dialect),
+            Pdu::DataSm(pdu) => translate::data_sm(pdu, &self.carrier, &self.dialect),
             // An alert_notification has no answer, and nothing here waits for one.
             Pdu::AlertNotification(_) => return responder.forget(),
             _ => return responder.refuse(Status::RINVCMDID),
         };
-        let kept = match brought {
-            Brought::Receipt(mut receipt) => {
-                receipt.carrier_ref = self.stored_as(&receipt.carrier_ref).await;
-                self.deliveries.on_receipt(receipt).await
-            }
-            Brought::Inbound(inbound) => self.deliveries.on_inbound(inbound).await,
+        let session = Arc::clone(self);
+        match brought {
+            Brought::Receipt(mut receipt) => match self.references.of_receipt(&receipt.carrier_ref) {
+                Ok(id) => {
+                    receipt.carrier_ref = id;
+                    self.keep(receipt, responder);
+                }
+                Err(NotYet(_)) => work.push(Box::pin(async move {
+                    receipt.carrier_ref = session.stored_as(&receipt.carrier_ref).await;
+                    session.keep(receipt, responder);
+                })),
+            },
+            Brought::Inbound(inbound) => work.push(Box::pin(async move {
+                let kept = session.deliveries.on_inbound(inbound).await;
+                answer(&session.carrier, responder, kept);
+            })),
             Brought::Nothing(why) => {
                 tracing::warn!(carrier = &*self.carrier, why, "the carrier sent what makes no sense");
-                Ok(())
+                answer(&self.carrier, responder, Ok(()));
             }
-        };
-        match kept {
-            Ok(()) => drop(responder.answer(Status::ROK, answer)),
-            // Not on disk, so not taken: the carrier keeps it and sends it again.
-            Err(error) => {
-                tracing::error!(carrier = &*self.carrier, error = %error, "what the carrier brought could not be kept");
-                responder.refuse(Status::RX_T_APPN);
-            }
+        }
+    }
+
+    fn keep(&self, receipt: Receipt, responder: Responder) {
+        let carrier = Arc::clone(&self.carrier);
+        self.deliveries.take_receipt(receipt, Reply::new(move |kept| answer(&carrier, responder, kept)));
+    }
+}
+
+/// Answers the carrier.
+fn answer(carrier: &str, responder: Responder, kept: Result<(), messaging::Error>) {
+    let pdu: Pdu = match responder.command() {
+        CommandId::DATA_SM => DataSmResp { message_id: Text::EMPTY, tlvs: Tlvs::EMPTY }.into(),
+        _ => DeliverSmResp { message_id: Text::EMPTY, tlvs: Tlvs::EMPTY }.into(),
+    };
+    match kept {
+        Ok(()) => drop(responder.answer(Status::ROK, pdu)),
+        // Not on disk, so not taken: the carrier keeps it and sends it again.
+        Err(error) => {
+            tracing::error!(carrier, error = %error, "what the carrier brought could not be kept");
+            responder.refuse(Status::RX_T_APPN);
         }
     }
 }

@@ -429,7 +429,7 @@ impl Starting {
             again: self.again,
             moved: self.moved,
         };
-        session.run(stop).await;
+        Arc::new(session).run(stop).await;
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sms::{Coding, Concat, Encoding, Number, ReceiptState, ShortMessage};
 use tokio::sync::watch;
 
-use crate::Error;
+use crate::{Error, Reply};
 
 /// What happens to a message whose submit was cut off unanswered. Alerts are always resent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -220,9 +220,16 @@ impl std::fmt::Debug for Inbound {
 /// Where a carrier hands in what its peer brings. `Messaging` is one.
 #[async_trait]
 pub trait Deliveries: Send + Sync + 'static {
-    /// Takes a receipt. Returns after the commit that holds it, so that the peer is answered only then; on an
+    /// Takes a receipt. `reply` hears of it after the commit that holds it, so that the peer is answered only then; on an
     /// error the peer must be told to try again.
-    async fn on_receipt(&self, receipt: Receipt) -> Result<(), Error>;
+    fn take_receipt(&self, receipt: Receipt, reply: Reply<()>);
+
+    /// The same for one who waits.
+    async fn on_receipt(&self, receipt: Receipt) -> Result<(), Error> {
+        let (reply, answer) = Reply::channel();
+        self.take_receipt(receipt, reply);
+        answer.await.unwrap_or(Err(Error::Stopped))
+    }
 
     /// Takes a message from a handset, under the same promise.
     async fn on_inbound(&self, inbound: Inbound) -> Result<(), Error>;

@@ -9,7 +9,7 @@ use base::{MessageId, Timestamp, WorkspaceId};
 use routing::{Decision, Query};
 use sms::Encoding;
 use store::{Tx, Value, params};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use vault::{Aad, BlindIndex, DataKey, IndexKey, Purpose};
 
@@ -23,6 +23,7 @@ use crate::model::{Accepted, New};
 use crate::news;
 use crate::numbers::segment;
 use crate::octets::Body;
+use crate::reply::Reply;
 use crate::settle_store::Touched;
 use crate::{Error, State, meters};
 
@@ -67,9 +68,10 @@ pub(crate) struct Prepared {
 
 /// A message on its way into the table, and who waits for it.
 pub(crate) struct Submit {
-    pub(crate) prepared: Prepared,
+    /// Apart, because it changes hands several times and is large.
+    pub(crate) prepared: Box<Prepared>,
     pub(crate) place: Place,
-    pub(crate) reply: oneshot::Sender<Result<Accepted, Error>>,
+    pub(crate) reply: Reply<Accepted>,
 }
 
 /// The keys that memory has at hand.
@@ -97,7 +99,7 @@ pub(crate) fn prepare(
     keys: &Keys,
     mut new: New,
     now: Timestamp,
-) -> Result<Prepared, Error> {
+) -> Result<Box<Prepared>, Error> {
     let content = match new.octets.take() {
         Some(octets) => Body::Octets(octets),
         None => Body::Text(std::mem::take(&mut new.text)),
@@ -126,7 +128,7 @@ pub(crate) fn prepare(
     // One of several that were submitted together is told by what the store knows of the others.
     let alone = !new.passing && !new.together && new.submission.is_none();
     let telling = Telling::of(&engine.desks, &submitter, tell, id, sender, &new.to, now, &content).filter(|_| alone);
-    Ok(Prepared {
+    Ok(Box::new(Prepared {
         destination: seal("destination", new.to.digits().as_bytes()),
         body: seal("body", content.octets()),
         callback: new.callback.take().map(|url| seal("callback", url.as_bytes())),
@@ -144,7 +146,7 @@ pub(crate) fn prepare(
         created_at: now,
         due_at,
         batch: None,
-    })
+    }))
 }
 
 impl Prepared {
@@ -154,9 +156,8 @@ impl Prepared {
     }
 
     /// As one of a batch.
-    pub(crate) fn of_batch(mut self, batch: Option<i64>) -> Self {
+    pub(crate) const fn of_batch(&mut self, batch: Option<i64>) {
         self.batch = batch;
-        self
     }
 
     /// The lane in which it waits for its carrier; `None` when its time has not come, or there is no such lane now.
@@ -168,6 +169,14 @@ impl Prepared {
     pub(crate) fn place(&self, engine: &Engine) -> Place {
         let place = |lane: &Arc<Lane>| lane.place(self.new.class, engine.ctx.monotonic());
         self.lane(engine).as_ref().map_or(Place::Table(None), place)
+    }
+
+    /// Its place, unless its lane is busy.
+    fn place_now(&self, engine: &Engine) -> Option<Place> {
+        match self.lane(engine) {
+            Some(lane) => lane.place_now(self.new.class, engine.ctx.monotonic()),
+            None => Some(Place::Table(None)),
+        }
     }
 
     async fn place_soon(&self, engine: &Engine) -> Place {
@@ -266,7 +275,7 @@ pub(crate) fn accept(
     let accepted = prepared.accepted(row);
     let claimed_by = place.is_room().then(|| engine.epoch());
     tx.send(INSERT, &prepared.values(row, claimed_by))?;
-    news::accepted(tx, std::iter::once((row, &prepared)))?;
+    news::accepted(tx, std::iter::once((row, &*prepared)))?;
     let mut touched = Touched::default();
     touched.message(prepared.workspace, Some(prepared.id));
     touched.announce(tx);
@@ -313,37 +322,83 @@ pub(crate) async fn at_hand(engine: &Arc<Engine>, workspace: WorkspaceId, now: T
         return Ok(keys);
     }
     let shared = Arc::clone(engine);
-    engine.db.write(move |tx| keys(&shared, tx, workspace, now)).await
+    // Apart, because it is rare and large: every submit would carry it along.
+    Box::pin(engine.db.write(move |tx| keys(&shared, tx, workspace, now))).await
 }
 
-/// A message in the queue of the intake.
-#[must_use = "it may still be refused"]
-pub struct Queued(oneshot::Receiver<Result<Accepted, Error>>);
+/// A message that has no place in the queue yet.
+#[derive(Debug)]
+pub struct Later(Before, Reply<Accepted>);
 
-impl Queued {
-    /// Waits until it is on disk (control E-31).
-    pub async fn stored(self) -> Result<Accepted, Error> {
-        self.0.await.unwrap_or(Err(Error::Stopped))
+/// What it waits for.
+enum Before {
+    /// The workspace's keys.
+    Keys(Box<New>),
+    /// Its carrier.
+    Room(Box<Prepared>),
+}
+
+impl std::fmt::Debug for Before {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Keys(_) => "Keys",
+            Self::Room(_) => "Room",
+        })
     }
 }
 
-/// Puts a message into the queue of the intake.
-pub(crate) async fn enqueue(
-    engine: &Arc<Engine>,
+/// Puts a message into the queue of the intake if nothing has to be waited for. One that is refused is told so.
+pub(crate) fn enqueue_now(
+    engine: &Engine,
     queue: &mpsc::Sender<Submit>,
     permit: &Permit<cap::MessagesSend>,
     new: New,
-) -> Result<Queued, Error> {
-    let (now, workspace) = (engine.ctx.now(), permit.workspace());
-    let keys = at_hand(engine, workspace, now).await?;
-    let prepared = prepare(engine, permit, &keys, new, now)?;
-    let place = prepared.place_soon(engine).await;
-    let (reply, answer) = oneshot::channel();
-    queue.try_send(Submit { prepared, place, reply }).map_err(|refused| match refused {
-        mpsc::error::TrySendError::Full(_) => Error::Busy,
-        mpsc::error::TrySendError::Closed(_) => Error::Stopped,
-    })?;
-    Ok(Queued(answer))
+    reply: Reply<Accepted>,
+) -> Result<(), Later> {
+    let now = engine.ctx.now();
+    let Some(keys) = cached_keys(engine, permit.workspace(), now) else {
+        return Err(Later(Before::Keys(Box::new(new)), reply));
+    };
+    match prepare(engine, permit, &keys, new, now) {
+        Ok(prepared) => match prepared.place_now(engine) {
+            Some(place) => push(queue, Submit { prepared, place, reply }),
+            None => return Err(Later(Before::Room(prepared), reply)),
+        },
+        Err(error) => reply.say(Err(error)),
+    }
+    Ok(())
+}
+
+/// Waits for a place in the queue of the intake. One that is refused is told so.
+pub(crate) async fn enqueue_later(
+    engine: &Arc<Engine>,
+    queue: &mpsc::Sender<Submit>,
+    permit: &Permit<cap::MessagesSend>,
+    Later(before, reply): Later,
+) {
+    let prepared = match before {
+        Before::Room(prepared) => Ok(prepared),
+        Before::Keys(new) => {
+            let now = engine.ctx.now();
+            let keys = at_hand(engine, permit.workspace(), now).await;
+            keys.and_then(|keys| prepare(engine, permit, &keys, *new, now))
+        }
+    };
+    match prepared {
+        Ok(prepared) => {
+            let place = prepared.place_soon(engine).await;
+            push(queue, Submit { prepared, place, reply });
+        }
+        Err(error) => reply.say(Err(error)),
+    }
+}
+
+fn push(queue: &mpsc::Sender<Submit>, submit: Submit) {
+    match queue.try_send(submit) {
+        Ok(()) => {}
+        Err(mpsc::error::TrySendError::Full(submit)) => submit.reply.say(Err(Error::Busy)),
+        Err(mpsc::error::TrySendError::Closed(submit)) => submit.reply.say(Err(Error::Stopped)),
+    }
 }
 
 /// The task: commits what queued during the last commit, until `stop`.
@@ -394,7 +449,7 @@ pub(crate) async fn store_batch(engine: &Arc<Engine>, taken: &mut Vec<Submit>) {
                 "messages could not be stored and were refused"
             );
             for (_, reply) in waiting {
-                let _ = reply.send(Err(refusal(&error)));
+                reply.say(Err(refusal(&error)));
             }
             return;
         }
@@ -408,8 +463,7 @@ pub(crate) async fn store_batch(engine: &Arc<Engine>, taken: &mut Vec<Submit>) {
             }
             None => Err(Error::Unwritten),
         };
-        // A caller that went away is no error; its message stands.
-        let _ = reply.send(answer);
+        reply.say(answer);
     }
 }
 
@@ -421,12 +475,12 @@ pub(crate) fn refusal(error: &Error) -> Error {
     }
 }
 
-fn insert(tx: &mut Tx<'_>, engine: &Engine, prepared: &[(Prepared, Option<i64>)]) -> Result<Vec<i64>, Error> {
+fn insert(tx: &mut Tx<'_>, engine: &Engine, prepared: &[(Box<Prepared>, Option<i64>)]) -> Result<Vec<i64>, Error> {
     let rows = engine.numbers.take(tx, prepared.len())?;
     let values: Vec<_> =
         prepared.iter().zip(&rows).map(|((prepared, claimed_by), row)| prepared.values(*row, *claimed_by)).collect();
     tx.execute_many(INSERT, &values)?;
-    news::accepted(tx, rows.iter().copied().zip(prepared.iter().map(|(prepared, _)| prepared)))?;
+    news::accepted(tx, rows.iter().copied().zip(prepared.iter().map(|(prepared, _)| &**prepared)))?;
     let mut touched = Touched::default();
     for (prepared, _) in prepared {
         touched.message(prepared.workspace, Some(prepared.id));
@@ -436,11 +490,11 @@ fn insert(tx: &mut Tx<'_>, engine: &Engine, prepared: &[(Prepared, Option<i64>)]
 }
 
 /// Which of a batch are in the table, after the answer to their commit was lost.
-async fn look_up(engine: &Arc<Engine>, prepared: &Arc<Vec<(Prepared, Option<i64>)>>) -> Vec<Option<i64>> {
+async fn look_up(engine: &Arc<Engine>, prepared: &Arc<Vec<(Box<Prepared>, Option<i64>)>>) -> Vec<Option<i64>> {
     for attempt in 0..LOOK_UPS {
         let batch = Arc::clone(prepared);
         let found = engine.db.read(move |tx| {
-            let find = |(prepared, _): &(Prepared, Option<i64>)| {
+            let find = |(prepared, _): &(Box<Prepared>, Option<i64>)| {
                 tx.query_opt("SELECT id FROM messages WHERE umid = $1", &params![&prepared.umid], |row| {
                     row.get::<i64>(0)
                 })

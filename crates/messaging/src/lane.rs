@@ -250,6 +250,15 @@ impl Lane {
         self.room(class, now).map_or_else(|| Place::Table(Some(Tabled::new(self, class))), Place::Room)
     }
 
+    /// The same, or nothing when the lane is busy and may be waited for ([`Self::place_soon`]).
+    pub(crate) fn place_now(self: &Arc<Self>, class: Class, now: Duration) -> Option<Place> {
+        match self.room(class, now) {
+            Some(room) => Some(Place::Room(room)),
+            None if self.carrier.rate().is_none() => None,
+            None => Some(Place::Table(Some(Tabled::new(self, class)))),
+        }
+    }
+
     /// The same, but a lane that is busy is waited for a moment, in turn: whoever sends faster than messages leave is slowed down
     /// rather than having each of them written, read and opened once more.
     pub(crate) async fn place_soon(self: &Arc<Self>, class: Class, now: Duration) -> Place {

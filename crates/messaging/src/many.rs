@@ -7,12 +7,13 @@
 use std::sync::Arc;
 
 use access::{Permit, cap};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
 use crate::Error;
 use crate::engine::Engine;
 use crate::intake::{Submit, at_hand, prepare, store_batch};
 use crate::model::{Accepted, New};
+use crate::reply::Reply;
 
 /// Messages of one call at most.
 pub(crate) const MOST: usize = 1_024;
@@ -40,10 +41,10 @@ pub(crate) async fn submit(
     let (mut answers, mut taken) = (Vec::with_capacity(most), Vec::with_capacity(most));
     for new in items {
         answers.push(match prepare(engine, permit, &keys, new, now) {
-            Ok(prepared) => {
-                let prepared = prepared.of_batch(batch);
+            Ok(mut prepared) => {
+                prepared.of_batch(batch);
                 let place = prepared.place(engine);
-                let (reply, answer) = oneshot::channel();
+                let (reply, answer) = Reply::channel();
                 taken.push(Submit { prepared, place, reply });
                 Ok(answer)
             }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use base::{BatchId, ExportId, InboundId, MessageId, Page, PageRequest, Timestamp, WorkspaceId};
 use futures_util::Stream;
 use store::{Db, Tx, params};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vault::Vault;
@@ -22,10 +22,11 @@ use crate::engine::{Engine, Lanes};
 use crate::erase::Erased;
 use crate::exports::{Export, Lines, NewExport};
 use crate::inbox::Inbox;
-use crate::intake::Submit;
+use crate::intake::{Later, Submit};
 use crate::lane::Lane;
 use crate::model::{Accepted, Content, Details, Filter, InboundMessage, InboundSummary, Minute, New, Summary};
 use crate::news::{self, News};
+use crate::reply::Reply;
 use crate::routes::RoutesKind;
 use crate::settle::{Settle, Waiting};
 use crate::{
@@ -155,13 +156,32 @@ impl Messaging {
     /// Takes a message in a commit shared with whoever else asks at the moment. Returns when it is on disk (control
     /// E-31); [`Error::Busy`] when more arrive than can be taken.
     pub async fn submit(&self, permit: &Permit<cap::MessagesSend>, new: New) -> Result<Accepted, Error> {
-        self.enqueue(permit, new).await?.stored().await
+        let (reply, answer) = Reply::channel();
+        self.enqueue(permit, new, reply).await;
+        answer.await.unwrap_or(Err(Error::Stopped))
     }
 
-    /// The first half of [`Self::submit`]: returns when the message has its place in the queue, and is not on disk yet. Who does
-    /// this for one message after the other has them leave in that order.
-    pub async fn enqueue(&self, permit: &Permit<cap::MessagesSend>, new: New) -> Result<intake::Queued, Error> {
-        intake::enqueue(&self.0.engine, &self.0.intake, permit, new).await
+    /// The first half of [`Self::submit`]: returns when the message has its place in the queue, and is not on disk yet; `reply` hears
+    /// when it is (control E-31), or why it never will be. Who does this for one message after the other has them leave in that order.
+    pub async fn enqueue(&self, permit: &Permit<cap::MessagesSend>, new: New, reply: Reply<Accepted>) {
+        if let Err(later) = self.enqueue_now(permit, new, reply) {
+            self.enqueue_later(permit, later).await;
+        }
+    }
+
+    /// [`Self::enqueue`] where nothing has to be waited for; else what to wait with.
+    pub fn enqueue_now(
+        &self,
+        permit: &Permit<cap::MessagesSend>,
+        new: New,
+        reply: Reply<Accepted>,
+    ) -> Result<(), Later> {
+        intake::enqueue_now(&self.0.engine, &self.0.intake, permit, new, reply)
+    }
+
+    /// The rest of [`Self::enqueue`].
+    pub async fn enqueue_later(&self, permit: &Permit<cap::MessagesSend>, later: Later) {
+        intake::enqueue_later(&self.0.engine, &self.0.intake, permit, later).await;
     }
 
     /// Takes up to 1,024 messages in one commit of their own, and says of each what became of it, in their order. Bring more in
@@ -573,14 +593,10 @@ impl std::fmt::Debug for Messaging {
 
 #[async_trait]
 impl Deliveries for Messaging {
-    async fn on_receipt(&self, receipt: Receipt) -> Result<(), Error> {
-        let (ack, answer) = oneshot::channel();
+    fn take_receipt(&self, receipt: Receipt, reply: Reply<()>) {
         let at = self.now();
-        let sent = self.0.engine.settler.send(Settle::Receipt(Waiting { receipt, at, ack }));
-        if sent.is_err() {
-            return Err(Error::Stopped);
-        }
-        answer.await.unwrap_or(Err(Error::Stopped))
+        // A settler that is gone drops the reply, and that says so.
+        let _ = self.0.engine.settler.send(Settle::Receipt(Waiting { receipt, at, ack: reply }));
     }
 
     async fn on_inbound(&self, inbound: Inbound) -> Result<(), Error> {

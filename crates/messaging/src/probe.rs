@@ -61,7 +61,7 @@ pub(crate) async fn search(engine: &Engine, waiting: Vec<Waiting>) -> Vec<(Waiti
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "receipts could not be looked up");
                 for one in batch {
-                    let _ = one.ack.send(Err(Error::Unwritten));
+                    one.ack.say(Err(Error::Unwritten));
                 }
             }
         }

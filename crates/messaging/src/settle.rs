@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use base::Timestamp;
 use store::Tx;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
@@ -23,6 +23,7 @@ use crate::inbox;
 use crate::job::Outcome;
 use crate::outstanding::{Early, Map, Outstanding, Strays};
 use crate::probe::{self, Found};
+use crate::reply::Reply;
 use crate::settle_store::{self as rows, Applied, Touched};
 
 /// Items written in one transaction at most: an outcome and a receipt for each message that one of the intake's holds, and room to
@@ -49,7 +50,7 @@ pub(crate) enum Settle {
 pub(crate) struct Waiting {
     pub(crate) receipt: Receipt,
     pub(crate) at: Timestamp,
-    pub(crate) ack: oneshot::Sender<Result<(), Error>>,
+    pub(crate) ack: Reply<()>,
 }
 
 /// A receipt with the row it belongs to.
@@ -291,8 +292,7 @@ impl Settler {
                 drop(rooms);
                 self.wake(&batch, applied);
                 for ack in acks {
-                    // Whoever brought it may be gone; the receipt is on disk.
-                    let _ = ack.send(Ok(()));
+                    ack.say(Ok(()));
                 }
                 return;
             }
@@ -300,7 +300,7 @@ impl Settler {
         };
         tracing::error!(error = &error as &dyn std::error::Error, "outcomes and receipts could not be written");
         for ack in acks {
-            let _ = ack.send(Err(Error::Unwritten));
+            ack.say(Err(Error::Unwritten));
         }
         self.engine.minutes.give_back(&batch.minutes);
         self.insist(&batch.outcomes, last).await;
@@ -386,7 +386,7 @@ impl Settler {
     }
 }
 
-type Ack = oneshot::Sender<Result<(), Error>>;
+type Ack = Reply<()>;
 type Rooms = Vec<Option<OwnedSemaphorePermit>>;
 
 fn is_transient(error: &Error) -> bool {

@@ -67,8 +67,8 @@ impl Backlog {
         self.below(most)
     }
 
-    /// Takes a place below `most`, when there is one.
-    fn below(&self, most: usize) -> bool {
+    /// Takes a place below `most`, when there is one and nothing has to be counted for it.
+    pub(crate) fn below(&self, most: usize) -> bool {
         let taken = self
             .estimate
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |estimate| (estimate < most).then(|| estimate + 1));

@@ -23,7 +23,7 @@ type Came = (Address, Result<Accepted, Status>);
 impl Session {
     /// One message for each destination, all of them in one transaction (3.4 section 4.5). They share an id, that of the
     /// first, which their receipts have too; the source address of a receipt says whose it is.
-    pub(crate) async fn submit_multi(self, pdu: SubmitMulti, responder: Responder) {
+    pub(crate) async fn submit_multi(&self, pdu: SubmitMulti, responder: Responder) {
         let status = match pdu.destinations.0.len() {
             0 => Some(Status::RINVNUMDESTS),
             count if count > Destinations::LIMIT => Some(Status::RINVNUMDESTS),
@@ -97,7 +97,7 @@ impl Session {
     }
 
     /// Where a message stands (3.4 section 4.8).
-    pub(crate) async fn query(self, pdu: &QuerySm, responder: Responder) {
+    pub(crate) async fn query(&self, pdu: &QuerySm, responder: Responder) {
         let Some(named) = self.bind.account.message_ids.read(&pdu.message_id) else {
             return responder.refuse(Status::RINVMSGID);
         };
@@ -141,7 +141,7 @@ impl Session {
     }
 
     /// Takes back what still waits (3.4 section 4.9): one submission by its id, or everything between two addresses.
-    pub(crate) async fn cancel(self, pdu: &CancelSm, responder: Responder) {
+    pub(crate) async fn cancel(&self, pdu: &CancelSm, responder: Responder) {
         let status = match self.cancelled(pdu).await {
             Ok(()) => Status::ROK,
             Err(status) => status,
@@ -206,7 +206,7 @@ impl Session {
     }
 
     /// Replaces the text of what still waits (3.4 section 4.10).
-    pub(crate) async fn replace(self, pdu: ReplaceSm, responder: Responder) {
+    pub(crate) async fn replace(&self, pdu: ReplaceSm, responder: Responder) {
         let status = match self.replaced(pdu).await {
             Ok(()) => Status::ROK,
             Err(status) => status,

@@ -2,14 +2,14 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use messaging::{New, Queued};
+use messaging::{Accepted, Later, New, Reply};
 use smpp::{DataSmResp, Pdu, Status, SubmitSmResp, Tag, Text, Tlvs};
 use smpplink::{Incoming, Request, Responder};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use crate::account::Rights;
 use crate::binds::Bind;
@@ -24,13 +24,17 @@ const CONGESTED: u8 = 90;
 pub(crate) type Work = FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>;
 
 /// What a session needs.
-#[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) inner: Arc<Inner>,
     pub(crate) bind: Arc<Bind>,
     pub(crate) rights: Arc<Rights>,
     /// Whose message is queued next: in the order in which they came.
-    turn: Arc<Mutex<()>>,
+    turn: Mutex<()>,
+    /// Messages that wait for their turn: nothing that came later passes them.
+    waiting: AtomicUsize,
+    /// Messages that are not on disk yet.
+    under_way: AtomicUsize,
+    settled: Notify,
 }
 
 /// Which answer carries the id.
@@ -38,6 +42,14 @@ pub(crate) struct Session {
 enum Form {
     SubmitSm,
     DataSm,
+}
+
+/// A message that waits for its turn.
+enum Waits {
+    /// It has a place below the account's bound.
+    Placed(Later),
+    /// Whether it may wait is not known yet.
+    Counted(Box<New>, Reply<Accepted>),
 }
 
 impl Form {
@@ -50,12 +62,20 @@ impl Form {
 }
 
 impl Session {
-    pub(crate) fn new(inner: Arc<Inner>, bind: Arc<Bind>, rights: Arc<Rights>) -> Self {
-        Self { inner, bind, rights, turn: Arc::default() }
+    pub(crate) fn new(inner: Arc<Inner>, bind: Arc<Bind>, rights: Arc<Rights>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            bind,
+            rights,
+            turn: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
+            settled: Notify::new(),
+        })
     }
 
     /// Serves until the connection is over, and then until everything that was asked is on disk.
-    pub(crate) async fn serve(self, mut incoming: Incoming) {
+    pub(crate) async fn serve(self: Arc<Self>, mut incoming: Incoming) {
         // Grows with what comes: most binds are idle most of the time.
         let mut batch = Vec::new();
         let mut work = Work::new();
@@ -75,11 +95,14 @@ impl Session {
             }
         }
         while work.next().await.is_some() {}
+        while self.under_way.load(Ordering::Acquire) > 0 {
+            self.settled.notified().await;
+        }
     }
 
-    fn take(&self, request: Request, work: &mut Work) {
+    fn take(self: &Arc<Self>, request: Request, work: &mut Work) {
         let (pdu, responder) = request.into_parts();
-        let session = self.clone();
+        let session = Arc::clone(self);
         match pdu {
             Pdu::SubmitSm(pdu) => {
                 let read = Submit::of(&pdu).and_then(|submit| self.read(&submit));
@@ -116,38 +139,59 @@ impl Session {
         self.bind.backlog.admits(account.max_waiting, &inner.messaging, &self.rights.send, clock).await
     }
 
-    /// Its place in the queue, after all that came before it in this session.
-    async fn enqueue(&self, new: New) -> Result<Queued, Status> {
-        let _turn = self.turn.lock().await;
-        if !self.has_room().await {
-            return Err(Status::RMSGQFUL);
-        }
-        self.inner.messaging.enqueue(&self.rights.send, new).await.map_err(|error| said(&error))
-    }
-
-    fn submit(&self, read: Result<New, Status>, responder: Responder, form: Form, work: &mut Work) {
+    /// Queues the message and answers when it is on disk. What nothing has to be waited for is queued at once.
+    fn submit(self: &Arc<Self>, read: Result<New, Status>, responder: Responder, form: Form, work: &mut Work) {
         let new = match read {
             Ok(new) => new,
             Err(status) => return self.refuse(responder, form, status),
         };
         self.bind.counts.unanswered.fetch_add(1, Ordering::Relaxed);
-        let session = self.clone();
-        work.push(Box::pin(async move {
-            let accepted = match session.enqueue(new).await {
-                Ok(queued) => queued.stored().await.map_err(|error| said(&error)),
-                Err(status) => Err(status),
-            };
-            session.bind.counts.unanswered.fetch_sub(1, Ordering::Relaxed);
-            match accepted {
-                // On disk (rule 1). A connection that is over has nobody to answer; the message stands.
-                Ok(accepted) => {
-                    session.bind.counts.answered(Status::ROK);
-                    let id = session.bind.account.message_ids.write(accepted.id, accepted.number);
-                    let _ = responder.answer(Status::ROK, form.answer(id, session.congestion(Status::ROK)));
-                }
-                Err(status) => session.refuse(responder, form, status),
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        let session = Arc::clone(self);
+        let reply = Reply::new(move |accepted| session.stored(accepted, responder, form));
+        let (messaging, permit) = (&self.inner.messaging, &self.rights.send);
+        let first = self.waiting.load(Ordering::Relaxed) == 0;
+        let waits = if first && self.bind.backlog.below(self.bind.account.max_waiting) {
+            match messaging.enqueue_now(permit, new, reply) {
+                Ok(()) => return,
+                Err(later) => Waits::Placed(later),
             }
-        }));
+        } else {
+            Waits::Counted(Box::new(new), reply)
+        };
+        let session = Arc::clone(self);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        work.push(Box::pin(async move { session.queue(waits).await }));
+    }
+
+    /// Queues it after all that came before it in this session.
+    async fn queue(&self, waits: Waits) {
+        let (messaging, permit) = (&self.inner.messaging, &self.rights.send);
+        let turn = self.turn.lock().await;
+        match waits {
+            Waits::Placed(later) => messaging.enqueue_later(permit, later).await,
+            Waits::Counted(new, reply) if self.has_room().await => messaging.enqueue(permit, *new, reply).await,
+            Waits::Counted(_, reply) => reply.say(Err(messaging::Error::Busy)),
+        }
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        drop(turn);
+    }
+
+    /// What became of a message, from the task that wrote it.
+    fn stored(&self, accepted: Result<Accepted, messaging::Error>, responder: Responder, form: Form) {
+        self.bind.counts.unanswered.fetch_sub(1, Ordering::Relaxed);
+        match accepted {
+            // On disk (rule 1). A connection that is over has nobody to answer; the message stands.
+            Ok(accepted) => {
+                self.bind.counts.answered(Status::ROK);
+                let id = self.bind.account.message_ids.write(accepted.id, accepted.number);
+                let _ = responder.answer(Status::ROK, form.answer(id, self.congestion(Status::ROK)));
+            }
+            Err(error) => self.refuse(responder, form, said(&error)),
+        }
+        if self.under_way.fetch_sub(1, Ordering::Release) == 1 {
+            self.settled.notify_one();
+        }
     }
 
     fn refuse(&self, responder: Responder, form: Form, status: Status) {

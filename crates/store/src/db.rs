@@ -103,7 +103,8 @@ impl Db {
         let (work, answer) = work::pack(f);
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.submit(work, access).await?,
-            Backend::Postgres(postgres) => postgres.submit(work, access).await?,
+            // Apart: it is four times as large as the other, and whatever writes carries it along.
+            Backend::Postgres(postgres) => Box::pin(postgres.submit(work, access)).await?,
         }
         answer.await.unwrap_or_else(|_| Err(Error::Closed.into()))
     }

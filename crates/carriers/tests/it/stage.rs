@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base::{Context, ExposeSecret, SeededChance, SystemClock};
 use carriers::{CarrierStatus, Settings, SmppCarrier};
-use messaging::{Carrier, Deliveries, Error, Inbound, Receipt, Submission, SubmitError, Submitted};
+use messaging::{Carrier, Deliveries, Error, Inbound, Receipt, Reply, Submission, SubmitError, Submitted};
 use simulator::{Account, Behaviour, Control, Options, Security, Simulator};
 use smpplink::Limits;
 use sms::{Choice, Number};
@@ -44,10 +44,12 @@ impl Inbox {
 
 #[async_trait]
 impl Deliveries for Inbox {
-    async fn on_receipt(&self, receipt: Receipt) -> Result<(), Error> {
-        self.refuses()?;
-        self.receipts.lock().unwrap().push(receipt);
-        Ok(())
+    fn take_receipt(&self, receipt: Receipt, reply: Reply<()>) {
+        let taken = self.refuses();
+        if taken.is_ok() {
+            self.receipts.lock().unwrap().push(receipt);
+        }
+        reply.say(taken);
     }
 
     async fn on_inbound(&self, inbound: Inbound) -> Result<(), Error> {

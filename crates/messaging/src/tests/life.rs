@@ -251,10 +251,12 @@ testdb::both_databases! {
             let mut queued = Vec::new();
             for n in 0..200 {
                 let text = (wave * 200 + n).to_string();
-                queued.push(house.messaging.enqueue(&permit, New::text(number(17), text)).await.unwrap());
+                let (reply, answer) = Reply::channel();
+                house.messaging.enqueue(&permit, New::text(number(17), text), reply).await;
+                queued.push(answer);
             }
             for one in queued {
-                one.stored().await.unwrap();
+                one.await.unwrap().unwrap();
             }
             // In the midst of draining, and when it is done.
             tokio::time::sleep(Duration::from_millis(if wave % 2 == 0 { 5 } else { 400 })).await;

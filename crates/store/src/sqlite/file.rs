@@ -62,7 +62,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     // Small checkpoints: the same rate as larger ones and a third of the worst wait.
     pragma("wal_autocheckpoint", &4000)?;
     pragma("journal_size_limit", &(64 << 20))?;
-    pragma("cache_size", &-16_000)?;
+    pragma("cache_size", &-8_000)?;
     pragma("cell_size_check", &true)?;
     common(&connection)?;
     Ok(connection)
