@@ -1,8 +1,9 @@
 //! Every algorithm of the house, over one provider (aws-lc-rs): AES-256-GCM, HMAC, SHA-256, HKDF, Argon2id,
-//! the format of tokens, JSON web tokens of others, signatures of webhooks, TLS set-up and self-signed certificates.
+//! the format of tokens, JSON web tokens of others, signatures of webhooks, codes of authenticator apps, passkeys, TLS set-up and
+//! self-signed certificates.
 //!
 //! This room is stateless: it never keeps a key of the product (that is `vault`) and decides nothing about
-//! people (that is `identity`). MD5, SHA-1, ECB, CBC and RSA below 3072 bits are not here on purpose.
+//! people (that is `identity`). MD5, SHA-1 (but inside [`totp`]), ECB, CBC and RSA below 3072 bits are not here on purpose.
 
 pub mod aead;
 mod error;
@@ -12,6 +13,8 @@ pub mod password;
 mod random;
 pub mod tls;
 pub mod token;
+pub mod totp;
+pub mod webauthn;
 pub mod webhook;
 
 pub use error::Error;
