@@ -125,6 +125,12 @@ pub enum AuthMethod {
     SetupLink,
     /// A password, now or at the start of the session.
     Password,
+    /// A code of an authenticator app, after another proof.
+    Totp,
+    /// A passkey, alone or after another proof.
+    Passkey,
+    /// A recovery code, after another proof.
+    RecoveryCode,
     /// An API key.
     ApiKey,
     /// A token in the URL of an integration.
@@ -148,6 +154,9 @@ impl AuthMethod {
             Self::None => "none",
             Self::SetupLink => "setup_link",
             Self::Password => "password",
+            Self::Totp => "totp",
+            Self::Passkey => "passkey",
+            Self::RecoveryCode => "recovery_code",
             Self::ApiKey => "api_key",
             Self::UrlToken => "url_token",
             Self::Smpp => "smpp",

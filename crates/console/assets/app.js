@@ -45,6 +45,7 @@ document.addEventListener("DOMContentLoaded", () => {
     callbacks.beforeNodeMorphed = (node) => !node.matches?.("[data-shown]") && !(node.matches?.("textarea, input:not([type=hidden], [type=checkbox], [type=radio], [type=range])") && node.value);
   }
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
+  for (const button of document.querySelectorAll("[data-save]")) button.hidden = false;
   // The page that one is on stands among its neighbours, also where not all of them fit side by side.
   const here = find(".sub [aria-current]");
   if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.offsetWidth) / 2;
@@ -99,6 +100,17 @@ document.addEventListener("input", ({ target }) => {
   const { unit, after } = target.dataset;
   const value = unit === "ms" && target.value >= 1000 ? `${(target.value / 1000).toFixed(1)} s` : `${target.value} ${unit}`;
   document.getElementById(target.getAttribute("aria-describedby")).textContent = unit === "%" && target.value === "0" ? "none" : `${value} ${after}`;
+});
+
+// A text of this page as a file, made here: the server does not get it again.
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-save]");
+  if (!button) return;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([find(button.dataset.save).textContent], { type: "text/plain" }));
+  link.download = button.dataset.name;
+  link.click();
+  URL.revokeObjectURL(link.href);
 });
 
 document.addEventListener("click", (event) => {

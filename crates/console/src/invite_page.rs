@@ -49,8 +49,7 @@ pub async fn accept(
         let secret = SecretString::from(code.trim().trim_start_matches('#').to_owned());
         match console.identity.accept_invite(secret, SecretString::from(password), &open.source().into()).await {
             Ok(entered) => {
-                let path = console.first_workspace(&entered.session.grants).await?;
-                return Ok(Console::let_in(path.as_deref().unwrap_or("/"), &entered));
+                return Ok(Console::let_on("/", &entered));
             }
             Err(error) => {
                 let problem = error.problem();

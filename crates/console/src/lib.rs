@@ -56,10 +56,13 @@ mod overview;
 mod page;
 mod phones;
 mod picture;
+mod qr;
 mod route_form;
 mod routes_page;
 mod run_page;
 mod runs_page;
+mod second_stage;
+mod security_page;
 mod settings;
 mod shell;
 mod sign_in;
@@ -77,6 +80,7 @@ mod testing;
 mod unknown_page;
 mod user_form;
 mod user_page;
+mod user_security;
 mod users_page;
 mod webhook_form;
 mod webhook_page;
@@ -164,6 +168,42 @@ impl Console {
             .public(Method::GET, "/", "sends the reader to their workspace, or to sign in", sign_in::home)
             .public(Method::GET, "/sign-in", "the page on which people prove who they are", sign_in::show)
             .public(Method::POST, "/sign-in", "the form with which people prove who they are", sign_in::sign_in)
+            .public(
+                Method::POST,
+                "/sign-in/passkey",
+                "people prove who they are with a passkey alone",
+                sign_in::by_passkey,
+            )
+            .public(
+                Method::GET,
+                "/sign-in/factor",
+                "the page that asks somebody half way in for their second factor",
+                second_stage::show,
+            )
+            .public(
+                Method::POST,
+                "/sign-in/factor",
+                "the form with which somebody half way in proves their second factor",
+                second_stage::prove,
+            )
+            .public(
+                Method::POST,
+                "/sign-in/give-up",
+                "somebody half way in begins again, perhaps as somebody else",
+                second_stage::give_up,
+            )
+            .public(
+                Method::GET,
+                "/sign-in/enrol",
+                "somebody half way in sets up the second factor that a role of theirs must have",
+                second_stage::show_enrol,
+            )
+            .public(
+                Method::POST,
+                "/sign-in/enrol",
+                "somebody half way in sets up the second factor that a role of theirs must have",
+                second_stage::enrol,
+            )
             .post("/sign-out", sign_in::sign_out)
             .public(
                 Method::GET,
@@ -286,6 +326,10 @@ impl Console {
             .session_only()
             .post("/w/{workspace}/users/{user}/sessions", user_page::end_sessions)
             .session_only()
+            .post("/w/{workspace}/users/{user}/sessions/{session}/end", user_security::end_session)
+            .session_only()
+            .post("/w/{workspace}/users/{user}/factors/reset", user_security::reset)
+            .session_only()
             .get("/w/{workspace}/groups", groups_page::list)
             .get("/w/{workspace}/groups/new", group_form::new)
             .post("/w/{workspace}/groups/new", group_form::create)
@@ -336,6 +380,23 @@ impl Console {
             .post("/w/{workspace}/you/appearance", you::appearance)
             .post("/w/{workspace}/you/zone", zone_choice::choose)
             .post("/w/{workspace}/you/shortcuts", you::shortcuts)
+            .get("/w/{workspace}/you/security", security_page::show)
+            .session_only()
+            .get("/w/{workspace}/you/security/new", security_page::new)
+            .session_only()
+            .post("/w/{workspace}/you/security/new", security_page::create)
+            .session_only()
+            .post("/w/{workspace}/you/security/remove", security_page::remove)
+            .session_only()
+            .post("/w/{workspace}/you/security/codes", security_page::codes)
+            .session_only()
+            .shows_secret()
+            .post("/w/{workspace}/you/security/codes/file", security_page::file)
+            .session_only()
+            .post("/w/{workspace}/you/security/sessions/{session}/end", security_page::end)
+            .session_only()
+            .post("/w/{workspace}/you/security/end-others", security_page::end_others)
+            .session_only()
             .post("/w/{workspace}/you/token", you::token)
             .session_only();
         handsets::routes(routes)

@@ -5,7 +5,7 @@ use askama::Template;
 use axum::extract::State;
 use base::{Explain as _, Problem, SecretString};
 use http::{Answer, Form, HeaderMap, Open, Query, Refusal, Response, SignedIn, StatusCode, header};
-use identity::{LogIn, LoggedIn, SetUp};
+use identity::{Entered, LogIn, LoggedIn, SetUp};
 use serde::Deserialize;
 
 use crate::Console;
@@ -23,6 +23,8 @@ struct SignInPage {
     problem: Option<String>,
     login: String,
     next: String,
+    /// What the browser is asked for a passkey; none where there are none.
+    passkey: Option<String>,
 }
 
 #[derive(Template)]
@@ -99,7 +101,7 @@ const ENVIRONMENTS: [(&str, &str); 3] = [
 
 /// A path of this server that can be gone to after signing in. Anything else would let a link on another site decide where
 /// people end up with a fresh session.
-fn local(path: &str) -> Option<&str> {
+pub fn local(path: &str) -> Option<&str> {
     let plain = path.len() <= 2_000 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let rooted = path.starts_with('/') && !path.starts_with("//");
     let back = ["/sign-in", "/sign-out", "/setup", "/invite"].iter().any(|way| path.starts_with(way));
@@ -126,6 +128,7 @@ pub async fn home(open: Open, State(console): State<Console>, headers: HeaderMap
 pub struct Asked {
     next: String,
     left: bool,
+    again: bool,
 }
 
 /// The sign-in page.
@@ -145,6 +148,7 @@ pub async fn show(
     page(&SignInPage {
         shell: bare(&headers, console.db.context().now(), ""),
         standing: match (asked.left, next) {
+            _ if asked.again => "That took too long, or there were too many tries. Begin again.",
             (true, _) => "You are signed out. This browser has forgotten what it kept of this server.",
             (false, Some(_)) => "Then you go on where you wanted to.",
             (false, None) => "With the e-mail address and the password of your account.",
@@ -152,6 +156,7 @@ pub async fn show(
         problem: None,
         login: String::new(),
         next: next.unwrap_or_default().to_owned(),
+        passkey: console.identity.passkey_sign_in(),
     })
 }
 
@@ -179,25 +184,60 @@ pub async fn sign_in(
         session: open.caller().session_token().cloned(),
     };
     match console.identity.login(given, &open.source().into()).await {
-        Ok(entered) => Ok(Console::let_in(if next.is_empty() { "/" } else { &next }, &entered)),
-        Err(error) => {
-            let problem = error.problem();
-            if problem.kind == base::ProblemKind::Internal {
-                return Err(error.into());
-            }
-            let shown = SignInPage {
-                shell: bare(&headers, console.db.context().now(), open.caller().csrf()),
-                standing: "That did not work.",
-                problem: Some(problem.detail.to_string()),
-                login: form.login,
-                next,
-            };
-            Ok(told_when(page_with(http::status(problem.kind), &shown)?, &problem))
-        }
+        Ok(entered) => Ok(Console::let_on(if next.is_empty() { "/" } else { &next }, &entered)),
+        Err(error) => refused(&console, &open, &headers, error, form.login, next),
     }
 }
 
-fn told_when(mut response: Response, problem: &Problem) -> Response {
+/// The sign-in page once more, with what went wrong.
+fn refused(
+    console: &Console,
+    open: &Open,
+    headers: &HeaderMap,
+    error: identity::Error,
+    login: String,
+    next: String,
+) -> Answer<Response> {
+    let problem = error.problem();
+    if problem.kind == base::ProblemKind::Internal {
+        return Err(error.into());
+    }
+    let shown = SignInPage {
+        shell: bare(headers, console.db.context().now(), open.caller().csrf()),
+        standing: "That did not work.",
+        problem: Some(problem.detail.to_string()),
+        login,
+        next,
+        passkey: console.identity.passkey_sign_in(),
+    };
+    Ok(told_when(page_with(http::status(problem.kind), &shown)?, &problem))
+}
+
+/// What the form of a passkey sends.
+#[derive(Deserialize)]
+pub struct PasskeyForm {
+    passkey: String,
+    #[serde(default)]
+    next: String,
+}
+
+/// Proves who somebody is by a passkey alone.
+pub async fn by_passkey(
+    open: Open,
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Form(form): Form<PasskeyForm>,
+) -> Answer<Response> {
+    let next = local(&form.next).unwrap_or_default().to_owned();
+    let old = open.caller().session_token().cloned();
+    match console.identity.passkey_login(SecretString::from(form.passkey), old, &open.source().into()).await {
+        Ok(entered) => Ok(Console::let_in(if next.is_empty() { "/" } else { &next }, &entered)),
+        Err(error) => refused(&console, &open, &headers, error, String::new(), next),
+    }
+}
+
+/// Adds when to come back, where the problem says so.
+pub fn told_when(mut response: Response, problem: &Problem) -> Response {
     if let Some(after) = problem.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, after.as_secs().max(1).into());
     }
@@ -282,8 +322,12 @@ pub async fn set_up(
     match console.identity.setup(given, &open.source().into()).await {
         Ok(entered) => {
             // The way to their own first text; without a workspace it begins with making one.
-            let path = console.first_workspace(&entered.session.grants).await?.map(|path| format!("{path}/start"));
-            Ok(Console::let_in(path.as_deref().unwrap_or("/"), &entered))
+            let path = match &entered {
+                Entered::In(entered) => console.first_workspace(&entered.session.grants).await?,
+                Entered::Half(_) => None,
+            };
+            let path = path.map(|path| format!("{path}/start"));
+            Ok(Console::let_on(path.as_deref().unwrap_or("/"), &entered))
         }
         Err(error) => {
             let mut problems = match &error {
@@ -340,6 +384,7 @@ mod tests {
             problem: Some("Name or password are wrong.".into()),
             login: "\"><script>alert(1)</script>".into(),
             next: "/w/demo/alerts".into(),
+            passkey: Some(r#"{"challenge":"x"}"#.into()),
         });
         assert!(html.contains("Name or password are wrong."));
         assert!(html.contains(r#"name="next" value="/w/demo/alerts""#));

@@ -17,6 +17,7 @@ use crate::facts::Fact;
 use crate::mask::{self, Class, Masked};
 use crate::page::page;
 use crate::shell::{Page, Shell};
+use crate::user_security::Security;
 use crate::users_page::{roles_words, standing_words};
 use crate::zone::age;
 
@@ -58,6 +59,7 @@ struct UserPage {
     may_invite: bool,
     themselves: bool,
     entry: Option<String>,
+    security: Option<Security>,
 }
 
 /// What was just done.
@@ -72,6 +74,10 @@ impl Said {
     fn words(&self) -> Option<String> {
         match (self.did.as_str(), self.ended) {
             ("saved", _) => Some("Saved. Whose roles changed has to sign in again.".into()),
+            ("reset", _) => {
+                Some("The second factors are gone. They sign in with the password and set up new ones.".into())
+            }
+            ("one-ended", _) => Some("The session was ended. Whoever used it has to sign in again.".into()),
             ("ended", Some(0)) => Some("No session was open.".into()),
             ("ended", Some(1)) => Some("One session was ended. Whoever used it has to sign in again.".into()),
             ("ended", Some(count)) => {
@@ -173,6 +179,7 @@ async fn render<C: access::Cap>(
             until: shell.zone.day_clock(&link.expires_at),
         }),
         phones: phones.iter().map(phone).collect(),
+        security: console.security_of(guard, &shell, user).await?,
         groups: groups(console, guard, &person).await?,
         sessions: person.sessions,
         sessions_words: match (person.sessions, person.last_use) {
@@ -290,6 +297,7 @@ mod tests {
             may_invite: true,
             themselves: false,
             entry: Some("/w/demo/config/users/1".into()),
+            security: Some(Security::sample()),
         }
     }
 

@@ -111,7 +111,8 @@ mod tests {
     /// RFC 4648, section 10, without the padding.
     #[test]
     fn secrets_are_written_in_base32() {
-        let rows = [("", ""), ("f", "MY"), ("fo", "MZXQ"), ("foo", "MZXW6"), ("foob", "MZXW6YQ"), ("foobar", "MZXW6YTBOI")];
+        let rows =
+            [("", ""), ("f", "MY"), ("fo", "MZXQ"), ("foo", "MZXW6"), ("foob", "MZXW6YQ"), ("foobar", "MZXW6YTBOI")];
         for (plain, written) in rows {
             assert_eq!(base32(plain.as_bytes()), written);
         }

@@ -1,4 +1,4 @@
-//! The session's cookie and the known device's: all the cookies there are (ASVS 3.3.1 to 3.3.4).
+//! The session's cookie, that of the way half in, and the known device's: all the cookies there are (ASVS 3.3.1 to 3.3.4).
 
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -11,6 +11,9 @@ pub const SESSION_COOKIE: &str = "__Host-sid";
 /// The cookie by which a browser is known: failures from strangers do not lock it out (ASVS 6.1.1).
 const DEVICE_COOKIE: &str = "__Host-device";
 
+/// The cookie between password and second factor. It opens the page of the second factor and nothing else.
+const HALF_COOKIE: &str = "__Host-half";
+
 const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 
 /// Gives the browser a new session. The cookie has no lifetime of its own: the server decides when a session ends.
@@ -19,6 +22,32 @@ pub fn start_session(mut response: Response, token: &SecretString) -> Response {
     let text = format!("{SESSION_COOKIE}={}; {ATTRIBUTES}", token.expose_secret());
     if let Ok(mut value) = HeaderValue::from_str(&text) {
         value.set_sensitive(true);
+        response.headers_mut().append(SET_COOKIE, value);
+    }
+    response
+}
+
+/// Remembers in the browser that somebody is half way in.
+#[must_use]
+pub fn start_half(mut response: Response, token: &SecretString) -> Response {
+    let text = format!("{HALF_COOKIE}={}; {ATTRIBUTES}; Max-Age=600", token.expose_secret());
+    if let Ok(mut value) = HeaderValue::from_str(&text) {
+        value.set_sensitive(true);
+        response.headers_mut().append(SET_COOKIE, value);
+    }
+    response
+}
+
+/// What [`start_half`] gave the browser.
+pub fn half(headers: &HeaderMap) -> Option<SecretString> {
+    only(headers, HALF_COOKIE, 128)
+}
+
+/// Forgets it.
+#[must_use]
+pub fn end_half(mut response: Response) -> Response {
+    let gone = format!("{HALF_COOKIE}=; {ATTRIBUTES}; Max-Age=0");
+    if let Ok(value) = HeaderValue::from_str(&gone) {
         response.headers_mut().append(SET_COOKIE, value);
     }
     response

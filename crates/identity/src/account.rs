@@ -126,5 +126,6 @@ pub(crate) fn forgive_all(tx: &mut Tx<'_>, id: UserId) -> Result<(), store::Erro
 pub(crate) fn end_everything(tx: &mut Tx<'_>, id: UserId) -> Result<u64, store::Error> {
     tx.execute("DELETE FROM one_time_links WHERE user_id = $1", &params![id])?;
     tx.execute("DELETE FROM admin_tokens WHERE user_id = $1", &params![id])?;
+    tx.execute("DELETE FROM half_way WHERE user_id = $1", &params![id])?;
     tx.execute("DELETE FROM sessions WHERE user_id = $1", &params![id])
 }

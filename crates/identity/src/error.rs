@@ -19,6 +19,27 @@ pub enum Error {
     /// More people are logging in than this machine can check passwords for.
     #[error("too many passwords are being checked")]
     Busy,
+    /// The second factor is wrong, was used before, or is not one of the person's.
+    #[error("the second factor was refused")]
+    BadFactor,
+    /// The passkey is unknown here, or its answer does not hold.
+    #[error("the passkey was refused")]
+    BadPasskey,
+    /// The way between password and second factor took too long, or too many tries.
+    #[error("the log-in has to begin again")]
+    HalfWayOver,
+    /// The page asked for a passkey too long ago.
+    #[error("the page is too old for its passkey")]
+    PageTooOld,
+    /// There is one already.
+    #[error("this factor is there already")]
+    FactorThere,
+    /// There is none.
+    #[error("there is no such factor")]
+    NoFactor,
+    /// The last factor of somebody who must have one.
+    #[error("the last factor must stay")]
+    LastFactor,
     /// The link was used, replaced, mistyped or is too old.
     #[error("the link does not work")]
     BadLink,
@@ -72,6 +93,42 @@ impl Explain for Error {
                 "There were too many tries from your address. Wait a minute, then try again.",
             )
             .retry_after(*retry_after),
+            Self::BadFactor => Problem::new(
+                ProblemKind::Unauthenticated,
+                "bad-factor",
+                "That proof is wrong, or was used before: each code works once. Wait for the next code, and see that the clock of \
+                 your phone is right.",
+            ),
+            Self::BadPasskey => Problem::new(
+                ProblemKind::Unauthenticated,
+                "bad-passkey",
+                "This passkey is not known here, or its answer came too late. Try again, or sign in with your password.",
+            ),
+            Self::HalfWayOver => Problem::new(
+                ProblemKind::Unauthenticated,
+                "begin-again",
+                "That took too long, or there were too many tries. Begin again with your password.",
+            ),
+            Self::PageTooOld => Problem::new(
+                ProblemKind::Unprocessable,
+                "page-too-old",
+                "This page was open for too long to make a passkey from it. It is fresh now: try again.",
+            ),
+            Self::FactorThere => Problem::new(
+                ProblemKind::Conflict,
+                "factor-there",
+                "This factor is set up already. To replace it, remove it first.",
+            ),
+            Self::NoFactor => Problem::new(
+                ProblemKind::NotFound,
+                "no-such-factor",
+                "There is no such factor any more. Load the page again to see what there is.",
+            ),
+            Self::LastFactor => Problem::new(
+                ProblemKind::Conflict,
+                "last-factor",
+                "One of your roles must have a second factor, and this is your last one. Set up another first.",
+            ),
             Self::Busy => Problem::new(
                 ProblemKind::Unavailable,
                 "busy",

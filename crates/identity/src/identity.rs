@@ -1,11 +1,12 @@
 //! The handle: what the doors call.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use access::{Actor, AuthMethod, Principal};
 use base::RequestId;
 use crypto::password::Cost;
+use crypto::webauthn::Site;
 use resources::Resources;
 use store::Db;
 use vault::Vault;
@@ -76,6 +77,8 @@ pub(crate) struct Inner {
     pub keys: Cache<ApiKeyInfo>,
     /// What an unknown person's password is checked against, so that the answer takes as long as any.
     pub decoy: String,
+    /// Where the pages are, once somebody serves them: passkeys are bound to it.
+    pub site: OnceLock<Site>,
 }
 
 impl Identity {
@@ -95,6 +98,7 @@ impl Identity {
             sessions: Cache::default(),
             keys: Cache::default(),
             decoy,
+            site: OnceLock::new(),
         })))
     }
 
@@ -110,10 +114,12 @@ impl Identity {
                     "DELETE FROM one_time_links WHERE expires_at <= $1",
                     "DELETE FROM admin_tokens WHERE expires_at <= $1",
                     "DELETE FROM api_key_tokens WHERE retires_at <= $1",
+                    "DELETE FROM half_way WHERE expires_at <= $1",
+                    "DELETE FROM spent_challenges WHERE expires_at <= $1",
                 ] {
                     gone += tx.execute(sql, &store::params![now])?;
                 }
-                Ok(gone)
+                Ok(gone + crate::step_up::sweep(tx)?)
             })
             .await
     }

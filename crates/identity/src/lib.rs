@@ -1,4 +1,4 @@
-//! How a principal proves itself: set-up and invitation links, passwords with lock-out, sessions, API keys and
+//! How a principal proves itself: set-up and invitation links, passwords with lock-out, second factors and passkeys, sessions, API keys and
 //! short-lived administrator tokens; and the kinds `users` and `api_keys`.
 //!
 //! This room proves who somebody is and hands out [`access::Grants`]; what they may do is decided in `access`. A
@@ -8,36 +8,50 @@ mod account;
 mod admin_token;
 mod api_key;
 mod api_keys_kind;
+mod authenticator;
 mod blocklist;
 mod cache;
+mod challenge;
 mod cidr;
 mod device;
 mod error;
+mod factors;
 mod gate;
+mod half_way;
 mod identity;
 mod key_rotation;
 mod link;
 mod lockout;
 mod login;
+mod passkey;
 mod password;
 mod people;
 mod preferences;
+mod recovery;
 mod session;
+mod sessions;
+mod step_up;
 mod throttle;
 mod users_kind;
 
 pub use admin_token::AdminToken;
 pub use api_key::{ApiKeyInfo, DUE_WITHIN, KeyState, Retiring};
 pub use api_keys_kind::ApiKeysKind;
+pub use authenticator::AuthenticatorSecret;
 pub use cidr::{Cidr, CidrError};
 pub use error::Error;
+pub use factors::{Enrolled, Factors, Going, NewFactor, Offer, Proof, Ways};
+pub use half_way::{Entered, HalfWay, Needs};
 pub use identity::{Caller, Identity, Options};
 pub use key_rotation::{KeyRotation, LONGEST_OVERLAP, RotatedKey, USUAL_OVERLAP};
 pub use link::{Link, SetUp};
 pub use login::{LogIn, LoggedIn};
+pub use passkey::PasskeyInfo;
 pub use people::{PersonInfo, Standing};
 pub use preferences::Preferences;
 pub use session::Session;
+pub use sessions::SessionInfo;
+pub use step_up::FRESH;
 pub use users_kind::{DeviceSpec, NoHooks, PeopleHooks, PersonSpec, UsersKind};
 
 /// The tables of this room.
@@ -48,5 +62,6 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
         store::Migration { version: 2, name: "token_use", sql: include_str!("../migrations/002_token_use.sql") },
         store::Migration { version: 3, name: "preferences", sql: include_str!("../migrations/003_preferences.sql") },
         store::Migration { version: 4, name: "people", sql: include_str!("../migrations/004_people.sql") },
+        store::Migration { version: 5, name: "factors", sql: include_str!("../migrations/005_factors.sql") },
     ],
 };

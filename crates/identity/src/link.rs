@@ -10,9 +10,8 @@ use resources::{Change, Draft, Ground};
 use store::{Tx, params};
 
 use crate::account::Account;
-use crate::login::LoggedIn;
-use crate::session::start;
-use crate::{Caller, Error, Identity, account, device, users_kind};
+use crate::half_way::{self, Entered, First};
+use crate::{Caller, Error, Identity, account, users_kind};
 
 /// How long a link works.
 const LIFE: Duration = Duration::from_hours(24);
@@ -134,12 +133,7 @@ impl Identity {
         caller: &Caller,
     ) -> Result<Option<UserId>, Error> {
         let context = self.0.db.context();
-        if let Some(address) = caller.ip() {
-            self.0
-                .throttle
-                .take(address, context.monotonic())
-                .map_err(|retry_after| Error::TooManyTries { retry_after })?;
-        }
+        self.throttled(caller)?;
         if crypto::token::check(secret.expose_secret()) != Ok(crypto::token::Kind::Setup) {
             return Err(Error::BadLink);
         }
@@ -159,7 +153,7 @@ impl Identity {
     }
 
     /// Makes an administrator of the organisation with a set-up link, and logs them in.
-    pub async fn setup(&self, form: SetUp, caller: &Caller) -> Result<LoggedIn, Error> {
+    pub async fn setup(&self, form: SetUp, caller: &Caller) -> Result<Entered, Error> {
         self.works(SETUP, &form.secret, caller).await?;
         let mut known = vec![form.name.as_str(), form.login.as_str()];
         let organisation = self.organisation().await?;
@@ -170,7 +164,7 @@ impl Identity {
         self.0.db.write(move |tx| this.make_administrator(tx, &form, &phc, &caller)).await
     }
 
-    fn make_administrator(&self, tx: &mut Tx<'_>, form: &SetUp, phc: &str, caller: &Caller) -> Result<LoggedIn, Error> {
+    fn make_administrator(&self, tx: &mut Tx<'_>, form: &SetUp, phc: &str, caller: &Caller) -> Result<Entered, Error> {
         self.redeem(tx, SETUP, &form.secret)?;
         if account::is_taken(tx, &form.login)? {
             return Err(Error::Invalid(Box::new(
@@ -210,13 +204,14 @@ impl Identity {
         self.let_in(tx, &account, "setup_link.use", caller, AuthMethod::SetupLink)
     }
 
-    /// Sets the password of an invited person, and logs them in. Their other sessions end.
+    /// Sets the password of an invited person, and logs them in, or half way: a link does not replace their second factor (ASVS
+    /// 6.4.3). Their other sessions end.
     pub async fn accept_invite(
         &self,
         secret: SecretString,
         password: SecretString,
         caller: &Caller,
-    ) -> Result<LoggedIn, Error> {
+    ) -> Result<Entered, Error> {
         let user = self.works(INVITE, &secret, caller).await?.ok_or(Error::BadLink)?;
         let account = self.0.db.read(move |tx| account::by_id(tx, user)).await?.ok_or(Error::BadLink)?;
         let organisation = self.organisation().await?;
@@ -246,11 +241,12 @@ impl Identity {
         action: &'static str,
         caller: &Caller,
         auth: AuthMethod,
-    ) -> Result<LoggedIn, Error> {
-        let (token, session) = start(tx, account, caller)?;
-        let device = device::mint(&self.0.vault, &tx.context().clone(), account.id);
-        let mut actor = session.grants.actor().clone();
-        actor.auth = auth;
+    ) -> Result<Entered, Error> {
+        let entered = self.enter(tx, account, &First { auth, strong: false, device: "", old: None }, caller)?;
+        let actor = match &entered {
+            Entered::In(entered) => entered.session.grants.actor().clone(),
+            Entered::Half(_) => half_way::actor(account, auth, caller),
+        };
         audit::record(
             tx,
             audit::Entry {
@@ -263,8 +259,7 @@ impl Identity {
                 changes: Some(serde_json::json!({ "password": "(changed)" })),
             },
         )?;
-        self.forget_after(tx);
-        Ok(LoggedIn { token, session, device })
+        Ok(entered)
     }
 
     async fn stretch(&self, password: SecretString) -> Result<String, Error> {

@@ -47,6 +47,11 @@ impl Failures {
         }
     }
 
+    /// The count without its last try, which turned out to be none; the door is open.
+    pub(crate) fn without_one(self, now: Timestamp) -> Self {
+        Self { count: (self.count - 1).max(0), next_at: now }
+    }
+
     /// The count after another failure at `now`.
     pub(crate) fn after(self, now: Timestamp) -> Self {
         let count = self.count.saturating_add(1);

@@ -10,8 +10,9 @@ use base::{SecretString, UserId};
 use store::Tx;
 
 use crate::account::Account;
+use crate::half_way::{self, Entered, First};
 use crate::lockout::{Door, FREE, Failures, LOCKED};
-use crate::session::{Session, end, start};
+use crate::session::Session;
 use crate::{Caller, Error, Identity, account, device, password};
 
 /// A try to log in.
@@ -59,15 +60,17 @@ struct Try {
 }
 
 impl Identity {
-    /// Logs somebody in. Refusals say no more than [`Error::BadLogin`].
-    pub async fn login(&self, given: LogIn, caller: &Caller) -> Result<LoggedIn, Error> {
+    /// Takes one of the tries of the caller's address.
+    pub(crate) fn throttled(&self, caller: &Caller) -> Result<(), Error> {
+        let Some(address) = caller.ip() else { return Ok(()) };
+        let now = self.0.db.context().monotonic();
+        self.0.throttle.take(address, now).map_err(|retry_after| Error::TooManyTries { retry_after })
+    }
+
+    /// Logs somebody in, or half way where a second factor is needed. Refusals say no more than [`Error::BadLogin`].
+    pub async fn login(&self, given: LogIn, caller: &Caller) -> Result<Entered, Error> {
         let inner = &self.0;
-        if let Some(address) = caller.ip() {
-            inner
-                .throttle
-                .take(address, inner.db.context().monotonic())
-                .map_err(|retry_after| Error::TooManyTries { retry_after })?;
-        }
+        self.throttled(caller)?;
         if !password::plausible(&given.password) || given.login.len() > 1024 || given.login.contains('\0') {
             return Err(Error::BadLogin);
         }
@@ -106,7 +109,7 @@ impl Identity {
             .db
             .write(move |tx| match &counted.open {
                 Some((account, _)) if right => {
-                    this.admit(tx, account, &counted, anew.as_deref(), old.as_ref(), &caller)
+                    this.believe(tx, account, &counted, anew.as_deref(), old.as_ref(), &caller)
                 }
                 _ => refuse(tx, &counted, &caller).map(Err),
             })
@@ -148,17 +151,15 @@ impl Identity {
         self.0
             .db
             .write(move |tx| {
-                let mut failures = account::failures(tx, id, &place)?;
                 // The row is locked, so nothing is lost between reading and writing.
-                failures.count = (failures.count - 1).max(0);
-                failures.next_at = tx.now();
-                account::set_failures(tx, id, &place, failures)
+                let failures = account::failures(tx, id, &place)?;
+                account::set_failures(tx, id, &place, failures.without_one(tx.now()))
             })
             .await?;
         Ok(())
     }
 
-    fn admit(
+    fn believe(
         &self,
         tx: &mut Tx<'_>,
         found: &Account,
@@ -166,7 +167,7 @@ impl Identity {
         anew: Option<&str>,
         old: Option<&SecretString>,
         caller: &Caller,
-    ) -> Result<Result<LoggedIn, Error>, Error> {
+    ) -> Result<Result<Entered, Error>, Error> {
         // Removed, or given another password, between the two writes: the old proof is worth nothing.
         let unchanged = match &counted.open {
             Some((_, phc)) => account::still_has(tx, found.id, phc)?,
@@ -179,26 +180,15 @@ impl Identity {
             let now = tx.now();
             account::set_password_hash(tx, found.id, phc, now)?;
         }
-        account::forgive(tx, found.id, counted.device.as_deref().unwrap_or_default())?;
-        if let Some(old) = old {
-            end(tx, old)?;
+        let auth = AuthMethod::Password;
+        let place = counted.device.as_deref().unwrap_or_default();
+        let entered = self.enter(tx, found, &First { auth, strong: false, device: place, old }, caller)?;
+        if let Entered::Half(_) = &entered {
+            // This try was no failure; those before it count on until the second factor is right.
+            account::set_failures(tx, found.id, place, counted.failures.without_one(tx.now()))?;
         }
-        let (token, session) = start(tx, found, caller)?;
-        let device = device::mint(&self.0.vault, &tx.context().clone(), found.id);
-        audit::record(
-            tx,
-            audit::Entry {
-                actor: session.grants.actor(),
-                workspace: None,
-                action: "session.start",
-                target: ("user", &found.id.to_string()),
-                outcome: audit::Outcome::Success,
-                reason: Some("password"),
-                changes: None,
-            },
-        )?;
-        self.forget_after(tx);
-        Ok(Ok(LoggedIn { token, session, device }))
+        half_way::note(tx, found, &entered, auth, auth.name(), caller)?;
+        Ok(Ok(entered))
     }
 }
 

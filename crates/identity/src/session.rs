@@ -17,8 +17,6 @@ use crate::{Caller, Error, Identity, account};
 
 /// A session ends after this, used or not.
 const ABSOLUTE: Duration = Duration::from_hours(12);
-/// Sessions of one person at most; the oldest end.
-const PER_USER: usize = 10;
 /// A use is written down when the last one written is older than this.
 const WRITTEN: Duration = Duration::from_secs(15);
 /// Names the purpose of the key that seals a session's data.
@@ -37,7 +35,9 @@ pub struct Session {
     pub grants: Grants,
     /// The token that unsafe requests must carry: HMAC of the session's secret.
     pub csrf: SecretString,
-    /// When the person proved themselves.
+    /// How the person proved themselves at its start.
+    pub auth: AuthMethod,
+    /// When the person last proved themselves: at its start, or since by a step-up.
     pub proven_at: Timestamp,
     /// When it ends if it is not used.
     pub idle_until: Timestamp,
@@ -61,7 +61,7 @@ impl Session {
 
     /// The same session as seen from another request.
     fn from(mut self, caller: &Caller) -> Self {
-        let mut actor = caller.actor(Principal::User { id: self.user, name: self.name.clone() }, AuthMethod::Password);
+        let mut actor = caller.actor(Principal::User { id: self.user, name: self.name.clone() }, self.auth);
         actor.session = Some(self.id);
         self.grants = Grants::of_roles(actor, &self.roles);
         self
@@ -80,6 +80,7 @@ struct Data {
 struct Row {
     id: SessionId,
     user: UserId,
+    auth: String,
     data: String,
     last_seen_at: Timestamp,
     expires_at: Timestamp,
@@ -126,17 +127,37 @@ pub(crate) fn idle(tx: &mut Tx<'_>) -> Result<Duration, Error> {
     Ok(Duration::from_mins(u64::from(resources::settings(tx)?.session_idle_minutes.clamp(5, 60))))
 }
 
+/// A method by the name it is stored under.
+pub(crate) fn method(name: &str) -> AuthMethod {
+    serde_json::from_value(serde_json::Value::String(name.to_owned())).unwrap_or(AuthMethod::Password)
+}
+
 /// Starts a session of `account`: the token for the cookie, and the session.
-pub(crate) fn start(tx: &mut Tx<'_>, account: &Account, caller: &Caller) -> Result<(SecretString, Session), Error> {
+pub(crate) fn start(
+    tx: &mut Tx<'_>,
+    account: &Account,
+    auth: AuthMethod,
+    caller: &Caller,
+) -> Result<(SecretString, Session), Error> {
     let (context, now) = (tx.context().clone(), tx.now());
     let token: Zeroizing<[u8; 32]> = Zeroizing::new(context.random());
     let id: SessionId = context.id();
     let data = Data { secret: BASE64.encode(context.random::<32>()), proven_at: now };
     let expires_at = now.plus(ABSOLUTE);
     tx.execute(
-        "INSERT INTO sessions (id, token_hash, user_id, data, created_at, last_seen_at, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, $5, $6)",
-        &params![id, crypto::sha256(&*token).to_vec(), account.id, seal(&token, id, &data, &context)?, now, expires_at],
+        "INSERT INTO sessions (id, token_hash, user_id, data, created_at, last_seen_at, expires_at, auth, address, user_agent) \
+         VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9)",
+        &params![
+            id,
+            crypto::sha256(&*token).to_vec(),
+            account.id,
+            seal(&token, id, &data, &context)?,
+            now,
+            expires_at,
+            auth.name(),
+            caller.ip().map(|ip| ip.to_string()).unwrap_or_default(),
+            caller.user_agent.as_deref().unwrap_or_default(),
+        ],
     )?;
     tx.execute("UPDATE users SET last_sign_in_at = $2 WHERE id = $1", &params![account.id, now])?;
     let all: Vec<SessionId> = tx.query(
@@ -144,7 +165,8 @@ pub(crate) fn start(tx: &mut Tx<'_>, account: &Account, caller: &Caller) -> Resu
         &params![account.id],
         |row| row.get("id"),
     )?;
-    for old in all.iter().skip(PER_USER) {
+    let most = resources::settings(tx)?.sessions_per_person;
+    for old in all.iter().skip(most.clamp(1, 100) as usize) {
         tx.execute("DELETE FROM sessions WHERE id = $1", &params![*old])?;
     }
     let roles = access::roles_of(tx, account.id)?;
@@ -154,6 +176,7 @@ pub(crate) fn start(tx: &mut Tx<'_>, account: &Account, caller: &Caller) -> Resu
         name: account.name.clone(),
         grants: Grants::none(caller.actor(Principal::Anonymous, AuthMethod::None)),
         csrf: csrf(&data.secret),
+        auth,
         proven_at: now,
         idle_until: now.plus(idle(tx)?).min(expires_at),
         expires_at,
@@ -164,22 +187,46 @@ pub(crate) fn start(tx: &mut Tx<'_>, account: &Account, caller: &Caller) -> Resu
 }
 
 /// Ends the session of that token; whose it was.
-pub(crate) fn end(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<(SessionId, UserId)>, Error> {
+pub(crate) fn end(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<(SessionId, UserId, AuthMethod)>, Error> {
     let Some(token) = bytes(token) else { return Ok(None) };
     let hash = crypto::sha256(&*token).to_vec();
-    Ok(tx.query_opt("DELETE FROM sessions WHERE token_hash = $1 RETURNING id, user_id", &params![hash], |row| {
-        Ok((row.get("id")?, row.get("user_id")?))
-    })?)
+    Ok(tx.query_opt(
+        "DELETE FROM sessions WHERE token_hash = $1 RETURNING id, user_id, auth",
+        &params![hash],
+        |row| Ok((row.get("id")?, row.get("user_id")?, method(&row.get::<String>("auth")?))),
+    )?)
+}
+
+/// Gives a session another identifier, and writes down that its person has just proven themselves: the token that takes the old
+/// one's place. The secret of its forms stays, so that those of other tabs still work.
+pub(crate) fn replace(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<SecretString>, Error> {
+    let Some(old) = bytes(token) else { return Ok(None) };
+    let hash = crypto::sha256(&*old).to_vec();
+    let row: Option<(SessionId, String)> =
+        tx.query_opt("SELECT id, data FROM sessions WHERE token_hash = $1", &params![hash.clone()], |row| {
+            Ok((row.get("id")?, row.get("data")?))
+        })?;
+    let Some((id, data)) = row else { return Ok(None) };
+    let Some(data) = open(&old, id, &data) else { return Ok(None) };
+    let (context, now) = (tx.context().clone(), tx.now());
+    let data = Data { secret: data.secret, proven_at: now };
+    let fresh: Zeroizing<[u8; 32]> = Zeroizing::new(context.random());
+    let rows = tx.execute(
+        "UPDATE sessions SET token_hash = $3, data = $4, last_seen_at = $5 WHERE id = $1 AND token_hash = $2",
+        &params![id, hash, crypto::sha256(&*fresh).to_vec(), seal(&fresh, id, &data, &context)?, now],
+    )?;
+    Ok((rows == 1).then(|| SecretString::from(BASE64.encode(*fresh))))
 }
 
 fn find(tx: &mut Tx<'_>, token: &[u8; 32]) -> Result<Option<Session>, Error> {
     let row = tx.query_opt(
-        "SELECT id, user_id, data, last_seen_at, expires_at FROM sessions WHERE token_hash = $1",
+        "SELECT id, user_id, auth, data, last_seen_at, expires_at FROM sessions WHERE token_hash = $1",
         &params![crypto::sha256(token).to_vec()],
         |row| {
             Ok(Row {
                 id: row.get("id")?,
                 user: row.get("user_id")?,
+                auth: row.get("auth")?,
                 data: row.get("data")?,
                 last_seen_at: row.get("last_seen_at")?,
                 expires_at: row.get("expires_at")?,
@@ -202,6 +249,7 @@ fn find(tx: &mut Tx<'_>, token: &[u8; 32]) -> Result<Option<Session>, Error> {
         grants: Grants::none(access::Actor::new(Principal::Anonymous, AuthMethod::None)),
         name: account.name,
         csrf: csrf(&data.secret),
+        auth: method(&row.auth),
         proven_at: data.proven_at,
         idle_until: idle_until.min(row.expires_at),
         expires_at: row.expires_at,
@@ -269,9 +317,9 @@ impl Identity {
         self.0
             .db
             .write(move |tx| {
-                let Some((id, user)) = end(tx, &token)? else { return Ok(()) };
+                let Some((id, user, auth)) = end(tx, &token)? else { return Ok(()) };
                 let name = account::by_id(tx, user)?.map(|account| account.name).unwrap_or_default();
-                let mut actor = caller.actor(Principal::User { id: user, name }, AuthMethod::Password);
+                let mut actor = caller.actor(Principal::User { id: user, name }, auth);
                 actor.session = Some(id);
                 audit::record(
                     tx,

@@ -86,12 +86,15 @@ impl PeopleHooks for NoHooks {
 #[derive(Clone)]
 pub struct UsersKind {
     hooks: Arc<dyn PeopleHooks>,
+    sealed: &'static [vault::SealedColumn],
 }
 
 impl UsersKind {
     /// The kind, telling `hooks` of every change.
     pub fn new(hooks: Arc<dyn PeopleHooks>) -> Self {
-        Self { hooks }
+        // Leaked: the registry wants it for ever, and there is one of it in a process.
+        let sealed = [hooks.sealed_columns(), &[crate::authenticator::SEALED]].concat().leak();
+        Self { hooks, sealed }
     }
 }
 
@@ -181,7 +184,7 @@ impl TypedKind for UsersKind {
     ];
 
     fn sealed_columns(&self) -> &'static [vault::SealedColumn] {
-        self.hooks.sealed_columns()
+        self.sealed
     }
 
     fn key(&self, body: &UserBody) -> String {
@@ -243,6 +246,7 @@ impl TypedKind for UsersKind {
             tx.execute("DELETE FROM credentials WHERE user_id = $1", &params![id])?;
             account::end_everything(tx, id)?;
             account::forgive_all(tx, id)?;
+            crate::factors::forget(tx, id).map_err(Error::kind)?;
             crate::Preferences::forget(tx, id)?;
             access::set_roles(tx, id, &[], now)?;
             tx.execute("UPDATE users SET removed_at = $2 WHERE id = $1", &params![id, now])?;

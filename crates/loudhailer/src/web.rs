@@ -28,6 +28,7 @@ pub struct Extras {
 /// All routes over `product`.
 pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
     let public_url = settings.public_url().to_owned();
+    product.identity.served_at(&public_url);
     let keeper = Doorkeeper::new(product.identity.clone(), product.db.clone(), product.refusals.clone());
     let console = Console::new(Parts {
         db: product.db.clone(),

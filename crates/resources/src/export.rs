@@ -187,6 +187,12 @@ impl Resources {
         Clearance::check(tx, workspace, ground, permit.actor())
     }
 
+    /// Waits until nobody else changes configuration or rotates keys: for rooms that seal under keys that last, outside of a
+    /// change.
+    pub fn lock(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        Ok(rows::lock(tx)?)
+    }
+
     /// The id of the workspace with that slug; for doors that address workspaces by slug.
     pub fn workspace(&self, tx: &mut Tx<'_>, slug: &str) -> Result<Option<WorkspaceId>, Error> {
         Ok(rows::find(tx, crate::own::WORKSPACES, None, slug)?.map(|one| WorkspaceId::from(one.id.uuid())))

@@ -159,15 +159,33 @@ pub struct Settings {
     /// Minutes without a request after which a session ends: 5 to 60 (control X-17).
     #[serde(default = "default_idle")]
     pub session_idle_minutes: u32,
+    /// Sessions of one person at a time: 1 to 100; the oldest end.
+    #[serde(default = "default_sessions")]
+    pub sessions_per_person: u32,
+    /// Names of the roles that must have a second factor; who has such a role and none sets one up at the next log-in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub second_factor_for: Vec<String>,
+    /// Whether the code before the present one is taken too, for phones whose clock is behind. Deviates from ASVS 6.5.5.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub code_one_step_back: bool,
 }
 
 const fn default_idle() -> u32 {
     30
 }
 
+const fn default_sessions() -> u32 {
+    10
+}
+
 impl Default for Settings {
     fn default() -> Self {
-        Self { session_idle_minutes: default_idle() }
+        Self {
+            session_idle_minutes: default_idle(),
+            sessions_per_person: default_sessions(),
+            second_factor_for: Vec::new(),
+            code_one_step_back: false,
+        }
     }
 }
 
@@ -189,8 +207,27 @@ impl TypedKind for SettingsKind {
     const NAME: &'static str = SETTINGS;
     const SCOPE: KindScope = KindScope::Organisation;
     const CAPABILITY: Capability = Capability::WorkspaceWrite;
-    const FIELDS: &'static [Field] = &[Field::new("session_idle_minutes", Class::Internal, Shape::Integer(5, 60))
-        .about("minutes without a request after which a session ends")];
+    const FIELDS: &'static [Field] = &[
+        Field::new("session_idle_minutes", Class::Internal, Shape::Integer(5, 60))
+            .about("minutes without a request after which a session ends"),
+        Field::new("sessions_per_person", Class::Internal, Shape::Integer(1, 100))
+            .about("sessions of one person at a time; with one more the oldest ends; 10 unless said"),
+        Field::new("second_factor_for", Class::Internal, Shape::List(&Shape::Text)).about(
+            "roles that must have a second factor; who has one of them and no factor sets one up at the next log-in",
+        ),
+        Field::new("code_one_step_back", Class::Internal, Shape::Boolean).about(
+            "whether the code before the present one of an authenticator app is taken too; deviates from ASVS 6.5.5",
+        ),
+    ];
+
+    fn validate(&self, body: &Settings, check: &mut Check<'_, '_>) -> Result<(), Error> {
+        for (at, name) in body.second_factor_for.iter().enumerate() {
+            if let Err(unknown) = name.parse::<access::Role>() {
+                check.problem(format!("second_factor_for[{at}]"), "no-such-role", unknown.to_string());
+            }
+        }
+        Ok(())
+    }
 
     fn key(&self, _body: &Settings) -> String {
         ONLY.to_owned()

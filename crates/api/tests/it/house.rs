@@ -329,7 +329,7 @@ async fn administrator(api: &Api) -> (String, String) {
         password: "velvet cactus monday rowing".into(),
         time_zone: None,
     };
-    let logged_in = api.identity.setup(form, &Caller::default()).await.unwrap();
+    let logged_in = api.identity.setup(form, &Caller::default()).await.unwrap().into_session().unwrap();
     let csrf = logged_in.session.csrf.expose_secret().to_owned();
     (logged_in.token.expose_secret().to_owned(), csrf)
 }

@@ -201,13 +201,7 @@ pub fn made(answer: &Creation, expected: &Expected<'_>) -> Result<Made, Error> {
     let (key, rest) = cbor::first(rest)?;
     let key = PublicKey::of_cose(&key)?;
     data.ends(rest)?;
-    Ok(Made {
-        id: id.to_vec(),
-        key,
-        count: data.count,
-        verified: data.is(VERIFIED),
-        backed_up: data.is(BACKED_UP),
-    })
+    Ok(Made { id: id.to_vec(), key, count: data.count, verified: data.is(VERIFIED), backed_up: data.is(BACKED_UP) })
 }
 
 /// Checks the use of a passkey whose key is known (section 7.2).

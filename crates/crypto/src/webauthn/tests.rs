@@ -31,7 +31,9 @@ impl Pair {
                 let (x, y) = (&point[1..33], &point[33..65]);
                 [&[0xa5, 1, 2, 3, 0x26, 0x20, 1, 0x21, 0x58, 32][..], x, &[0x22, 0x58, 32], y].concat()
             }
-            Self::EdDsa(pair) => [&[0xa4, 1, 1, 3, 0x27, 0x20, 6, 0x21, 0x58, 32][..], pair.public_key().as_ref()].concat(),
+            Self::EdDsa(pair) => {
+                [&[0xa4, 1, 1, 3, 0x27, 0x20, 6, 0x21, 0x58, 32][..], pair.public_key().as_ref()].concat()
+            }
         }
     }
 
@@ -86,8 +88,7 @@ impl Says {
         let length = u16::try_from(id.len()).unwrap().to_be_bytes();
         let data = [&self.head()[..], &[0; 16], &length, id, &pair.cose(), &self.tail].concat();
         let size = u16::try_from(data.len()).unwrap().to_be_bytes();
-        let attestation =
-            [b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x59", &size[..], &data].concat();
+        let attestation = [b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x59", &size[..], &data].concat();
         Creation { client_data: BASE64.encode(self.client()), attestation: BASE64.encode(attestation) }
     }
 
@@ -160,7 +161,8 @@ fn every_forgery_is_refused() {
     let creation = Says::of("webauthn.create", CREATED).creation(&pair, b"");
     assert!(made(&creation, &expected(&site)).is_err(), "no id");
     let mut swapped = says.assertion(&pair, b"id");
-    swapped.client_data = BASE64.encode(Says { challenge: CHALLENGE.to_vec(), ..Says::of("webauthn.get", USED) }.client().repeat(2));
+    swapped.client_data =
+        BASE64.encode(Says { challenge: CHALLENGE.to_vec(), ..Says::of("webauthn.get", USED) }.client().repeat(2));
     assert!(used(&swapped, &key, &expected(&site)).is_err(), "two objects");
 }
 

@@ -132,7 +132,7 @@ impl House {
 
     pub async fn set_up(&self) -> LoggedIn {
         let form = form(self.setup_secret().await);
-        self.identity.setup(form, &from("192.0.2.1")).await.unwrap()
+        self.identity.setup(form, &from("192.0.2.1")).await.unwrap().into_session().unwrap()
     }
 
     pub async fn invite(&self, login: &str) -> SecretString {

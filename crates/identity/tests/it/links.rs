@@ -22,7 +22,7 @@ testdb::both_databases! {
         let link = house.setup_secret().await;
         let stored = house.texts("SELECT purpose || user_id FROM one_time_links").await;
         assert_eq!(stored, ["setup"], "the store has a hash and no secret");
-        let done = house.identity.setup(form(link.clone()), &from("192.0.2.1")).await.unwrap();
+        let done = house.identity.setup(form(link.clone()), &from("192.0.2.1")).await.unwrap().into_session().unwrap();
         assert!(done.session.grants.organisation_capabilities().contains(Capability::PeopleWrite));
         assert!(house.is_in(&done.token).await);
         let identity = house.identity.clone();
@@ -71,7 +71,7 @@ testdb::both_databases! {
         let caller = from("192.0.2.9");
         let weak = house.identity.accept_invite(first.clone(), secret("cem cem cem cem cem"), &caller).await;
         assert!(matches!(weak, Err(Error::Password(_))));
-        let joined = house.identity.accept_invite(first.clone(), secret(PASSWORD), &caller).await.unwrap();
+        let joined = house.identity.accept_invite(first.clone(), secret(PASSWORD), &caller).await.unwrap().into_session().unwrap();
         assert!(house.is_in(&joined.token).await);
         assert!(matches!(house.identity.accept_invite(first, secret(PASSWORD), &caller).await, Err(Error::BadLink)));
         let next = house.invite("cem@example.com").await;

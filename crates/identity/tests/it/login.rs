@@ -136,7 +136,7 @@ testdb::both_databases! {
         let house = open(&db).await;
         let before = house.set_up().await;
         let again = LogIn { session: Some(before.token.clone()), ..log_in("ada@example.com", PASSWORD) };
-        let after = house.identity.login(again, &from("192.0.2.2")).await.unwrap();
+        let after = house.identity.login(again, &from("192.0.2.2")).await.unwrap().into_session().unwrap();
         assert_ne!(text(&before.token), text(&after.token));
         assert!(!house.is_in(&before.token).await && house.is_in(&after.token).await);
         assert_ne!(text(&before.session.csrf), text(&after.session.csrf));

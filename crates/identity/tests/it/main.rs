@@ -1,6 +1,8 @@
 //! Identity from outside, on both databases, with a clock that the tests move.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod authenticator;
+mod factors;
 mod house;
 mod keys;
 mod links;

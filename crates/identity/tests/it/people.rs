@@ -169,7 +169,8 @@ testdb::both_databases! {
         house.set_up().await;
         house.apply(MORE).await.unwrap();
         let link = house.invite("dina@example.com").await;
-        let inside = house.identity.accept_invite(link, secret(PASSWORD), &from("192.0.2.1")).await.unwrap();
+        let inside =
+            house.identity.accept_invite(link, secret(PASSWORD), &from("192.0.2.1")).await.unwrap().into_session().unwrap();
         assert!(house.is_in(&inside.token).await);
         house.apply(&MORE.replace("login: dina@example.com", "login: dina@example.com\n    enabled: false")).await.unwrap();
         clock.advance(Duration::from_secs(1));

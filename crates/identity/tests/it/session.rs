@@ -10,7 +10,14 @@ use store::{Db, params};
 use crate::house::{self, House, PASSWORD, from, log_in, open, text};
 
 async fn login(house: &House, n: u8) -> SecretString {
-    house.identity.login(log_in("ada@example.com", PASSWORD), &from(&format!("192.0.2.{n}"))).await.unwrap().token
+    house
+        .identity
+        .login(log_in("ada@example.com", PASSWORD), &from(&format!("192.0.2.{n}")))
+        .await
+        .unwrap()
+        .into_session()
+        .unwrap()
+        .token
 }
 
 testdb::both_databases! {
@@ -124,12 +131,12 @@ testdb::both_databases! {
         };
         house.apply(&people("administrator")).await.unwrap();
         let link = house.invite("cem@example.com").await;
-        let cem = house.identity.accept_invite(link, house::secret(PASSWORD), &from("192.0.2.5")).await.unwrap();
+        let cem = house.identity.accept_invite(link, house::secret(PASSWORD), &from("192.0.2.5")).await.unwrap().into_session().unwrap();
         assert!(cem.session.grants.organisation_capabilities().contains(Capability::PeopleWrite));
         house.apply(&people("viewer")).await.unwrap();
         clock.advance(Duration::from_secs(1));
         assert!(!house.is_in(&cem.token).await);
-        let again = house.identity.login(log_in("cem@example.com", PASSWORD), &from("192.0.2.6")).await.unwrap();
+        let again = house.identity.login(log_in("cem@example.com", PASSWORD), &from("192.0.2.6")).await.unwrap().into_session().unwrap();
         assert!(!again.session.grants.organisation_capabilities().contains(Capability::PeopleWrite));
         house.apply("users:\n  - {name: Ada Sample, login: ada@example.com, roles: [{role: administrator}]}\n").await.unwrap();
         clock.advance(Duration::from_secs(1));

@@ -120,6 +120,7 @@ pub async fn person(product: &Product, role: Role, place: Option<&str>) -> Playe
         .unwrap();
     let password = SecretString::from("a correct horse, standing still".to_owned());
     let logged_in = product.identity.accept_invite(link.secret, password, &Caller::default()).await.unwrap();
+    let logged_in = logged_in.into_session().unwrap();
     let csrf = SecretString::from(logged_in.session.csrf.expose_secret().to_owned());
     Player {
         name: login,
