@@ -11,12 +11,12 @@ pub trait Cap: Copy + fmt::Debug + Send + Sync + 'static {
 }
 
 macro_rules! capabilities {
-    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+    ($(#[doc = $doc:literal] $name:ident = $text:literal;)*) => {
         /// One sort of act that somebody may or may not do.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[repr(u8)]
         pub enum Capability {$(
-            $(#[$doc])*
+            #[doc = $doc]
             $name,
         )*}
 
@@ -28,13 +28,18 @@ macro_rules! capabilities {
             pub const fn name(self) -> &'static str {
                 match self {$(Self::$name => $text,)*}
             }
+
+            /// What it is the right to do, as a sentence for people: the same that its documentation says.
+            pub const fn about(self) -> &'static str {
+                match self {$(Self::$name => $doc.trim_ascii(),)*}
+            }
         }
 
         /// A marker type for each capability: `Permit<cap::AlertsAnswer>` proves that very right.
         pub mod cap {
             use super::{Cap, Capability};
             $(
-                $(#[$doc])*
+                #[doc = $doc]
                 #[derive(Clone, Copy, Debug)]
                 pub struct $name;
 
@@ -79,6 +84,12 @@ capabilities! {
     PeopleRead = "people:read";
     /// Create, change and remove people, their devices and roles.
     PeopleWrite = "people:write";
+    /// Change on-call groups; a supervisor's right holds for the groups that name them.
+    GroupsWrite = "groups:write";
+    /// See who may do what: roles, and what people and programs hold.
+    AccessRead = "access:read";
+    /// Create, change and remove custom roles.
+    RolesWrite = "roles:write";
     /// See carriers, routes and their health.
     CarriersRead = "carriers:read";
     /// Change carriers and routes.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use base::WorkspaceId;
+use base::{ResourceId, WorkspaceId};
 
-use crate::permit::Proof;
-use crate::{Actor, Cap, Capabilities, Capability, Denied, OrganisationPermit, Permit, Scope};
+use crate::permit::{Bounds, Proof};
+use crate::{Actor, Cap, Capabilities, Capability, Denied, Held, OrganisationPermit, Permit, Scope};
 
 /// Everything an actor may do, resolved once per request by `identity`. This room trusts it to have proven
 /// the actor; what the actor may do is decided here.
@@ -14,19 +14,27 @@ pub struct Grants {
     actor: Arc<Actor>,
     everywhere: Capabilities,
     workspaces: Vec<(WorkspaceId, Capabilities)>,
+    /// What holds for single entries alone.
+    bounded: Vec<(Scope, Bounds)>,
 }
 
 impl Grants {
     /// Grants of nothing.
     pub fn none(actor: Actor) -> Self {
-        Self { actor: Arc::new(actor), everywhere: Capabilities::NONE, workspaces: Vec::new() }
+        Self { actor: Arc::new(actor), everywhere: Capabilities::NONE, workspaces: Vec::new(), bounded: Vec::new() }
     }
 
     /// What the roles of a person amount to.
-    pub fn of_roles(actor: Actor, assignments: &[(crate::Role, Scope)]) -> Self {
+    pub fn of_roles<H: Clone + Into<Held>>(actor: Actor, roles: &[H]) -> Self {
         let mut grants = Self::none(actor);
-        for (role, scope) in assignments {
-            grants.add(*scope, role.capabilities());
+        for held in roles {
+            let held: Held = held.clone().into();
+            let bounded = held.role.bounded();
+            grants.add(held.reach(), held.role.capabilities().without(bounded));
+            if !bounded.is_empty() {
+                let entries = held.groups.iter().map(|group| ResourceId::from(group.uuid())).collect();
+                grants.bounded.push((held.reach(), Bounds { capabilities: bounded, entries }));
+            }
         }
         grants
     }
@@ -50,8 +58,7 @@ impl Grants {
     /// What an application bound by SMPP may do in its `workspace`: send, and hear what became of its messages.
     pub fn of_smpp_account(actor: Actor, workspace: WorkspaceId) -> Self {
         let mut grants = Self::none(actor);
-        let held = [Capability::MessagesSend, Capability::MessagesRead, Capability::MessageContentRead];
-        grants.add(Scope::Workspace(workspace), held.into_iter().collect());
+        grants.add(Scope::Workspace(workspace), crate::of_smpp_accounts());
         grants
     }
 
@@ -63,6 +70,11 @@ impl Grants {
     }
 
     fn add(&mut self, scope: Scope, capabilities: Capabilities) {
+        let capabilities = match scope {
+            Scope::Organisation => capabilities,
+            // People and roles belong to no workspace: in one, nothing of that is held.
+            Scope::Workspace(_) => capabilities.without(crate::organisation_only()),
+        };
         match scope {
             Scope::Organisation => self.everywhere = self.everywhere.union(capabilities),
             Scope::Workspace(workspace) => match self.workspaces.iter_mut().find(|(id, _)| *id == workspace) {
@@ -77,11 +89,38 @@ impl Grants {
         &self.actor
     }
 
-    /// What the actor may do in `workspace`.
+    /// What the actor may do in `workspace`, with what they may do to single entries alone ([`Self::reaches`]).
     pub fn capabilities(&self, workspace: WorkspaceId) -> Capabilities {
+        let bounds = self.bounds(workspace).map_or(Capabilities::NONE, |bounds| bounds.capabilities);
+        self.unbounded(workspace).union(bounds)
+    }
+
+    fn unbounded(&self, workspace: WorkspaceId) -> Capabilities {
         let here =
             self.workspaces.iter().find(|(id, _)| *id == workspace).map_or(Capabilities::NONE, |(_, held)| *held);
         self.everywhere.union(here)
+    }
+
+    /// What holds in `workspace` for single entries alone, and for which.
+    fn bounds(&self, workspace: WorkspaceId) -> Option<Bounds> {
+        let held = self.unbounded(workspace);
+        let mut all: Option<Bounds> = None;
+        for (scope, bounds) in &self.bounded {
+            let there = matches!(scope, Scope::Organisation) || *scope == Scope::Workspace(workspace);
+            let capabilities = bounds.capabilities.without(held);
+            if there && !capabilities.is_empty() {
+                let all = all.get_or_insert_with(Bounds::default);
+                all.capabilities = all.capabilities.union(capabilities);
+                all.entries.extend_from_slice(&bounds.entries);
+            }
+        }
+        all
+    }
+
+    /// Whether a right is held in `workspace` for this entry: a supervisor's right holds for their own groups.
+    pub fn reaches(&self, capability: Capability, workspace: WorkspaceId, entry: ResourceId) -> bool {
+        let bounds = self.bounds(workspace);
+        self.may(capability, workspace) && bounds.is_none_or(|bounds| bounds.covers(capability, entry))
     }
 
     /// What the actor may do everywhere.
@@ -102,17 +141,20 @@ impl Grants {
 
     /// Whether a right is held at all, wherever: for figures that are of no workspace.
     pub fn holds_somewhere(&self, capability: Capability) -> bool {
-        self.everywhere.contains(capability) || self.workspaces.iter().any(|(_, held)| held.contains(capability))
+        self.everywhere.contains(capability)
+            || self.workspaces.iter().any(|(_, held)| held.contains(capability))
+            || self.bounded.iter().any(|(_, bounds)| bounds.capabilities.contains(capability))
     }
 
     /// The proof of `C` in `workspace`.
     pub fn permit<C: Cap>(&self, workspace: WorkspaceId) -> Result<Permit<C>, Denied> {
-        Proof { actor: Arc::clone(&self.actor), capabilities: self.capabilities(workspace) }.permit(workspace)
+        let bounds = self.bounds(workspace).map(Arc::new);
+        Proof { actor: Arc::clone(&self.actor), capabilities: self.capabilities(workspace), bounds }.permit(workspace)
     }
 
     /// The proof of `C` in the whole organisation.
     pub fn permit_organisation<C: Cap>(&self) -> Result<OrganisationPermit<C>, Denied> {
-        Proof { actor: Arc::clone(&self.actor), capabilities: self.everywhere }.permit_organisation()
+        Proof { actor: Arc::clone(&self.actor), capabilities: self.everywhere, bounds: None }.permit_organisation()
     }
 }
 
@@ -160,9 +202,9 @@ mod tests {
         let grants = Grants::of_roles(
             ada(),
             &[
-                (Role::Responder, Scope::Workspace(here)),
+                (Role::OnCall, Scope::Workspace(here)),
                 (Role::Developer, Scope::Workspace(here)),
-                (Role::Viewer, Scope::Organisation),
+                (Role::Observer, Scope::Organisation),
             ],
         );
         assert!(grants.may(Capability::AlertsAnswer, here) && grants.may(Capability::FlowsWrite, here));
@@ -190,6 +232,62 @@ mod tests {
         let permit = Permit::<cap::AlertsOpen>::engine(Engine("flows"), workspace(1));
         assert_eq!((permit.actor().principal.kind(), permit.actor().principal.name()), ("engine", "flows"));
         assert!(permit.also::<cap::MessagesSend>().is_err());
+    }
+
+    /// E-17: a supervisor's right to change groups ends at the groups that name them.
+    #[test]
+    fn e_17_a_supervisor_reaches_their_own_groups_alone() {
+        let (mine, other): (base::GroupId, base::GroupId) = (Uuid::from_u128(31).into(), Uuid::from_u128(32).into());
+        let entry = |group: base::GroupId| ResourceId::from(group.uuid());
+        let here = workspace(1);
+        let mut held = Held::from((Role::Supervisor, Scope::Workspace(here)));
+        held.groups = vec![mine];
+        let grants = Grants::of_roles(ada(), &[held.clone()]);
+        let permit = grants.permit::<cap::GroupsWrite>(here).unwrap();
+        let rights = permit.rights();
+        assert!(
+            rights.covers(Capability::GroupsWrite, entry(mine))
+                && !rights.covers(Capability::GroupsWrite, entry(other))
+        );
+        assert!(!rights.unbounded().contains(Capability::GroupsWrite));
+        assert!(grants.reaches(Capability::GroupsWrite, here, entry(mine)));
+        assert!(!grants.reaches(Capability::GroupsWrite, here, entry(other)));
+        assert!(grants.reaches(Capability::AlertsAnswer, here, entry(other)), "what is not bounded is not");
+        assert!(grants.permit::<cap::GroupsWrite>(workspace(2)).is_err());
+        assert!(grants.permit_organisation::<cap::GroupsWrite>().is_err());
+        // With a role that changes all groups, nothing is bounded any more.
+        let wide = Grants::of_roles(ada(), &[held, (Role::WorkspaceAdministrator, Scope::Workspace(here)).into()]);
+        assert!(wide.permit::<cap::GroupsWrite>(here).unwrap().rights().covers(Capability::GroupsWrite, entry(other)));
+    }
+
+    /// E-17: whoever administers a workspace administers nothing outside it, and neither people nor roles.
+    #[test]
+    fn e_17_an_administrator_of_a_workspace_has_nothing_outside_it() {
+        for role in [Role::WorkspaceAdministrator, Role::Administrator, Role::SecurityOfficer] {
+            let grants = Grants::of_roles(ada(), &[(role, Scope::Workspace(workspace(1)))]);
+            assert!(grants.permit::<cap::ApiKeysManage>(workspace(1)).is_ok());
+            assert!(grants.capabilities(workspace(2)).is_empty() && grants.organisation_capabilities().is_empty());
+            assert!(grants.permit::<cap::PeopleWrite>(workspace(1)).is_err(), "{role}");
+            assert!(grants.permit::<cap::RolesWrite>(workspace(1)).is_err(), "{role}");
+        }
+    }
+
+    #[test]
+    fn a_custom_role_of_a_workspace_never_holds_outside_it() {
+        let role = crate::CustomRole {
+            id: Uuid::from_u128(9).into(),
+            name: "night".into(),
+            capabilities: [Capability::AlertsAnswer].into_iter().collect(),
+            workspace: Some(workspace(1)),
+        };
+        let held =
+            Held { role: crate::HeldRole::Custom(Arc::new(role)), scope: Scope::Organisation, groups: Vec::new() };
+        let grants = Grants::of_roles(ada(), &[held.clone()]);
+        assert!(grants.may(Capability::AlertsAnswer, workspace(1)) && !grants.sees(workspace(2)));
+        assert!(grants.organisation_capabilities().is_empty());
+        assert!(
+            held.gives(Capability::AlertsAnswer, Some(workspace(1))) && !held.gives(Capability::AlertsAnswer, None)
+        );
     }
 
     #[test]

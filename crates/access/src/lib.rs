@@ -9,6 +9,7 @@ mod assignment;
 mod capability;
 mod error;
 mod grants;
+mod held;
 mod permit;
 mod role;
 mod workspace;
@@ -17,12 +18,19 @@ mod workspace;
 mod tests;
 
 pub use actor::{Actor, AuthMethod, Principal};
-pub use assignment::{count_administrators, grants_of_user, roles_of, set_roles};
+pub use assignment::{
+    anywhere, count_administrators, custom_role, custom_roles, grants_of_user, holders_of, put_custom_role,
+    remove_custom_role, roles_of, set_roles, set_supervisors, supervisors_of,
+};
 pub use capability::{Cap, Capabilities, Capability, UnknownCapability, cap};
 pub use error::Error;
 pub use grants::Grants;
-pub use permit::{Authority, Denied, Engine, OrganisationPermit, Permit, Scope};
-pub use role::{KeyScope, Role, ScopeError, UnknownRole, holders, never_for_api_keys};
+pub use held::{CustomRole, Held, HeldRole, RoleRef};
+pub use permit::{Authority, Denied, Engine, OrganisationPermit, Permit, Rights, Scope};
+pub use role::{
+    KeyScope, Role, ScopeError, UnknownRole, governing, holders, never_for_api_keys, of_smpp_accounts,
+    organisation_only,
+};
 pub use workspace::{
     Environment, Organisation, Slug, SlugError, UnknownEnvironment, Workspace, archive_workspace, ensure_organisation,
     organisation, put_workspace, rename_organisation, workspace, workspace_by_slug, workspaces,
@@ -31,5 +39,8 @@ pub use workspace::{
 /// The tables of this room.
 pub const MIGRATIONS: store::Migrations = store::Migrations {
     room: "access",
-    steps: &[store::Migration { version: 1, name: "access", sql: include_str!("../migrations/001_access.sql") }],
+    steps: &[
+        store::Migration { version: 1, name: "access", sql: include_str!("../migrations/001_access.sql") },
+        store::Migration { version: 2, name: "roles", sql: include_str!("../migrations/002_roles.sql") },
+    ],
 };

@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use base::{Explain, Problem, ProblemKind, WorkspaceId};
+use base::{Explain, Problem, ProblemKind, ResourceId, WorkspaceId};
 
 use crate::{Actor, Cap, Capabilities, Capability};
 
@@ -47,6 +47,41 @@ impl Explain for Denied {
 pub(crate) struct Proof {
     pub(crate) actor: Arc<Actor>,
     pub(crate) capabilities: Capabilities,
+    pub(crate) bounds: Option<Arc<Bounds>>,
+}
+
+/// What holds for single entries alone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bounds {
+    pub(crate) capabilities: Capabilities,
+    pub(crate) entries: Vec<ResourceId>,
+}
+
+impl Bounds {
+    pub(crate) fn covers(&self, capability: Capability, entry: ResourceId) -> bool {
+        !self.capabilities.contains(capability) || self.entries.contains(&entry)
+    }
+}
+
+/// What somebody may do in one scope, for rules that compare rights: nobody gives what they do not hold.
+#[derive(Clone, Debug)]
+pub struct Rights {
+    capabilities: Capabilities,
+    bounds: Option<Arc<Bounds>>,
+}
+
+impl Rights {
+    /// What holds for every entry there.
+    pub fn unbounded(&self) -> Capabilities {
+        let bounded = self.bounds.as_ref().map_or(Capabilities::NONE, |bounds| bounds.capabilities);
+        self.capabilities.without(bounded)
+    }
+
+    /// Whether `capability` holds for this entry.
+    pub fn covers(&self, capability: Capability, entry: ResourceId) -> bool {
+        let bounds = self.bounds.as_ref();
+        self.capabilities.contains(capability) && bounds.is_none_or(|bounds| bounds.covers(capability, entry))
+    }
 }
 
 impl Proof {
@@ -85,6 +120,8 @@ pub trait Authority<C: Cap>: sealed::Sealed {
     fn scope(&self) -> Scope;
     /// What else the actor may do there.
     fn capabilities(&self) -> Capabilities;
+    /// The same with its bounds: a supervisor's right to change groups holds for their own ones.
+    fn rights(&self) -> Rights;
 
     /// Fails unless the actor holds `capability` too, in the same scope.
     fn require(&self, capability: Capability) -> Result<(), Denied> {
@@ -162,6 +199,10 @@ impl<C: Cap> Authority<C> for Permit<C> {
     fn capabilities(&self) -> Capabilities {
         self.proof.capabilities
     }
+
+    fn rights(&self) -> Rights {
+        Rights { capabilities: self.proof.capabilities, bounds: self.proof.bounds.clone() }
+    }
 }
 
 impl<C: Cap> Authority<C> for OrganisationPermit<C> {
@@ -175,6 +216,10 @@ impl<C: Cap> Authority<C> for OrganisationPermit<C> {
 
     fn capabilities(&self) -> Capabilities {
         self.proof.capabilities
+    }
+
+    fn rights(&self) -> Rights {
+        Rights { capabilities: self.proof.capabilities, bounds: self.proof.bounds.clone() }
     }
 }
 
@@ -209,6 +254,10 @@ pub struct Engine(pub &'static str);
 
 impl Engine {
     fn proof<C: Cap>(self) -> Proof {
-        Proof { actor: Arc::new(Actor::engine(self.0)), capabilities: [C::CAPABILITY].into_iter().collect() }
+        Proof {
+            actor: Arc::new(Actor::engine(self.0)),
+            capabilities: [C::CAPABILITY].into_iter().collect(),
+            bounds: None,
+        }
     }
 }

@@ -95,8 +95,8 @@ testdb::both_databases! {
         };
         let administrators = || async { db.read(count_administrators).await.unwrap() };
         assert_eq!(administrators().await, 0);
-        assert!(set(vec![(Role::Administrator, Scope::Organisation), (Role::Responder, here), (Role::Responder, here)]).await);
-        assert!(!set(vec![(Role::Responder, here), (Role::Administrator, Scope::Organisation)]).await, "nothing changed");
+        assert!(set(vec![(Role::Administrator, Scope::Organisation), (Role::OnCall, here), (Role::OnCall, here)]).await);
+        assert!(!set(vec![(Role::OnCall, here), (Role::Administrator, Scope::Organisation)]).await, "nothing changed");
         assert_eq!(administrators().await, 1);
         assert!(set(vec![(Role::Administrator, here)]).await);
         assert_eq!(administrators().await, 0, "an administrator of one workspace is none of the organisation");
@@ -108,5 +108,67 @@ testdb::both_databases! {
         assert!(grants.permit::<cap::ApiKeysManage>(Uuid::from_u128(2).into()).is_err());
         assert!(set(Vec::new()).await);
         assert_eq!(db.read(move |tx| roles_of(tx, user)).await.unwrap(), []);
+    }
+
+    /// Rows of before the new names are read as what they are called now, and go when the role goes.
+    async fn names_of_before_live_on(db: Db) {
+        let user: UserId = Uuid::from_u128(7).into();
+        let before = |role: &'static str| db.write(move |tx| {
+            tx.execute(
+                "INSERT INTO role_assignments (user_id, role, scope, granted_at) VALUES ($1, $2, 'organisation', 0)",
+                &store::params![user, role],
+            )?;
+            Ok::<_, Error>(())
+        });
+        for role in ["responder", "viewer", "from_the_future"] {
+            before(role).await.unwrap();
+        }
+        let now: Vec<Held> = [Role::OnCall, Role::Observer].map(|role| (role, Scope::Organisation).into()).into();
+        assert_eq!(db.read(move |tx| roles_of(tx, user)).await.unwrap(), now, "what is not known gives nothing");
+        let set = |roles: Vec<(Role, Scope)>| db.write(move |tx| {
+            let now = tx.now();
+            set_roles(tx, user, &roles, now)
+        });
+        assert!(set(vec![(Role::OnCall, Scope::Organisation)]).await.unwrap());
+        assert!(!set(vec![(Role::OnCall, Scope::Organisation)]).await.unwrap(), "the same role under its new name");
+        assert!(set(Vec::new()).await.unwrap());
+        let rows = db
+            .read(|tx| tx.query_one("SELECT COUNT(*) AS rows FROM role_assignments", &[], |row| row.get::<i64>("rows")))
+            .await;
+        assert_eq!(rows.unwrap(), 0);
+    }
+
+    async fn custom_roles_and_supervisors_are_read_with_the_roles(db: Db) {
+        let user: UserId = Uuid::from_u128(7).into();
+        let home: WorkspaceId = Uuid::from_u128(1).into();
+        let group: base::GroupId = Uuid::from_u128(30).into();
+        let night = CustomRole {
+            id: Uuid::from_u128(9).into(),
+            name: "night".into(),
+            capabilities: [Capability::AlertsAnswer, Capability::MessagesSend].into_iter().collect(),
+            workspace: None,
+        };
+        let wanted = night.clone();
+        db.write(move |tx| {
+            let now = tx.now();
+            put_custom_role(tx, &wanted, now)?;
+            let roles = [
+                (RoleRef::Custom(wanted.id), Scope::Workspace(home)),
+                (RoleRef::Ready(Role::Supervisor), Scope::Workspace(home)),
+            ];
+            set_roles(tx, user, &roles, now)?;
+            set_supervisors(tx, home, group, &[user])
+        })
+        .await
+        .unwrap();
+        let roles = db.read(move |tx| roles_of(tx, user)).await.unwrap();
+        assert_eq!(roles.iter().map(|held| held.role.name()).collect::<Vec<_>>(), ["supervisor", "night"]);
+        assert_eq!(roles[0].groups, [group]);
+        let grants = Grants::of_roles(Actor::engine("test"), &roles);
+        assert!(grants.may(Capability::MessagesSend, home));
+        assert!(grants.reaches(Capability::GroupsWrite, home, group.uuid().into()));
+        assert_eq!(db.read(move |tx| holders_of(tx, night.id.into())).await.unwrap(), [(user, Scope::Workspace(home))]);
+        db.write(move |tx| remove_custom_role(tx, night.id)).await.unwrap();
+        assert_eq!(db.read(move |tx| roles_of(tx, user)).await.unwrap().len(), 1);
     }
 }

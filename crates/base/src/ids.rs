@@ -65,6 +65,8 @@ ids! {
     DeviceId;
     /// A group of people who are on call or told together.
     GroupId;
+    /// A set of capabilities that the organisation made itself.
+    RoleId;
     /// A source of signals with its credential and flow.
     IntegrationId;
     /// One inbound request; the `requestId` of the answer.

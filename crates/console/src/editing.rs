@@ -156,10 +156,25 @@ impl Console {
         }
     }
 
+    /// Whether somebody may add entries of `kind`: not who may change single ones alone.
+    pub fn may_add<C: Cap>(&self, guard: &InWorkspace<C>, kind: &str) -> bool {
+        self.may_edit_entry(guard, kind, ResourceId::from(uuid::Uuid::nil()))
+    }
+
+    /// The same for one entry: a supervisor changes their own groups.
+    pub fn may_edit_entry<C: Cap>(&self, guard: &InWorkspace<C>, kind: &str, id: ResourceId) -> bool {
+        let Some(found) = self.resources.registry().get(kind) else { return false };
+        let grants = guard.caller().grants();
+        match found.scope() {
+            KindScope::Organisation => self.may_edit(guard, kind),
+            KindScope::Workspace => grants.reaches(found.capability(), guard.workspace(), id),
+        }
+    }
+
     /// The entry that a typed page shows to somebody who may change it. Not found for everybody else, and when it is of
     /// another workspace.
     pub async fn stored<C: Cap>(&self, guard: &InWorkspace<C>, kind: &'static str, id: ResourceId) -> Answer<Stored> {
-        if !self.may_edit(guard, kind) {
+        if !self.may_edit_entry(guard, kind, id) {
             return Err(Refusal::not_found());
         }
         let resources = self.resources.clone();
@@ -214,6 +229,8 @@ impl Console {
         let kind = self.resources.registry().get(done.kind()).ok_or(Error::NotFound)?;
         match kind.capability() {
             Capability::CarriersWrite => self.under::<cap::CarriersWrite>(grants, done).await,
+            Capability::GroupsWrite => self.under::<cap::GroupsWrite>(grants, done).await,
+            Capability::RolesWrite => self.under::<cap::RolesWrite>(grants, done).await,
             Capability::PeopleWrite => self.under::<cap::PeopleWrite>(grants, done).await,
             Capability::IntegrationsWrite => self.under::<cap::IntegrationsWrite>(grants, done).await,
             Capability::FlowsWrite => self.under::<cap::FlowsWrite>(grants, done).await,

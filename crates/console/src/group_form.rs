@@ -1,7 +1,7 @@
 //! The form of a group: its people in order. Every act on the list is a button of the form, so that it works by keyboard, on a
 //! phone and without script; nothing is stored before "Save".
 
-use access::cap;
+use access::{Authority as _, Capability, Denied, Scope, cap};
 use askama::Template;
 use axum::extract::State;
 use base::{GroupId, PageRequest, ResourceId};
@@ -25,6 +25,8 @@ const PEOPLE: usize = 1_000;
 pub struct GroupForm {
     name: String,
     description: String,
+    /// Logins, parted by commas.
+    supervisors: String,
     user: Vec<String>,
     delay: Vec<String>,
     times: String,
@@ -70,6 +72,7 @@ impl GroupForm {
         Self {
             name: shown(body, "name"),
             description: shown(body, "description"),
+            supervisors: supervisors(body).join(", "),
             user: members.iter().map(|member| shown(member, "user")).collect(),
             delay: members.iter().map(|member| seconds(member.get("delay_seconds"))).collect(),
             times: shown(body, "repeat.times"),
@@ -128,11 +131,29 @@ impl GroupForm {
         Ok(Draft::new(serde_json::json!({
             "name": self.name.trim(),
             "description": text(&self.description),
+            "supervisors": self.supervisors.split([',', ' ']).filter(|login| !login.is_empty()).collect::<Vec<_>>(),
             "members": members,
             "repeat": { "times": number(&self.times), "interval_seconds": pause },
             "fallback": text(&self.fallback),
         })))
     }
+}
+
+fn supervisors(body: &Json) -> Vec<&str> {
+    body.get("supervisors").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str).collect()
+}
+
+/// Whether somebody changes every group, and so says who supervises this one.
+fn names_supervisors(guard: &InWorkspace<cap::GroupsWrite>) -> bool {
+    guard.permit().rights().unbounded().contains(Capability::GroupsWrite)
+}
+
+/// Refuses a supervisor, who changes the groups that are theirs and makes no others.
+fn every_group(guard: &InWorkspace<cap::GroupsWrite>) -> Answer<()> {
+    if names_supervisors(guard) {
+        return Ok(());
+    }
+    Err(Denied { capability: Capability::GroupsWrite, scope: Scope::Workspace(guard.workspace()) }.into())
 }
 
 struct MemberLine {
@@ -152,6 +173,7 @@ struct FormPage {
     shell: Shell,
     slug: String,
     known: bool,
+    names_supervisors: bool,
     back: String,
     action: String,
     wrong: Wrong,
@@ -165,7 +187,7 @@ impl FormPage {
     /// Mistakes that stand at their fields; those of members stand at their lines.
     fn beside(&self) -> Vec<String> {
         let mut own: Vec<String> =
-            ["name", "description", "repeat.times", "repeat.interval_seconds", "fallback", "change"]
+            ["name", "description", "supervisors", "repeat.times", "repeat.interval_seconds", "fallback", "change"]
                 .map(str::to_owned)
                 .into();
         for line in &self.members {
@@ -179,7 +201,7 @@ impl FormPage {
 
 impl Console {
     /// Everybody who can be named in a group: the login and the name.
-    async fn nameable(&self, guard: &InWorkspace<cap::PeopleWrite>) -> Answer<Vec<(String, String)>> {
+    async fn nameable(&self, guard: &InWorkspace<cap::GroupsWrite>) -> Answer<Vec<(String, String)>> {
         let (mut people, mut after) = (Vec::new(), None);
         while people.len() < PEOPLE {
             let page = self.people_of(guard, "", PageRequest::new(PageRequest::MAX_LIMIT, after)).await?;
@@ -196,7 +218,7 @@ impl Console {
 
 async fn render(
     console: &Console,
-    guard: &InWorkspace<cap::PeopleWrite>,
+    guard: &InWorkspace<cap::GroupsWrite>,
     headers: &HeaderMap,
     known: Option<GroupId>,
     form: GroupForm,
@@ -250,6 +272,7 @@ async fn render(
             fallbacks: choices(&fallbacks, &form.fallback),
             why: form.why().view(controlled),
             known: known.is_some(),
+            names_supervisors: names_supervisors(guard),
             back,
             wrong,
             form,
@@ -261,10 +284,11 @@ async fn render(
 
 /// The form for a new group.
 pub async fn new(
-    guard: InWorkspace<cap::PeopleWrite>,
+    guard: InWorkspace<cap::GroupsWrite>,
     State(console): State<Console>,
     headers: HeaderMap,
 ) -> Answer<Response> {
+    every_group(&guard)?;
     let form = GroupForm {
         user: vec![String::new(); 2],
         delay: vec!["0 s".into(), "5 min".into()],
@@ -277,11 +301,12 @@ pub async fn new(
 
 /// Adds a group, or moves a line of the form.
 pub async fn create(
-    guard: InWorkspace<cap::PeopleWrite>,
+    guard: InWorkspace<cap::GroupsWrite>,
     State(console): State<Console>,
     headers: HeaderMap,
     Form(mut form): Form<GroupForm>,
 ) -> Answer<Response> {
+    every_group(&guard)?;
     if form.moved() {
         return render(&console, &guard, &headers, None, form, Wrong::default()).await;
     }
@@ -300,7 +325,7 @@ pub async fn create(
 
 /// The form for a group that is there.
 pub async fn change(
-    guard: InWorkspace<cap::PeopleWrite>,
+    guard: InWorkspace<cap::GroupsWrite>,
     State(console): State<Console>,
     headers: HeaderMap,
     Path((_, id)): Path<(String, GroupId)>,
@@ -312,7 +337,7 @@ pub async fn change(
 
 /// Changes a group, or moves a line of the form.
 pub async fn save(
-    guard: InWorkspace<cap::PeopleWrite>,
+    guard: InWorkspace<cap::GroupsWrite>,
     State(console): State<Console>,
     headers: HeaderMap,
     Path((_, id)): Path<(String, GroupId)>,
@@ -320,6 +345,9 @@ pub async fn save(
 ) -> Answer<Response> {
     let stored = console.stored(&guard, KIND, ResourceId::from(id.uuid())).await?;
     form.name.clone_from(&stored.key);
+    if !names_supervisors(&guard) {
+        form.supervisors = supervisors(&stored.body).join(", ");
+    }
     if form.moved() {
         return render(&console, &guard, &headers, Some(id), form, Wrong::default()).await;
     }
@@ -392,6 +420,7 @@ mod tests {
         let body = serde_json::json!({
             "name": "Database",
             "description": "d",
+            "supervisors": ["ada@example.com", "bo@example.com"],
             "members": [{ "user": "cem@example.com", "delay_seconds": 0 }, { "user": "dina@example.com", "delay_seconds": 90 }],
             "repeat": { "times": 2, "interval_seconds": 300 },
             "fallback": "Night",
@@ -418,6 +447,7 @@ mod tests {
             shell: shell(),
             slug: "demo".into(),
             known: false,
+            names_supervisors: true,
             back: "/w/demo/groups".into(),
             action: "/w/demo/groups/new".into(),
             wrong,

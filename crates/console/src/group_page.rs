@@ -168,7 +168,7 @@ pub async fn show(
             },
             ends: course.ends,
             said: asked.saved,
-            may_write: console.may_edit(&guard, "groups"),
+            may_write: console.may_edit_entry(&guard, "groups", ResourceId::from(id.uuid())),
             entry,
             wrong,
             slug,

@@ -103,7 +103,7 @@ pub async fn list(
     page(&GroupsPage {
         sentence: heading(&groups),
         standing: "Who would be paged if an alert opened now, first to last, and who would not and why.",
-        may_write: console.may_edit(&guard, "groups"),
+        may_write: console.may_add(&guard, "groups"),
         rows: groups.iter().map(|group| row(&slug, group, people, now)).collect(),
         slug,
         shell,
@@ -124,6 +124,7 @@ mod tests {
         let definition = Definition {
             name: name.into(),
             description: Some(HOSTILE.into()),
+            supervisors: Vec::new(),
             members: vec![member("dina@example.com", 60), member("gone@example.com", 120)],
             repeat: Repeat::default(),
             fallback: None,

@@ -1,6 +1,6 @@
 //! The people of the organisation: who they are, what they are trusted with, and whether they can sign in.
 
-use access::{Permit, Role, Scope, cap};
+use access::{Held, Permit, Scope, cap};
 use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
@@ -68,14 +68,15 @@ pub const fn standing_words(standing: Standing) -> (Knot, &'static str, &'static
     }
 }
 
-/// Roles as people say them: `responder in demo, viewer everywhere`.
-pub fn roles_words(roles: &[(Role, Scope)], slug_of: impl Fn(WorkspaceId) -> Option<String>) -> String {
+/// Roles as people say them: `on-call member in demo, observer everywhere`.
+pub fn roles_words(roles: &[Held], slug_of: impl Fn(WorkspaceId) -> Option<String>) -> String {
     let words: Vec<String> = roles
         .iter()
-        .map(|(role, scope)| match scope {
-            Scope::Organisation => format!("{role} everywhere"),
+        .map(|held| match held.scope {
+            Scope::Organisation => format!("{} everywhere", held.role.words()),
             Scope::Workspace(id) => {
-                format!("{role} in {}", slug_of(*id).unwrap_or_else(|| "another workspace".to_owned()))
+                let place = slug_of(id).unwrap_or_else(|| "another workspace".to_owned());
+                format!("{} in {place}", held.role.words())
             }
         })
         .collect();
@@ -179,15 +180,18 @@ pub async fn list(
 
 #[cfg(test)]
 mod tests {
+    use access::Role;
+
     use super::*;
     use crate::testing::{HOSTILE, NOW, checked, shell};
 
     #[test]
     fn roles_read_as_people_say_them() {
         let demo = WorkspaceId::from(uuid::Uuid::from_u128(1));
-        let roles = [(Role::Responder, Scope::Workspace(demo)), (Role::Viewer, Scope::Organisation)];
-        assert_eq!(roles_words(&roles, |_| Some("demo".into())), "responder in demo, viewer everywhere");
-        assert_eq!(roles_words(&roles[..1], |_| None), "responder in another workspace");
+        let roles: [Held; 2] =
+            [(Role::OnCall, Scope::Workspace(demo)).into(), (Role::Observer, Scope::Organisation).into()];
+        assert_eq!(roles_words(&roles, |_| Some("demo".into())), "on-call member in demo, observer everywhere");
+        assert_eq!(roles_words(&roles[..1], |_| None), "on-call member in another workspace");
         assert_eq!(roles_words(&[], |_| None), "no role");
     }
 
@@ -208,7 +212,7 @@ mod tests {
             href: "/w/demo/users/1".into(),
             name: HOSTILE.into(),
             login: HOSTILE.into(),
-            roles: "viewer everywhere".into(),
+            roles: "observer everywhere".into(),
             knot,
             standing,
             phones: "+44 77•• ••• •117".into(),

@@ -5,7 +5,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use access::{Capability, Role, holders, never_for_api_keys};
+use access::{Capabilities, Capability, Role, holders, never_for_api_keys, organisation_only};
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::header::{ACCEPT, AUTHORIZATION, COOKIE, HOST, LOCATION};
@@ -55,6 +55,8 @@ pub enum Rights {
     None,
     /// Roles, each in a workspace (by name) or everywhere.
     Roles(Vec<(Role, Option<String>)>),
+    /// Sets that the organisation made itself, each in a workspace (by name) or everywhere.
+    Sets(Vec<(Capabilities, Option<String>)>),
     /// The scopes of an API key in its workspace.
     Key {
         /// The key's workspace.
@@ -197,9 +199,12 @@ impl Player {
     fn holds(&self, capability: Capability, place: Option<&str>) -> bool {
         match &self.rights {
             Rights::None => false,
-            Rights::Roles(roles) => roles.iter().any(|(role, scope)| {
-                holders(capability).contains(role) && scope.as_deref().is_none_or(|scope| Some(scope) == place)
-            }),
+            Rights::Roles(roles) => {
+                roles.iter().any(|(role, scope)| holders(capability).contains(role) && there(capability, scope, place))
+            }
+            Rights::Sets(sets) => {
+                sets.iter().any(|(set, scope)| set.contains(capability) && there(capability, scope, place))
+            }
             Rights::Key { workspace, scopes } => {
                 place == Some(workspace) && scopes.contains(&capability) && !never_for_api_keys().contains(capability)
             }
@@ -212,8 +217,19 @@ impl Player {
             Rights::Roles(roles) => {
                 roles.iter().any(|(_, scope)| scope.as_deref().is_none_or(|scope| Some(scope) == place))
             }
+            Rights::Sets(sets) => {
+                sets.iter().any(|(_, scope)| scope.as_deref().is_none_or(|scope| Some(scope) == place))
+            }
             Rights::Key { workspace, .. } => place == Some(workspace),
         }
+    }
+}
+
+/// Whether what was given in `scope` holds in `place`; what belongs to the organisation is held in no single workspace.
+fn there(capability: Capability, scope: &Option<String>, place: Option<&str>) -> bool {
+    match scope.as_deref() {
+        None => true,
+        Some(scope) => Some(scope) == place && !organisation_only().contains(capability),
     }
 }
 

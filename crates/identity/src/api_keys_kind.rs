@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use access::{Capability, KeyScope, ScopeError};
+use access::{Capabilities, Capability, KeyScope, ScopeError};
 use base::{ApiKeyId, ExposeSecret, Timestamp};
 use resources::{Check, Class, Error, Field, KindScope, Projection, SecretSlot, Shape, TypedKind};
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,7 @@ impl TypedKind for ApiKeysKind {
                 check.problem(format!("scopes[{at}]"), "bad-scope", detail);
             }
         }
+        self.within_rights(body, check)?;
         for (at, network) in body.allow.iter().enumerate() {
             if let Err(error) = network.parse::<Cidr>() {
                 check.problem(format!("allow[{at}]"), "bad-network", error.to_string());
@@ -138,6 +139,32 @@ impl TypedKind for ApiKeysKind {
         )?;
         if change.secret_changed(TOKEN) {
             rotate(tx, change, id, Duration::from_hours(u64::from(new.rotation_hours)))?;
+        }
+        Ok(())
+    }
+}
+
+impl ApiKeysKind {
+    /// A key is a program of whoever holds its token, so it never holds what they do not. What it held before stays when no
+    /// token is drawn: a security officer narrows a key that they could not make.
+    fn within_rights(self, body: &ApiKeyBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
+        let of = |scopes: &str| -> Capabilities {
+            let known = scopes.split_whitespace().filter_map(|scope| scope.parse::<KeyScope>().ok());
+            known.map(KeyScope::capability).collect()
+        };
+        let mut given = of(&body.scopes.join(" "));
+        if !check.is_new() && !check.secret_changed(TOKEN) {
+            let id: ApiKeyId = check.id();
+            let sql = "SELECT scopes FROM api_keys WHERE id = $1";
+            let before: Option<String> = check.tx().query_opt(sql, &params![id], |row| row.get("scopes"))?;
+            given = given.without(of(&before.unwrap_or_default()));
+        }
+        let beyond = check.beyond(given);
+        for (at, scope) in body.scopes.iter().enumerate() {
+            if beyond.iter().any(|capability| capability.name() == scope) {
+                let words = format!("you do not hold {scope} here, so no key of yours does");
+                check.problem(format!("scopes[{at}]"), "beyond-your-rights", words);
+            }
         }
         Ok(())
     }

@@ -101,7 +101,11 @@ pub(crate) fn are_wanted(tx: &mut Tx<'_>, user: UserId) -> Result<bool, Error> {
     if wanted.is_empty() {
         return Ok(false);
     }
-    Ok(access::roles_of(tx, user)?.iter().any(|(role, _)| wanted.iter().any(|name| *name == role.to_string())))
+    let named = |held: &access::Held, name: &str| {
+        // A ready role is meant by each of its names.
+        held.role.name() == name || name.parse::<access::Role>().is_ok_and(|role| held.role.name() == role.name())
+    };
+    Ok(access::roles_of(tx, user)?.iter().any(|held| wanted.iter().any(|name| named(held, name))))
 }
 
 /// Takes everything away: the person is gone, or an administrator starts over for them.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use access::{Actor, AuthMethod, Authority, Grants, Principal, Role, Scope, cap};
+use access::{Actor, AuthMethod, Authority, Denied, Grants, Principal, Role, Scope, cap};
 use base::{ExposeSecret, Problem, ProblemKind, SecretString, Timestamp, UserId};
 use resources::{Change, Draft, Ground};
 use store::{Tx, params};
@@ -40,6 +40,18 @@ pub struct SetUp {
     pub password: SecretString,
     /// Their time zone; UTC when absent.
     pub time_zone: Option<String>,
+}
+
+/// Refuses whoever would get, with a link that is shown to them, into an account that may more than they may.
+fn stand_in(tx: &mut Tx<'_>, permit: &impl Authority<cap::PeopleWrite>, user: UserId) -> Result<(), Error> {
+    if matches!(permit.actor().principal, Principal::Engine(_)) {
+        return Ok(());
+    }
+    let theirs = access::anywhere(&access::roles_of(tx, user)?);
+    match theirs.without(permit.rights().unbounded()).iter().next() {
+        Some(capability) => Err(Denied { capability, scope: Scope::Organisation }.into()),
+        None => Ok(()),
+    }
 }
 
 impl Identity {
@@ -79,6 +91,7 @@ impl Identity {
             return Err(resources::Error::OutOfScope.into());
         }
         account::by_id(tx, user)?.ok_or(Error::NoSuchUser)?;
+        stand_in(tx, permit, user)?;
         let link = self.draw(tx, INVITE, Some(user))?;
         audit::record(
             tx,

@@ -1,6 +1,6 @@
 //! The people of the organisation as pages list them: who they are, what they are trusted with, and whether they can sign in.
 
-use access::{Authority, OrganisationPermit, Role, Scope, cap};
+use access::{Authority, Held, OrganisationPermit, Scope, cap};
 use base::{Page, PageRequest, Timestamp, UserId};
 use store::{Row, Tx, params};
 
@@ -37,7 +37,7 @@ pub struct PersonInfo {
     /// Their IANA time zone.
     pub time_zone: String,
     /// What they are trusted with. Nothing while the account is switched off.
-    pub roles: Vec<(Role, Scope)>,
+    pub roles: Vec<Held>,
     /// Whether they can sign in.
     pub standing: Standing,
     /// When they last signed in; none when they never did.
@@ -182,6 +182,8 @@ fn read(row: &Row<'_>) -> Result<Found, store::Error> {
 fn seen_by(scope: Scope, person: &PersonInfo) -> bool {
     match scope {
         Scope::Organisation => true,
-        here @ Scope::Workspace(_) => person.roles.iter().any(|(_, at)| *at == Scope::Organisation || *at == here),
+        here @ Scope::Workspace(_) => {
+            person.roles.iter().any(|held| held.scope == Scope::Organisation || held.scope == here)
+        }
     }
 }

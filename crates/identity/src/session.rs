@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use access::{AuthMethod, Grants, Principal, Role, Scope};
+use access::{AuthMethod, Grants, Held, Principal};
 use base::{ExposeSecret, SecretString, SessionId, Timestamp, UserId};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -43,7 +43,7 @@ pub struct Session {
     pub idle_until: Timestamp,
     /// When it ends in any case.
     pub expires_at: Timestamp,
-    roles: Vec<(Role, Scope)>,
+    roles: Vec<Held>,
     seen_at: Timestamp,
 }
 

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use access::{Capability, Role, Scope};
-use base::{Timestamp, UserId, WorkspaceId};
+use access::{Capability, HeldRole, Principal, Role, RoleRef, Scope};
+use base::{RoleId, Timestamp, UserId, WorkspaceId};
 use resources::{Check, Class, Error, Field, KindScope, Projection, Shape, TypedKind};
 use serde::{Deserialize, Serialize};
 use store::{Tx, params};
 
-use crate::account;
+use crate::{account, roles_kind};
 
 /// The kind's name.
 pub(crate) const NAME: &str = "users";
@@ -116,9 +116,26 @@ pub struct UserBody {
 /// A role, in the organisation or in one workspace.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleBody {
-    role: Role,
+    role: RoleName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     workspace: Option<String>,
+}
+
+/// A ready role by its name of today, or the name of a custom one.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String")]
+struct RoleName(String);
+
+impl From<String> for RoleName {
+    fn from(name: String) -> Self {
+        Self(name.parse::<Role>().map_or(name, |role| role.name().to_owned()))
+    }
+}
+
+impl RoleName {
+    fn ready(&self) -> Option<Role> {
+        self.0.parse().ok()
+    }
 }
 
 fn utc() -> String {
@@ -136,7 +153,7 @@ const fn is_yes(enabled: &bool) -> bool {
 
 impl UserBody {
     fn is_administrator(&self) -> bool {
-        self.roles.iter().any(|one| one.role == Role::Administrator && one.workspace.is_none())
+        self.roles.iter().any(|one| one.role.ready() == Some(Role::Administrator) && one.workspace.is_none())
     }
 }
 
@@ -154,12 +171,9 @@ impl TypedKind for UsersKind {
             "roles",
             Class::Internal,
             Shape::List(&Shape::Object(&[
-                Field::new(
-                    "role",
-                    Class::Internal,
-                    Shape::Choice(&["administrator", "operator", "responder", "developer", "auditor", "viewer"]),
-                )
-                .required(),
+                Field::new("role", Class::Internal, Shape::ChoiceOr(Role::NAMES, roles_kind::NAME))
+                    .required()
+                    .about("a ready role, such as on_call, or the name of a custom one"),
                 Field::new("workspace", Class::Internal, Shape::Reference("workspaces"))
                     .about("where the role holds; in the whole organisation when absent"),
             ])),
@@ -211,6 +225,7 @@ impl TypedKind for UsersKind {
                 check.problem(format!("roles[{at}]"), "twice", "the same role stands here twice; leave one out");
             }
         }
+        check_roles(body, check)?;
         for (at, one) in body.devices.iter().enumerate() {
             let digits = one.number.strip_prefix('+').unwrap_or_default();
             let fits = (7..=15).contains(&digits.len())
@@ -248,7 +263,7 @@ impl TypedKind for UsersKind {
             account::forgive_all(tx, id)?;
             crate::factors::forget(tx, id).map_err(Error::kind)?;
             crate::Preferences::forget(tx, id)?;
-            access::set_roles(tx, id, &[], now)?;
+            access::set_roles::<RoleRef>(tx, id, &[], now)?;
             tx.execute("UPDATE users SET removed_at = $2 WHERE id = $1", &params![id, now])?;
             return self.hooks.removed(tx, id, now);
         };
@@ -269,7 +284,11 @@ impl TypedKind for UsersKind {
                 None => Scope::Organisation,
                 Some(slug) => Scope::Workspace(change.reference::<WorkspaceId>("workspaces", slug)?),
             };
-            roles.push((one.role, scope));
+            let role = match one.role.ready() {
+                Some(role) => RoleRef::Ready(role),
+                None => RoleRef::Custom(change.reference::<RoleId>(roles_kind::NAME, &one.role.0)?),
+            };
+            roles.push((role, scope));
         }
         access::set_roles(tx, id, &roles, now)?;
         // Other roles, other session: the old ones end (7.2.4), and with them what was opened under the old rights.
@@ -286,6 +305,58 @@ impl TypedKind for UsersKind {
         };
         self.hooks.changed(tx, &person, now)
     }
+}
+
+/// What each role needs to be given: a place it fits in, and somebody who may give it.
+///
+/// Nobody gives themselves a right they lack, and nobody gives a right with which rights are given (`access::governing`)
+/// without holding it: so a security officer makes an operator, but neither becomes one nor makes an administrator.
+fn check_roles(body: &UserBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
+    let id: UserId = check.id();
+    let own = matches!(check.actor().principal, Principal::User { id: actor, .. } if actor == id);
+    let held = access::roles_of(check.tx(), id)?;
+    for (at, one) in body.roles.iter().enumerate() {
+        let path = format!("roles[{at}]");
+        let place = one.workspace.as_ref().and_then(|slug| check.reference::<WorkspaceId>("workspaces", slug));
+        let scope = place.map_or(Scope::Organisation, Scope::Workspace);
+        let role = match one.role.ready() {
+            Some(role) => HeldRole::Ready(role),
+            None => {
+                let id = check.reference::<RoleId>(roles_kind::NAME, &one.role.0);
+                let found = match id {
+                    Some(id) => access::custom_role(check.tx(), id)?,
+                    None => None,
+                };
+                let Some(found) = found else { continue };
+                if found.workspace.is_some_and(|only| place != Some(only)) {
+                    check.problem(path.as_str(), "other-workspace", "this role is of one workspace; give it there");
+                }
+                HeldRole::Custom(found.into())
+            }
+        };
+        if one.role.ready().is_some_and(Role::is_local) && place.is_none() {
+            check.problem(path.as_str(), "workspace-missing", "this role is one of a workspace; name the workspace");
+        }
+        // What they hold already is not given to them now.
+        if held.iter().any(|known| known.role.reference() == role.reference() && known.scope == scope) {
+            continue;
+        }
+        let mut given = role.capabilities();
+        if place.is_some() {
+            given = given.without(access::organisation_only());
+        }
+        let beyond = check.beyond(given);
+        let refused = if own { beyond } else { beyond.without(beyond.without(access::governing())) };
+        if let Some(first) = refused.iter().next() {
+            let words = if own {
+                format!("it gives you {first}, which you do not hold; somebody else who may has to give it to you")
+            } else {
+                format!("it gives {first}, with which rights are given, and you do not hold that yourself")
+            };
+            check.problem(path, "beyond-your-rights", words);
+        }
+    }
+    Ok(())
 }
 
 /// Refuses what would leave nobody who can administer: recovery would need the machine.

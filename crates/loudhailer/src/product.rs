@@ -238,6 +238,7 @@ fn kinds(
 ) -> Vec<Box<dyn Kind>> {
     let mut kinds: Vec<Box<dyn Kind>> = vec![
         resources::typed(users),
+        resources::typed(identity::RolesKind),
         resources::typed(identity::ApiKeysKind),
         resources::typed(carriers),
         resources::typed(routes),

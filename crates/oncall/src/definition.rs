@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// People that can be in a group at most.
 pub const MEMBERS_MAX: usize = 200;
+/// People that can supervise a group at most.
+pub const SUPERVISORS_MAX: usize = 20;
 /// Seconds that a delay or an interval can be at most: a day.
 pub const DELAY_MAX: u32 = 86_400;
 /// Further rounds at most.
@@ -22,6 +24,9 @@ pub struct Definition {
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Who may change it besides those who change all groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub supervisors: Vec<String>,
     /// The people, first to last.
     #[serde(default)]
     pub members: Vec<Member>,
@@ -98,6 +103,14 @@ impl Definition {
         if self.description.as_ref().is_some_and(|text| text.chars().count() > 1_024) {
             say("description".into(), "A description has at most 1,024 characters.".into());
         }
+        if self.supervisors.len() > SUPERVISORS_MAX {
+            say("supervisors".into(), format!("A group has at most {SUPERVISORS_MAX} supervisors."));
+        }
+        for (place, login) in self.supervisors.iter().enumerate() {
+            if self.supervisors[..place].iter().any(|before| before.eq_ignore_ascii_case(login)) {
+                say(format!("supervisors[{place}]"), format!("{login} supervises this group twice."));
+            }
+        }
         if self.members.len() > MEMBERS_MAX {
             say("members".into(), format!("A group has at most {MEMBERS_MAX} members; split it."));
         }
@@ -137,6 +150,7 @@ mod tests {
 
     fn group(members: &[(&str, u32)]) -> Definition {
         Definition {
+            supervisors: Vec::new(),
             name: "Database".into(),
             description: None,
             members: members

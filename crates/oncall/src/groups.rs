@@ -1,7 +1,7 @@
 //! The kind `groups` and its projection.
 
 use access::{Capability, Permit, cap};
-use base::{GroupId, Timestamp, WorkspaceId};
+use base::{GroupId, Timestamp, UserId, WorkspaceId};
 use resources::{Check, Class, Field, KindScope, Projection, Shape, TypedKind};
 use store::{Row, Tx, params};
 
@@ -31,10 +31,12 @@ impl TypedKind for GroupsKind {
     type Body = Definition;
     const NAME: &'static str = "groups";
     const SCOPE: KindScope = KindScope::Workspace;
-    const CAPABILITY: Capability = Capability::PeopleWrite;
+    const CAPABILITY: Capability = Capability::GroupsWrite;
     const FIELDS: &'static [Field] = &[
         Field::new("name", Class::Internal, Shape::Text).required().about("what flows call it"),
         Field::new("description", Class::Internal, Shape::Text).about("what it is for"),
+        Field::new("supervisors", Class::Confidential, Shape::List(&Shape::Reference("users")))
+            .about("logins of those who may change this group, if they have the role supervisor"),
         Field::new("members", Class::Internal, Shape::List(&Shape::Object(MEMBER))).about("the people, first to last"),
         Field::new("repeat", Class::Internal, Shape::Object(REPEAT)).about("what happens after the last of them"),
         Field::new("fallback", Class::Internal, Shape::Text)
@@ -49,6 +51,21 @@ impl TypedKind for GroupsKind {
         for breach in body.breaches() {
             check.problem(breach.field, "group-invalid", breach.detail);
         }
+        // Who supervises is said by those who change all groups: a supervisor would make others, or be the last.
+        if !check.held().contains(Capability::GroupsWrite) {
+            let group: GroupId = check.id();
+            let held = access::supervisors_of(check.tx(), group)?;
+            let mut wanted: Vec<UserId> =
+                body.supervisors.iter().filter_map(|login| check.reference("users", login)).collect();
+            wanted.sort_unstable();
+            if wanted != held {
+                check.problem(
+                    "supervisors",
+                    "beyond-your-rights",
+                    "who supervises a group is changed by those who may change every group",
+                );
+            }
+        }
         Ok(())
     }
 
@@ -56,8 +73,19 @@ impl TypedKind for GroupsKind {
         let id: GroupId = change.id();
         let Some(definition) = change.new else {
             tx.execute("DELETE FROM oncall_groups WHERE id = $1", &params![id])?;
+            if let Some(workspace) = change.workspace {
+                access::set_supervisors(tx, workspace, id, &[])?;
+            }
             return Ok(());
         };
+        if let Some(workspace) = change.workspace {
+            let supervisors: Vec<UserId> = definition
+                .supervisors
+                .iter()
+                .map(|login| change.reference("users", login))
+                .collect::<Result<_, resources::Error>>()?;
+            access::set_supervisors(tx, workspace, id, &supervisors)?;
+        }
         let body = serde_json::to_string(definition).unwrap_or_default();
         tx.execute(
             "INSERT INTO oncall_groups (id, workspace, name, name_folded, definition, changed_at) VALUES ($1, $2, $3, $4, $5, $6)

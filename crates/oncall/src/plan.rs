@@ -168,6 +168,7 @@ mod tests {
 
     fn group(members: &[(u128, u32)]) -> Definition {
         Definition {
+            supervisors: Vec::new(),
             name: "Database".into(),
             description: None,
             members: members

@@ -24,7 +24,8 @@ async fn house(db: Db) -> House {
     let vault = Vault::unlock(db.clone(), keys).await.unwrap();
     let oncall = OnCall::new(vault.clone());
     let users = resources::typed(UsersKind::new(Arc::new(oncall.clone())));
-    let registry = Registry::new(vec![users, resources::typed(GroupsKind)]).unwrap();
+    let registry =
+        Registry::new(vec![resources::typed(identity::RolesKind), users, resources::typed(GroupsKind)]).unwrap();
     let resources = Resources::new(db.clone(), registry, vault);
     House { db, oncall, resources, _keys: directory }
 }

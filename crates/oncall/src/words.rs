@@ -80,6 +80,7 @@ mod tests {
     #[test]
     fn the_end_is_said_with_the_fallback() {
         let group = |times, fallback: Option<&str>| Definition {
+            supervisors: Vec::new(),
             name: "Database".into(),
             description: None,
             members: Vec::new(),
@@ -95,6 +96,7 @@ mod tests {
     fn a_policy_reads_as_one_sentence() {
         let member = |user: &str, delay_seconds| Member { user: user.into(), delay_seconds };
         let group = Definition {
+            supervisors: Vec::new(),
             name: "Database".into(),
             description: None,
             members: vec![member("ada@example.com", 0), member("cem@example.com", 120)],

@@ -85,12 +85,7 @@ impl Resources {
         let mut pending = Pending::default();
         let mut problems = Vec::new();
         let (planned, slugs) = self.planned(tx, document, &mut pending, &mut problems)?;
-        let setting = Setting {
-            actor: permit.actor(),
-            now: tx.now(),
-            reason: options.reason.as_deref(),
-            ground: &options.ground,
-        };
+        let setting = Setting::of(permit, tx.now(), options.reason.as_deref(), &options.ground);
         let going = self.going(tx, document, &planned, &slugs)?;
 
         // Every workspace is cleared before anything changes, so that no entry can lift the control it stands under.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use access::Actor;
+use access::{Actor, Capabilities, Principal, Rights};
 use base::{Problem, ProblemKind, ResourceId, SecretString, Timestamp, WorkspaceId};
 use store::Tx;
 use uuid::Uuid;
@@ -17,6 +17,7 @@ pub struct Check<'c, 't> {
     pub(crate) workspace: Option<WorkspaceId>,
     pub(crate) is_new: bool,
     pub(crate) actor: &'c Actor,
+    pub(crate) rights: &'c Rights,
     pub(crate) now: Timestamp,
     pub(crate) secrets: &'c Secrets,
     pub(crate) references: &'c References,
@@ -49,6 +50,20 @@ impl<'t> Check<'_, 't> {
         self.actor
     }
 
+    /// What whoever changes it may do where the entry lives, to every entry there.
+    pub fn held(&self) -> Capabilities {
+        self.rights.unbounded()
+    }
+
+    /// What of `wanted` whoever changes it does not hold themselves and so gives to nobody. The product's own work does what
+    /// was configured by somebody who could.
+    pub fn beyond(&self, wanted: Capabilities) -> Capabilities {
+        match self.actor.principal {
+            Principal::Engine(_) => Capabilities::NONE,
+            _ => wanted.without(self.held()),
+        }
+    }
+
     /// When.
     pub const fn now(&self) -> Timestamp {
         self.now
@@ -57,6 +72,11 @@ impl<'t> Check<'_, 't> {
     /// The opened secret at `path`; of a hashed one only a newly given value.
     pub fn secret(&self, path: &str) -> Option<&SecretString> {
         self.secrets.value(path)
+    }
+
+    /// Whether this change sets another value for the secret at `path`.
+    pub fn secret_changed(&self, path: &str) -> bool {
+        self.secrets.changed(path)
     }
 
     /// The id of an entry that the body refers to.

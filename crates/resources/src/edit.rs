@@ -86,8 +86,7 @@ impl Resources {
         }
         let place = guarded(kind, edit.workspace, prepared.old.as_ref().map(|old| old.id));
         Clearance::check(tx, place, &edit.ground, permit.actor())?;
-        let setting =
-            Setting { actor: permit.actor(), now: tx.now(), reason: edit.reason.as_deref(), ground: &edit.ground };
+        let setting = Setting::of(permit, tx.now(), edit.reason.as_deref(), &edit.ground);
         write(tx, kind, prepared, &setting)
     }
 

@@ -170,8 +170,7 @@ impl Resources {
         draft.body = body;
         let why = format!("restore of version {version}");
         let reason = reason.map_or_else(|| why.clone(), |reason| format!("{why}: {reason}"));
-        let setting =
-            Setting { actor: permit.actor(), now: tx.now(), reason: Some(&reason), ground: clearance.ground() };
+        let setting = Setting::of(permit, tx.now(), Some(&reason), clearance.ground());
         let prepared = self.prepare(tx, kind, workspace, &draft, &Pending::default())?;
         write(tx, kind, prepared, &setting)
     }

@@ -221,7 +221,11 @@ impl TypedKind for SettingsKind {
     ];
 
     fn validate(&self, body: &Settings, check: &mut Check<'_, '_>) -> Result<(), Error> {
+        let custom = access::custom_roles(check.tx())?;
         for (at, name) in body.second_factor_for.iter().enumerate() {
+            if custom.iter().any(|role| role.name == *name) {
+                continue;
+            }
             if let Err(unknown) = name.parse::<access::Role>() {
                 check.problem(format!("second_factor_for[{at}]"), "no-such-role", unknown.to_string());
             }

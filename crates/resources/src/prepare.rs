@@ -90,7 +90,12 @@ impl Resources {
             };
             let Some(id) = found else {
                 let keys = rows::keys(tx, target.name(), place)?;
-                let hint = match nearest(&reference.key, keys.iter().map(String::as_str)) {
+                let words = reference.words.iter().copied();
+                let hint = match nearest(&reference.key, words.chain(keys.iter().map(String::as_str))) {
+                    near if !reference.words.is_empty() => {
+                        let all = reference.words.join(", ");
+                        format!("one of {all} or of your own {} is expected; did you mean {near}?", target.name())
+                    }
                     "" => format!("there are no {} yet; add it first", target.name()),
                     // People's addresses are not for everyone who may write a group.
                     near if near.contains('@') => {

@@ -21,6 +21,8 @@ pub(crate) struct RefAt {
     pub path: String,
     pub kind: &'static str,
     pub key: String,
+    /// What else could have stood there.
+    pub words: &'static [&'static str],
 }
 
 /// A checked body.
@@ -221,7 +223,15 @@ impl Shaped {
             Shape::Boolean => self.wrong(path, "true or false", value),
             Shape::Reference(kind) => match self.text(value, path) {
                 Some(key) => {
-                    self.references.push(RefAt { path: path.to_owned(), kind, key: key.clone() });
+                    self.references.push(RefAt { path: path.to_owned(), kind, key: key.clone(), words: &[] });
+                    Json::String(key)
+                }
+                None => Json::Null,
+            },
+            Shape::ChoiceOr(choices, kind) => match self.text(value, path) {
+                Some(text) if choices.contains(&text.as_str()) => Json::String(text),
+                Some(key) => {
+                    self.references.push(RefAt { path: path.to_owned(), kind, key: key.clone(), words: choices });
                     Json::String(key)
                 }
                 None => Json::Null,

@@ -1,8 +1,8 @@
 //! What one change leaves behind: the entry, its version, its references, its audit entry, its event and its
 //! projection, all in one transaction.
 
-use access::Actor;
-use base::{Timestamp, WorkspaceId};
+use access::{Actor, Authority, Cap, Capability, Denied, Rights, Scope};
+use base::{ResourceId, Timestamp, WorkspaceId};
 use store::{Changed, Tx};
 
 use crate::change::{Outcome, Stored, Written};
@@ -20,9 +20,31 @@ pub const TOPIC: &str = "resource.changed";
 /// What every change of one use-case shares.
 pub(crate) struct Setting<'a> {
     pub actor: &'a Actor,
+    pub rights: Rights,
+    pub scope: Scope,
     pub now: Timestamp,
     pub reason: Option<&'a str>,
     pub ground: &'a Ground,
+}
+
+impl<'a> Setting<'a> {
+    pub fn of<C: Cap>(
+        permit: &'a impl Authority<C>,
+        now: Timestamp,
+        reason: Option<&'a str>,
+        ground: &'a Ground,
+    ) -> Self {
+        Self { actor: permit.actor(), rights: permit.rights(), scope: permit.scope(), now, reason, ground }
+    }
+
+    /// A right that holds for single entries changes those: it neither makes one nor lets one go.
+    fn reaches(&self, capability: Capability, entry: ResourceId, changes: bool) -> Result<(), Error> {
+        let all = self.rights.unbounded().contains(capability);
+        if all || (changes && self.rights.covers(capability, entry)) {
+            return Ok(());
+        }
+        Err(Denied { capability, scope: self.scope }.into())
+    }
 }
 
 /// Writes what was prepared: version, references, audit entry, event, projection.
@@ -33,12 +55,14 @@ pub(crate) fn write(
     setting: &Setting<'_>,
 ) -> Result<Written, Error> {
     let Prepared { id, workspace, key, body, old, secrets, references, drawn, problems } = prepared;
+    setting.reaches(kind.capability(), id, old.is_some())?;
     let mut check = Check {
         tx,
         resource: id,
         workspace,
         is_new: old.is_none(),
         actor: setting.actor,
+        rights: &setting.rights,
         now: setting.now,
         secrets: &secrets,
         references: &references,
@@ -89,6 +113,7 @@ pub(crate) fn write(
 
 /// Deletes an entry that nothing refers to.
 pub(crate) fn remove(tx: &mut Tx<'_>, kind: &dyn Kind, old: Stored, setting: &Setting<'_>) -> Result<Written, Error> {
+    setting.reaches(kind.capability(), old.id, false)?;
     let mut by = rows::referrers(tx, old.id)?;
     if kind.name() == crate::own::WORKSPACES {
         by.extend(rows::inhabitants(tx, WorkspaceId::from(old.id.uuid()))?);
@@ -103,6 +128,7 @@ pub(crate) fn remove(tx: &mut Tx<'_>, kind: &dyn Kind, old: Stored, setting: &Se
         workspace: old.workspace,
         is_new: false,
         actor: setting.actor,
+        rights: &setting.rights,
         now: setting.now,
         secrets: &secrets,
         references: &references,

@@ -51,8 +51,7 @@ impl Resources {
         let prepared = self.prepare(tx, kind, change.workspace, &change.body, &Pending::default())?;
         let id = prepared.old.as_ref().map(|old| old.id);
         clear(tx, kind, change.workspace, id, change.clearance, permit.actor())?;
-        let setting =
-            Setting { actor: permit.actor(), now: tx.now(), reason: change.reason, ground: change.clearance.ground() };
+        let setting = Setting::of(permit, tx.now(), change.reason, change.clearance.ground());
         write(tx, kind, prepared, &setting)
     }
 
@@ -68,12 +67,7 @@ impl Resources {
         rows::lock(tx)?;
         let old = rows::find(tx, kind.name(), removal.workspace, removal.key)?.ok_or(Error::NotFound)?;
         clear(tx, kind, removal.workspace, Some(old.id), removal.clearance, permit.actor())?;
-        let setting = Setting {
-            actor: permit.actor(),
-            now: tx.now(),
-            reason: removal.reason,
-            ground: removal.clearance.ground(),
-        };
+        let setting = Setting::of(permit, tx.now(), removal.reason, removal.clearance.ground());
         remove(tx, kind, old, &setting)
     }
 

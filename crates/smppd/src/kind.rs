@@ -130,6 +130,12 @@ impl TypedKind for AccountsKind {
                 check.problem("password", "bad-password", remedy);
             }
         }
+        // An account is a program of whoever sets its password.
+        let beyond = check.beyond(access::of_smpp_accounts());
+        if let Some(first) = beyond.iter().next().filter(|_| check.is_new() || check.secret_changed("password")) {
+            let words = format!("an application reads and sends messages, and you do not hold {first} here yourself");
+            check.problem("password", "beyond-your-rights", words);
+        }
         if body.allow.is_empty() {
             check.problem(
                 "allow",

@@ -334,6 +334,7 @@ ids!(
     OrganisationId,
     RequestId,
     ResourceId,
+    RoleId,
     RouteId,
     RunId,
     SessionId,

@@ -175,6 +175,7 @@ impl House {
 
     pub(super) async fn group(&self, workspace: WorkspaceId, name: &str, members: &[((&str, &str), u32)], times: u32) {
         let definition = Definition {
+            supervisors: Vec::new(),
             name: name.to_owned(),
             description: None,
             members: members
@@ -259,7 +260,7 @@ impl House {
     /// The grants of a person in the console, as a responder of the demo workspace.
     pub(super) fn console(&self, place: usize, name: &str) -> Grants {
         let actor = Actor::new(Principal::User { id: user(place), name: name.to_owned() }, AuthMethod::Password);
-        Grants::of_roles(actor, &[(Role::Responder, Scope::Workspace(self.demo))])
+        Grants::of_roles(actor, &[(Role::OnCall, Scope::Workspace(self.demo))])
     }
 
     pub(super) async fn answer(

@@ -111,6 +111,7 @@ testdb::both_databases! {
         let mut empty = house.new_alert(Priority::Low, "Trouble");
         empty.group = "Empty".into();
         house.define(house.demo, oncall::Definition {
+            supervisors: Vec::new(),
             name: "Empty".into(), description: None, members: Vec::new(), repeat: oncall::Repeat::default(), fallback: Some("Database".into()),
         }).await;
         house.try_open(empty).await.unwrap();

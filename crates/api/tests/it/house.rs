@@ -16,7 +16,7 @@ use crypto::password::Cost;
 use crypto::tls::{CertResolver, Roots, SelfSigned, client_config, server_config};
 use flows::Flows;
 use http::{App, Door, Doorkeeper, Server, Settings};
-use identity::{ApiKeysKind, Caller, Identity, SetUp, UsersKind};
+use identity::{ApiKeysKind, Caller, Identity, RolesKind, SetUp, UsersKind};
 use messaging::{Carrier, LinkState, Messaging, OnUnknownOutcome, RoutesKind, Submission, SubmitError, Submitted};
 use oncall::{GroupsKind, OnCall};
 use sandbox::{Sandbox, WorkerCommand};
@@ -167,6 +167,7 @@ async fn rooms(db: &Db) -> (Api, Alerts, Vault) {
     let callbacks = ::webhooks::Kinds::new(Some(vault.clone()));
     let mut kinds = vec![
         typed(UsersKind::new(Arc::new(oncall.clone()))),
+        typed(RolesKind),
         typed(ApiKeysKind),
         typed(smppd::AccountsKind),
         typed(carriers::CarriersKind::new(vault.clone())),

@@ -63,7 +63,7 @@ async fn the_matrix_finds_what_is_wrong() {
     }
     let routes = Routes::<()>::new(Door::Console).get("/w/{workspace}/alerts", page).with_state(());
     let mut liar = cast().remove(5);
-    liar.rights = Rights::Roles(vec![(Role::Viewer, Some("other".into()))]);
+    liar.rights = Rights::Roles(vec![(Role::Observer, Some("other".into()))]);
     let report = run(&app(routes), &[liar], &places()).await;
     assert_eq!(report.findings.len(), 3, "{:#?}", report.findings);
 }

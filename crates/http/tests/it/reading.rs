@@ -26,7 +26,7 @@ async fn problems_say_what_is_wrong_and_where() {
     let wrong = problem(note(&stage, r#"{"text":"hi","tags":["a",2]}"#).await).await;
     let missing = problem(stage.client().get(stage.url("/api/v1/nothing")).send().await.unwrap()).await;
     let nobody = problem(stage.client().get(stage.url("/api/v1/audit")).send().await.unwrap()).await;
-    let get = stage.client().get(stage.url("/api/v1/audit")).header("cookie", "__Host-sid=s-viewer");
+    let get = stage.client().get(stage.url("/api/v1/audit")).header("cookie", "__Host-sid=s-observer");
     let forbidden = problem(get.send().await.unwrap()).await;
     let get = stage
         .client()

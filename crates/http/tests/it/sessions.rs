@@ -47,7 +47,7 @@ async fn x_18_cross_site_requests_change_nothing() {
     assert_eq!(post(own, "csrf=csrf-operator&text=hi", None).await.unwrap().status(), 200);
     assert_eq!(post(own, "text=hi", Some("csrf-operator")).await.unwrap().text().await.unwrap(), "demo: hi");
     // The token is wrong, missing, twice, or somebody else's.
-    for body in ["text=hi", "csrf=&text=hi", "csrf=csrf-viewer&text=hi", "csrf=csrf-operator&csrf=x&text=hi"] {
+    for body in ["text=hi", "csrf=&text=hi", "csrf=csrf-observer&text=hi", "csrf=csrf-operator&csrf=x&text=hi"] {
         assert_eq!(post(own, body, None).await.unwrap().status(), 403, "{body}");
     }
     assert_eq!(post(own, "csrf=csrf-operator&text=hi", Some("wrong")).await.unwrap().status(), 403);
@@ -119,10 +119,10 @@ async fn foreign_workspaces_are_not_there() {
         let request = stage.client().get(stage.url(&format!("/api/v1/workspaces/{name}/alerts")));
         async move { request.header("cookie", format!("__Host-sid={session}")).send().await.unwrap() }
     };
-    assert_eq!(get("demo", "s-viewer@demo").await.status(), 200);
+    assert_eq!(get("demo", "s-observer@demo").await.status(), 200);
     let mut bodies = Vec::new();
     for name in ["other", "nonesuch"] {
-        let response = get(name, "s-viewer@demo").await;
+        let response = get(name, "s-observer@demo").await;
         assert_eq!(response.status(), 404, "{name}");
         let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
         bodies.push(response.text().await.unwrap().replace(&id, ""));
@@ -130,8 +130,8 @@ async fn foreign_workspaces_are_not_there() {
     assert_eq!(bodies[0], bodies[1]);
     let url = stage.url("/api/v1/workspaces/demo/notes");
     let post =
-        stage.client().post(url).header("cookie", "__Host-sid=s-viewer@demo").header("sec-fetch-site", "same-origin");
-    let post = post.header("x-csrf-token", "csrf-viewer@demo").header("content-type", "application/json");
+        stage.client().post(url).header("cookie", "__Host-sid=s-observer@demo").header("sec-fetch-site", "same-origin");
+    let post = post.header("x-csrf-token", "csrf-observer@demo").header("content-type", "application/json");
     assert_eq!(post.body(r#"{"text":"hi"}"#).send().await.unwrap().status(), 403);
 }
 
@@ -149,8 +149,8 @@ async fn e_08_a_key_cannot_do_what_only_people_may() {
 #[tokio::test]
 async fn signing_out_clears_the_browser() {
     let stage = Stage::new().await;
-    let post = stage.client().post(stage.url("/sign-out")).header("cookie", "__Host-sid=s-viewer");
-    let post = post.header("sec-fetch-site", "same-origin").header("x-csrf-token", "csrf-viewer");
+    let post = stage.client().post(stage.url("/sign-out")).header("cookie", "__Host-sid=s-observer");
+    let post = post.header("sec-fetch-site", "same-origin").header("x-csrf-token", "csrf-observer");
     let response = post.send().await.unwrap();
     assert_eq!(response.headers()["clear-site-data"], "\"cache\", \"storage\"");
     assert!(

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use super::stage::Stage;
 
 async fn open(stage: &Stage, path: &str, site: &'static str) -> reqwest::Response {
-    let get = stage.client().get(stage.url(path)).header("cookie", "__Host-sid=s-viewer@demo");
+    let get = stage.client().get(stage.url(path)).header("cookie", "__Host-sid=s-observer@demo");
     get.header("sec-fetch-site", site).send().await.unwrap()
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use access::{Actor, Grants, cap};
 use base::{ExposeSecret, SecretString, Timestamp, UserId};
 use crypto::password::Cost;
-use identity::{ApiKeysKind, Caller, Identity, LogIn, LoggedIn, Options, PeopleHooks, PersonSpec, SetUp, UsersKind};
+use identity::{
+    ApiKeysKind, Caller, Identity, LogIn, LoggedIn, Options, PeopleHooks, PersonSpec, RolesKind, SetUp, UsersKind,
+};
 use resources::{
     Applied, ApplyOptions, Clearance, Error, Ground, Parsed, Registry, Removal, Resources, SecretSource, SourceError,
     typed,
@@ -65,7 +67,7 @@ pub async fn open_with(db: &Db, cost: Cost) -> House {
 }
 
 pub fn registry() -> Registry {
-    Registry::new(vec![typed(UsersKind::new(Arc::new(Devices))), typed(ApiKeysKind)]).unwrap()
+    Registry::new(vec![typed(RolesKind), typed(UsersKind::new(Arc::new(Devices))), typed(ApiKeysKind)]).unwrap()
 }
 
 pub fn operator() -> Actor {

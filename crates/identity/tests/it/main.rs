@@ -8,5 +8,6 @@ mod keys;
 mod links;
 mod login;
 mod people;
+mod roles;
 mod rotation;
 mod session;

@@ -38,14 +38,15 @@ testdb::both_databases! {
             .read(move |tx| Ok::<_, resources::Error>((access::roles_of(tx, cem)?, resources.workspace(tx, "demo")?)))
             .await
             .unwrap();
-        assert_eq!(roles, [(Role::Responder, Scope::Workspace(demo.unwrap())), (Role::Viewer, Scope::Organisation)]);
+        let wanted = [(Role::OnCall, Scope::Workspace(demo.unwrap())), (Role::Observer, Scope::Organisation)];
+        assert_eq!(roles, wanted.map(Into::into), "under their names of today");
         assert_eq!(house.texts("SELECT number FROM device_rows ORDER BY number").await, ["+447700900117", "+447700900118"]);
         assert_eq!(house.count("credentials").await, 0);
         let audited = house.texts("SELECT COALESCE(changes, '') FROM audit_entries").await.join("\n");
         for personal in ["Cem", "cem@example.com", "7700900117"] {
             assert!(!audited.contains(personal), "{personal} in {audited}");
         }
-        assert!(audited.contains("responder"), "roles are told: {audited}");
+        assert!(audited.contains("on_call"), "roles are told: {audited}");
     }
 
     /// A chosen zone follows its person, is on record, and goes with them.
@@ -95,7 +96,7 @@ testdb::both_databases! {
             ]
         );
         let root = house.apply("users: [{name: Ada Sample, login: ada@example.com, roles: [{role: root}]}]\n").await.unwrap_err();
-        assert!(lines(&root)[0].contains("one of administrator, operator"), "{:?}", lines(&root));
+        assert!(lines(&root)[0].contains("one of administrator, security_officer"), "{:?}", lines(&root));
     }
 
     /// E-16: a person who comes back under the same address is another person, without the old one's password.

@@ -29,7 +29,7 @@ mod postgres {
 /// Things of the workspace that have pages of their own.
 const THINGS: &str = "
 groups:
-  - {workspace: home, name: sought-group, members: [{user: responder.home@example.com}]}
+  - {workspace: home, name: sought-group, members: [{user: on_call.home@example.com}]}
 flows:
   - {workspace: home, name: sought-flow, group: sought-group, steps: [{id: start, type: trigger, next: end}]}
 integrations:

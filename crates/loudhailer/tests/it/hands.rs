@@ -158,7 +158,7 @@ async fn e_11_people_are_added_invited_looked_at_and_switched_off() {
         ("login", "fay@example.com"),
         ("enabled", "on"),
         ("number", "+44 7700 900131"),
-        ("role", "viewer"),
+        ("role", "observer"),
         ("place", "demo"),
         ("time_zone", "Europe/London"),
         ("reason", "new here"),
@@ -199,7 +199,7 @@ async fn e_11_people_are_added_invited_looked_at_and_switched_off() {
         ("time_zone", "Europe/London"),
         ("keep", "0"),
         ("order", "1"),
-        ("role", "viewer"),
+        ("role", "observer"),
         ("place", "demo"),
         ("version", version.as_str()),
     ];

@@ -52,7 +52,7 @@ async fn matrix(url: store::DatabaseUrl) {
 
     let mut players = vec![Player { name: "nobody".into(), credential: Credential::None, rights: Rights::None }];
     for role in Role::ALL {
-        for place in [Some("home"), None] {
+        for place in [Some("home"), None].into_iter().filter(|place| place.is_some() || !role.is_local()) {
             players.push(person(&product, role, place).await);
         }
     }
@@ -85,7 +85,8 @@ pub async fn seed(product: &Product, token: &SecretString) {
          api_keys:\n  - {{workspace: home, name: key, scopes: {SCOPES:?}, token: {{env: TOKEN}}}}\nusers:\n"
     );
     for role in Role::ALL {
-        for (place, clause) in [("home", ", workspace: home"), ("everywhere", "")] {
+        let places = [("home", ", workspace: home"), ("everywhere", "")];
+        for (place, clause) in places.into_iter().filter(|(place, _)| *place == "home" || !role.is_local()) {
             let _ = writeln!(
                 text,
                 "  - {{name: A {role} of {place}, login: {role}.{place}@example.com, roles: [{{role: {role}{clause}}}]}}"

@@ -170,7 +170,7 @@ testdb::both_databases! {
         assert!(resources.apply(&here, same, ApplyOptions::default()).await.is_ok());
         for elsewhere in ["teams:\n  - {workspace: ward, name: x}\n", "people:\n  - {login: eve@example.com}\n", "people: []\n"] {
             let error = resources.apply(&here, document(elsewhere), ApplyOptions::default()).await.unwrap_err();
-            assert!(matches!(error, Error::OutOfScope), "{elsewhere}: {error}");
+            assert!(matches!(error, Error::OutOfScope | Error::Denied(_)), "{elsewhere}: {error}");
         }
         // A key with every scope there is writes teams, and no people.
         let id = base::ApiKeyId::from(uuid::Uuid::from_u128(5));
