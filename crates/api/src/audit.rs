@@ -36,7 +36,7 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
 
 fn export_doc(operation: &'static str, summary: &'static str) -> Doc {
     Doc::new(operation, AUDIT, summary)
-        .text("In the order of the chain, streamed, up to the moment of the request. With `format=csv` as a table (`text/csv`) whose cells run in no spreadsheet. The export itself is written to the log.")
+        .text("In the order of the chain, streamed, up to the moment of the request. With `format=csv` as a table (`text/csv`) whose cells run in no spreadsheet, with `format=cef` as lines of the Common Event Format, with `format=ocsf` as events of the Open Cybersecurity Schema Framework 1.3, one a line. The export itself is written to the log.")
         .query::<Exported>()
         .answers_with(StatusCode::OK, "One entry a line, with the hashes of the chain.", "application/x-ndjson", EXPORTED)
 }
@@ -318,7 +318,7 @@ async fn verify(guard: InOrganisation<cap::AuditVerify>, State(api): State<Api>)
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Exported {
-    /// `jsonl` (usual) or `csv`.
+    /// `jsonl` (usual), `csv`, `cef` or `ocsf`.
     format: Option<String>,
     /// Of this principal, by its id.
     actor: Option<String>,
@@ -362,12 +362,11 @@ where
     P: Authority<cap::AuditRead> + Clone + Send + Sync + 'static,
 {
     let format = match wanted.format.as_deref() {
-        None | Some("jsonl") => Format::JsonLines,
-        Some("csv") => Format::Csv,
-        Some(_) => {
-            let detail = "There are two formats: jsonl and csv.";
-            return Err(Refusal::new(Problem::new(ProblemKind::Invalid, "invalid-query", detail).at("format")));
-        }
+        None => Format::JsonLines,
+        Some(name) => Format::named(name).ok_or_else(|| {
+            let detail = "There are four formats: jsonl, csv, cef and ocsf.";
+            Refusal::new(Problem::new(ProblemKind::Invalid, "invalid-query", detail).at("format"))
+        })?,
     };
     let Exported { actor, action, target_type, target, outcome, from, to, q, .. } = wanted;
     let listed = Wanted { actor, action, target_type, target, outcome, from, to, q, ..Wanted::default() };

@@ -17,6 +17,9 @@ pub enum Error {
     /// The chain went on elsewhere while this node was sealing.
     #[error("another node sealed in the meantime")]
     Overtaken,
+    /// The collector of the stream cannot be reached, or went away.
+    #[error("the collector: {0}")]
+    Stream(std::io::Error),
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] store::Error),
@@ -33,7 +36,7 @@ impl Explain for Error {
             )
             .at("cursor"),
             Self::Store(error) => error.problem(),
-            Self::Unreadable(_) | Self::Overtaken => Problem::internal(),
+            Self::Unreadable(_) | Self::Overtaken | Self::Stream(_) => Problem::internal(),
         }
     }
 }

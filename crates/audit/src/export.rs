@@ -16,13 +16,26 @@ pub enum Format {
     JsonLines,
     /// Comma-separated values (RFC 4180) with a head, safe to open in a spreadsheet.
     Csv,
+    /// Common Event Format, a line for each entry.
+    Cef,
+    /// One event of the Open Cybersecurity Schema Framework a line, as JSON.
+    Ocsf,
 }
 
 impl Format {
+    /// Every format.
+    pub const ALL: [Self; 4] = [Self::JsonLines, Self::Csv, Self::Cef, Self::Ocsf];
+
+    /// The format of that name, which is the ending of its files.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.ending() == name)
+    }
+
     /// The media type.
     pub const fn media_type(self) -> &'static str {
         match self {
-            Self::JsonLines => "application/x-ndjson; charset=utf-8",
+            Self::JsonLines | Self::Ocsf => "application/x-ndjson; charset=utf-8",
+            Self::Cef => "text/plain; charset=utf-8",
             Self::Csv => "text/csv; charset=utf-8; header=present",
         }
     }
@@ -32,13 +45,15 @@ impl Format {
         match self {
             Self::JsonLines => "jsonl",
             Self::Csv => "csv",
+            Self::Cef => "cef",
+            Self::Ocsf => "ocsf",
         }
     }
 
     /// What stands before the first entry.
     pub fn head(self) -> String {
         match self {
-            Self::JsonLines => String::new(),
+            Self::JsonLines | Self::Cef | Self::Ocsf => String::new(),
             // The mark tells spreadsheets that this is UTF-8.
             Self::Csv => format!("\u{feff}{}\r\n", COLUMNS.join(",")),
         }
@@ -80,16 +95,8 @@ pub fn export(
     let (entries, next) = pages(tx, permit, filter, after)?;
     let mut out = String::new();
     for entry in &entries {
-        match format {
-            Format::JsonLines => {
-                out.push_str(&entry.to_json_line());
-                out.push('\n');
-            }
-            Format::Csv => {
-                out.push_str(&entry.to_csv_line());
-                out.push_str("\r\n");
-            }
-        }
+        out.push_str(&entry.line(format));
+        out.push_str(if format == Format::Csv { "\r\n" } else { "\n" });
     }
     Ok((out, next))
 }
@@ -162,6 +169,16 @@ pub fn record_export(
 }
 
 impl Recorded {
+    /// The entry as a line of this format, without the line's end.
+    pub fn line(&self, format: Format) -> String {
+        match format {
+            Format::JsonLines => self.to_json_line(),
+            Format::Csv => self.to_csv_line(),
+            Format::Cef => self.to_cef_line(),
+            Format::Ocsf => self.to_ocsf_line(),
+        }
+    }
+
     /// The entry as a line of CSV, without the line's end.
     pub fn to_csv_line(&self) -> String {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();

@@ -13,7 +13,9 @@ mod figures;
 mod read;
 mod refusals;
 mod seal;
+mod siem;
 mod stored;
+mod syslog;
 mod verifier;
 mod verify;
 
@@ -28,6 +30,7 @@ pub use figures::{Unsealed, unsealed};
 pub use read::{Filter, Recorded, erase_person, get, list};
 pub use refusals::{Refusal, RefusalWriter, Refusals};
 pub use seal::{Head, Sealer, seal};
+pub use syslog::{Shipper, Streaming, Target, TargetError, forget_target, streaming, streaming_figures};
 pub use verifier::{Stage, Verification, Verifier};
 pub use verify::{Break, Tampering, Verdict, verify, verify_all};
 
@@ -37,5 +40,8 @@ pub const TOPIC: &str = "audit";
 /// The tables of this room.
 pub const MIGRATIONS: store::Migrations = store::Migrations {
     room: "audit",
-    steps: &[store::Migration { version: 1, name: "audit", sql: include_str!("../migrations/001_audit.sql") }],
+    steps: &[
+        store::Migration { version: 1, name: "audit", sql: include_str!("../migrations/001_audit.sql") },
+        store::Migration { version: 2, name: "streams", sql: include_str!("../migrations/002_streams.sql") },
+    ],
 };

@@ -191,6 +191,12 @@ pub(crate) fn pages(
     Ok((rows.iter().map(Recorded::of).collect::<Result<_, _>>()?, next))
 }
 
+/// The sealed entries behind a number, in the order of the chain.
+pub(crate) fn after_seq(tx: &mut Tx<'_>, seq: i64, most: u32) -> Result<Vec<Recorded>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM audit_entries WHERE seq > $1 ORDER BY seq LIMIT $2");
+    tx.query(&sql, &params![seq, most], Stored::from_row)?.iter().map(Recorded::of).collect()
+}
+
 /// Erases a person's values (name, addresses, programs) from the log; how many entries held them. The chain
 /// stays valid, and the caller records the erasure.
 pub fn erase_person(tx: &mut Tx<'_>, permit: &impl Authority<cap::PeopleWrite>, user: UserId) -> Result<u64, Error> {

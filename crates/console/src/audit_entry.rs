@@ -120,7 +120,7 @@ pub async fn export(
     let (filter, wide, _) = console.audit_filter(&guard, &which, shell.zone.iana()).await?;
     // What comes after this instant is not in it, so that it ends.
     let filter = Filter { to: Some(filter.to.map_or(shell.now, |to| to.min(shell.now))), ..filter };
-    let format = if format == "csv" { Format::Csv } else { Format::JsonLines };
+    let format = Format::named(&format).unwrap_or(Format::JsonLines);
     let slug = guard.name();
     match wide {
         Wide::Everywhere(permit) => exported(&console, permit, filter, format, "everywhere", &shell).await,
