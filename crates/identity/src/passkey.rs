@@ -77,7 +77,7 @@ pub(crate) fn remove_all(tx: &mut Tx<'_>, user: UserId) -> Result<u64, store::Er
 
 /// Whether a person's authenticator must verify them: that of an administrator must (ASVS 6.3.3).
 fn must_verify(tx: &mut Tx<'_>, user: UserId) -> Result<bool, Error> {
-    Ok(access::roles_of(tx, user)?.iter().any(|(role, _)| *role == Role::Administrator))
+    Ok(access::roles_of(tx, user)?.iter().any(|held| held.role.name() == Role::Administrator.name()))
 }
 
 const fn wish(verified: bool) -> &'static str {
