@@ -7,7 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | `alerts`, `activity`, `integrations`, `webhooks`, `runs`, `messages`, `routing`, `groups`, `keys`, `smpp` | our own API of a workspace |
-//! | `resources`, `audit` | our own API of the organisation |
+//! | `people`, `resources`, `audit` | our own API of the organisation |
 //! | `signals` | `POST /signals/{integration}` and the xMatters-shaped alias |
 //! | `sms` | `/api/v1/subaccounts/{workspace}/messages` with its own error envelope |
 //! | `tag`, `words` | chapters and words of the OpenAPI document |
@@ -24,6 +24,7 @@ mod groups;
 mod integrations;
 mod keys;
 mod messages;
+mod people;
 mod preview;
 mod resources;
 mod routing;
@@ -40,6 +41,7 @@ mod words;
 use ::alerts::Alerts;
 use ::flows::Flows;
 use ::identity::Identity;
+use ::mail::Mail;
 use ::messaging::Messaging;
 use ::oncall::OnCall;
 use ::resources::Resources;
@@ -61,8 +63,10 @@ pub mod callbacks {
 pub struct Api {
     /// The store, for use-cases that are plain functions over a transaction.
     pub db: Db,
-    /// API keys.
+    /// People and API keys.
     pub identity: Identity,
+    /// Letters by e-mail.
+    pub mail: Mail,
     /// Configuration.
     pub resources: Resources,
     /// Inbound signals.
@@ -110,6 +114,7 @@ pub fn routes(api: Api) -> Routes {
     let routes = routing::routes(routes);
     let routes = groups::routes(routes);
     let routes = keys::routes(routes);
+    let routes = people::routes(routes);
     let routes = smpp::routes(routes);
     let routes = resources::routes(routes);
     audit::routes(routes).with_state(api)

@@ -24,13 +24,15 @@ pub(crate) const ON_CALL: &str = "On call";
 pub(crate) const KEYS: &str = "API keys";
 /// Applications that bind.
 pub(crate) const SMPP: &str = "SMPP";
+/// People.
+pub(crate) const PEOPLE: &str = "People";
 /// Configuration.
 pub(crate) const RESOURCES: &str = "Resources";
 /// The audit log.
 pub(crate) const AUDIT: &str = "Audit";
 
 /// What each chapter is about, in the order in which people need them.
-pub(crate) const ALL: [(&str, &str); 15] = [
+pub(crate) const ALL: [(&str, &str); 16] = [
     (SENDING, "The doors at which machines report trouble. Each integration has its own address and credential."),
     (ALERTS, "What somebody has to do something about: who was paged, what came back, and the answers."),
     (SIGNALS, "The activity of integrations: every request, accepted or refused, with what came of it."),
@@ -49,6 +51,7 @@ pub(crate) const ALL: [(&str, &str); 15] = [
     (ON_CALL, "Who would be paged now, and why."),
     (KEYS, "Credentials of programs. For people in a session only: no key makes another one."),
     (SMPP, "Applications that hand over texts by SMPP: their accounts, and the binds they have now."),
+    (PEOPLE, "Who there is, whether they can sign in, their sessions, and the letters that were sent to them."),
     (RESOURCES, "Everything that is configured, as a file: plan, apply, export, history and restore."),
     (AUDIT, "Who did what, and whether the record is still as it was written."),
     ("Service", "Is it alive, is it ready, and what it says about itself."),

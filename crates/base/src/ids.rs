@@ -103,6 +103,8 @@ ids! {
     AuditId;
     /// A receiver of callbacks.
     WebhookId;
+    /// One letter by e-mail.
+    MailId;
     /// One HTTP request, for finding it in the log.
     RequestId;
 }

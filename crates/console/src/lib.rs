@@ -57,6 +57,7 @@ mod page;
 mod phones;
 mod picture;
 mod qr;
+mod reset_page;
 mod route_form;
 mod routes_page;
 mod run_page;
@@ -105,6 +106,8 @@ pub struct Parts {
     pub db: store::Db,
     /// Who may come in.
     pub identity: identity::Identity,
+    /// Letters by e-mail.
+    pub mail: mail::Mail,
     /// What people configure.
     pub resources: resources::Resources,
     /// Alerts.
@@ -229,6 +232,20 @@ impl Console {
                 "somebody who is invited chooses a password here, with their one-time link",
                 invite_page::accept,
             )
+            .public(Method::GET, "/forgot", "who forgot their password asks for a letter here", reset_page::ask)
+            .public(Method::POST, "/forgot", "who forgot their password asks for a letter here", reset_page::asked)
+            .public(
+                Method::GET,
+                "/reset",
+                "a new password is chosen here, with the one-time link of a letter",
+                reset_page::show,
+            )
+            .public(
+                Method::POST,
+                "/reset",
+                "a new password is chosen here, with the one-time link of a letter",
+                reset_page::set,
+            )
             .get("/w/{workspace}", overview::show)
             .get("/w/{workspace}/events", live::events)
             .get("/w/{workspace}/find", find::find)
@@ -323,6 +340,8 @@ impl Console {
             .post("/w/{workspace}/users/{user}/reveal", user_page::reveal)
             .session_only()
             .post("/w/{workspace}/users/{user}/invite", user_page::invite)
+            .session_only()
+            .post("/w/{workspace}/users/{user}/letter", user_page::letter)
             .session_only()
             .post("/w/{workspace}/users/{user}/sessions", user_page::end_sessions)
             .session_only()

@@ -104,7 +104,8 @@ const ENVIRONMENTS: [(&str, &str); 3] = [
 pub fn local(path: &str) -> Option<&str> {
     let plain = path.len() <= 2_000 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let rooted = path.starts_with('/') && !path.starts_with("//");
-    let back = ["/sign-in", "/sign-out", "/setup", "/invite"].iter().any(|way| path.starts_with(way));
+    let back =
+        ["/sign-in", "/sign-out", "/setup", "/invite", "/forgot", "/reset"].iter().any(|way| path.starts_with(way));
     (plain && rooted && !back && path != "/").then_some(path)
 }
 
@@ -129,6 +130,7 @@ pub struct Asked {
     next: String,
     left: bool,
     again: bool,
+    changed: bool,
 }
 
 /// The sign-in page.
@@ -149,6 +151,7 @@ pub async fn show(
         shell: bare(&headers, console.db.context().now(), ""),
         standing: match (asked.left, next) {
             _ if asked.again => "That took too long, or there were too many tries. Begin again.",
+            _ if asked.changed => "Your new password is set. Sign in with it.",
             (true, _) => "You are signed out. This browser has forgotten what it kept of this server.",
             (false, Some(_)) => "Then you go on where you wanted to.",
             (false, None) => "With the e-mail address and the password of your account.",

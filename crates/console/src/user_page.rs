@@ -38,6 +38,13 @@ struct Invitation {
     until: String,
 }
 
+/// What became of a letter.
+struct LetterLine {
+    knot: Knot,
+    name: &'static str,
+    words: String,
+}
+
 #[derive(Template)]
 #[template(path = "user.html")]
 struct UserPage {
@@ -50,6 +57,9 @@ struct UserPage {
     standing: &'static str,
     said: Option<String>,
     invitation: Option<Invitation>,
+    letters: Vec<LetterLine>,
+    /// What a letter would be: an invitation, or a link for a new password; none where no letter can go out.
+    letter: Option<&'static str>,
     facts: Vec<Fact>,
     phones: Vec<Phone>,
     groups: Vec<Membership>,
@@ -78,6 +88,7 @@ impl Said {
                 Some("The second factors are gone. They sign in with the password and set up new ones.".into())
             }
             ("one-ended", _) => Some("The session was ended. Whoever used it has to sign in again.".into()),
+            ("letter", _) => Some("The letter is queued. What became of it is said below.".into()),
             ("ended", Some(0)) => Some("No session was open.".into()),
             ("ended", Some(1)) => Some("One session was ended. Whoever used it has to sign in again.".into()),
             ("ended", Some(count)) => {
@@ -86,6 +97,25 @@ impl Said {
             _ => None,
         }
     }
+}
+
+fn letter_line(letter: mail::Status, shell: &Shell) -> LetterLine {
+    let name = match letter.purpose.as_str() {
+        "invite" => "Invitation",
+        "reset" => "Link for a new password",
+        "password-changed" => "News of a changed password",
+        _ => "Letter",
+    };
+    let since = age(shell.now.since(letter.settled_at.unwrap_or(letter.queued_at)));
+    let why = letter.reason.unwrap_or_default();
+    let (knot, words) = match letter.state {
+        mail::State::Sent => (Knot::Done, format!("left {since} ago")),
+        mail::State::Queued if letter.tries == 0 => (Knot::Now, "is about to leave".to_owned()),
+        mail::State::Queued => (Knot::Waiting, format!("waits, tried {} times: {why}", letter.tries)),
+        mail::State::Failed => (Knot::Failed, format!("was given up {since} ago: {why}")),
+        mail::State::Withdrawn => (Knot::Skipped, format!("was withdrawn {since} ago: {why}")),
+    };
+    LetterLine { knot, name, words }
 }
 
 fn phone_of(slug: &str, user: UserId, device: &oncall::Device, may: bool) -> Masked {
@@ -148,6 +178,8 @@ async fn render<C: access::Cap>(
     let may_write = console.may_edit(guard, "users");
     let Around { said, invitation, shown } = around;
     let phones = console.devices_of(user).await?;
+    let mail = console.mail.clone();
+    let letters = if may_write { console.db.read(move |tx| mail.of(tx, user)).await? } else { Vec::new() };
     let phone = |device: &oncall::Device| Phone {
         order: device.position + 1,
         masked: match &shown {
@@ -178,6 +210,13 @@ async fn render<C: access::Cap>(
             url: SecretString::from(format!("{}/invite#{}", console.public_url, link.secret.expose_secret())),
             until: shell.zone.day_clock(&link.expires_at),
         }),
+        letters: letters.into_iter().map(|letter| letter_line(letter, &shell)).collect(),
+        letter: match person.standing {
+            _ if !may_write || !console.mail.is_on() => None,
+            Standing::Disabled(_) => None,
+            Standing::Active | Standing::Locked => Some("Send a link for a new password"),
+            Standing::Invited | Standing::ReachedOnly => Some("Send an invitation"),
+        },
         phones: phones.iter().map(phone).collect(),
         security: console.security_of(guard, &shell, user).await?,
         groups: groups(console, guard, &person).await?,
@@ -253,6 +292,18 @@ pub async fn invite(
     render(&console, &guard, &headers, user, Around { invitation: Some(link), ..Around::default() }).await
 }
 
+/// Sends a person a letter: an invitation, or a link for a new password to somebody who has one.
+pub async fn letter(
+    guard: InWorkspace<cap::PeopleWrite>,
+    State(console): State<Console>,
+    Path((_, user)): Path<(String, UserId)>,
+    Form(_): Form<ActForm>,
+) -> Answer<Response> {
+    let (permit, identity) = (everywhere(&guard)?, console.identity.clone());
+    console.db.write(move |tx| identity.write_link_to(tx, &permit, user)).await?;
+    Ok(crate::page::see_other(&format!("/w/{}/users/{user}?did=letter", guard.name())))
+}
+
 /// Ends all sessions of a person.
 pub async fn end_sessions(
     guard: InWorkspace<cap::PeopleWrite>,
@@ -284,6 +335,8 @@ mod tests {
             standing,
             said: None,
             invitation: None,
+            letters: vec![LetterLine { knot: Knot::Failed, name: "Invitation", words: HOSTILE.into() }],
+            letter: Some("Send an invitation"),
             facts: vec![Fact::new("Address", HOSTILE)],
             phones: vec![Phone { order: 1, masked: masked.offered(true, Capability::PeopleWrite, action) }],
             groups: vec![Membership {
@@ -322,6 +375,25 @@ mod tests {
         let url = SecretString::from("https://localhost/invite#secret".to_owned());
         let html = checked(&UserPage { invitation: Some(Invitation { url, until: "Fri 23 Oct".into() }), ..sample() });
         assert!(html.contains("https://localhost/invite#secret") && html.contains("only time"));
+    }
+
+    #[test]
+    fn a_letter_that_did_not_leave_says_why() {
+        let status = |state, tries, reason: Option<&str>| mail::Status {
+            id: uuid::Uuid::nil().into(),
+            purpose: "invite".into(),
+            state,
+            tries,
+            reason: reason.map(str::to_owned),
+            queued_at: shell().now,
+            settled_at: None,
+        };
+        let line = letter_line(status(mail::State::Queued, 3, Some("no TLS with the mail server")), &shell());
+        assert_eq!(line.words, "waits, tried 3 times: no TLS with the mail server");
+        let line = letter_line(status(mail::State::Failed, 1, Some("the mail server refused it (550)")), &shell());
+        assert!(line.words.contains("given up") && line.words.contains("550"));
+        let html = checked(&UserPage { letter: None, ..sample() });
+        assert!(!html.contains("/letter\"") && html.contains("Invitation"));
     }
 
     #[test]

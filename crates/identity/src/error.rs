@@ -52,6 +52,12 @@ pub enum Error {
     /// There is no such person.
     #[error("no such person")]
     NoSuchUser,
+    /// The person has no password that could be set anew.
+    #[error("the person has no password")]
+    NoPassword,
+    /// A letter could not be queued.
+    #[error(transparent)]
+    Mail(#[from] mail::Error),
     /// The right is missing.
     #[error(transparent)]
     Denied(#[from] access::Denied),
@@ -139,7 +145,7 @@ impl Explain for Error {
                 ProblemKind::Forbidden,
                 "bad-link",
                 "This link was used already, was replaced by a newer one, or is too old. Ask for a new one; on the \
-                 machine itself, `loudhailer setup-link` prints one.",
+                 machine itself, `loudhailer setup-link` prints one for an administrator.",
             ),
             Self::Password(problem) | Self::Invalid(problem) => (**problem).clone(),
             Self::NoSuchUser => Problem::new(
@@ -147,6 +153,12 @@ impl Explain for Error {
                 "no-such-person",
                 "There is no such person. Look at the list of people for the name.",
             ),
+            Self::NoPassword => Problem::new(
+                ProblemKind::Conflict,
+                "no-password",
+                "They have no password that could be set anew. Invite them: with the invitation they choose their first one.",
+            ),
+            Self::Mail(error) => error.problem(),
             Self::Denied(denied) => denied.problem(),
             Self::Access(error) => error.problem(),
             Self::Resources(error) => error.problem(),

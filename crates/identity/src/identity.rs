@@ -7,6 +7,7 @@ use access::{Actor, AuthMethod, Principal};
 use base::RequestId;
 use crypto::password::Cost;
 use crypto::webauthn::Site;
+use mail::Mail;
 use resources::Resources;
 use store::Db;
 use vault::Vault;
@@ -24,11 +25,15 @@ pub struct Options {
     pub cost: Cost,
     /// Characters of a password at least; 15, and never below 8.
     pub shortest_password: usize,
+    /// How letters go out to people.
+    pub mail: Option<Mail>,
+    /// Where links in letters lead, without a trailing slash.
+    pub public_url: String,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cost: Cost::PRODUCTION, shortest_password: 15 }
+        Self { cost: Cost::PRODUCTION, shortest_password: 15, mail: None, public_url: String::new() }
     }
 }
 

@@ -6,17 +6,25 @@ use std::time::Duration;
 
 use access::{Actor, AuthMethod, Authority, Denied, Grants, Principal, Role, Scope, cap};
 use base::{ExposeSecret, Problem, ProblemKind, SecretString, Timestamp, UserId};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use resources::{Change, Draft, Ground};
 use store::{Tx, params};
+use zeroize::Zeroizing;
 
 use crate::account::Account;
 use crate::half_way::{self, Entered, First};
 use crate::{Caller, Error, Identity, account, users_kind};
 
-/// How long a link works.
-const LIFE: Duration = Duration::from_hours(24);
+/// How long a set-up link and an invitation work.
+pub(crate) const LIFE: Duration = Duration::from_hours(24);
+/// How long a link works with which a password is set anew.
+pub(crate) const RESET_LIFE: Duration = Duration::from_mins(15);
 const SETUP: &str = "setup";
-const INVITE: &str = "invite";
+pub(crate) const INVITE: &str = "invite";
+pub(crate) const RESET: &str = "reset";
+/// How the secret of a link for a new password begins; 32 random bytes follow.
+const RESET_PREFIX: &str = "loudhailer_reset_";
 
 /// A link's secret: shown once, to whoever asked for it.
 #[derive(Clone, Debug)]
@@ -52,6 +60,30 @@ fn stand_in(tx: &mut Tx<'_>, permit: &impl Authority<cap::PeopleWrite>, user: Us
         Some(capability) => Err(Denied { capability, scope: Scope::Organisation }.into()),
         None => Ok(()),
     }
+}
+
+/// Writes down that somebody drew a link for a person, and by which way it reaches them.
+pub(crate) fn tell_of(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    action: &'static str,
+    user: UserId,
+    link: &Link,
+    way: &'static str,
+) -> Result<(), Error> {
+    audit::record(
+        tx,
+        audit::Entry {
+            actor,
+            workspace: None,
+            action,
+            target: ("user", &user.to_string()),
+            outcome: audit::Outcome::Success,
+            reason: None,
+            changes: Some(serde_json::json!({ "expires_at": link.expires_at.rfc3339(), "by": way })),
+        },
+    )?;
+    Ok(())
 }
 
 impl Identity {
@@ -92,27 +124,23 @@ impl Identity {
         }
         account::by_id(tx, user)?.ok_or(Error::NoSuchUser)?;
         stand_in(tx, permit, user)?;
+        // A letter with the link before this one must not leave any more.
+        mail::withdraw(tx, user, Some(INVITE), "a newer link took its place")?;
         let link = self.draw(tx, INVITE, Some(user))?;
-        audit::record(
-            tx,
-            audit::Entry {
-                actor: permit.actor(),
-                workspace: None,
-                action: "invite.create",
-                target: ("user", &user.to_string()),
-                outcome: audit::Outcome::Success,
-                reason: None,
-                changes: Some(serde_json::json!({ "expires_at": link.expires_at.rfc3339() })),
-            },
-        )?;
+        tell_of(tx, permit.actor(), "invite.create", user, &link, "link")?;
         Ok(link)
     }
 
-    fn draw(&self, tx: &mut Tx<'_>, purpose: &'static str, user: Option<UserId>) -> Result<Link, Error> {
+    pub(crate) fn draw(&self, tx: &mut Tx<'_>, purpose: &'static str, user: Option<UserId>) -> Result<Link, Error> {
         let user = user.map(|id| id.to_string()).unwrap_or_default();
         tx.execute("DELETE FROM one_time_links WHERE purpose = $1 AND user_id = $2", &params![purpose, user.as_str()])?;
-        let secret = crypto::token::mint(crypto::token::Kind::Setup, tx.context().chance());
-        let (now, expires_at) = (tx.now(), tx.now().plus(LIFE));
+        let (secret, life) = if purpose == RESET {
+            let secret = Zeroizing::new(tx.context().random::<32>());
+            (SecretString::from(format!("{RESET_PREFIX}{}", BASE64.encode(*secret))), RESET_LIFE)
+        } else {
+            (crypto::token::mint(crypto::token::Kind::Setup, tx.context().chance()), LIFE)
+        };
+        let (now, expires_at) = (tx.now(), tx.now().plus(life));
         tx.execute(
             "INSERT INTO one_time_links (token_hash, purpose, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
             &params![self.link_hash(&secret), purpose, user, now, expires_at],
@@ -124,8 +152,22 @@ impl Identity {
         self.0.vault.token_hash(secret.expose_secret()).to_vec()
     }
 
+    /// When the newest link of this sort was drawn for a person that is still there.
+    pub(crate) fn drawn_at(tx: &mut Tx<'_>, purpose: &'static str, user: UserId) -> Result<Option<Timestamp>, Error> {
+        Ok(tx.query_opt(
+            "SELECT created_at FROM one_time_links WHERE purpose = $1 AND user_id = $2 ORDER BY created_at DESC LIMIT 1",
+            &params![purpose, user.to_string()],
+            |row| row.get("created_at"),
+        )?)
+    }
+
     /// Uses a link up. It works once, whoever comes second gets [`Error::BadLink`].
-    fn redeem(&self, tx: &mut Tx<'_>, purpose: &'static str, secret: &SecretString) -> Result<Option<UserId>, Error> {
+    pub(crate) fn redeem(
+        &self,
+        tx: &mut Tx<'_>,
+        purpose: &'static str,
+        secret: &SecretString,
+    ) -> Result<Option<UserId>, Error> {
         let now = tx.now();
         let found = tx.query_opt(
             "DELETE FROM one_time_links WHERE token_hash = $1 AND purpose = $2 RETURNING user_id, expires_at",
@@ -139,7 +181,7 @@ impl Identity {
     }
 
     /// Whether a link would work, without using it: before the expensive hash, and for the page to say so early.
-    async fn works(
+    pub(crate) async fn works(
         &self,
         purpose: &'static str,
         secret: &SecretString,
@@ -147,7 +189,12 @@ impl Identity {
     ) -> Result<Option<UserId>, Error> {
         let context = self.0.db.context();
         self.throttled(caller)?;
-        if crypto::token::check(secret.expose_secret()) != Ok(crypto::token::Kind::Setup) {
+        let text = secret.expose_secret();
+        let shaped = match purpose {
+            RESET => text.len() == RESET_PREFIX.len() + 43 && text.starts_with(RESET_PREFIX),
+            _ => crypto::token::check(text) == Ok(crypto::token::Kind::Setup),
+        };
+        if !shaped {
             return Err(Error::BadLink);
         }
         let (hash, now) = (self.link_hash(secret), context.now());
@@ -275,13 +322,13 @@ impl Identity {
         Ok(entered)
     }
 
-    async fn stretch(&self, password: SecretString) -> Result<String, Error> {
+    pub(crate) async fn stretch(&self, password: SecretString) -> Result<String, Error> {
         let (cost, context) = (self.0.options.cost, self.0.db.context().clone());
         self.0.gate.run(move || crypto::password::hash(&password, cost, context.chance())).await
     }
 
     /// The organisation's name, which is nobody's password.
-    async fn organisation(&self) -> Result<String, Error> {
+    pub(crate) async fn organisation(&self) -> Result<String, Error> {
         self.0.db.read(|tx| Ok(access::organisation(tx)?.map(|one| one.name).unwrap_or_default())).await
     }
 }

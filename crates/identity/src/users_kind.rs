@@ -262,6 +262,7 @@ impl TypedKind for UsersKind {
             account::end_everything(tx, id)?;
             account::forgive_all(tx, id)?;
             crate::factors::forget(tx, id).map_err(Error::kind)?;
+            mail::withdraw(tx, id, None, "its person is no longer here")?;
             crate::Preferences::forget(tx, id)?;
             access::set_roles::<RoleRef>(tx, id, &[], now)?;
             tx.execute("UPDATE users SET removed_at = $2 WHERE id = $1", &params![id, now])?;

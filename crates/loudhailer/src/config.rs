@@ -6,8 +6,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use base::{ExposeSecret as _, SecretString};
+pub use mail_server::MailServer;
 use outbound::{HostPort, Rules};
 use serde::Deserialize;
+
+mod mail_server;
 
 /// What is wrong with the configuration, in words for the person who wrote it.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +68,16 @@ const KEYS: &[(&str, &[&str])] = &[
     ("keys", &["file"]),
     ("smpp", &["listen_tls", "listen_plain"]),
     ("outbound", &["allow", "ca"]),
+    ("mail", &["server", "port", "tls", "ca", "user", "password!", "from"]),
     ("log", &["format", "level"]),
+];
+
+/// Keys that hold a number, which the environment can only say as a text.
+const NUMBERS: &[(&str, &str)] = &[
+    ("server", "stop_delay_seconds"),
+    ("server", "requests_per_address"),
+    ("server", "requests_per_caller"),
+    ("mail", "port"),
 ];
 
 /// The whole configuration.
@@ -86,6 +98,8 @@ pub struct Config {
     /// Where requests of this server may go.
     #[serde(default)]
     pub outbound: Outbound,
+    /// The mail server that takes letters; without this section none are sent.
+    pub mail: Option<MailServer>,
     /// What is logged and how.
     #[serde(default)]
     pub log: Log,
@@ -235,7 +249,7 @@ fn parse(shown: &str, text: &str, environment: impl IntoIterator<Item = (String,
         .map_err(|error: toml::de::Error| Error::Syntax { path: shown.into(), message: error.to_string() })?;
     overlay(&mut table, environment)?;
     check_keys(&table)?;
-    read_secret_files(&mut table)?;
+    read_secret_files(&mut table, Path::new(shown).parent().unwrap_or(Path::new(".")))?;
     Config::deserialize(toml::Value::Table(table))
         .map_err(|error| Error::Syntax { path: shown.into(), message: error.to_string() })?
         .validated()
@@ -258,6 +272,8 @@ fn overlay(table: &mut toml::Table, environment: impl IntoIterator<Item = (Strin
         };
         let value = if matches!((section, key.as_str()), ("server", "trusted_proxies") | ("outbound", "allow")) {
             toml::Value::Array(value.split(',').map(|part| toml::Value::String(part.trim().into())).collect())
+        } else if NUMBERS.contains(&(section, key.as_str())) {
+            value.trim().parse().map_or_else(|_| toml::Value::String(value.clone()), toml::Value::Integer)
         } else {
             toml::Value::String(value)
         };
@@ -292,7 +308,7 @@ fn check_keys(table: &toml::Table) -> Result<(), Error> {
     Ok(())
 }
 
-fn read_secret_files(table: &mut toml::Table) -> Result<(), Error> {
+fn read_secret_files(table: &mut toml::Table, here: &Path) -> Result<(), Error> {
     for (section, keys) in KEYS {
         for secret in keys.iter().filter_map(|name| name.strip_suffix('!')) {
             let Some(toml::Value::Table(inner)) = table.get_mut(*section) else { continue };
@@ -304,7 +320,9 @@ fn read_secret_files(table: &mut toml::Table) -> Result<(), Error> {
             let Some(path) = file.as_str() else {
                 return Err(Error::Value { key: format!("{key}_file"), remedy: "write a path in quotes".into() });
             };
-            let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+            let path = here.join(path);
+            let text = std::fs::read_to_string(&path)
+                .map_err(|source| Error::Read { path: path.display().to_string(), source })?;
             inner.insert((*secret).to_owned(), toml::Value::String(text.trim_end().to_owned()));
         }
     }
@@ -341,7 +359,25 @@ impl Config {
                 });
             }
         }
+        if let Some(mail) = &self.mail {
+            mail.validated(self.hello())?;
+        }
         Ok(self)
+    }
+
+    /// How this server calls itself to a mail server.
+    fn hello(&self) -> String {
+        let url = self.public_url();
+        let host = url.trim_start_matches("https://").split(['/', ':']).next().unwrap_or_default();
+        if host.is_empty() { "localhost".to_owned() } else { host.to_owned() }
+    }
+
+    /// How letters go out; none when there is no mail server.
+    ///
+    /// # Errors
+    /// When the authority's file cannot be read.
+    pub fn mail(&self) -> Result<Option<mail::Settings>, Error> {
+        self.mail.as_ref().map(|mail| mail.settings(self.hello())).transpose()
     }
 
     /// Where requests of this server may go. Its own doors and its database are never asked, whoever allows it.
@@ -370,7 +406,8 @@ impl Config {
         for path in [&mut self.tls.cert, &mut self.tls.key, &mut self.keys.file] {
             *path = here.join(&*path);
         }
-        for path in [&mut self.tls.client_ca, &mut self.outbound.ca].into_iter().flatten() {
+        let mail_ca = self.mail.as_mut().and_then(|mail| mail.ca.as_mut());
+        for path in [self.tls.client_ca.as_mut(), self.outbound.ca.as_mut(), mail_ca].into_iter().flatten() {
             *path = here.join(&*path);
         }
         if let Some(path) = self.database.url.expose_secret().strip_prefix("sqlite:") {
@@ -401,9 +438,10 @@ fn database_host(url: &str) -> Option<HostPort> {
 mod tests {
     use super::*;
 
-    const MINIMAL: &str = "[tls]\ncert='c.pem'\nkey='k.pem'\n[database]\nurl='sqlite:lh.db'\n[keys]\nfile='keys'\n";
+    pub(super) const MINIMAL: &str =
+        "[tls]\ncert='c.pem'\nkey='k.pem'\n[database]\nurl='sqlite:lh.db'\n[keys]\nfile='keys'\n";
 
-    fn check(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+    pub(super) fn check(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         parse("loudhailer.toml", text, environment).map_err(|error| error.to_string())
     }

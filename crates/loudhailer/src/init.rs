@@ -102,6 +102,17 @@ listen_tls = "0.0.0.0:2776"
 # The authority that vouches for them, when it is a private one:
 # ca = "internal-ca.pem"
 
+# Letters to people: invitations, links for a new password. Without this section none are sent.
+# [mail]
+# server = "mail.example.com"
+# "implicit": TLS from the first byte, port 465. "starttls": port 587, and nothing is sent without TLS.
+# tls = "implicit"
+# user = "pager@example.com"
+# password_file = "mail-password"
+# from = "Loudhailer <pager@example.com>"
+# The authority that vouches for the mail server, when it is a private one:
+# ca = "mail-ca.pem"
+
 [log]
 # "text" for people, "json" for machines.
 format = "text"

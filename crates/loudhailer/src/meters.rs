@@ -135,8 +135,16 @@ const OWN: &[&dyn Meter] = &[
 
 /// Every meter of the product, room by room.
 pub fn all() -> Vec<&'static dyn Meter> {
-    let rooms =
-        [OWN, http::METERS, signals::METERS, messaging::METERS, sandbox::METERS, store::METERS, webhooks::METERS];
+    let rooms = [
+        OWN,
+        http::METERS,
+        mail::METERS,
+        signals::METERS,
+        messaging::METERS,
+        sandbox::METERS,
+        store::METERS,
+        webhooks::METERS,
+    ];
     rooms.into_iter().flatten().copied().collect()
 }
 

@@ -7,6 +7,7 @@ use base::{Context, SystemClock};
 use carriers::Carriers;
 use flows::Flows;
 use identity::Identity;
+use mail::Mail;
 use messaging::{Messaging, RoutesKind};
 use oncall::OnCall;
 use resources::{Kind, Registry, Resources};
@@ -27,6 +28,7 @@ pub const MIGRATIONS: &[Migrations] = &[
     access::MIGRATIONS,
     audit::MIGRATIONS,
     resources::MIGRATIONS,
+    mail::MIGRATIONS,
     identity::MIGRATIONS,
     messaging::MIGRATIONS,
     carriers::MIGRATIONS,
@@ -48,6 +50,8 @@ pub struct Product {
     pub vault: Vault,
     /// What people configure.
     pub resources: Resources,
+    /// Letters by e-mail.
+    pub mail: Mail,
     /// Who is who.
     pub identity: Identity,
     /// Who is reached when.
@@ -73,6 +77,17 @@ pub struct Product {
     writer: Arc<std::sync::Mutex<Option<audit::RefusalWriter>>>,
 }
 
+/// What leads out of this machine, by the operator's configuration.
+#[derive(Debug, Default)]
+pub struct Ways {
+    /// Where callbacks may go besides the open internet.
+    pub outbound: outbound::Rules,
+    /// The mail server, if there is one.
+    pub mail: Option<mail::Settings>,
+    /// Where links in letters lead, without a trailing slash.
+    pub public_url: String,
+}
+
 /// The machine's clock and the operating system's randomness.
 pub fn context() -> Context {
     Context::new(Arc::new(SystemClock), Arc::new(crypto::OsChance))
@@ -87,13 +102,13 @@ pub async fn database(options: Options, context: Context) -> Result<Db> {
 
 impl Product {
     /// Opens database and vault and builds every room over them. Nothing runs yet.
-    /// Callbacks go to the open internet alone.
+    /// Callbacks go to the open internet alone, and there is no mail server.
     pub async fn open(options: Options, keys: &Path) -> Result<Self> {
-        Self::open_with(options, keys, outbound::Rules::default()).await
+        Self::open_with(options, keys, Ways::default()).await
     }
 
-    /// The same, with callbacks to where `outbound` allows besides.
-    pub async fn open_with(options: Options, keys: &Path, outbound: outbound::Rules) -> Result<Self> {
+    /// The same, with the ways out that the operator configured.
+    pub async fn open_with(options: Options, keys: &Path, ways: Ways) -> Result<Self> {
         // The keys are in this process's memory from here on: nobody else of the same user may look into it.
         sandbox::forbid_inspection()?;
         let keys = KeyFile::load(keys)?;
@@ -111,9 +126,12 @@ impl Product {
             Some(vault.clone()),
         ))?;
         let resources = Resources::new(db.clone(), registry, vault.clone());
-        let identity = Identity::new(db.clone(), vault.clone(), resources.clone(), identity::Options::default())?;
+        let mail = Mail::new(db.clone(), vault.clone(), ways.mail)?;
+        let settings =
+            identity::Options { mail: Some(mail.clone()), public_url: ways.public_url, ..identity::Options::default() };
+        let identity = Identity::new(db.clone(), vault.clone(), resources.clone(), settings)?;
         let messaging = Messaging::start(db.clone(), vault.clone(), &routes).await?;
-        let guarded = outbound::Guarded::new(outbound);
+        let guarded = outbound::Guarded::new(ways.outbound);
         let webhooks = Webhooks::new(db.clone(), vault.clone(), &callbacks, guarded).await?;
         let listeners = webhooks.clone();
         messaging.listeners(move |workspace| listeners.listens(workspace));
@@ -143,6 +161,7 @@ impl Product {
             db,
             vault,
             resources,
+            mail,
             identity,
             oncall,
             messaging,
@@ -180,6 +199,8 @@ impl Product {
         let worker = self.alerts.work(worker);
         let worker = self.smppd.work(worker);
         let worker = self.messaging.work(worker, api::LINES);
+        let worker = self.mail.work(worker);
+        let worker = self.identity.work(worker);
         let carriers = self.carriers.clone();
         let stopping = stop.clone();
         tasks.spawn(async move { carriers.run(stopping).await });
@@ -194,11 +215,15 @@ impl Product {
         tasks.spawn(self.vault.clone().keep(around, stop.clone()));
         let running = worker.spawn(stop.clone());
         tasks.spawn(async move { drop(running.await) });
-        let (identity, replays, stopping) = (self.identity.clone(), self.replays(), stop.clone());
+        let (identity, mail, replays, stopping) =
+            (self.identity.clone(), self.mail.clone(), self.replays(), stop.clone());
         tasks.spawn(async move {
             while tokio::time::timeout(std::time::Duration::from_mins(10), stopping.cancelled()).await.is_err() {
                 if let Err(error) = identity.sweep().await {
                     tracing::warn!(%error, "what ran out could not be removed");
+                }
+                if let Err(error) = mail.sweep().await {
+                    tracing::warn!(%error, "what is known of old letters could not be removed");
                 }
                 if let Err(error) = replays.sweep().await {
                     tracing::warn!(%error, "answers that were kept long enough could not be removed");

@@ -15,7 +15,7 @@ use crate::certificates::Certificates;
 use crate::cli::Serve;
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
-use crate::product::Product;
+use crate::product::{Product, Ways};
 use crate::supervisor;
 use crate::web::{self, Extras};
 
@@ -52,7 +52,8 @@ pub async fn run(options: &Serve) -> Result<()> {
     let config = configuration(&options.config)?;
     crate::logging::start(&config.log);
     allow_files();
-    let product = Product::open_with(database_options(&config)?, &config.keys.file, config.outbound_rules()?).await?;
+    let ways = Ways { outbound: config.outbound_rules()?, mail: config.mail()?, public_url: config.public_url() };
+    let product = Product::open_with(database_options(&config)?, &config.keys.file, ways).await?;
     let settings = settings(&config)?;
     let read = |path: &Path| std::fs::read_to_string(path).map_err(|source| Error::file(path, source));
     let client_ca = config.tls.client_ca.as_deref().map(read).transpose()?;

@@ -33,6 +33,7 @@ pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
     let console = Console::new(Parts {
         db: product.db.clone(),
         identity: product.identity.clone(),
+        mail: product.mail.clone(),
         resources: product.resources.clone(),
         alerts: product.alerts.clone(),
         oncall: product.oncall.clone(),
@@ -50,6 +51,7 @@ pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
     let api = api::Api {
         db: product.db.clone(),
         identity: product.identity.clone(),
+        mail: product.mail.clone(),
         resources: product.resources.clone(),
         alerts: product.alerts.clone(),
         oncall: product.oncall.clone(),

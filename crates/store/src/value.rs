@@ -320,6 +320,7 @@ macro_rules! ids {
 ids!(
     AlertId,
     ApiKeyId,
+    MailId,
     AuditId,
     BatchId,
     CarrierId,

@@ -38,6 +38,13 @@ impl Process {
         }
     }
 
+    /// Reads standard output to its end in the background, and hands each line on.
+    pub fn each_line(&mut self, mut each: impl FnMut(String) + Send + 'static) {
+        if let Some(lines) = self.stdout.take() {
+            std::thread::spawn(move || lines.map_while(Result::ok).for_each(&mut each));
+        }
+    }
+
     /// SIGKILL, as power loss would; returns when the process is gone.
     pub fn kill_9(&mut self) {
         let _ = self.child.kill();

@@ -16,6 +16,8 @@ pub enum Purpose {
     Alerts,
     /// Answers kept for requests that may be sent again: a key a day.
     Answers,
+    /// Letters that wait to go out by e-mail: a key a day.
+    Mail,
     /// Secrets in configuration: a key for 90 days.
     Configuration,
     /// Numbers and addresses of people's devices: a key for 90 days.
@@ -24,8 +26,16 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 7] =
-        [Self::Messages, Self::Signals, Self::Runs, Self::Alerts, Self::Answers, Self::Configuration, Self::People];
+    pub const ALL: [Self; 8] = [
+        Self::Messages,
+        Self::Signals,
+        Self::Runs,
+        Self::Alerts,
+        Self::Answers,
+        Self::Mail,
+        Self::Configuration,
+        Self::People,
+    ];
 
     /// The name in the key ring.
     pub const fn name(self) -> &'static str {
@@ -35,6 +45,7 @@ impl Purpose {
             Self::Runs => "runs",
             Self::Alerts => "alerts",
             Self::Answers => "answers",
+            Self::Mail => "mail",
             Self::Configuration => "configuration",
             Self::People => "people",
         }
@@ -43,7 +54,7 @@ impl Purpose {
     /// Whether a key seals one UTC day only, so that retention can end it.
     pub const fn is_daily(self) -> bool {
         match self {
-            Self::Messages | Self::Signals | Self::Runs | Self::Alerts | Self::Answers => true,
+            Self::Messages | Self::Signals | Self::Runs | Self::Alerts | Self::Answers | Self::Mail => true,
             Self::Configuration | Self::People => false,
         }
     }

@@ -33,6 +33,7 @@ const ROOMS: &[Migrations] = &[
     access::MIGRATIONS,
     audit::MIGRATIONS,
     ::resources::MIGRATIONS,
+    mail::MIGRATIONS,
     identity::MIGRATIONS,
     messaging::MIGRATIONS,
     carriers::MIGRATIONS,
@@ -179,7 +180,9 @@ async fn rooms(db: &Db) -> (Api, Alerts, Vault) {
     kinds.extend(flows::kinds());
     kinds.extend(::signals::kinds(Some(vault.clone())));
     let resources = Resources::new(db.clone(), Registry::new(kinds).unwrap(), vault.clone());
-    let options = identity::Options { cost: Cost::trivial_for_tests(), ..identity::Options::default() };
+    let mail = mail::Mail::new(db.clone(), vault.clone(), None).unwrap();
+    let options =
+        identity::Options { cost: Cost::trivial_for_tests(), mail: Some(mail.clone()), ..identity::Options::default() };
     let identity = Identity::new(db.clone(), vault.clone(), resources.clone(), options).unwrap();
     let messaging = Messaging::start(db.clone(), vault.clone(), &routes).await.unwrap();
     messaging.attach(Arc::new(Willing(watch::Sender::new(LinkState::Up))));
@@ -198,6 +201,7 @@ async fn rooms(db: &Db) -> (Api, Alerts, Vault) {
     let api = Api {
         sub_accounts,
         public_url: "https://pager.example.com".to_owned(),
+        mail,
         db: db.clone(),
         identity,
         resources,

@@ -63,7 +63,7 @@ fn people_write() -> OrganisationPermit<cap::PeopleWrite> {
 }
 
 testdb::both_databases! {
-    migrations = [&access::MIGRATIONS, &vault::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &identity::MIGRATIONS, &house::TABLES];
+    migrations = [&access::MIGRATIONS, &vault::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &mail::MIGRATIONS, &identity::MIGRATIONS, &house::TABLES];
 
     /// E-25: password, then a code of the app; a code works once; half way opens nothing; the secret is sealed.
     async fn e_25_a_log_in_takes_a_password_and_a_code_that_works_once(db: Db, clock: Arc<ManualClock>) {

@@ -57,6 +57,32 @@ pub async fn open(db: &Db) -> House {
     open_with(db, Cost::trivial_for_tests()).await
 }
 
+/// A house whose letters go to `server`.
+pub async fn open_with_mail(db: &Db, server: &testkit::MailServer) -> (House, mail::Mail) {
+    let account = mail::Account { user: testkit::MAIL_ACCOUNT.0.into(), password: secret(testkit::MAIL_ACCOUNT.1) };
+    let settings = mail::Settings {
+        server: "localhost".into(),
+        port: server.port,
+        security: mail::Security::Implicit,
+        authority: Some(server.authority.clone()),
+        account: Some(account),
+        from: "Pager <pager@example.com>".into(),
+        hello: "pager.example.com".into(),
+    };
+    let keys = vault::KeyFile::parse("1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap();
+    let vault = vault::Vault::unlock(db.clone(), keys).await.unwrap();
+    let mail = mail::Mail::new(db.clone(), vault.clone(), Some(settings)).unwrap();
+    let resources = Resources::new(db.clone(), registry(), vault.clone());
+    let options = Options {
+        cost: Cost::trivial_for_tests(),
+        mail: Some(mail.clone()),
+        public_url: "https://pager.example.com".into(),
+        ..Options::default()
+    };
+    let identity = Identity::new(db.clone(), vault, resources.clone(), options).unwrap();
+    (House { db: db.clone(), resources, identity }, mail)
+}
+
 pub async fn open_with(db: &Db, cost: Cost) -> House {
     let keys = vault::KeyFile::parse("1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap();
     let vault = vault::Vault::unlock(db.clone(), keys).await.unwrap();

@@ -23,7 +23,7 @@ async fn opens(house: &House, token: &SecretString, address: &str) -> bool {
 }
 
 testdb::both_databases! {
-    migrations = [&access::MIGRATIONS, &vault::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &identity::MIGRATIONS, &house::TABLES];
+    migrations = [&access::MIGRATIONS, &vault::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &mail::MIGRATIONS, &identity::MIGRATIONS, &house::TABLES];
 
     async fn a_drawn_token_is_shown_once_and_kept_as_a_hash(db: Db, clock: Arc<ManualClock>) {
         let house = open(&db).await;

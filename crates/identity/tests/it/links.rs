@@ -11,7 +11,7 @@ use store::Db;
 use crate::house::{self, PASSWORD, form, from, log_in, open, secret, text};
 
 testdb::both_databases! {
-    migrations = [&access::MIGRATIONS, &vault::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &identity::MIGRATIONS, &house::TABLES];
+    migrations = [&access::MIGRATIONS, &vault::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &mail::MIGRATIONS, &identity::MIGRATIONS, &house::TABLES];
 
     /// nothing ships with a credential; the link makes the first administrator, once.
     async fn x_14_the_set_up_link_makes_the_first_administrator_once(db: Db) {

@@ -21,7 +21,7 @@ async fn fail(house: &House, n: u32) {
 }
 
 testdb::both_databases! {
-    migrations = [&access::MIGRATIONS, &vault::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &identity::MIGRATIONS, &house::TABLES];
+    migrations = [&access::MIGRATIONS, &vault::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &mail::MIGRATIONS, &identity::MIGRATIONS, &house::TABLES];
 
     /// unknown, wrong, paused and removed read the same.
     async fn x_12_every_refusal_is_the_same_answer(db: Db, clock: Arc<ManualClock>) {
@@ -175,6 +175,7 @@ fn x_12_every_refusal_takes_as_long() {
         vault::MIGRATIONS,
         audit::MIGRATIONS,
         resources::MIGRATIONS,
+        mail::MIGRATIONS,
         identity::MIGRATIONS,
         house::TABLES,
     ];

@@ -8,6 +8,7 @@ mod keys;
 mod links;
 mod login;
 mod people;
+mod reset;
 mod roles;
 mod rotation;
 mod session;

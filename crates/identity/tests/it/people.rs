@@ -26,7 +26,7 @@ users:
 ";
 
 testdb::both_databases! {
-    migrations = [&access::MIGRATIONS, &vault::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &identity::MIGRATIONS, &house::TABLES];
+    migrations = [&access::MIGRATIONS, &vault::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &mail::MIGRATIONS, &identity::MIGRATIONS, &house::TABLES];
 
     async fn people_have_roles_and_devices_and_no_password(db: Db) {
         let house = open(&db).await;

@@ -71,7 +71,7 @@ async fn grants(house: &House, user: UserId) -> Grants {
 }
 
 testdb::both_databases! {
-    migrations = [&access::MIGRATIONS, &vault::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &identity::MIGRATIONS, &house::TABLES];
+    migrations = [&access::MIGRATIONS, &vault::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &mail::MIGRATIONS, &identity::MIGRATIONS, &house::TABLES];
 
     /// E-17: a role of one's own is used like a ready one, in the place where it was given.
     async fn e_17_a_custom_role_holds_what_it_names_where_it_was_given(db: Db) {

@@ -65,7 +65,7 @@ async fn listed(house: &House, due: bool) -> Vec<ApiKeyInfo> {
 }
 
 testdb::both_databases! {
-    migrations = [&access::MIGRATIONS, &vault::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &identity::MIGRATIONS, &house::TABLES];
+    migrations = [&access::MIGRATIONS, &vault::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &mail::MIGRATIONS, &identity::MIGRATIONS, &house::TABLES];
 
     /// both tokens work until the overlap ends, to the second, and the last use of each is known.
     async fn x_22_the_old_token_works_to_the_end_of_the_overlap(db: Db, clock: Arc<ManualClock>) {

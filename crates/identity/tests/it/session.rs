@@ -21,7 +21,7 @@ async fn login(house: &House, n: u8) -> SecretString {
 }
 
 testdb::both_databases! {
-    migrations = [&access::MIGRATIONS, &vault::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &identity::MIGRATIONS, &house::TABLES];
+    migrations = [&access::MIGRATIONS, &vault::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &mail::MIGRATIONS, &identity::MIGRATIONS, &house::TABLES];
 
     /// 256 random bits that the store does not know; what it keeps of a session is unreadable without them, and
     /// gone after log-out.

@@ -27,7 +27,7 @@ use crate::commands;
 use crate::config::{Log, Smpp};
 use crate::error::{Error, Result};
 use crate::init::write_private;
-use crate::product::{self, Product};
+use crate::product::{self, Product, Ways};
 use crate::serve::{Doors, asked_to_stop, wind_down};
 use crate::web::{self, Extras};
 pub use carrier::Carrier;
@@ -71,8 +71,9 @@ pub async fn run(options: &Demo) -> Result<()> {
     let authority =
         options.outbound_ca.as_deref().map(|path| fs::read_to_string(path).map_err(|source| Error::file(path, source)));
     let allow = options.outbound_allow.clone();
-    let rules = outbound::Rules { allow, own_ports, authority: authority.transpose()?, never: Vec::new() };
-    let product = Product::open_with(Options::new(url.parse()?), &dir.join("keys"), rules).await?;
+    let outbound = outbound::Rules { allow, own_ports, authority: authority.transpose()?, never: Vec::new() };
+    let ways = Ways { outbound, mail: None, public_url: settings(listen)?.public_url().to_owned() };
+    let product = Product::open_with(Options::new(url.parse()?), &dir.join("keys"), ways).await?;
     seed(&product, &dir, carrier.address, &secrets).await?;
 
     let read = |name: &str| fs::read_to_string(dir.join(name)).map_err(|source| Error::file(&dir.join(name), source));

@@ -13,6 +13,7 @@ mod examples;
 mod find;
 mod first_page;
 mod first_use;
+mod forgotten;
 mod gateway;
 mod hands;
 mod keys;

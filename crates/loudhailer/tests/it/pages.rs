@@ -21,7 +21,7 @@ const FIRST_LOAD: usize = 60_000;
 /// What Chromium reads.
 const PACKED: &str = "gzip, deflate, br, zstd";
 /// Pages that a signed-in reader is sent away from: looked at before signing in.
-const OUTSIDE: [&str; 4] = ["/setup", "/sign-in", "/handsets", "/invite"];
+const OUTSIDE: [&str; 6] = ["/setup", "/sign-in", "/handsets", "/invite", "/forgot", "/reset"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_light_and_has_no_finding() {
@@ -63,6 +63,8 @@ async fn every_page_is_light_and_has_no_finding() {
     browser.wait("#password").await;
     look.at("/sign-in").await;
     look.at("/invite").await;
+    look.at("/forgot").await;
+    look.at("/reset").await;
     browser.goto(demo.fact("handset_url")).await;
     browser.wait("#phones").await;
     look.at("/handsets").await;
