@@ -19,7 +19,7 @@ use crate::inbox::Desks;
 use crate::job::{Job, Outcome};
 use crate::lane::Lane;
 use crate::numbers::Numbers;
-use crate::outstanding::RefHasher;
+use crate::outstanding::{Hashed, RefHasher};
 use crate::settle::Settle;
 
 /// How long the environment of a workspace is remembered.
@@ -214,7 +214,7 @@ impl Engine {
 /// The latest conversations, by a keyed hash; the oldest is forgotten first.
 #[derive(Default)]
 struct Conversations {
-    workspaces: HashMap<u64, WorkspaceId>,
+    workspaces: HashMap<u64, WorkspaceId, Hashed>,
     order: std::collections::VecDeque<u64>,
 }
 

@@ -22,6 +22,34 @@ const EARLY_FOR: Duration = Duration::from_secs(1);
 /// Carrier ids of stray receipts that are remembered, in case their message turns up late.
 const STRAYS: usize = 10_000;
 
+/// For keys that are hashes already ([`RefHasher`]): hashing them again would only cost.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Hashed(u64);
+
+impl BuildHasher for Hashed {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        Self(0)
+    }
+}
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, octets: &[u8]) {
+        for octet in octets {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*octet);
+        }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+}
+
 /// Hashes ids under a key of this process, so that nobody outside can make two collide.
 #[derive(Default)]
 pub(crate) struct RefHasher(RandomState);
@@ -58,7 +86,7 @@ pub(crate) struct WorkspaceNumber(u16);
 /// The map.
 #[derive(Default)]
 pub(crate) struct Map {
-    entries: HashMap<u64, Outstanding>,
+    entries: HashMap<u64, Outstanding, Hashed>,
     order: VecDeque<u64>,
     workspaces: Vec<WorkspaceId>,
     numbers: HashMap<WorkspaceId, WorkspaceNumber>,
@@ -138,13 +166,13 @@ impl Map {
 
 /// Receipts that came before the answer to their submit.
 pub(crate) struct Early<T> {
-    waiting: HashMap<u64, Vec<T>>,
+    waiting: HashMap<u64, Vec<T>, Hashed>,
     order: VecDeque<(Duration, u64)>,
 }
 
 impl<T> Default for Early<T> {
     fn default() -> Self {
-        Self { waiting: HashMap::new(), order: VecDeque::new() }
+        Self { waiting: HashMap::default(), order: VecDeque::new() }
     }
 }
 
@@ -186,7 +214,7 @@ impl<T> Early<T> {
 /// The ids of stray receipts of late.
 #[derive(Default)]
 pub(crate) struct Strays {
-    keys: HashSet<u64>,
+    keys: HashSet<u64, Hashed>,
     order: VecDeque<u64>,
 }
 

@@ -21,7 +21,7 @@ use crate::carrier::Receipt;
 use crate::engine::{Engine, write_minutes};
 use crate::inbox;
 use crate::job::Outcome;
-use crate::outstanding::{Early, Map, Outstanding, Strays};
+use crate::outstanding::{Early, Hashed, Map, Outstanding, Strays};
 use crate::probe::{self, Found};
 use crate::reply::Reply;
 use crate::settle_store::{self as rows, Applied, Touched};
@@ -150,7 +150,7 @@ impl Settler {
         let now = self.engine.ctx.monotonic();
         let (mut batch, mut acks, mut outcomes) = (Batch::default(), Vec::new(), Vec::new());
         // A second receipt of one message in one batch goes the careful way.
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         let mut ask = Vec::new();
         for item in items.drain(..) {
             match item {
@@ -219,7 +219,7 @@ impl Settler {
         }
     }
 
-    fn outcome(&mut self, outcome: &Outcome, batch: &mut Batch, seen: &mut HashSet<u64>, acks: &mut Vec<Ack>) {
+    fn outcome(&mut self, outcome: &Outcome, batch: &mut Batch, seen: &mut Seen, acks: &mut Vec<Ack>) {
         let plain = outcome.key.parts == 1 && outcome.key.origin.is_none();
         let workspace = self.map.number(outcome.key.workspace);
         for part in &outcome.parts {
@@ -249,7 +249,7 @@ impl Settler {
         to: Option<Outstanding>,
         key: u64,
         batch: &mut Batch,
-        seen: &mut HashSet<u64>,
+        seen: &mut Seen,
         acks: &mut Vec<Ack>,
     ) {
         if let Some(to) = to {
@@ -268,7 +268,7 @@ impl Settler {
         to: Outstanding,
         key: u64,
         batch: &mut Batch,
-        seen: &mut HashSet<u64>,
+        seen: &mut Seen,
         acks: &mut Vec<Ack>,
     ) {
         let first = seen.insert(key);
@@ -386,6 +386,7 @@ impl Settler {
     }
 }
 
+type Seen = HashSet<u64, Hashed>;
 type Ack = Reply<()>;
 type Rooms = Vec<Option<OwnedSemaphorePermit>>;
 
