@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `alerts`, `activity`, `integrations`, `webhooks`, `runs`, `messages`, `routing`, `groups`, `keys`, `smpp` | our own API of a workspace |
 //! | `people`, `resources`, `audit` | our own API of the organisation |
+//! | `resources`, `audit` | our own API of the organisation |
 //! | `signals` | `POST /signals/{integration}` and the xMatters-shaped alias |
 //! | `sms` | `/api/v1/subaccounts/{workspace}/messages` with its own error envelope |
 //! | `tag`, `words` | chapters and words of the OpenAPI document |

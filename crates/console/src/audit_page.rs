@@ -14,6 +14,7 @@ use crate::draw::Draw;
 use crate::facts::{Choice, choices};
 use crate::page::{encode, page, see_other};
 use crate::shell::{Page, Shell};
+use crate::zone::age;
 
 /// People that a filter by name finds at most.
 const ACTORS: u32 = 100;
@@ -43,9 +44,18 @@ struct Said {
     entry: Option<String>,
 }
 
+/// The stream to the collector, as a shape and in words.
+struct Streamed {
+    class: &'static str,
+    knot: Knot,
+    headline: String,
+    detail: String,
+}
+
 #[derive(Template)]
 #[template(path = "audit.html")]
 struct AuditPage {
+    stream: Option<Streamed>,
     shell: Shell,
     slug: String,
     sentence: String,
@@ -292,6 +302,10 @@ pub async fn list(
         Wide::Here(permit) => console.db.read(move |tx| audit::list(tx, &permit, &filter, &request)).await?,
     };
     let query = which.query();
+    let stream = match guard.caller().grants().permit_organisation::<cap::AuditRead>() {
+        Ok(permit) => console.db.read(move |tx| audit::streaming(tx, &permit)).await?,
+        Err(_) => None,
+    };
     let everywhere = guard.caller().grants().organisation_capabilities().contains(Capability::AuditRead);
     let latest = guard.also::<cap::AuditVerify>().and_then(|permit| console.verifier().latest(&permit));
     page(&AuditPage {
@@ -301,6 +315,7 @@ pub async fn list(
         },
         standing: "Who did what, when and from where. Each entry is sealed into a chain within a second, so that none can be altered or taken out unseen.",
         may_verify: guard.may(Capability::AuditVerify),
+        stream: stream.map(|stream| streamed(&stream, &shell)),
         verification: latest.map(|latest| verification(&slug, &latest, &shell)),
         outcomes: choices(
             &[("", "All"), ("success", "Done"), ("denied", "Refused"), ("failure", "Failed")],
@@ -320,6 +335,31 @@ pub async fn list(
         slug,
         shell,
     })
+}
+
+/// How far the stream to the collector is, in words.
+fn streamed(stream: &audit::Streaming, shell: &Shell) -> Streamed {
+    let waiting = match (stream.behind, stream.oldest) {
+        (0, _) | (_, None) => "Every entry counts as delivered.".to_owned(),
+        (1, Some(at)) => format!("One entry waits, {} old.", age(shell.now.since(at))),
+        (count, Some(at)) => format!("{count} entries wait, the oldest for {}.", age(shell.now.since(at))),
+    };
+    match &stream.failure {
+        None => Streamed {
+            class: "",
+            knot: Knot::Done,
+            headline: format!("Streamed to {}", stream.target),
+            detail: format!(
+                "{waiting} An entry counts as delivered 15 s after it was sent on a connection that lives."
+            ),
+        },
+        Some((said, at)) => Streamed {
+            class: "bad",
+            knot: Knot::Failed,
+            headline: format!("{} does not take the log", stream.target),
+            detail: format!("{said} ({}). {waiting} Nothing is lost: it goes on from there.", shell.zone.day_clock(at)),
+        },
+    }
 }
 
 /// Has the whole chain walked, in the background: the page says how far it is, and then whether it holds.
@@ -386,6 +426,16 @@ mod tests {
             sentence: "The last entry is of Fri 23 Oct".into(),
             standing: "Who did what.",
             may_verify: true,
+            stream: Some(streamed(
+                &audit::Streaming {
+                    target: HOSTILE.into(),
+                    delivered: 3,
+                    behind: 2,
+                    oldest: Some(NOW),
+                    failure: Some((HOSTILE.into(), NOW)),
+                },
+                &shell(),
+            )),
             verification: Some(verification(
                 "demo",
                 &Verification { began: NOW, by: HOSTILE.into(), looked_at: 1, of: 2, stage: Stage::Running },

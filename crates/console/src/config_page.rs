@@ -56,6 +56,7 @@ pub fn kind_words(kind: &str) -> &'static str {
         "settings" => "What the organisation sets for everybody.",
         "carriers" => "Who takes our texts to the network.",
         "routes" => "Which carriers take which messages.",
+        "roles" => "Roles of your own: sets of rights that people are given like the ready ones.",
         "users" => "People, with their roles and phones.",
         "groups" => "Who is paged, in which order.",
         "flows" => "What is done with an event.",

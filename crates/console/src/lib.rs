@@ -3,6 +3,7 @@
 //! A page is a template with a typed context; the full page holds the fragment that live updates fetch again. This room has
 //! no business rules and no SQL: it asks the rooms below with the reader's [`access::Permit`] and shows what they say.
 
+mod access_page;
 mod alert_page;
 mod alerts;
 mod answers;
@@ -389,6 +390,7 @@ impl Console {
             .post("/w/{workspace}/smpp/{account}/rotate", smpp_page::rotate)
             .post("/w/{workspace}/smpp/{account}/disconnect", smpp_page::disconnect_all)
             .post("/w/{workspace}/smpp/{account}/binds/{bind}/disconnect", smpp_page::disconnect)
+            .get("/w/{workspace}/access", access_page::show)
             .get("/w/{workspace}/audit", audit_page::list)
             .post("/w/{workspace}/audit/verify", audit_page::verify)
             .post("/w/{workspace}/audit/export", audit_entry::export)

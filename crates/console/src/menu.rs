@@ -42,6 +42,8 @@ pub enum Page {
     Smpp,
     /// People.
     Users,
+    /// Who may do what.
+    Access,
     /// The audit log.
     Audit,
     /// Everything that is configured, as text with its history.
@@ -231,6 +233,14 @@ pub const PAGES: &[Entry] = &[
         ("Users", "Users"),
         "people devices roles phones",
         Capability::PeopleRead,
+    ),
+    entry(
+        Page::Access,
+        Group::Govern,
+        "/access",
+        ("Access", "Who may do what"),
+        "roles rights permissions capabilities matrix who can",
+        Capability::AccessRead,
     ),
     entry(
         Page::Audit,

@@ -104,6 +104,15 @@ pub(crate) static SEALING_LAG: Gauge = Gauge::new(
     "Age of the oldest audit entry that is not yet chained; 0 when there is none.",
 );
 
+pub(crate) static STREAM_BEHIND: Gauge = Gauge::new(
+    "loudhailer_audit_stream_behind",
+    "Audit entries that are sealed and do not count as delivered to the collector; 0 without one.",
+);
+pub(crate) static STREAM_LAG: Gauge = Gauge::new(
+    "loudhailer_audit_stream_lag_seconds",
+    "Age of the oldest audit entry that does not count as delivered to the collector; 0 when there is none.",
+);
+
 /// What is read when somebody asks.
 const OWN: &[&dyn Meter] = &[
     &BUILD,
@@ -131,6 +140,8 @@ const OWN: &[&dyn Meter] = &[
     &UP,
     &UNSEALED,
     &SEALING_LAG,
+    &STREAM_BEHIND,
+    &STREAM_LAG,
 ];
 
 /// Every meter of the product, room by room.

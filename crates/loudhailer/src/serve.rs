@@ -75,6 +75,12 @@ pub async fn run(options: &Serve) -> Result<()> {
 
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     product.run(&tasks, &stop).await?;
+    match config.audit_stream()? {
+        Some((target, format)) => {
+            tasks.spawn(audit::Shipper::new(product.db.clone(), target, format).run(stop.clone()));
+        }
+        None => product.db.write(audit::forget_target).await?,
+    }
     let doors = Doors::open(server, app.clone());
     tasks.spawn(product.smppd.clone().run(applications, stop.clone()));
     tasks.spawn(certificates.clone().run(stop.clone()));

@@ -42,6 +42,7 @@ pub use field::{Class, Draw, Field, Keep, Shape};
 pub use kind::{Kind, KindScope, Projection, TypedKind, typed};
 pub use own::{Settings, SmsSettings, settings, sms_settings};
 pub use registry::{ClassedField, Registry, RegistryError};
+pub use rows::named_entries;
 pub use secret::{Draft, Given, SecretSlot};
 pub use write::TOPIC;
 pub use writer::Resources;

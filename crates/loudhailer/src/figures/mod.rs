@@ -121,9 +121,9 @@ impl AllFigures {
             meters::UNKNOWN.set(&[&unknown.carrier], whole(unknown.messages));
         }
 
-        let (jobs, unsealed) = db
+        let (jobs, unsealed, stream) = db
             .read(move |tx| -> std::result::Result<_, audit::Error> {
-                Ok((tx.job_figures()?, audit::unsealed(tx, &permit)?))
+                Ok((tx.job_figures()?, audit::unsealed(tx, &permit)?, audit::streaming_figures(tx, &permit)?))
             })
             .await?;
         meters::JOBS.clear();
@@ -135,6 +135,10 @@ impl AllFigures {
             meters::JOBS_AGE.set(&[&kind.kind], kind.oldest_due.map_or(0.0, age));
         }
         meters::UNSEALED.set(whole(unsealed.entries));
+        if let Some(stream) = stream {
+            meters::STREAM_BEHIND.set(whole(stream.behind));
+            meters::STREAM_LAG.set(stream.oldest.map_or(0.0, age));
+        }
         meters::SEALING_LAG.set(unsealed.oldest.map_or(0.0, age));
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use access::{KeyScope, OrganisationPermit, Role, cap};
+use access::{Capabilities, Capability, KeyScope, OrganisationPermit, Role, cap};
 use base::{ExposeSecret as _, SecretString, UserId};
 use http::matrix::{Credential, Places, Player, Rights};
 use identity::Caller;
@@ -56,6 +56,11 @@ async fn matrix(url: store::DatabaseUrl) {
             players.push(person(&product, role, place).await);
         }
     }
+    let custom: Capabilities = CUSTOM.iter().map(|name| name.parse::<Capability>().unwrap()).collect();
+    for place in [Some("home"), None] {
+        let held = vec![(custom, place.map(str::to_owned))];
+        players.push(Player { rights: Rights::Sets(held), ..invited(&product, "custom", place).await });
+    }
     let scopes: Vec<KeyScope> = SCOPES.iter().map(|scope| scope.parse().unwrap()).collect();
     players.push(Player {
         name: "an API key of home".into(),
@@ -82,8 +87,15 @@ pub async fn seed(product: &Product, token: &SecretString) {
     use std::fmt::Write as _;
     let mut text = format!(
         "workspaces:\n  - {{slug: home, environment: development}}\n  - {{slug: away, environment: production}}\n\
-         api_keys:\n  - {{workspace: home, name: key, scopes: {SCOPES:?}, token: {{env: TOKEN}}}}\nusers:\n"
+         api_keys:\n  - {{workspace: home, name: key, scopes: {SCOPES:?}, token: {{env: TOKEN}}}}\n\
+         roles:\n  - {{name: custom, capabilities: {CUSTOM:?}}}\nusers:\n"
     );
+    for (place, clause) in [("home", ", workspace: home"), ("everywhere", "")] {
+        let _ = writeln!(
+            text,
+            "  - {{name: Custom of {place}, login: custom.{place}@example.com, roles: [{{role: custom{clause}}}]}}"
+        );
+    }
     for role in Role::ALL {
         let places = [("home", ", workspace: home"), ("everywhere", "")];
         for (place, clause) in places.into_iter().filter(|(place, _)| *place == "home" || !role.is_local()) {
@@ -105,8 +117,16 @@ pub async fn apply(product: &Product, text: &str, token: &SecretString) {
     commands::apply_here(&product.resources, &grants, document, ApplyOptions::default(), false).await.unwrap();
 }
 
-/// A person with a session, invited as an administrator would.
+/// What the custom role of the seed holds: a bit of everything, also what belongs to the organisation alone.
+const CUSTOM: [&str; 4] = ["alerts:read", "messages:send", "people:write", "audit:read"];
+
+/// A person with a session and a ready role, invited as an administrator would.
 pub async fn person(product: &Product, role: Role, place: Option<&str>) -> Player {
+    let rights = Rights::Roles(vec![(role, place.map(str::to_owned))]);
+    Player { rights, ..invited(product, role.name(), place).await }
+}
+
+async fn invited(product: &Product, role: &str, place: Option<&str>) -> Player {
     let login = format!("{role}.{}@example.com", place.unwrap_or("everywhere"));
     let permit: OrganisationPermit<cap::PeopleWrite> = commands::operator().permit_organisation().unwrap();
     let read: OrganisationPermit<cap::ResourcesRead> = commands::operator().permit_organisation().unwrap();
@@ -123,9 +143,5 @@ pub async fn person(product: &Product, role: Role, place: Option<&str>) -> Playe
     let logged_in = product.identity.accept_invite(link.secret, password, &Caller::default()).await.unwrap();
     let logged_in = logged_in.into_session().unwrap();
     let csrf = SecretString::from(logged_in.session.csrf.expose_secret().to_owned());
-    Player {
-        name: login,
-        credential: Credential::Session { token: logged_in.token, csrf },
-        rights: Rights::Roles(vec![(role, place.map(str::to_owned))]),
-    }
+    Player { name: login, credential: Credential::Session { token: logged_in.token, csrf }, rights: Rights::None }
 }
