@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ::messaging::{Batch, BatchDetails, Erased, State as MessageState};
+use ::messaging::{Batch, BatchDetails, Erased, Rejection, State as MessageState};
 use access::cap;
 use base::{BatchId, MessageId};
 use http::doc::Doc;
@@ -51,6 +51,9 @@ fn list_doc() -> Doc {
 pub(crate) fn get_doc(name: &'static str) -> Doc {
     let mut batch = example();
     batch["states"] = json!({"queued": 12, "sent": 40, "delivered": 946});
+    batch["rejections"] = json!([{
+        "index": 16, "code": "invalid-parameter", "field": "text", "reason": "The field text is missing or empty. (1004)",
+    }]);
     Doc::new(name, MESSAGES, "Read a batch with how many of its messages are in each state")
         .path("batch", "The batch's id, of the answer to sending.", ID)
         .answers::<DetailsView>(StatusCode::OK, "The batch.", batch)
@@ -123,12 +126,36 @@ pub(crate) struct DetailsView {
     batch: BatchView,
     /// How many of its messages are in each state.
     states: BTreeMap<&'static str, u32>,
+    /// What was rejected at once, in the order of the request: the first 100, however many there were.
+    rejections: Vec<RejectionView>,
+}
+
+/// A message of a batch that was rejected at once.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BatchRejection)]
+pub(crate) struct RejectionView {
+    /// Its place in the request, from 0.
+    index: u32,
+    /// Why, as a word for programs.
+    code: String,
+    /// The field that was wrong, when it was one.
+    field: Option<String>,
+    /// Why, in a sentence, with the number of the SMS API for it.
+    reason: String,
+}
+
+impl From<Rejection> for RejectionView {
+    fn from(rejection: Rejection) -> Self {
+        let Rejection { index, code, field, reason } = rejection;
+        Self { index, code, field, reason }
+    }
 }
 
 impl From<BatchDetails> for DetailsView {
     fn from(details: BatchDetails) -> Self {
         let states = details.states.into_iter().map(|(state, count): (MessageState, u32)| (state.name(), count));
-        Self { states: states.collect(), batch: details.batch.into() }
+        let rejections = details.rejections.into_iter().map(RejectionView::from).collect();
+        Self { states: states.collect(), batch: details.batch.into(), rejections }
     }
 }
 

@@ -246,6 +246,9 @@ struct DetailsView {
     part_details: Vec<PartView>,
     /// What happened to it, in order.
     history: Vec<StepView>,
+    /// Where the person is for whom it was sent, as the sender said, masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_ip: Option<String>,
 }
 
 impl From<Details> for DetailsView {
@@ -254,23 +257,29 @@ impl From<Details> for DetailsView {
             message: details.summary.into(),
             part_details: details.parts.into_iter().map(PartView::from).collect(),
             history: details.history.into_iter().map(StepView::from).collect(),
+            client_ip: details.client_ip,
         }
     }
 }
 
 /// The number and the text.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = MessageContent)]
 struct ContentView {
     /// The number, whole.
     to: String,
     /// The text.
     text: String,
+    /// Where the person is for whom it was sent, when the sender said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_ip: Option<String>,
 }
 
 impl From<Content> for ContentView {
     fn from(content: Content) -> Self {
-        Self { to: content.to.to_string(), text: content.text }
+        let client_ip = content.client_ip.map(|address| address.to_string());
+        Self { to: content.to.to_string(), text: content.text, client_ip }
     }
 }
 

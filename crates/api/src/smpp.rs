@@ -62,7 +62,7 @@ fn binds_doc() -> Doc {
             false,
             json!({"items": [{
                 "id": 17, "account": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b", "systemId": "shop", "node": "node-1",
-                "mode": "transceiver", "source": "192.0.2.7", "tls": true, "version": "3.4",
+                "mode": "transceiver", "source": "192.0.2.7", "tls": true, "version": "3.4", "vendorTlvs": true,
                 "since": "2026-10-23T01:12:00.000Z", "submitted": 1200, "refused": 3, "delivered": 1180,
                 "submitsPerSecond": 50, "deliveriesPerSecond": 48, "window": 20, "unanswered": 4, "delivering": 2,
             }], "next": null}),
@@ -139,6 +139,8 @@ struct BindView {
     tls: bool,
     /// The SMPP version it speaks.
     version: String,
+    /// Whether it is told the parameters of 8x8's own, 0x1502 to 0x1504.
+    vendor_tlvs: bool,
     /// Since when.
     since: At,
     /// Submits that were accepted.
@@ -170,6 +172,7 @@ impl BindView {
             source: bind.source,
             tls: bind.encrypted,
             version: bind.version,
+            vendor_tlvs: bind.vendor_tlvs,
             since: At(bind.since),
             submitted: bind.submitted,
             refused: bind.refused,

@@ -17,7 +17,7 @@ pub use ids::{
     IntegrationId, MailId, MessageId, NotificationId, OrganisationId, RequestId, ResourceId, RoleId, RouteId, RunId,
     SessionId, SignalId, SmppAccountId, UserId, WebhookId, WorkspaceId,
 };
-pub use mask::{mask_email, mask_phone, mask_text};
+pub use mask::{mask_email, mask_ip, mask_phone, mask_text};
 pub use nearest::nearest;
 pub use page::{Cursor, Page, PageRequest};
 pub use problem::{Explain, Problem, ProblemKind};

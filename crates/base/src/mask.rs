@@ -1,5 +1,7 @@
 //! Masks: what personal values look like to those who may not read them.
 
+use std::net::IpAddr;
+
 /// `+447700900117` becomes `+44 77•• ••• 117`: country and last three digits stay, for a person to recognise.
 pub fn mask_phone(number: &str) -> String {
     let digits: Vec<char> = number.chars().filter(char::is_ascii_digit).collect();
@@ -33,6 +35,20 @@ pub fn mask_email(address: &str) -> String {
     }
 }
 
+/// `192.0.2.7` becomes `192.0.2.•`, and `2001:db8:7::1` `2001:db8:7:•`: the network stays, the machine in it does not.
+pub fn mask_ip(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [first, second, third, _] = address.octets();
+            format!("{first}.{second}.{third}.•")
+        }
+        IpAddr::V6(address) => {
+            let [first, second, third, ..] = address.segments();
+            format!("{first:x}:{second:x}:{third:x}:•")
+        }
+    }
+}
+
 /// A text without its words: only how long it was.
 pub fn mask_text(text: &str) -> String {
     format!("••• ({} characters)", text.chars().count())
@@ -47,6 +63,8 @@ mod tests {
         assert_eq!(mask_phone("+447700900117"), "+44 77•• ••• 117");
         assert_eq!(mask_phone("12345"), "•••");
         assert_eq!(mask_email("dina@example.com"), "d•••@example.com");
+        assert_eq!(mask_ip("192.0.2.7".parse().unwrap()), "192.0.2.•");
+        assert_eq!(mask_ip("2001:db8:7::1".parse().unwrap()), "2001:db8:7:•");
         assert_eq!(mask_text("secret"), "••• (6 characters)");
     }
 }

@@ -22,7 +22,7 @@ pub struct Heading {
     /// The last part of its path.
     pub slug: String,
     /// What it is about.
-    pub text: String,
+    pub text: Paragraph,
     /// Its operations, for the list of contents.
     pub contents: Vec<Line>,
 }
@@ -52,7 +52,7 @@ pub struct Operation {
 /// One answer.
 pub struct Outcome {
     pub status: String,
-    pub text: String,
+    pub text: Paragraph,
     pub kind: Option<Kind>,
     pub example: Option<String>,
 }
@@ -60,7 +60,7 @@ pub struct Outcome {
 /// A named shape.
 pub struct Shape {
     pub name: String,
-    pub text: String,
+    pub text: Paragraph,
     pub fields: Vec<Field>,
 }
 
@@ -111,7 +111,7 @@ impl<'d> Reading<'d> {
             Heading {
                 name: name.to_owned(),
                 slug: slug(name),
-                text: text(&tag["description"]).to_owned(),
+                text: pieces(text(&tag["description"])),
                 contents: contents.collect(),
             }
         })
@@ -137,7 +137,7 @@ impl<'d> Reading<'d> {
             all.filter(|(status, _)| status.starts_with('2') == good)
                 .map(|(status, answer)| Outcome {
                     status: status.clone(),
-                    text: text(&answer["description"]).to_owned(),
+                    text: pieces(text(&answer["description"])),
                     kind: content(answer).map(|content| self.kind(&content["schema"])),
                     example: content(answer).filter(|_| good).map(|content| pretty(&content["example"])),
                 })
@@ -207,7 +207,7 @@ impl<'d> Reading<'d> {
     fn shape(&self, name: &str) -> Option<Shape> {
         let mut fields = Vec::new();
         self.fields(self.named(name), &mut fields);
-        let text = text(&self.named(name)["description"]).to_owned();
+        let text = pieces(text(&self.named(name)["description"]));
         (!fields.is_empty()).then(|| Shape { name: name.to_owned(), text, fields })
     }
 

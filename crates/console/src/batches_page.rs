@@ -5,7 +5,7 @@ use askama::Template;
 use axum::extract::State;
 use base::{BatchId, Timestamp};
 use http::{Answer, Form, HeaderMap, InWorkspace, PageQuery, Path, Query, Refusal, Response};
-use messaging::{Batch, BatchDetails, State as MessageState};
+use messaging::{Batch, BatchDetails, Rejection, State as MessageState};
 use serde::Deserialize;
 
 use crate::Console;
@@ -58,6 +58,9 @@ struct OnePage {
     waiting: u32,
     may_cancel: bool,
     facts: Vec<Fact>,
+    rejections: Vec<Rejection>,
+    /// Rejected ones of which no reason was kept.
+    more: u32,
 }
 
 fn row(slug: &str, batch: &Batch, names: &Names) -> Row {
@@ -181,6 +184,8 @@ pub async fn show(
         stretches: stretches(&details),
         waiting: count(&[MessageState::Queued]),
         may_cancel: guard.may(Capability::MessagesSend),
+        more: batch.rejected.unwrap_or(0).saturating_sub(u32::try_from(details.rejections.len()).unwrap_or(u32::MAX)),
+        rejections: details.rejections.clone(),
         facts,
         id,
         slug: guard.name().to_owned(),
@@ -217,6 +222,12 @@ mod tests {
                 cancelled_at: None,
             },
             states: [(MessageState::Delivered, 49), (MessageState::Queued, 49)].into(),
+            rejections: vec![Rejection {
+                index: 16,
+                code: "invalid-parameter".into(),
+                field: Some("text".into()),
+                reason: HOSTILE.into(),
+            }],
         }
     }
 
@@ -244,8 +255,11 @@ mod tests {
             waiting: 49,
             may_cancel: true,
             facts: vec![Fact::mono("Own reference", HOSTILE)],
+            rejections: details().rejections,
+            more: 1,
         });
         assert!(html.contains("Cancel the 49 that wait"), "{html}");
+        assert!(html.contains(">16</td>") && html.contains("and one more"), "{html}");
         let rows = vec![row("demo", &details().batch, &Names::default())];
         checked(&ListPage { shell: shell(), slug: "demo".into(), sentence: "One batch".into(), rows, older: None });
     }

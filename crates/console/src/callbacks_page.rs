@@ -7,13 +7,14 @@ use axum::extract::State;
 use base::{MessageId, Timestamp, WebhookId};
 use http::{Answer, Form, HeaderMap, InWorkspace, PageQuery, Path, Query, Refusal, Response};
 use serde::Deserialize;
-use webhooks::{Attempt, Callback, CallbackState, Circuit, Details, Filter};
+use webhooks::{Attempt, Callback, CallbackState, Details, Filter};
 
 use crate::Console;
 use crate::draw::Draw;
 use crate::facts::{Choice, Fact, choices};
 use crate::page::{encode, page, see_other, sentence};
 use crate::shell::{Page, Shell};
+use crate::webhooks_page::alone;
 use crate::zone::age;
 
 /// A callback in a list.
@@ -107,6 +108,8 @@ struct ListPage {
     standing: String,
     states: Vec<Choice>,
     webhooks: Vec<Choice>,
+    /// Receivers that are left alone: their pages, names, and since when.
+    alone: Vec<(String, String, String)>,
     subject: String,
     filtered: bool,
     rows: Vec<Line>,
@@ -171,6 +174,14 @@ pub async fn list(
             ],
             &which.state,
         ),
+        alone: all
+            .iter()
+            .filter(|one| webhook.is_none_or(|webhook| webhook == one.webhook.id))
+            .filter_map(|one| {
+                let words = alone(one, &shell.zone, shell.now)?;
+                Some((format!("/w/{slug}/webhooks/{}", one.webhook.id), one.webhook.name.clone(), words))
+            })
+            .collect(),
         webhooks: std::iter::once((String::new(), "All".to_owned()))
             .chain(all.into_iter().map(|one| (one.webhook.id.to_string(), one.webhook.name)))
             .map(|(value, name)| Choice { current: value == which.webhook, value, name, href: String::new() })
@@ -218,8 +229,10 @@ struct CallbackPage {
     heading: String,
     standing: String,
     said: Option<&'static str>,
-    /// The webhook's page, when this waits because its receiver is left alone.
+    /// Since when its receiver is left alone, while this waits for it.
     alone: Option<String>,
+    /// The webhook's page.
+    webhook: String,
     tries: Vec<Try>,
     /// Whether they are told with their days.
     dated: bool,
@@ -251,11 +264,11 @@ pub async fn show(
         .read(move |tx| {
             let Some(details) = handle.callback(tx, &permit, id)? else { return Ok(None) };
             let webhook = handle.get(tx, &permit, details.callback.webhook)?;
-            let alone = webhook.is_some_and(|one| one.webhook.enabled && one.webhook.health.circuit == Circuit::Open);
-            Ok(Some((details, alone)))
+            Ok(Some((details, webhook)))
         })
         .await;
-    let (found, alone) = found?.ok_or_else(Refusal::not_found)?;
+    let (found, webhook) = found?.ok_or_else(Refusal::not_found)?;
+    let alone = webhook.and_then(|one| alone(&one, &shell.zone, shell.now));
     let messages = guard.may(Capability::MessagesRead);
     page(&callback_page(shell, slug, found, alone, &said.did, messages, guard.may(Capability::IntegrationsWrite)))
 }
@@ -264,7 +277,7 @@ fn callback_page(
     shell: Shell,
     slug: String,
     details: Details,
-    alone: bool,
+    alone: Option<String>,
     did: &str,
     messages: bool,
     may: bool,
@@ -304,7 +317,8 @@ fn callback_page(
             "replayed" => Some("It is sent again, under the same webhook-id."),
             _ => None,
         },
-        alone: (alone && !over).then(|| format!("/w/{slug}/webhooks/{}", callback.webhook)),
+        alone: alone.filter(|_| !over),
+        webhook: format!("/w/{slug}/webhooks/{}", callback.webhook),
         dated: !shell.zone.is_today(details.attempts.iter().map(|attempt| attempt.at)),
         tries: details.attempts.iter().rev().map(tried).collect(),
         headers: details.headers.clone(),
@@ -382,13 +396,21 @@ pub mod tests {
             size: 412,
         };
         let html = |state, may| {
-            checked(&callback_page(shell().listening(&["webhook"]), "demo".into(), details(state), true, "", true, may))
+            checked(&callback_page(
+                shell().listening(&["webhook"]),
+                "demo".into(),
+                details(state),
+                Some("Left alone since 11:02.".into()),
+                "",
+                true,
+                may,
+            ))
         };
         let over = html(CallbackState::GivenUp, true);
         assert!(over.contains("/callbacks/4711/replay") && over.contains("81 ms") && over.contains("v1,•••"));
         let waiting = html(CallbackState::Waiting, true);
-        assert!(!waiting.contains("/replay") && waiting.contains("is left alone for now"), "{waiting}");
-        assert!(!over.contains("left alone"), "what is over waits for nobody");
+        assert!(!waiting.contains("/replay") && waiting.contains("Left alone since 11:02."), "{waiting}");
+        assert!(!over.contains("Left alone"), "what is over waits for nobody");
         assert!(!html(CallbackState::GivenUp, false).contains("/replay"));
     }
 
@@ -403,6 +425,7 @@ pub mod tests {
             standing: String::new(),
             states: choices(&[("", "All")], ""),
             webhooks: Vec::new(),
+            alone: vec![("/w/demo/webhooks/2".into(), HOSTILE.into(), "Left alone since 11:02.".into())],
             subject: HOSTILE.into(),
             filtered: false,
             rows: Vec::new(),
@@ -410,6 +433,7 @@ pub mod tests {
         };
         assert!(checked(&page).contains("/w/demo/webhooks"));
         let full = ListPage { rows: vec![line("demo", &callback(), NOW)], filtered: true, ..page };
-        assert!(checked(&full).contains("/callbacks/4711"));
+        let html = checked(&full);
+        assert!(html.contains("/callbacks/4711") && html.contains("Left alone since 11:02."));
     }
 }

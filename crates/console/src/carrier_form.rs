@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::Console;
 use crate::carrier_dialect::{DialectChoices, DialectForm, lines, listed};
-use crate::editing::{Act, Why, WhyView, everywhere, mistakes, number, shown, text};
+use crate::editing::{Act, Why, WhyView, everywhere, mistakes, number, secret, shown, text};
 use crate::facts::{Choice, choices};
 use crate::page::{Wrong, encode, page_with, see_other};
 use crate::shell::{Page, Shell};
@@ -46,10 +46,6 @@ pub struct CarrierForm {
     reason: String,
     change: String,
     version: Option<i64>,
-}
-
-fn secret<'de, D: serde::Deserializer<'de>>(value: D) -> Result<SecretString, D::Error> {
-    String::deserialize(value).map(SecretString::from)
 }
 
 impl Default for CarrierForm {

@@ -2,7 +2,7 @@
 //! that the kind itself asks for, with a reason and, where changes are controlled, with their reference.
 
 use access::{Authority, Cap, Capability, Grants, OrganisationPermit, cap};
-use base::{Explain as _, ResourceId, WorkspaceId};
+use base::{Explain as _, ResourceId, SecretString, WorkspaceId};
 use http::{Answer, InWorkspace, Refusal};
 use resources::{Draft, Edit, Error, Json, KindScope, Removal, Stored, Upon, Written};
 use serde::Deserialize;
@@ -47,6 +47,19 @@ impl Why {
     /// The reason, unless it was left empty.
     pub fn reason(&self) -> Option<String> {
         Some(self.reason.trim().chars().take(500).collect::<String>()).filter(|reason| !reason.is_empty())
+    }
+}
+
+/// A credential of a form: it is never printed.
+pub fn secret<'de, D: serde::Deserializer<'de>>(value: D) -> Result<SecretString, D::Error> {
+    String::deserialize(value).map(SecretString::from)
+}
+
+/// Without what was left empty, so that it gets its default.
+pub fn prune(value: &mut Json) {
+    if let Json::Object(map) = value {
+        map.retain(|_, value| !value.is_null());
+        map.values_mut().for_each(prune);
     }
 }
 

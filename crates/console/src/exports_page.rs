@@ -30,6 +30,9 @@ struct Row {
     files: Vec<File>,
     until: String,
     delete: String,
+    /// What deleting it does.
+    ends: &'static str,
+    act: &'static str,
 }
 
 #[derive(Template)]
@@ -121,6 +124,15 @@ fn row(slug: &str, export: &Export, shell: &Shell) -> Row {
         files: (0..export.files).map(|file| File { href: format!("{base}/files/{file}"), name: name(file) }).collect(),
         until: shell.zone.day(&export.expires_at),
         delete: format!("{base}/delete"),
+        ends: match export.state {
+            ExportState::Queued | ExportState::Running => "It is stopped, and what is written of it is gone for good.",
+            ExportState::Succeeded => "Its files are gone for good. The messages stay, and can be exported again.",
+            ExportState::Empty | ExportState::Failed => "It is taken off this list.",
+        },
+        act: match export.state {
+            ExportState::Queued | ExportState::Running => "Stop and delete it",
+            _ => "Delete it for good",
+        },
     }
 }
 

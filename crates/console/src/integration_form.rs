@@ -10,7 +10,7 @@ use serde::Deserialize;
 use signals::Auth;
 
 use crate::Console;
-use crate::editing::{Act, Why, WhyView, mistakes, number, shown, text};
+use crate::editing::{Act, Why, WhyView, mistakes, number, prune, shown, text};
 use crate::facts::Choice;
 use crate::integration_page::{Around, Drawn};
 use crate::page::{Wrong, page_with, see_other};
@@ -91,9 +91,7 @@ impl IntegrationForm {
             "keep_days": number(&self.keep_days),
             "keep_refused_days": number(&self.keep_refused_days),
         });
-        if let Some(fields) = body.as_object_mut() {
-            fields.retain(|_, value| !value.is_null());
-        }
+        prune(&mut body);
         body
     }
 }

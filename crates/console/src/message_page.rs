@@ -249,6 +249,7 @@ async fn message_page<C: access::Cap>(
         Fact::new("For", for_whom(summary, &names)),
     ];
     facts.extend(summary.client_ref.clone().map(|reference| Fact::mono("Own reference", reference)));
+    facts.extend(details.client_ip.clone().map(|address| Fact::mono("For a person at", address)));
     facts.extend(summary.country.clone().map(|country| Fact::new("Country", country)));
     facts.extend(summary.batch.as_ref().map(|batch| {
         let name = batch.client_ref.clone().unwrap_or_else(|| batch.id.to_string());

@@ -40,6 +40,7 @@ struct InboundRow {
     words: Masked,
     to: String,
     carrier: String,
+    coding: &'static str,
     became: String,
 }
 
@@ -326,6 +327,7 @@ async fn inbound<C: access::Cap>(
             words: inbound_value(&slug, text.id, InboundPart::Text, WORDS, may, shown.as_ref()),
             to: text.to,
             carrier: text.carrier,
+            coding: text.coding.map(sms::Coding::words).unwrap_or_default(),
         })
         .collect())
 }
@@ -439,6 +441,7 @@ mod tests {
                 ),
                 words: inbound_masked("demo", uuid::Uuid::from_u128(5).into(), InboundPart::Text, WORDS, true),
                 to: "447700900000".into(),
+                coding: "UCS-2",
                 carrier: "sim-1".into(),
                 became: HOSTILE.into(),
             }],

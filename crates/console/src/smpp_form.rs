@@ -33,7 +33,7 @@ pub struct AccountForm {
     senders: String,
     inbound: String,
     long_inbound: String,
-    vendor_tlvs: bool,
+    vendor_tlvs: String,
     rotation_hours: String,
     reason: String,
     change: String,
@@ -65,7 +65,7 @@ impl AccountForm {
             senders: lines(body, "senders"),
             inbound: lines(body, "inbound"),
             long_inbound: or("long_inbound", "joined"),
-            vendor_tlvs: body.get("vendor_tlvs").and_then(Json::as_bool).unwrap_or(false),
+            vendor_tlvs: shown(body, "vendor_tlvs"),
             rotation_hours: or("rotation_hours", "24"),
             reason: String::new(),
             change: String::new(),
@@ -92,7 +92,7 @@ impl AccountForm {
             "senders": listed(&self.senders),
             "inbound": listed(&self.inbound),
             "long_inbound": self.long_inbound,
-            "vendor_tlvs": self.vendor_tlvs,
+            "vendor_tlvs": self.vendor_tlvs.parse::<bool>().ok(),
             "rotation_hours": number(&self.rotation_hours),
         }));
         if known { draft.unchanged("password") } else { draft.draw("password") }
@@ -112,6 +112,7 @@ struct FormPage {
     classes: Vec<Choice>,
     ids: Vec<Choice>,
     longs: Vec<Choice>,
+    vendor: Vec<Choice>,
     why: WhyView,
 }
 
@@ -183,6 +184,10 @@ async fn render(
                     ("sar", "in the parts they came in, with sar_* parameters"),
                 ],
                 &form.long_inbound,
+            ),
+            vendor: choices(
+                &[("", "told, but not to smpplib"), ("true", "always told"), ("false", "never told")],
+                &form.vendor_tlvs,
             ),
             why: form.why().view(controlled),
             known,
@@ -269,6 +274,7 @@ mod tests {
             classes: choices(&[("otp", "one-time passwords")], "otp"),
             ids: choices(&[("uuid", "as in REST")], "uuid"),
             longs: choices(&[("joined", "joined")], "joined"),
+            vendor: choices(&[("", "told, but not to smpplib")], ""),
             why: form.why().view(false),
             wrong,
             form,

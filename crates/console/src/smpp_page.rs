@@ -248,7 +248,14 @@ fn facts(account: &AccountInfo, shell: &Shell) -> Vec<Fact> {
                 smppd::LongInbound::Sar => "in the parts they came in, with sar_* parameters",
             },
         ),
-        Fact::new("8x8’s own parameters", if account.vendor_tlvs { "told" } else { "left out" }),
+        Fact::new(
+            "8x8’s own parameters",
+            match account.vendor_tlvs {
+                None => "told, but not to a program that binds as smpplib does",
+                Some(true) => "always told",
+                Some(false) => "never told",
+            },
+        ),
         Fact::new(
             "Message ids",
             match account.message_ids {

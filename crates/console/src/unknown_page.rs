@@ -232,6 +232,7 @@ mod tests {
         {
             assert!(html.contains(words), "{words}");
         }
+        assert!(!html.contains(" checked"), "nobody decides about what they did not choose");
         let closed = checked(&UnknownPage { may_decide: false, ..sample() });
         assert!(!closed.contains("give_up") && !closed.contains("name=\"message\""));
         assert!(checked(&UnknownPage { rows: Vec::new(), ..sample() }).contains("Nothing waits for a decision"));

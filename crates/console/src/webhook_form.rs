@@ -10,7 +10,7 @@ use resources::{Draft, Json};
 use serde::Deserialize;
 
 use crate::Console;
-use crate::editing::{Act, Why, WhyView, mistakes, number, shown, text};
+use crate::editing::{Act, Why, WhyView, mistakes, number, prune, secret, shown, text};
 use crate::facts::{Choice, choices};
 use crate::page::{Wrong, page_with, see_other};
 use crate::shell::{Page, Shell};
@@ -42,10 +42,6 @@ pub struct WebhookForm {
     reason: String,
     change: String,
     version: Option<i64>,
-}
-
-fn secret<'de, D: serde::Deserializer<'de>>(value: D) -> Result<SecretString, D::Error> {
-    String::deserialize(value).map(SecretString::from)
 }
 
 impl WebhookForm {
@@ -136,13 +132,6 @@ impl WebhookForm {
             (true, true) => draft.unchanged(path),
             (true, false) => draft,
         }
-    }
-}
-
-fn prune(value: &mut Json) {
-    if let Json::Object(map) = value {
-        map.retain(|_, value| !value.is_null());
-        map.values_mut().for_each(prune);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::draw::Draw;
 use crate::facts::{Choice, Fact, choices};
 use crate::page::{Wrong, page_with, see_other};
 use crate::shell::{Page, Shell};
-use crate::webhooks_page::{counted, health, place};
+use crate::webhooks_page::{alone, counted, health, place};
 use crate::zone::age;
 
 #[derive(Template)]
@@ -43,7 +43,8 @@ struct WebhookPage {
     overlaps: Vec<Choice>,
     facts: Vec<Fact>,
     open: bool,
-    probe: Option<Timestamp>,
+    /// Since when it is left alone, and when it is asked again.
+    alone: Option<String>,
     /// Whether it is of this workspace and the reader may change it.
     may_write: bool,
     controlled: bool,
@@ -255,7 +256,7 @@ impl Console {
                 overlaps: choices(&OVERLAPS, "24"),
                 facts: facts(&listed, &shell),
                 open: listed.webhook.health.circuit == Circuit::Open,
-                probe: listed.webhook.health.probe_at,
+                alone: alone(&listed, &shell.zone, shell.now),
                 may_write: here && guard.may(Capability::IntegrationsWrite),
                 controlled: self.is_controlled(guard.workspace()).await?,
                 change: around.change,
@@ -349,7 +350,7 @@ mod tests {
             overlaps: choices(&OVERLAPS, "24"),
             facts: facts(&listed, &shell),
             open: true,
-            probe: Some(NOW),
+            alone: Some("Left alone since 11:02.".into()),
             may_write: true,
             controlled: true,
             change: String::new(),

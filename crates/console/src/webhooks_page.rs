@@ -12,7 +12,7 @@ use crate::Console;
 use crate::draw::Draw;
 use crate::page::page;
 use crate::shell::{Page, Shell};
-use crate::zone::age;
+use crate::zone::{Zone, age};
 
 struct Row {
     href: String,
@@ -21,6 +21,8 @@ struct Row {
     knot: Knot,
     state: String,
     reason: String,
+    /// Since when it is left alone, and until when.
+    alone: Option<String>,
     last: Option<Timestamp>,
     last_words: String,
     waiting: String,
@@ -68,6 +70,29 @@ pub fn health(listed: &Listed, now: Timestamp) -> (Knot, String, String) {
     }
 }
 
+/// Since when a receiver is left alone, and when it is asked again; `None` for one that is not.
+pub fn alone(listed: &Listed, zone: &Zone, now: Timestamp) -> Option<String> {
+    let health = &listed.webhook.health;
+    if health.circuit != Circuit::Open || !listed.webhook.enabled {
+        return None;
+    }
+    let mut words = String::from("Left alone");
+    if let Some(since) = health.since {
+        words.push_str(&format!(" since {}", moment(since, zone)));
+    }
+    match health.probe_at {
+        Some(at) if at > now => words.push_str(&format!("; asked again at {}", moment(at, zone))),
+        _ => words.push_str("; asked again now"),
+    }
+    words.push_str(". What waits is kept.");
+    Some(words)
+}
+
+/// A time of the day where it is today's, and with its day where not.
+fn moment(at: Timestamp, zone: &Zone) -> String {
+    if zone.is_today([at]) { zone.clock_zone(&at) } else { zone.day_clock(&at) }
+}
+
 /// Whose it is and where it leads, in a few words.
 pub fn place(listed: &Listed) -> String {
     let webhook = &listed.webhook;
@@ -80,7 +105,7 @@ pub fn place(listed: &Listed) -> String {
     }
 }
 
-fn row(slug: &str, listed: &Listed, now: Timestamp) -> Row {
+fn row(slug: &str, listed: &Listed, zone: &Zone, now: Timestamp) -> Row {
     let (knot, state, reason) = health(listed, now);
     let last = listed.webhook.health.last_success;
     Row {
@@ -90,6 +115,7 @@ fn row(slug: &str, listed: &Listed, now: Timestamp) -> Row {
         knot,
         state,
         reason,
+        alone: alone(listed, zone, now),
         last,
         last_words: last.map(|at| age(now.since(at))).unwrap_or_default(),
         waiting: counted(listed.waiting),
@@ -126,7 +152,7 @@ pub async fn list(
         sentence,
         standing,
         may_write: guard.may(Capability::IntegrationsWrite),
-        rows: all.iter().map(|one| row(&slug, one, shell.now)).collect(),
+        rows: all.iter().map(|one| row(&slug, one, &shell.zone, shell.now)).collect(),
         slug,
         shell,
     })
@@ -193,7 +219,7 @@ pub mod tests {
     fn a_line_says_who_hears_and_an_empty_page_what_to_do() {
         let page = |all: Vec<Listed>, may_write| {
             let (sentence, standing) = heading(&all);
-            let rows = all.iter().map(|one| row("demo", one, NOW)).collect();
+            let rows = all.iter().map(|one| row("demo", one, &shell().zone, NOW)).collect();
             ListPage {
                 shell: shell().listening(&["webhook"]),
                 slug: "demo".into(),
@@ -204,6 +230,17 @@ pub mod tests {
             }
         };
         let html = checked(&page(vec![listed()], true));
+        let mut open = listed();
+        open.webhook.health.circuit = Circuit::Open;
+        open.webhook.health.since = Some(NOW.minus(Duration::from_hours(26)));
+        open.webhook.health.probe_at = Some(NOW.plus(Duration::from_mins(4)));
+        let said = alone(&open, &shell().zone, NOW).unwrap();
+        assert!(said.starts_with("Left alone since ") && said.contains("; asked again at "), "{said}");
+        assert!(checked(&page(vec![open.clone()], true)).contains(&said));
+        open.webhook.health.probe_at = Some(NOW);
+        assert!(alone(&open, &shell().zone, NOW).unwrap().contains("asked again now"));
+        open.webhook.enabled = false;
+        assert_eq!((alone(&open, &shell().zone, NOW), alone(&listed(), &shell().zone, NOW)), (None, None));
         for words in ["app.example.com", "takes callbacks", "1000 and more", "/webhooks/new", "3 min"] {
             assert!(html.contains(words), "{words} in {html}");
         }

@@ -101,9 +101,9 @@ fn batch(
                 };
                 webhooks.enqueue(tx, &mut batch, &new)?;
             }
-            Told::Inbound { id, from, to, text, parts } => {
+            Told::Inbound { id, from, to, text, parts, coding } => {
                 let subject = id.to_string();
-                let body = api::callbacks::inbound(*id, from, to, text, *parts, one.at, &name);
+                let body = api::callbacks::inbound(*id, (from, to), text, (*parts, *coding), one.at, &name);
                 let new = New {
                     workspace,
                     subject: &subject,

@@ -14,6 +14,10 @@ use crate::{Error, State, news};
 
 /// Characters of a caller's own id of a batch.
 const MOST_CLIENT_REF: usize = 50;
+/// Rejected messages of one batch of which the reasons are kept; the number of all of them is known beside.
+pub const KEPT_REJECTIONS: usize = 100;
+/// Characters of a reason that are kept.
+const MOST_REASON: usize = 300;
 /// Messages taken back in one transaction.
 const BATCH: i64 = 500;
 
@@ -46,6 +50,19 @@ pub struct Batch {
     pub cancelled_at: Option<Timestamp>,
 }
 
+/// A message of a batch that was rejected at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Its place in the request, from 0.
+    pub index: u32,
+    /// Why, as a word for programs.
+    pub code: String,
+    /// The field that was wrong, when it was one.
+    pub field: Option<String>,
+    /// Why, in a sentence that names no number and no text.
+    pub reason: String,
+}
+
 /// A batch with where its messages stand.
 #[derive(Clone, Debug)]
 pub struct BatchDetails {
@@ -53,6 +70,8 @@ pub struct BatchDetails {
     pub batch: Batch,
     /// How many of its messages are in each state.
     pub states: BTreeMap<State, u32>,
+    /// What was rejected, in the order of the request; of many the first [`KEPT_REJECTIONS`].
+    pub rejections: Vec<Rejection>,
 }
 
 const COLUMNS: &str = "number, uid, client_ref, submitter, created_at, items, accepted, rejected, cancelled_at";
@@ -101,7 +120,25 @@ pub(crate) fn begin(
 }
 
 /// Notes what became of the request.
-pub(crate) fn end(tx: &mut Tx<'_>, batch: OpenBatch, accepted: u32, rejected: u32) -> Result<(), Error> {
+pub(crate) fn end(
+    tx: &mut Tx<'_>,
+    batch: OpenBatch,
+    (accepted, rejected): (u32, u32),
+    rejections: &[Rejection],
+) -> Result<(), Error> {
+    let rows: Vec<_> = rejections
+        .iter()
+        .take(KEPT_REJECTIONS)
+        .map(|one| {
+            let reason: String = one.reason.chars().take(MOST_REASON).collect();
+            Vec::from(params![batch.number, one.index, &one.code, one.field.as_deref(), reason])
+        })
+        .collect();
+    if !rows.is_empty() {
+        let sql =
+            "INSERT INTO message_batch_rejections (batch, place, code, field, reason) VALUES ($1, $2, $3, $4, $5)";
+        tx.execute_many(sql, &rows)?;
+    }
     tx.execute(
         "UPDATE message_batches SET accepted = $2, rejected = $3 WHERE number = $1",
         &params![batch.number, accepted, rejected],
@@ -176,7 +213,15 @@ pub(crate) fn get(
         .into_iter()
         .map(|(code, count)| Ok((State::from_code(code).ok_or(Error::Corrupt("state"))?, count)))
         .collect::<Result<_, Error>>()?;
-    Ok(Some(BatchDetails { batch, states }))
+    let rejections = tx.query(
+        "SELECT place, code, field, reason FROM message_batch_rejections WHERE batch = $1 ORDER BY place",
+        &params![number],
+        |row| {
+            let (index, code) = (row.get("place")?, row.get("code")?);
+            Ok(Rejection { index, code, field: row.get("field")?, reason: row.get("reason")? })
+        },
+    )?;
+    Ok(Some(BatchDetails { batch, states, rejections }))
 }
 
 /// Takes back what still waits of a batch, in pieces so that nothing else waits long; how many were. Audited once.

@@ -105,6 +105,7 @@ fn blank(tx: &mut Tx<'_>, engine: &Engine, workspace: WorkspaceId, id: Uuid) -> 
             &params![row, &[0_u8; 0]],
         )?;
         tx.execute("DELETE FROM message_callbacks WHERE message = $1", &params![row])?;
+        tx.execute("UPDATE message_client_ips SET client_ip = '' WHERE message = $1", &params![row])?;
         note(
             tx,
             row,

@@ -35,6 +35,7 @@ struct Whole {
     from: String,
     to: String,
     text: String,
+    coding: Coding,
     parts: i64,
     missing: i64,
     at: Timestamp,
@@ -90,6 +91,7 @@ pub(crate) async fn arrived(engine: &Arc<Engine>, inbound: Inbound) -> Result<()
     let whole = match concat {
         None => Whole {
             text: inbound.message.text(),
+            coding: inbound.coding(),
             carrier: inbound.carrier,
             from,
             to,
@@ -259,6 +261,7 @@ fn join(
         from: String::from_utf8_lossy(&from).into_owned(),
         to: first.destination.clone(),
         text,
+        coding,
         parts: first.total,
         missing: (first.total - have).max(0),
         at: parts.iter().map(|part| part.received_at).max().unwrap_or(first.received_at),
@@ -277,6 +280,11 @@ pub(crate) fn open(
     sealed: &str,
 ) -> Result<Vec<u8>, Error> {
     Ok(engine.vault.open(tx, workspace, &Aad { table, column, row }, sealed)?.to_vec())
+}
+
+/// The coding in a row.
+pub(crate) fn coding(code: Option<i64>) -> Option<Coding> {
+    code.and_then(|code| u8::try_from(code).ok()).map(Coding::from_data_coding)
 }
 
 /// Finds whose it is, stores it and tells who listens.
@@ -357,7 +365,7 @@ fn store_whole(tx: &mut Tx<'_>, engine: &Engine, whole: &Whole, workspace: Optio
     let row = tx.next_number("messaging.inbound")?;
     tx.execute(
         "INSERT INTO inbound_messages (id, uid, segment, workspace, carrier, destination, parts, missing_parts, received_at,
-         blind, source, body, pieces) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+         blind, source, body, pieces, coding) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         &params![
             row,
             &uid,
@@ -371,7 +379,8 @@ fn store_whole(tx: &mut Tx<'_>, engine: &Engine, whole: &Whole, workspace: Optio
             blind,
             source,
             body,
-            pieces
+            pieces,
+            i64::from(whole.coding.data_coding())
         ],
     )?;
     let arrived = InboundArrived {

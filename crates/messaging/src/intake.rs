@@ -57,6 +57,7 @@ pub(crate) struct Prepared {
     destination: String,
     body: String,
     callback: Option<String>,
+    client_ip: Option<String>,
     blind: BlindIndex,
     submitter: String,
     telling: Option<Arc<Telling>>,
@@ -132,6 +133,7 @@ pub(crate) fn prepare(
         destination: seal("destination", new.to.digits().as_bytes()),
         body: seal("body", content.octets()),
         callback: new.callback.take().map(|url| seal("callback", url.as_bytes())),
+        client_ip: new.client_ip.map(|address| seal("client_ip", address.to_string().as_bytes())),
         content,
         blind: keys.index.index(new.to.digits()),
         telling,
@@ -153,6 +155,11 @@ impl Prepared {
     /// When it was accepted and where its steps are told, if somebody listens to them.
     pub(crate) fn listened(&self) -> Option<(Timestamp, Option<&str>)> {
         (self.new.tell == Tell::Each).then_some((self.created_at, self.callback.as_deref()))
+    }
+
+    /// Where the person is for whom it is sent, sealed.
+    pub(crate) fn client_ip(&self) -> Option<&str> {
+        self.client_ip.as_deref()
     }
 
     /// As one of a batch.
@@ -276,6 +283,7 @@ pub(crate) fn accept(
     let claimed_by = place.is_room().then(|| engine.epoch());
     tx.send(INSERT, &prepared.values(row, claimed_by))?;
     news::accepted(tx, std::iter::once((row, &*prepared)))?;
+    news::client_ips(tx, std::iter::once((row, &*prepared)))?;
     let mut touched = Touched::default();
     touched.message(prepared.workspace, Some(prepared.id));
     touched.announce(tx);
@@ -481,6 +489,7 @@ fn insert(tx: &mut Tx<'_>, engine: &Engine, prepared: &[(Box<Prepared>, Option<i
         prepared.iter().zip(&rows).map(|((prepared, claimed_by), row)| prepared.values(*row, *claimed_by)).collect();
     tx.execute_many(INSERT, &values)?;
     news::accepted(tx, rows.iter().copied().zip(prepared.iter().map(|(prepared, _)| &**prepared)))?;
+    news::client_ips(tx, rows.iter().copied().zip(prepared.iter().map(|(prepared, _)| &**prepared)))?;
     let mut touched = Touched::default();
     for (prepared, _) in prepared {
         touched.message(prepared.workspace, Some(prepared.id));

@@ -65,7 +65,7 @@ mod waiting;
 #[cfg(test)]
 mod tests;
 
-pub use batches::{Batch, BatchDetails, OpenBatch};
+pub use batches::{Batch, BatchDetails, KEPT_REJECTIONS, OpenBatch, Rejection};
 pub use carrier::{
     Carrier, Coded, Deliveries, Inbound, LinkState, OnUnknownOutcome, Receipt, Remedy, Submission, SubmitError,
     Submitted,
@@ -120,5 +120,6 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
         store::Migration { version: 8, name: "batches", sql: include_str!("../migrations/008_batches.sql") },
         store::Migration { version: 9, name: "exports", sql: include_str!("../migrations/009_exports.sql") },
         store::Migration { version: 10, name: "deliveries", sql: include_str!("../migrations/010_deliveries.sql") },
+        store::Migration { version: 11, name: "told", sql: include_str!("../migrations/011_told.sql") },
     ],
 };

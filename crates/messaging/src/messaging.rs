@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vault::Vault;
 
-use crate::batches::{Batch, BatchDetails, OpenBatch};
+use crate::batches::{Batch, BatchDetails, OpenBatch, Rejection};
 use crate::carrier::{Carrier, Deliveries, Inbound, Receipt};
 use crate::deliveries::{Delivery, DeliveryKey};
 use crate::engine::{Engine, Lanes};
@@ -206,9 +206,14 @@ impl Messaging {
         self.0.engine.db.write(move |tx| batches::begin(tx, &permit, client_ref.as_deref(), items)).await
     }
 
-    /// Notes what became of the messages of that request.
-    pub async fn end_batch(&self, batch: OpenBatch, accepted: u32, rejected: u32) -> Result<(), Error> {
-        self.0.engine.db.write(move |tx| batches::end(tx, batch, accepted, rejected)).await
+    /// Notes what became of the messages of that request: how many were accepted and rejected, and why those were.
+    pub async fn end_batch(
+        &self,
+        batch: OpenBatch,
+        counts: (u32, u32),
+        rejections: Vec<Rejection>,
+    ) -> Result<(), Error> {
+        self.0.engine.db.write(move |tx| batches::end(tx, batch, counts, &rejections)).await
     }
 
     /// Batches of the permit's workspace, the newest first; those with the caller's own id `client_ref` when it is given.

@@ -1,9 +1,11 @@
 //! The nouns that other rooms see.
 
+use std::net::IpAddr;
+
 use base::{BatchId, InboundId, MessageId, Timestamp, WorkspaceId};
 use routing::{Class, Sender};
 use serde::Serialize;
-use sms::{Choice, Encoding, Number};
+use sms::{Choice, Coding, Encoding, Number};
 use uuid::Uuid;
 
 use crate::State;
@@ -49,6 +51,8 @@ pub struct New {
     pub callback: Option<String>,
     /// Whether it also wants to be told that the carrier took it.
     pub passing: bool,
+    /// Where the person is for whom it is sent, when the submitter knows; kept sealed.
+    pub client_ip: Option<IpAddr>,
     /// SMPP's `data_coding` of the text as it came, for [`Messaging::replace`](crate::Messaging::replace).
     pub data_coding: u8,
     /// Whether it is submitted together with others, as one of several destinations.
@@ -74,6 +78,7 @@ impl New {
             expires_at: None,
             tell: Tell::Nothing,
             callback: None,
+            client_ip: None,
             passing: false,
             data_coding: 0,
             together: false,
@@ -250,6 +255,8 @@ pub struct Details {
     pub notes: Vec<Note>,
     /// The history as sentences, in order.
     pub history: Vec<Step>,
+    /// Where the person was for whom it was sent, masked; [`ERASED`](crate::ERASED) when that was erased.
+    pub client_ip: Option<String>,
 }
 
 /// What only those with `MessageContentRead` see.
@@ -259,6 +266,8 @@ pub struct Content {
     pub to: Number,
     /// The text.
     pub text: String,
+    /// Where the person was for whom it was sent, when the submitter said so.
+    pub client_ip: Option<IpAddr>,
 }
 
 impl std::fmt::Debug for Content {
@@ -322,8 +331,15 @@ pub struct InboundSummary {
     pub parts: u32,
     /// Parts that never came.
     pub missing_parts: u32,
+    /// In what coding it came; of one from before that was kept, nobody knows.
+    #[serde(serialize_with = "coding")]
+    pub coding: Option<Coding>,
     /// When it came in.
     pub at: Timestamp,
+}
+
+fn coding<S: serde::Serializer>(coding: &Option<Coding>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(coding.map_or("", Coding::words))
 }
 
 /// A message that came in, opened: for the rooms that act on it.

@@ -3,7 +3,7 @@
 
 use access::{OrganisationPermit, cap};
 use base::{BatchId, InboundId, MessageId, Timestamp, WorkspaceId};
-use sms::Number;
+use sms::{Coding, Number};
 use store::{Row, Tx, params};
 use uuid::Uuid;
 
@@ -46,6 +46,8 @@ pub enum Told {
         text: String,
         /// How many parts it came in.
         parts: u32,
+        /// In what coding.
+        coding: Option<Coding>,
     },
     /// Number and text were erased for good: what was told of it has to go too.
     Erased {
@@ -111,6 +113,16 @@ pub(crate) fn accepted<'a>(tx: &mut Tx<'_>, messages: impl Iterator<Item = (i64,
     }
     many(tx, INSERT, &steps)?;
     many(tx, "INSERT INTO message_callbacks (message, url) VALUES ($1, $2)", &callbacks)
+}
+
+/// Keeps where the persons are for whom messages are sent.
+pub(crate) fn client_ips<'a>(
+    tx: &mut Tx<'_>,
+    messages: impl Iterator<Item = (i64, &'a Prepared)>,
+) -> Result<(), Error> {
+    let sealed =
+        messages.filter_map(|(row, prepared)| prepared.client_ip().map(|sealed| Vec::from(params![row, sealed])));
+    many(tx, "INSERT INTO message_client_ips (message, client_ip) VALUES ($1, $2)", &sealed.collect::<Vec<_>>())
 }
 
 /// Notes that carriers took messages, by their rows; those that somebody else has meanwhile are left out.
@@ -179,7 +191,7 @@ pub(crate) fn read(
     let rows = tx.query(
         "SELECT n.id, n.kind, n.message, n.state, n.at, m.umid, m.workspace, m.client_ref, m.sender, m.destination, m.parts, m.error,
          m.receipt, m.reason, c.url, i.uid, i.workspace AS in_workspace, i.destination AS in_to, i.source AS in_from,
-         i.body AS in_body, i.parts AS in_parts, b.uid AS batch, b.client_ref AS batch_ref
+         i.body AS in_body, i.parts AS in_parts, i.coding AS in_coding, b.uid AS batch, b.client_ref AS batch_ref
          FROM (SELECT id, kind, message, state, at FROM message_news ORDER BY id LIMIT $1) n
          LEFT JOIN messages m ON n.kind IN (0, 2) AND m.id = n.message
          LEFT JOIN message_batches b ON b.number = m.batch
@@ -202,7 +214,7 @@ struct Sealed {
 
 enum What {
     Step { step: Box<SealedStep> },
-    Inbound { id: InboundId, to: String, from: String, body: String, parts: i64 },
+    Inbound { id: InboundId, to: String, from: String, body: String, parts: i64, coding: Option<i64> },
     Erased { id: Uuid },
     Gone,
 }
@@ -239,6 +251,7 @@ fn sealed(row: &Row<'_>) -> Result<Sealed, store::Error> {
                 from: row.get("in_from")?,
                 body: row.get("in_body")?,
                 parts: row.get("in_parts")?,
+                coding: row.get("in_coding")?,
             },
         };
         return Ok(Sealed { key, message, at, workspace: row.get("in_workspace")?, what });
@@ -284,11 +297,12 @@ impl What {
         match self {
             Self::Gone => Ok(Told::Gone),
             Self::Erased { id } => Ok(Told::Erased { id }),
-            Self::Inbound { id, to, from, body, parts } => {
+            Self::Inbound { id, to, from, body, parts, coding } => {
                 let uid = id.to_string();
                 let from = open(tx, engine, workspace, "inbound_messages", "source", &uid, &from)?;
                 let body = open(tx, engine, workspace, "inbound_messages", "body", &uid, &body)?;
-                Ok(Told::Inbound { id, from: text(from)?, to, text: text(body)?, parts: count(parts) })
+                let (from, body, coding) = (text(from)?, text(body)?, crate::inbound::coding(coding));
+                Ok(Told::Inbound { id, from, to, text: body, parts: count(parts), coding })
             }
             Self::Step { step } => {
                 let id = step.message.to_string();

@@ -83,15 +83,15 @@ pub(crate) struct Account {
     pub(crate) class: Class,
     pub(crate) senders: Vec<Sender>,
     pub(crate) long_inbound: LongInbound,
-    /// Whether it is told 8x8's own parameters.
-    pub(crate) vendor_tlvs: bool,
+    /// Whether it is told 8x8's own parameters; when nobody said so, by how it binds.
+    pub(crate) vendor_tlvs: Option<bool>,
     /// Messages that may wait for a carrier.
     pub(crate) max_waiting: usize,
     pub(crate) version: i64,
 }
 
 const COLUMNS: &str = "id, workspace, system_id, allow, allow_plaintext, max_binds, send_window, rate, message_ids, class, senders, \
-     long_inbound, vendor_tlvs, max_waiting, version";
+     long_inbound, tells_vendor_tlvs, max_waiting, version";
 
 /// A network that nobody is in stands for one that cannot be read: refuse rather than let everybody in.
 fn network(text: &str) -> Cidr {
@@ -117,7 +117,7 @@ fn read(row: &Row<'_>) -> Result<Account, store::Error> {
         class: class.parse().unwrap_or(Class::Transactional),
         senders: serde_json::from_str(&senders).unwrap_or_default(),
         long_inbound: LongInbound::parse(&row.get::<String>("long_inbound")?),
-        vendor_tlvs: row.get("vendor_tlvs")?,
+        vendor_tlvs: row.get("tells_vendor_tlvs")?,
         max_waiting: count("max_waiting")?,
         version: row.get("version")?,
     })
@@ -201,7 +201,7 @@ pub struct AccountInfo {
     /// How it gets long ones.
     pub long_inbound: LongInbound,
     /// Whether it is told 8x8's own parameters, 0x1502 to 0x1504.
-    pub vendor_tlvs: bool,
+    pub vendor_tlvs: Option<bool>,
     /// When it last bound.
     pub last_bound_at: Option<Timestamp>,
     /// Until when the password before works.

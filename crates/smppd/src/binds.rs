@@ -24,6 +24,8 @@ pub(crate) struct Bind {
     pub(crate) source: SocketAddr,
     pub(crate) encrypted: bool,
     pub(crate) version: u8,
+    /// Whether it is told 8x8's own parameters.
+    pub(crate) vendor: bool,
     pub(crate) since: Timestamp,
     pub(crate) counts: Counts,
     /// What waits of its account, shared by all its binds.
@@ -68,9 +70,17 @@ impl Bind {
         Form {
             ids: self.account.message_ids,
             with_tlvs: self.knows_tlvs(),
-            vendor: self.account.vendor_tlvs && self.knows_tlvs(),
+            vendor: self.vendor,
             long: self.account.long_inbound,
         }
+    }
+
+    /// Whether an application of this version, whose bind had this sequence number, is told 8x8's own parameters. They are as
+    /// good as any where a library keeps to SMPP, which lets it skip what it does not know (section 3.3). smpplib raises an exception
+    /// instead unless it is told not to, before it has answered, and the same receipt would break it again after each bind. It
+    /// says the version that the others say, but counts its requests from 2, and goes on counting when it binds again.
+    pub(crate) fn is_told_vendor(account: &Account, version: u8, sequence: u32) -> bool {
+        version >= smpp::Bind::VERSION_34 && account.vendor_tlvs.unwrap_or(sequence == 1)
     }
 
     /// Whether answers may carry what only SMPP 5.0 knows.
@@ -94,6 +104,7 @@ impl Bind {
             source: self.source.ip().to_canonical().to_string(),
             encrypted: self.encrypted,
             version: format!("{}.{}", self.version >> 4, self.version & 0x0F),
+            vendor_tlvs: self.vendor,
             since: self.since,
             rate_in: count(&self.counts.rates[0]),
             rate_out: count(&self.counts.rates[1]),
@@ -126,6 +137,8 @@ pub struct BindStatus {
     pub encrypted: bool,
     /// The SMPP version it speaks: 3.3, 3.4 or 5.0.
     pub version: String,
+    /// Whether it is told 8x8's own parameters.
+    pub vendor_tlvs: bool,
     /// Since when.
     pub since: Timestamp,
     /// Submits in the last second, refused ones included.

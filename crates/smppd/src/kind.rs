@@ -44,8 +44,8 @@ pub struct AccountBody {
     inbound: Vec<String>,
     #[serde(default)]
     long_inbound: LongInbound,
-    #[serde(default)]
-    vendor_tlvs: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vendor_tlvs: Option<bool>,
     #[serde(default = "ten_million")]
     max_waiting: u32,
     #[serde(default = "twenty_four")]
@@ -97,7 +97,7 @@ const FIELDS: &[Field] = &[
     Field::new("long_inbound", DataClass::Internal, Shape::Choice(&["joined", "udh", "sar"]))
         .about("long incoming messages: joined, or in the parts they came in with headers (udh) or parameters (sar)"),
     Field::new("vendor_tlvs", DataClass::Internal, Shape::Boolean)
-        .about("tells it the parameters of 8x8's own too (0x1502 to 0x1504), which some libraries do not bear"),
+        .about("whether it is told 8x8's own parameters too (0x1502 to 0x1504); when absent, unless it binds as smpplib does, which breaks on them"),
     Field::new("max_waiting", DataClass::Internal, Shape::Integer(1, 100_000_000))
         .about("messages that may wait for a carrier; beyond it ESME_RMSGQFUL"),
     Field::new("rotation_hours", DataClass::Internal, Shape::Integer(0, 720))
@@ -177,13 +177,13 @@ impl TypedKind for AccountsKind {
         }
         tx.execute(
             "INSERT INTO smpp_accounts (id, workspace, system_id, allow, allow_plaintext, max_binds, send_window, rate, message_ids,
-             class, senders, inbound, version, long_inbound, max_waiting, vendor_tlvs)
+             class, senders, inbound, version, long_inbound, max_waiting, tells_vendor_tlvs)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
              ON CONFLICT (id) DO UPDATE SET system_id = excluded.system_id, allow = excluded.allow,
              allow_plaintext = excluded.allow_plaintext, max_binds = excluded.max_binds, send_window = excluded.send_window,
              rate = excluded.rate, message_ids = excluded.message_ids, class = excluded.class, senders = excluded.senders,
              inbound = excluded.inbound, version = excluded.version, long_inbound = excluded.long_inbound,
-             max_waiting = excluded.max_waiting, vendor_tlvs = excluded.vendor_tlvs, removed_at = NULL",
+             max_waiting = excluded.max_waiting, tells_vendor_tlvs = excluded.tells_vendor_tlvs, removed_at = NULL",
             &params![
                 id,
                 workspace,

@@ -50,5 +50,6 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
     steps: &[
         store::Migration { version: 1, name: "smppd", sql: include_str!("../migrations/001_smppd.sql") },
         store::Migration { version: 2, name: "live", sql: include_str!("../migrations/002_live.sql") },
+        store::Migration { version: 3, name: "vendor tlvs", sql: include_str!("../migrations/003_vendor_tlvs.sql") },
     ],
 };

@@ -308,6 +308,7 @@ where
     }
     inner.gate.succeeded(address, &system_id);
     let version = unbound.bind().version();
+    let vendor = Bind::is_told_vendor(&account, version, unbound.sequence());
     let limits = Limits { window: account.window, incoming: account.window, ..*unbound.limits() };
     let Link { handle, incoming, .. } = unbound.with_limits(limits).admit(NAME).await?;
     let bind = Arc::new(Bind {
@@ -317,6 +318,7 @@ where
         source,
         encrypted,
         version,
+        vendor,
         since: inner.ctx.now(),
         counts: crate::binds::Counts::default(),
         backlog: inner.backlog(account.id),

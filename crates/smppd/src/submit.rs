@@ -240,7 +240,7 @@ mod tests {
             class: routing::Class::Transactional,
             senders: Vec::new(),
             long_inbound: crate::LongInbound::Joined,
-            vendor_tlvs: false,
+            vendor_tlvs: None,
             max_waiting: 10,
             version: 1,
         }

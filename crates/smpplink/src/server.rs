@@ -109,6 +109,11 @@ where
         &self.bind
     }
 
+    /// The sequence number it gave its bind: 1 by nearly everyone who opens a connection.
+    pub const fn sequence(&self) -> u32 {
+        self.sequence
+    }
+
     /// The limits that [`Self::admit`] will use.
     pub const fn limits(&self) -> &Limits {
         &self.limits

@@ -37,6 +37,25 @@ impl Coding {
             Self::Ucs2 => 0x08,
         }
     }
+
+    /// As the compatible doors write it: `GSM7`, `UCS2`, or `GSM8` for what is neither.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Gsm7 => "GSM7",
+            Self::Ucs2 => "UCS2",
+            Self::Latin1 | Self::Binary => "GSM8",
+        }
+    }
+
+    /// In sentences.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Gsm7 => "GSM-7",
+            Self::Latin1 => "Latin-1",
+            Self::Ucs2 => "UCS-2",
+            Self::Binary => "binary",
+        }
+    }
 }
 
 impl From<Encoding> for Coding {

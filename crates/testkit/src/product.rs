@@ -46,6 +46,12 @@ impl Demo {
         self.facts = facts;
     }
 
+    /// The same with other arguments from now on.
+    pub fn restart_with(&mut self, arguments: Vec<String>) {
+        self.arguments = arguments;
+        self.restart();
+    }
+
     /// One of the facts, as text.
     pub fn fact(&self, name: &str) -> &str {
         self.facts[name].as_str().unwrap_or_else(|| panic!("{name} is in what the demo printed: {}", self.facts))

@@ -372,6 +372,7 @@ impl House {
             to: to.to_owned(),
             parts: 1,
             missing_parts: 0,
+            coding: None,
             at,
         };
         let arrived =

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ::messaging::{Messaging, OpenBatch};
+use ::messaging::{KEPT_REJECTIONS, Messaging, OpenBatch, Rejection};
 use ::webhooks::Webhooks;
 use access::{Permit, cap};
-use base::{BatchId, Context, Problem, ProblemKind};
+use base::{BatchId, Context, Explain as _, Problem, ProblemKind};
 use bytes::Bytes;
 use http::{Answer, InWorkspace, IntoResponse, Json, Raw, Refusal, Response, State, parse_json};
 use serde::Serialize;
@@ -21,8 +21,8 @@ use tokio::task::{JoinSet, spawn_blocking};
 use utoipa::ToSchema;
 
 use super::callback;
-use super::fields::{Field, IGNORED, INVALID, Item, Key, wrong};
-use super::order::{DESTINATION, Order, Rules};
+use super::fields::{Field, IGNORED, Item, Key, wrong};
+use super::order::{DESTINATION, Order, Rules, client_ip};
 use super::send::SentView;
 use crate::Api;
 
@@ -128,10 +128,11 @@ impl Request {
             .text("clientBatchId", CLIENT_ID, "client-batch-id-too-long")?
             .filter(|id| !id.is_empty());
         let mut ignored = envelope.ignored;
-        if envelope.client_ip.text("clientIp", 45, INVALID)?.is_some() {
-            ignored.push("clientIp".to_owned());
-        }
         let mut template = envelope.template.unwrap_or_default().owned();
+        // Said of all of them; a message's own wins.
+        if client_ip(envelope.client_ip.borrowed())?.is_some() {
+            template.client_ip = envelope.client_ip.owned();
+        }
         ignored.append(&mut template.ignored);
         // What a template may not say of all of them.
         template.destination = Field::Absent;
@@ -213,6 +214,8 @@ struct Done {
     rejected: u32,
     views: Vec<SentView>,
     ignored: BTreeSet<String>,
+    /// Of the rejected ones the first few: where each stood, and why.
+    rejections: Vec<Rejection>,
 }
 
 /// What the pieces share.
@@ -230,7 +233,7 @@ impl Work {
     async fn piece(self: Arc<Self>, places: Range<usize>) -> Done {
         let mut done = Done::default();
         let (mut orders, mut news) = (Vec::with_capacity(places.len()), Vec::with_capacity(places.len()));
-        for place in places {
+        for place in places.clone() {
             let order = self.request.order(place, self.rules).and_then(|order| self.reachable(order));
             if let Ok(order) = &order {
                 news.push(order.message.clone());
@@ -243,18 +246,21 @@ impl Work {
             orders.push(order);
         }
         let mut outcomes = self.messaging.submit_many(&self.permit, Some(self.batch), news).await.into_iter();
-        for order in orders {
+        for (place, order) in places.zip(orders) {
             let view = match order {
                 Ok(order) => {
                     let outcome = outcomes.next().unwrap_or(Err(::messaging::Error::Unwritten));
-                    done.count(outcome.is_ok());
+                    match &outcome {
+                        Ok(_) => done.accepted += 1,
+                        Err(error) => done.reject(place, &error.problem()),
+                    }
                     if !self.request.include_messages {
                         continue;
                     }
                     SentView::either(&order, outcome, &self.context)
                 }
                 Err(rejected) => {
-                    done.count(false);
+                    done.reject(place, &rejected.problem);
                     if !self.request.include_messages {
                         continue;
                     }
@@ -302,13 +308,16 @@ impl Work {
             }
         }
         let (mut accepted, mut rejected, mut views, mut ignored) = (0, 0, Vec::new(), BTreeSet::new());
+        let mut rejections = Vec::new();
         for mut piece in done.into_iter().flatten() {
             accepted += piece.accepted;
             rejected += piece.rejected;
             views.append(&mut piece.views);
             ignored.append(&mut piece.ignored);
+            rejections.append(&mut piece.rejections);
         }
-        self.messaging.end_batch(self.batch, accepted, rejected).await?;
+        rejections.truncate(KEPT_REJECTIONS);
+        self.messaging.end_batch(self.batch, (accepted, rejected), rejections).await?;
         ignored.extend(self.request.ignored.iter().cloned());
         let view = BatchView {
             batch_id: self.batch.id,
@@ -322,11 +331,16 @@ impl Work {
 }
 
 impl Done {
-    const fn count(&mut self, accepted: bool) {
-        if accepted {
-            self.accepted += 1;
-        } else {
-            self.rejected += 1;
+    /// One was rejected, at this place of the request.
+    fn reject(&mut self, place: usize, problem: &Problem) {
+        self.rejected += 1;
+        if self.rejections.len() < KEPT_REJECTIONS {
+            self.rejections.push(Rejection {
+                index: u32::try_from(place).unwrap_or(u32::MAX),
+                code: problem.code.to_string(),
+                field: problem.field.clone(),
+                reason: sentence(problem),
+            });
         }
     }
 }

@@ -2,7 +2,7 @@
 //! (8x8-sms-api.md section 2).
 
 use ::messaging::{MessageStep, State};
-use ::sms::{Encoding, count};
+use ::sms::{Coding, Encoding, count};
 use ::webhooks::Webhooks;
 use base::{InboundId, Problem, ProblemKind, Timestamp};
 use http::{Answer, Refusal};
@@ -48,12 +48,17 @@ pub fn receipt(step: &MessageStep, at: Timestamp, workspace: &str) -> Option<Vec
     Some(envelope(RECEIPT, &format!("SMS {state}"), without_nulls(payload)))
 }
 
-/// The body of an inbound message.
-pub fn inbound(id: InboundId, from: &str, to: &str, text: &str, parts: u32, at: Timestamp, workspace: &str) -> Vec<u8> {
-    let encoding = match count(text, ::sms::Choice::Auto) {
-        Ok((Encoding::Ucs2, _)) | Err(_) => "UCS2",
-        Ok(_) => "GSM7",
-    };
+/// The body of an inbound message, in the coding in which it came; of one from before that was noted, the one it needs.
+pub fn inbound(
+    id: InboundId,
+    (from, to): (&str, &str),
+    text: &str,
+    (parts, coding): (u32, Option<Coding>),
+    at: Timestamp,
+    workspace: &str,
+) -> Vec<u8> {
+    let needed = || count(text, ::sms::Choice::Auto).map_or(Encoding::Ucs2, |(encoding, _)| encoding).into();
+    let encoding = coding.unwrap_or_else(needed).label();
     let payload = json!({
         "umid": id.to_string(),
         "subAccountId": workspace,
@@ -237,7 +242,7 @@ mod tests {
     #[test]
     fn an_inbound_message_has_that_apis_shape() {
         let at = Timestamp::from_micros(1_700_000_000_000_000);
-        let body = inbound(Uuid::from_u128(9).into(), "447700900117", "85432", "Ja ж", 1, at, "demo");
+        let body = inbound(Uuid::from_u128(9).into(), ("447700900117", "85432"), "Ja ж", (1, None), at, "demo");
         assert_eq!(
             serde_json::from_slice::<Value>(&body).unwrap()["payload"],
             json!({

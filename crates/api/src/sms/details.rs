@@ -29,8 +29,8 @@ pub(super) struct DetailsView {
     source: String,
     /// Always masked.
     body: &'static str,
-    /// `GSM7` or `UCS2`.
-    encoding: &'static str,
+    /// `GSM7` or `UCS2`; of a text from a handset also `GSM8` (neither of them), and null where nobody noted it.
+    encoding: Option<&'static str>,
     /// When it was accepted.
     created_at: At,
     /// How many parts it has.
@@ -42,6 +42,9 @@ pub(super) struct DetailsView {
     /// The batch.
     #[schema(value_type = Option<Uuid>)]
     batch_id: Option<BatchId>,
+    /// Where the person is for whom it was sent, as the sender said, masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_ip: Option<String>,
 }
 
 /// Where a message stands.
@@ -88,12 +91,13 @@ impl DetailsView {
             msisdn: masked(&message.to),
             source: message.sender,
             body: "**MASKED**",
-            encoding: message.encoding.label(),
+            encoding: Some(message.encoding.label()),
             created_at: At(message.created_at),
             sms_count: message.parts,
             client_message_id: message.client_ref,
             client_batch_id: message.batch.as_ref().and_then(|batch| batch.client_ref.clone()),
             batch_id: message.batch.map(|batch| batch.id),
+            client_ip: details.client_ip.map(|shown| hidden(&shown)),
         }
     }
 }
@@ -111,12 +115,13 @@ pub(super) fn inbound_details(message: InboundSummary, workspace: String) -> Det
         msisdn: masked(&message.from),
         source: message.to,
         body: "**MASKED**",
-        encoding: "GSM7",
+        encoding: message.coding.map(::sms::Coding::label),
         created_at: At(message.at),
         sms_count: message.parts,
         client_message_id: None,
         client_batch_id: None,
         batch_id: None,
+        client_ip: None,
     }
 }
 
@@ -141,6 +146,11 @@ pub(super) fn masked(shown: &str) -> String {
     let digits: Vec<char> = shown.chars().filter(|mark| mark.is_ascii_digit() || *mark == '•').collect();
     let last = digits.len().saturating_sub(4);
     digits.iter().enumerate().map(|(at, mark)| if at < last && mark.is_ascii_digit() { *mark } else { 'x' }).collect()
+}
+
+/// `192.0.2.x` of `192.0.2.•`.
+fn hidden(shown: &str) -> String {
+    if shown == ::messaging::ERASED { String::new() } else { shown.replace('•', "x") }
 }
 
 #[cfg(test)]

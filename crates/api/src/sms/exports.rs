@@ -80,7 +80,7 @@ fn line(workspace: &str, message: &Exported<'_>) -> String {
             inbound.at.rfc3339(),
             csv_cell(&masked(&inbound.from)),
             csv_cell(&inbound.to),
-            String::new(),
+            inbound.coding.map(::sms::Coding::label).unwrap_or_default().into(),
             inbound.at.rfc3339(),
             inbound.parts.to_string(),
             String::new(),
@@ -317,11 +317,12 @@ mod tests {
             to: "=1+1".into(),
             parts: 1,
             missing_parts: 0,
+            coding: Some(::sms::Coding::Ucs2),
             at: at("2026-10-23T01:12:07Z"),
         };
         let line = line("demo", &Exported::In(&inbound));
         assert_eq!(line.matches(',').count(), HEAD.matches(',').count());
-        assert!(line.contains(",\"'=1+1\",") && line.contains(",4477xxxxxxxx,"), "{line}");
+        assert!(line.contains(",\"'=1+1\",") && line.contains(",4477xxxxxxxx,") && line.contains(",UCS2,"), "{line}");
     }
 
     use uuid::Uuid;

@@ -58,7 +58,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    fn borrowed(&self) -> Field<'_> {
+    pub(super) fn borrowed(&self) -> Field<'_> {
         match self {
             Self::Absent => Field::Absent,
             Self::Text(text) => Field::Text(Cow::Borrowed(text)),
@@ -66,7 +66,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    fn owned(self) -> Field<'static> {
+    pub(super) fn owned(self) -> Field<'static> {
         match self {
             Self::Absent => Field::Absent,
             Self::Text(text) => Field::Text(Cow::Owned(text.into_owned())),

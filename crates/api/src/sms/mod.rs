@@ -72,17 +72,25 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
     routes
         .post("/sms/v1/{workspace}/single", send::send)
         .atomic()
-        .doc(docs::send("sendSmsOld").text(docs::OLD))
+        .doc(docs::send("sendSmsOld").called("Send a text message, by the older path").text(docs::OLD))
         .delete("/sms/v1/{workspace}/single/{umid}", cancel::one)
-        .doc(docs::cancel("cancelSmsOld").text(docs::OLD))
+        .doc(
+            docs::cancel("cancelSmsOld").called("Cancel a message that still waits, by the older path").text(docs::OLD),
+        )
         .post("/sms/v1/{workspace}/many", batch::send)
         .limit(batch::LIMIT)
-        .doc(docs::batch("sendManySmsOld").text(docs::OLD))
+        .doc(docs::batch("sendManySmsOld").called("Send many text messages, by the older path").text(docs::OLD))
         .post("/sms/v1/{workspace}/many/compact", batch::send)
         .limit(batch::LIMIT)
-        .doc(docs::batch("sendCompactSmsOld").text(docs::OLD))
+        .doc(
+            docs::batch("sendCompactSmsOld").called("Send one text to many numbers, by the older path").text(docs::OLD),
+        )
         .delete("/sms/v1/{workspace}/many/{batch}", cancel::batch)
-        .doc(docs::cancel_batch("cancelSmsBatchOld").text(docs::OLD))
+        .doc(
+            docs::cancel_batch("cancelSmsBatchOld")
+                .called("Cancel what still waits of a batch, by the older path")
+                .text(docs::OLD),
+        )
 }
 
 #[derive(Debug, Deserialize)]

@@ -66,14 +66,7 @@ impl Order {
             return Err(wrong("scheduled", "The field scheduled must be at most 7 days ahead."));
         }
         message.expires_at = item.expiry.time("expiry")?;
-        let mut ignored = item.ignored;
-        if let Some(text) = item.client_ip.text("clientIp", 45, INVALID)? {
-            if text.parse::<IpAddr>().is_err() {
-                return Err(wrong("clientIp", "The field clientIp must be an IP address."));
-            }
-            // Read for its shape; nothing is limited by it, and the answer says so.
-            ignored.push("clientIp".to_owned());
-        }
+        message.client_ip = client_ip(item.client_ip)?;
         match item.track.text("track", 10, INVALID)?.as_deref() {
             // Feedback is taken for every message.
             None | Some("" | "None" | "Outcome") => {}
@@ -83,7 +76,7 @@ impl Order {
         // Kept only where somebody listens: this address, or the workspace's webhook.
         message.tell = Tell::Each;
         let destination = format!("{:#}", message.to);
-        Ok(Self { message, destination, cut, ignored })
+        Ok(Self { message, destination, cut, ignored: item.ignored })
     }
 }
 
@@ -113,6 +106,13 @@ pub(super) fn destination(to: Field<'_>, country: Field<'_>) -> Result<Number, P
         };
         wrong("destination", detail)
     })
+}
+
+/// Where the person is for whom a message is sent. It is kept and shown; nothing is limited by it.
+pub(super) fn client_ip(field: Field<'_>) -> Result<Option<IpAddr>, Problem> {
+    let text = field.text("clientIp", 45, INVALID)?.filter(|text| !text.is_empty());
+    let wrong = |_| wrong("clientIp", "The field clientIp must be an IP address.");
+    text.map(|text| text.parse().map_err(wrong)).transpose()
 }
 
 pub(super) fn encoding(field: Field<'_>) -> Result<Choice, Problem> {
@@ -189,7 +189,8 @@ mod tests {
         assert_eq!(order.destination, "447700900117");
         assert_eq!((order.message.encoding, order.message.class), (Choice::Ucs2, Class::Otp));
         assert_eq!(order.message.scheduled.unwrap().rfc3339(), "2026-10-24T01:00:00.000Z");
-        assert_eq!(order.ignored, ["colour", "clientIp"]);
+        assert_eq!(order.ignored, ["colour"]);
+        assert_eq!(order.message.client_ip, "192.0.2.7".parse().ok());
         assert_eq!(order.message.callback.as_deref(), Some("https://app.example.com/dlr"));
     }
 

@@ -49,6 +49,46 @@ async fn a_message_is_sent_and_found_again() {
     assert_eq!(read(house.get(&format!("{own}/content")).key(READER).send().await.unwrap()).await.0, 403);
 }
 
+/// The address of the person behind a message is kept sealed and shown masked; whole to those who may read content, and gone
+/// with the rest when the message is erased.
+#[tokio::test]
+async fn where_the_person_is_is_kept_and_masked() {
+    let house = House::new().await;
+    let order = json!({"destination": "+447700900117", "text": "Hello", "clientIp": "192.0.2.77"});
+    let response = house.post(MESSAGES, &order).key(KEY).send().await.unwrap();
+    assert!(!response.headers().contains_key("x-ignored-fields"));
+    let (_, sent) = read(response).await;
+    let (path, own) = (format!("{MESSAGES}/{}", sent["umid"].as_str().unwrap()), "/api/v1/workspaces/demo/messages");
+    let own = format!("{own}/{}", sent["umid"].as_str().unwrap());
+    let (_, details) = read(house.get(&path).key(KEY).send().await.unwrap()).await;
+    assert_eq!(details["clientIp"], "192.0.2.x");
+    let (_, masked) = read(house.get(&own).key(KEY).send().await.unwrap()).await;
+    assert_eq!(masked["clientIp"], "192.0.2.•");
+    let (_, content) = read(house.get(&format!("{own}/content")).key(KEY).send().await.unwrap()).await;
+    assert_eq!(content["clientIp"], "192.0.2.77");
+    let batch = json!({"clientIp": "2001:db8:7::1", "includeMessagesInResponse": true, "messages": [
+        {"destination": "+447700900117", "text": "a"}, {"destination": "+447700900118", "text": "b", "clientIp": "198.51.100.4"},
+    ]});
+    let (_, many) = read(house.post(BATCH, &batch).key(KEY).send().await.unwrap()).await;
+    for (at, shown) in [(0, "2001:db8:7:x"), (1, "198.51.100.x")] {
+        let umid = many["messages"][at]["umid"].as_str().unwrap();
+        let (_, details) = read(house.get(&format!("{MESSAGES}/{umid}")).key(KEY).send().await.unwrap()).await;
+        assert_eq!(details["clientIp"], shown);
+    }
+    let wrong = json!({"clientIp": "x", "destinations": ["+447700900117"], "template": {"text": "Hi"}});
+    let (status, refused) = read(house.post(BATCH, &wrong).key(KEY).send().await.unwrap()).await;
+    assert_eq!((status, &refused["code"]), (400, &json!(1012)), "{refused}");
+    for _ in 0..200 {
+        house.request(reqwest::Method::DELETE, &format!("{path}/pii")).key(KEY).send().await.unwrap();
+        let (_, details) = read(house.get(&path).key(KEY).send().await.unwrap()).await;
+        if details["clientIp"] == "" {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("it is still there");
+}
+
 /// What we decide against is a 200 with REJECTED, as clients of that API expect.
 #[tokio::test]
 async fn what_has_no_route_is_rejected_inside_a_200() {
@@ -115,6 +155,15 @@ async fn both_forms_of_a_batch_are_taken_and_each_item_answers_for_itself() {
     insta::assert_json_snapshot!("batch", answer);
     let (_, details) = read(house.get(&format!("{MESSAGES}/{first}")).key(KEY).send().await.unwrap()).await;
     assert_eq!((&details["batchId"], &details["clientBatchId"]), (&json!(batch), &json!("b-1")));
+    // Why each was rejected is still known when the answer is gone.
+    let (_, seen) = read(house.get(&format!("{BATCH}/{batch}")).key(KEY).send().await.unwrap()).await;
+    let why: Vec<_> =
+        seen["rejections"].as_array().unwrap().iter().map(|one| (one["index"].clone(), one["field"].clone())).collect();
+    let expected =
+        [(2, json!("destination")), (3, json!("text")), (4, json!("messages")), (5, json!(null)), (6, json!("expiry"))];
+    assert_eq!(why, expected.map(|(index, field)| (json!(index), field)), "{seen}");
+    assert!(seen["rejections"][1]["reason"].as_str().unwrap().contains("(3006)"), "{seen}");
+    assert!(!seen.to_string().contains("0770"), "no number and no text");
     assert_eq!(details["clientMessageId"], "b-1/1");
     // Numbers for one text, on the oldest path, without the messages in the answer.
     let body = json!({"destinations": ["+447700900117", "+447700900118", "x"], "template": {"text": "Hello"}});

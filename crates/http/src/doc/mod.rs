@@ -124,6 +124,13 @@ impl Doc {
         }
     }
 
+    /// The same operation by another path: with a summary that tells it from the first.
+    #[must_use]
+    pub const fn called(mut self, summary: &'static str) -> Self {
+        self.summary = summary;
+        self
+    }
+
     /// What the reader should know besides.
     #[must_use]
     pub const fn text(mut self, text: &'static str) -> Self {

@@ -26,7 +26,7 @@ fn encoded(form: &[(&str, &str)]) -> String {
 }
 
 /// A browser without its window: cookies, and forms with their token.
-struct Reader {
+pub struct Reader {
     client: Client,
     console: String,
     cookie: String,
@@ -39,7 +39,7 @@ fn session(response: &Response) -> String {
 
 impl Reader {
     /// The first administrator, by the printed link.
-    async fn set_up(demo: &Demo) -> Self {
+    pub async fn set_up(demo: &Demo) -> Self {
         let console = demo.fact("console").to_owned();
         let code = demo.fact("setup_url").split('#').nth(1).unwrap().to_owned();
         let form = [
@@ -67,13 +67,13 @@ impl Reader {
             .unwrap()
     }
 
-    async fn get(&self, path: &str) -> (StatusCode, String) {
+    pub async fn get(&self, path: &str) -> (StatusCode, String) {
         let asked = self.client.get(format!("{}{path}", self.console)).header(COOKIE, &self.cookie);
         let answer = asked.header("Sec-Fetch-Site", "same-origin").send().await.unwrap();
         (answer.status(), answer.text().await.unwrap())
     }
 
-    async fn page(&self, path: &str) -> String {
+    pub async fn page(&self, path: &str) -> String {
         let (status, html) = self.get(path).await;
         assert_eq!(status, StatusCode::OK, "{path}: {html}");
         html
@@ -90,7 +90,7 @@ impl Reader {
     }
 
     /// Posts a form that works; where it leads.
-    async fn done(&self, path: &str, form: &[(&str, &str)]) -> String {
+    pub async fn done(&self, path: &str, form: &[(&str, &str)]) -> String {
         let answer = self.post(path, form).await;
         let status = answer.status();
         let to = answer.headers().get(LOCATION).map(|to| to.to_str().unwrap().to_owned());
@@ -114,7 +114,7 @@ impl Reader {
     }
 }
 
-fn between(text: &str, start: &str, end: &str) -> Option<String> {
+pub fn between(text: &str, start: &str, end: &str) -> Option<String> {
     let rest = text.split_once(start)?.1;
     Some(rest.split_once(end)?.0.to_owned())
 }
@@ -129,7 +129,7 @@ fn wrongs(html: &str) -> String {
 }
 
 /// The value of a form's field as a page shows it.
-fn field(html: &str, name: &str) -> String {
+pub fn field(html: &str, name: &str) -> String {
     between(html, &format!("name=\"{name}\" value=\""), "\"").unwrap_or_default()
 }
 

@@ -9,6 +9,7 @@
 mod api_docs;
 mod callbacks;
 mod commands;
+mod demo;
 mod examples;
 mod find;
 mod first_page;

@@ -22,6 +22,8 @@ enum Piece {
     File(String, String),
     /// What the commands before print.
     Shown(String),
+    /// The demo is started again with these arguments.
+    Again(Vec<String>),
     /// A person writes on a phone: from, to, text; while the next commands run.
     Handset([String; 3]),
 }
@@ -41,6 +43,10 @@ fn pieces(page: &str) -> Vec<Piece> {
             Some((_, name)) => Piece::File(name.to_owned(), body),
             None if info == "bash" => Piece::Shell(body),
             None if info == "text" => Piece::Shown(body),
+            None if info == "console" => {
+                let words = body.trim().strip_prefix("$ target/debug/loudhailer demo ").expect("a command of ours");
+                Piece::Again(words.split(' ').map(str::to_owned).collect())
+            }
             None => panic!("a block that no test runs: {info}"),
         });
     }
@@ -89,24 +95,25 @@ impl Drop for Started<'_> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_block_of_the_tutorial_does_what_it_says() {
-    let demo = Demo::start(BINARY, None);
+    let mut demo = Demo::start(BINARY, None);
     let home = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(demo.data(), home.path().join("demo-data")).unwrap();
-    let smpp = demo.fact("smpp_tls").rsplit(':').next().unwrap().to_owned();
-    let ports = [13_000, 13_001, 13_002].map(|port: u16| (port.to_string(), free_port().to_string()));
-    let page =
-        ports.iter().fold(TUTORIAL.replace("https://localhost:8443", demo.fact("console")), |page, (from, to)| {
-            page.replace(from, to)
-        });
-    let page = page.replace("\", 2776", &format!("\", {smpp}")).replace("port: 2776", &format!("port: {smpp}"));
-    let page = page.replace("port = 2776", &format!("port = {smpp}"));
+    let ports = [9_443, 13_000, 13_001, 13_002].map(|port: u16| (port.to_string(), free_port().to_string()));
+    let moved = |text: &str| ports.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
+    // The demo's own ports are others after each start.
+    let fitted = |demo: &Demo, text: &str| {
+        let smpp = demo.fact("smpp_tls").rsplit(':').next().unwrap();
+        let text = moved(text).replace("https://localhost:8443", demo.fact("console"));
+        let text = text.replace("\", 2776", &format!("\", {smpp}")).replace("port: 2776", &format!("port: {smpp}"));
+        text.replace("port = 2776", &format!("port = {smpp}"))
+    };
     let _started = Started(home.path());
     let (mut printed, mut ran) = (String::new(), 0);
-    for piece in pieces(&page) {
+    for piece in pieces(TUTORIAL) {
         match piece {
-            Piece::File(name, body) => std::fs::write(home.path().join(name), body).unwrap(),
+            Piece::File(name, body) => std::fs::write(home.path().join(name), fitted(&demo, &body)).unwrap(),
             Piece::Shell(commands) => {
-                let home = home.path().to_owned();
+                let (home, commands) = (home.path().to_owned(), fitted(&demo, &commands));
                 printed = tokio::task::spawn_blocking(move || shell(&home, &commands)).await.unwrap();
                 ran += 1;
             }
@@ -115,13 +122,23 @@ async fn every_block_of_the_tutorial_does_what_it_says() {
                     assert!(shows(&printed, line), "the tutorial shows\n{line}\nand this was printed:\n{printed}");
                 }
             }
+            Piece::Again(words) => {
+                let data = demo.data().join("ca.pem").display().to_string();
+                let words = words.iter().map(|word| moved(word).replace("demo-data/ca.pem", &data)).collect();
+                demo = tokio::task::spawn_blocking(move || {
+                    demo.restart_with(words);
+                    demo
+                })
+                .await
+                .unwrap();
+            }
             Piece::Handset([from, to, text]) => {
                 // It is kept until the program asks for it.
                 demo.carrier().send(&from, &to, &text).await.unwrap();
             }
         }
     }
-    assert!(ran >= 6, "{ran} blocks");
+    assert!(ran >= 7, "{ran} blocks");
 }
 
 #[test]

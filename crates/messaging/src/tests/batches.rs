@@ -35,7 +35,14 @@ testdb::both_databases! {
         let answers = house.messaging.submit_many(&permit, Some(batch), items).await;
         assert!(matches!(answers[1], Err(Error::EmptyText)) && matches!(answers[3], Err(Error::Text(_))), "{answers:?}");
         assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE batch = 1").await, 2);
-        house.messaging.end_batch(batch, 2, 2).await.unwrap();
+        let rejection = |index: u32| Rejection {
+            index,
+            code: "text-missing".into(),
+            field: Some("text".into()),
+            reason: "é".repeat(400),
+        };
+        let many = (0..150).map(|n| rejection(2 * n + 1)).collect();
+        house.messaging.end_batch(batch, (2, 2), many).await.unwrap();
         let third = answers[2].as_ref().unwrap().id;
         let shown = house.until(third, State::Sent).await;
         assert_eq!(shown.summary.batch, Some(BatchRef { id: batch.id, client_ref: Some("b-1".into()) }));
@@ -45,6 +52,9 @@ testdb::both_databases! {
         assert_eq!(texts, ["one", "three"]);
         let seen = house.batch(batch.id).await;
         assert_eq!((seen.batch.items, seen.batch.accepted, seen.batch.rejected), (4, Some(2), Some(2)));
+        assert_eq!(seen.rejections.len(), KEPT_REJECTIONS, "bounded");
+        assert_eq!((seen.rejections[0].index, seen.rejections[99].index), (1, 199), "the first ones, in order");
+        assert_eq!(seen.rejections[0].reason.chars().count(), 300);
         assert_eq!(seen.states.into_iter().collect::<Vec<_>>(), [(State::Sent, 2)]);
         let (messaging, read) = (house.messaging.clone(), house.permit::<cap::MessagesRead>());
         let (of_batch, batches, named) = db

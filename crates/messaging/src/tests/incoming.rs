@@ -123,6 +123,29 @@ testdb::both_databases! {
         house.messaging.stop().await;
     }
 
+    /// The coding is what the carrier said, whatever the text would have needed; of a long one that of its parts.
+    async fn the_coding_is_kept_as_it_came(db: Db) {
+        let house = House::new(&db, &["sim"]).await;
+        for data_coding in [0, 3, 4, 8] {
+            let coding = sms::Coding::from_data_coding(data_coding);
+            let octets = if coding == sms::Coding::Ucs2 { vec![0, b'h', 0, b'i'] } else { b"hi".to_vec() };
+            let message = ShortMessage::parse(data_coding, false, &octets);
+            house.messaging.on_inbound(Inbound { message, ..text("447700900117", "") }).await.unwrap();
+        }
+        for sequence in [1, 2] {
+            house.messaging.on_inbound(part("447700900117", "long", 2, sequence)).await.unwrap();
+        }
+        db.write(|tx| tx.execute("UPDATE inbound_messages SET coding = NULL WHERE id = 1", &params![])).await.unwrap();
+        let messaging = house.messaging.clone();
+        let listed = db.read(move |tx| {
+            let nobodys = OrganisationPermit::<cap::MessagesRead>::engine(Engine("tests"));
+            messaging.inbound_list(tx, &nobodys, &PageRequest::default())
+        }).await.unwrap();
+        let codings: Vec<_> = listed.items.iter().map(|one| one.coding.map(sms::Coding::label)).collect();
+        assert_eq!(codings, [Some("UCS2"), Some("UCS2"), Some("GSM8"), Some("GSM8"), None], "newest first");
+        house.messaging.stop().await;
+    }
+
     async fn what_comes_in_is_told_and_sealed(db: Db) {
         db.listen(INBOUND, "test.inbound");
         let house = House::new(&db, &["sim"]).await;

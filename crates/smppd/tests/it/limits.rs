@@ -27,8 +27,12 @@ impl Raw {
     }
 
     async fn ask(&mut self, pdu: impl Into<Pdu>) -> Command {
+        self.ask_numbered(7, pdu).await
+    }
+
+    async fn ask_numbered(&mut self, sequence: u32, pdu: impl Into<Pdu>) -> Command {
         let mut out = bytes::BytesMut::new();
-        Command::request(7, pdu).encode(&mut out).unwrap();
+        Command::request(sequence, pdu).encode(&mut out).unwrap();
         self.write(&out).await;
         self.read().await.expect("an answer")
     }
@@ -154,13 +158,48 @@ testdb::both_databases! {
         house.end().await;
     }
 
+    /// 8x8's own parameters reach every application that bears them without a word of its account's; smpplib, which would raise
+    /// an exception before it answered, is known by the number it gives its bind. The account may say otherwise.
+    async fn parameters_of_8x8s_own_are_told_unless_they_would_break_the_program(db: Db) {
+        let house = in_clear(db, "").await;
+        for (said, sequence, told) in [
+            ("", 1, true),
+            ("", 2, false),
+            ("", 4_097, false),
+            (", vendor_tlvs: true", 2, true),
+            (", vendor_tlvs: false", 1, false),
+        ] {
+            house.apply(&account(&format!(", allow_plaintext: true{said}"))).await.unwrap();
+            until("binds under what held before are over", async || {
+                house.smppd.binds(&Permit::engine(Engine("tests"), house.workspace)).is_empty()
+            })
+            .await;
+            let mut raw = Raw::open(&house).await;
+            let bind = Bind { interface_version: 0x34, ..Bind::new("ward7", Password::new("pa55word")) };
+            let answer = raw.ask_numbered(sequence, Pdu::Bind(BindMode::Transceiver, bind)).await;
+            assert_eq!(answer.status, Status::ROK);
+            assert_eq!(raw.ask_numbered(sequence + 1, submit(b"x")).await.status, Status::ROK);
+            let receipt = raw.read().await.unwrap();
+            let Pdu::DeliverSm(receipt_pdu) = receipt.pdu else { panic!("{receipt:?}") };
+            assert_eq!(receipt_pdu.tlvs.get(Tag(0x1503)).is_some(), told, "{said} {sequence}");
+            let shown = house.smppd.binds(&Permit::<cap::MessagesRead>::engine(Engine("tests"), house.workspace));
+            assert_eq!((shown.len(), shown[0].vendor_tlvs), (1, told), "{said} {sequence}");
+            assert!(receipt_pdu.tlvs.receipted_message_id().is_some());
+            let mut out = bytes::BytesMut::new();
+            Command::response(receipt.sequence, Status::ROK, smpp::DeliverSmResp::default()).encode(&mut out).unwrap();
+            raw.write(&out).await;
+            until("nothing waits", async || house.count("SELECT COUNT(*) FROM deliveries").await == 0).await;
+        }
+        house.end().await;
+    }
+
     /// A long text of a handset whole, or in the parts it came in.
     async fn a_long_reply_comes_as_the_account_wants_it(db: Db) {
         let house = House::new(db).await;
         let text = "A long answer. ".repeat(20);
         let mut first = true;
         for (want, parts) in [("joined", 1), ("udh", 2), ("sar", 2)] {
-            house.apply(&account(&format!(", inbound: ['70007'], long_inbound: {want}, vendor_tlvs: true"))).await.unwrap();
+            house.apply(&account(&format!(", inbound: ['70007'], long_inbound: {want}"))).await.unwrap();
             tokio::time::sleep(Duration::from_millis(1_500)).await;
             let mut link = house.bind(BindMode::Transceiver, "pa55word").await.unwrap();
             if std::mem::take(&mut first) {
