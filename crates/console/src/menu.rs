@@ -50,6 +50,8 @@ pub enum Page {
     Configuration,
     /// API keys.
     Keys,
+    /// Programs that fetch tokens.
+    Oauth,
     /// The API's own description.
     ApiDocs,
     /// Settings of the workspace.
@@ -264,6 +266,14 @@ pub const PAGES: &[Entry] = &[
         "/keys",
         ("API keys", "API keys"),
         "tokens secrets credentials",
+        Capability::ApiKeysManage,
+    ),
+    entry(
+        Page::Oauth,
+        Group::Govern,
+        "/oauth",
+        ("OAuth", "OAuth clients"),
+        "tokens clients secrets certificates programs",
         Capability::ApiKeysManage,
     ),
     entry(
