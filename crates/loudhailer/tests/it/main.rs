@@ -10,6 +10,7 @@ mod api_docs;
 mod callbacks;
 mod commands;
 mod examples;
+mod factors;
 mod find;
 mod first_page;
 mod first_use;
@@ -28,6 +29,7 @@ mod smpp_page;
 mod sources;
 mod story;
 mod tutorial;
+mod two_nodes;
 
 /// The binary under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_loudhailer");
