@@ -132,6 +132,7 @@ impl Capability {
             Self::ResourcesRead
             | Self::ResourcesApply
             | Self::PeopleWrite
+            | Self::RolesWrite
             | Self::CarriersWrite
             | Self::IntegrationsWrite
             | Self::ApiKeysManage
@@ -151,6 +152,8 @@ impl Capability {
             | Self::RunsRead
             | Self::OnCallRead
             | Self::PeopleRead
+            | Self::GroupsWrite
+            | Self::AccessRead
             | Self::CarriersRead
             | Self::IntegrationsRead
             | Self::FlowsRead

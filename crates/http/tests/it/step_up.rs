@@ -58,7 +58,7 @@ async fn x_16_a_form_that_comes_too_late_goes_on_with_a_proof() {
     // A proof does not replace the token of the form, nor the right.
     let forged = post("__Host-sid=s-old-operator", "csrf=x&text=hi&prove-password=right").await.unwrap();
     assert_eq!(forged.text().await.unwrap(), "form-out-of-date");
-    let viewer = post("__Host-sid=s-old-viewer", "csrf=csrf-viewer&text=hi").await.unwrap();
+    let viewer = post("__Host-sid=s-old-observer", "csrf=csrf-observer&text=hi").await.unwrap();
     assert_eq!(viewer.text().await.unwrap(), "not-permitted", "who may not is not asked");
 }
 

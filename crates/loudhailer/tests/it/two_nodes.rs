@@ -46,7 +46,7 @@ async fn revocations() {
     seed(&here, &token).await;
 
     for (case, role) in
-        [("ended", Role::Operator), ("one", Role::Responder), ("out", Role::Viewer), ("off", Role::Auditor)]
+        [("ended", Role::Operator), ("one", Role::OnCall), ("out", Role::Observer), ("off", Role::Auditor)]
     {
         let player = person(&here, role, Some("home")).await;
         let Credential::Session { token: session, .. } = player.credential else { panic!("a session") };
