@@ -26,6 +26,12 @@ struct ErrorPage {
 
 impl Render for ErrorPages {
     fn render(&self, failure: &Failure) -> Response {
+        if let Some(asked) = &failure.asked
+            && !failure.fragment
+            && let Some(page) = crate::step_up::page(asked, failure.at)
+        {
+            return page;
+        }
         let shell = bare(&HeaderMap::new(), failure.at, "");
         let page = ErrorPage {
             shell,

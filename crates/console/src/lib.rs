@@ -79,6 +79,8 @@ mod spark;
 mod start;
 mod start_acts;
 mod start_forms;
+mod stay;
+mod step_up;
 mod styleguide;
 #[cfg(test)]
 mod testing;
@@ -211,6 +213,9 @@ impl Console {
                 "somebody half way in sets up the second factor that a role of theirs must have",
                 second_stage::enrol,
             )
+            .post(http::STEP_UP, step_up::go_on)
+            .fresh()
+            .get("/stay", stay::show)
             .post("/sign-out", sign_in::sign_out)
             .public(
                 Method::GET,
@@ -294,6 +299,7 @@ impl Console {
             .post("/w/{workspace}/integrations/{integration}/edit", integration_form::save)
             .session_only()
             .post("/w/{workspace}/integrations/{integration}/test", integration_page::test)
+            .spared("sends a test signal, as anybody with its credential can, and changes no setting")
             .post("/w/{workspace}/integrations/{integration}/rotate", integration_page::rotate)
             .session_only()
             .post("/w/{workspace}/integrations/{integration}/retire", integration_page::retire)
@@ -310,7 +316,9 @@ impl Console {
             .post("/w/{workspace}/batches/{batch}/cancel", batches_page::cancel)
             .get("/w/{workspace}/exports", exports_page::list)
             .post("/w/{workspace}/exports", exports_page::start)
+            .fresh()
             .get("/w/{workspace}/exports/{export}/files/{file}", exports_page::file)
+            .fresh()
             .post("/w/{workspace}/exports/{export}/delete", exports_page::delete)
             .get("/w/{workspace}/messages/{message}", message_page::show)
             .post("/w/{workspace}/messages/{message}/cancel", message_page::cancel)
@@ -329,6 +337,7 @@ impl Console {
             .post("/w/{workspace}/carriers/{carrier}/resume", carrier_page::resume)
             .post("/w/{workspace}/carriers/{carrier}/reconnect", carrier_page::reconnect)
             .post("/w/{workspace}/carriers/{carrier}/test", carrier_page::test)
+            .spared("asks a carrier whether it is there, and changes nothing")
             .get("/w/{workspace}/routes", routes_page::list)
             .post("/w/{workspace}/routes/explain", routes_page::explain)
             .get("/w/{workspace}/routes/new", route_form::new)
@@ -343,6 +352,7 @@ impl Console {
             .post("/w/{workspace}/users/{user}/edit", user_form::save)
             .post("/w/{workspace}/users/{user}/reveal", user_page::reveal)
             .session_only()
+            .spared("shows one number for a minute, changes nothing, and is written to the audit log")
             .post("/w/{workspace}/users/{user}/invite", user_page::invite)
             .session_only()
             .post("/w/{workspace}/users/{user}/letter", user_page::letter)
@@ -368,6 +378,7 @@ impl Console {
             .post("/w/{workspace}/config/{kind}/{entry}", entry_page::save)
             .limit(entry_page::TEXT_LIMIT)
             .post("/w/{workspace}/config/{kind}/{entry}/open", entry_page::open)
+            .spared("shows one entry for a minute, changes nothing, and is written to the audit log")
             .get("/w/{workspace}/config/{kind}/{entry}/history", entry_history::history)
             .post("/w/{workspace}/config/{kind}/{entry}/restore", entry_history::restore)
             .get("/w/{workspace}/config/{kind}/{entry}/delete", entry_delete::ask_delete)
@@ -407,6 +418,7 @@ impl Console {
             .get("/w/{workspace}/audit", audit_page::list)
             .post("/w/{workspace}/audit/verify", audit_page::verify)
             .post("/w/{workspace}/audit/export", audit_entry::export)
+            .fresh()
             .get("/w/{workspace}/audit/{entry}", audit_entry::show)
             .get("/w/{workspace}/api-docs", api_page::show)
             .get("/w/{workspace}/api-docs/{chapter}", api_page::chapter)
@@ -420,10 +432,13 @@ impl Console {
             .session_only()
             .post("/w/{workspace}/you/security/new", security_page::create)
             .session_only()
+            .fresh()
             .post("/w/{workspace}/you/security/remove", security_page::remove)
             .session_only()
+            .fresh()
             .post("/w/{workspace}/you/security/codes", security_page::codes)
             .session_only()
+            .fresh()
             .shows_secret()
             .post("/w/{workspace}/you/security/codes/file", security_page::file)
             .session_only()
@@ -432,7 +447,8 @@ impl Console {
             .post("/w/{workspace}/you/security/end-others", security_page::end_others)
             .session_only()
             .post("/w/{workspace}/you/token", you::token)
-            .session_only();
+            .session_only()
+            .fresh();
         handsets::routes(routes)
             .door(Door::Public)
             .public(

@@ -144,6 +144,7 @@ pub fn bare(headers: &HeaderMap, now: Timestamp, csrf: &str) -> Shell {
         now,
         stream: None,
         moment: String::new(),
+        ends: None,
         place: None,
     }
 }
@@ -184,6 +185,10 @@ impl Console {
             now,
             stream: None,
             moment: self.db.moment().to_string(),
+            ends: guard
+                .caller()
+                .session_ends()
+                .map(|(idle, end)| (idle.since(now).as_millis(), end.since(now).as_millis())),
             place: Some(Place {
                 slug: workspace.slug.to_string(),
                 find: String::new(),

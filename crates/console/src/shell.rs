@@ -25,6 +25,8 @@ pub struct Shell {
     pub stream: Option<String>,
     /// The moment at which the page was made; its stream begins there.
     pub moment: String,
+    /// Milliseconds after which the reader's session ends, unused and in any case; none before sign-in.
+    pub ends: Option<(u128, u128)>,
     /// The workspace and page, once signed in.
     pub place: Option<Place>,
 }

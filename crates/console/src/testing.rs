@@ -26,6 +26,7 @@ pub fn shell() -> Shell {
         now: NOW,
         stream: Some("/w/demo/events?topics=alerts".into()),
         moment: "64f1c2a9b0-1f4".into(),
+        ends: Some((1_800_000, 43_200_000)),
         place: Some(Place {
             slug: "demo".into(),
             environment: Environment::Development,

@@ -275,6 +275,7 @@ impl Inner {
                     door,
                     wants_html: about.wants_html,
                     fragment: about.fragment,
+                    asked: refusal.asked(),
                     signed_in: bare.extensions().get::<Caller>().is_some_and(|caller| !caller.is_nobody()),
                 };
                 let render = self.renders.get(&door).map_or(&ProblemJson as &dyn Render, |render| &**render);

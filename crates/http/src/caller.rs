@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use access::{Actor, Grants};
 use axum::extract::FromRequestParts;
+use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use base::{ExposeSecret, SecretString};
+use base::{Context, ExposeSecret, SecretString, Timestamp};
 
 use crate::cookie;
-use crate::gate::Gate;
-use crate::keeper::Source;
+use crate::gate::{Gate, HX_REQUEST};
+use crate::keeper::{LiveSession, Source};
 use crate::origin;
 use crate::packed;
 use crate::refusal::Refusal;
@@ -26,12 +27,21 @@ pub(crate) enum Credential {
         token: SecretString,
         csrf: SecretString,
         shown: SecretString,
+        times: Times,
     },
     Key {
         key: SecretString,
     },
     /// The certificate of the connection.
     Certificate,
+}
+
+/// The times of a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    fresh_until: Timestamp,
+    idle_until: Timestamp,
+    expires_at: Timestamp,
 }
 
 /// Who calls, and from where. Cheap to clone.
@@ -42,6 +52,21 @@ struct Inner {
     grants: Grants,
     credential: Credential,
     source: Source,
+}
+
+/// The live session that a request's cookie opens.
+async fn live(
+    parts: &Parts,
+    token: &SecretString,
+    gate: &Gate,
+    source: &Source,
+) -> Result<Option<LiveSession>, Refusal> {
+    // A part of a page that renews itself is no sign that somebody is there.
+    if parts.method == Method::GET && parts.headers.contains_key(HX_REQUEST) {
+        gate.keeper().session_still(token, source).await
+    } else {
+        gate.keeper().session(token, source).await
+    }
 }
 
 impl Caller {
@@ -61,10 +86,9 @@ impl Caller {
             }
         } else if door.reads_cookie()
             && let Some(token) = cookie::session_token(&parts.headers)
-            && let Some(live) = gate.keeper().session(&token, &source).await?
+            && let Some(live) = live(parts, &token, gate, &source).await?
         {
-            let shown = packed::mask(live.csrf.expose_secret(), &gate.context).into();
-            return Ok(Self::new(live.grants, Credential::Session { token, csrf: live.csrf, shown }, source));
+            return Ok(Self::of_session(live, token, source, &gate.context));
         } else if door.reads_key()
             && source.certificate.is_some()
             && !origin::by_browser(&parts.headers)
@@ -76,6 +100,29 @@ impl Caller {
         nobody.user_agent.clone_from(&source.user_agent);
         nobody.request = Some(source.request);
         Ok(Self::new(Grants::none(nobody), Credential::None, source))
+    }
+
+    /// The person of a session.
+    pub(crate) fn of_session(live: LiveSession, token: SecretString, source: Source, context: &Context) -> Self {
+        let shown = packed::mask(live.csrf.expose_secret(), context).into();
+        let times = Times { fresh_until: live.fresh_until, idle_until: live.idle_until, expires_at: live.expires_at };
+        Self::new(live.grants, Credential::Session { token, csrf: live.csrf, shown, times }, source)
+    }
+
+    /// Until when the last proof of a session's person is fresh; none for programs, who prove themselves with every request.
+    pub(crate) fn fresh_until(&self) -> Option<Timestamp> {
+        match &self.0.credential {
+            Credential::Session { times, .. } => Some(times.fresh_until),
+            Credential::None | Credential::Key { .. } | Credential::Certificate => None,
+        }
+    }
+
+    /// When the session ends if it is not used, and when in any case.
+    pub fn session_ends(&self) -> Option<(Timestamp, Timestamp)> {
+        match &self.0.credential {
+            Credential::Session { times, .. } => Some((times.idle_until, times.expires_at)),
+            Credential::None | Credential::Key { .. } | Credential::Certificate => None,
+        }
     }
 
     /// Whether the caller proved nothing.

@@ -9,10 +9,10 @@ use access::{Denied, Grants, Scope};
 use async_trait::async_trait;
 use audit::{Refusal as AuditedRefusal, Refusals};
 use base::{SecretString, WorkspaceId};
-use identity::{Audience, Identity};
+use identity::{Audience, Identity, Session};
 use store::Db;
 
-use crate::keeper::{Keeper, LiveSession, Source};
+use crate::keeper::{Keeper, LiveSession, Proof, Source, Ways};
 use crate::refusal::Refusal;
 
 /// How long a workspace's name holds: an archived one is gone within a second.
@@ -58,11 +58,32 @@ impl From<&Source> for identity::Caller {
     }
 }
 
+impl From<Session> for LiveSession {
+    fn from(session: Session) -> Self {
+        Self {
+            grants: session.grants,
+            csrf: session.csrf,
+            fresh_until: session.fresh_until,
+            idle_until: session.idle_until,
+            expires_at: session.expires_at,
+        }
+    }
+}
+
+impl From<Proof> for identity::Proof {
+    fn from(proof: Proof) -> Self {
+        match proof {
+            Proof::Password(given) => Self::Password(given),
+            Proof::Code(given) => Self::Code(given),
+            Proof::Passkey(given) => Self::Passkey(given),
+        }
+    }
+}
+
 #[async_trait]
 impl Keeper for Doorkeeper {
     async fn session(&self, token: &SecretString, source: &Source) -> Result<Option<LiveSession>, Refusal> {
-        let session = self.identity.by_session(token, &source.into()).await?;
-        Ok(session.map(|session| LiveSession { grants: session.grants, csrf: session.csrf }))
+        Ok(self.identity.by_session(token, &source.into()).await?.map(LiveSession::from))
     }
 
     async fn api_key(&self, key: &SecretString, source: &Source) -> Result<Option<Grants>, Refusal> {
@@ -73,8 +94,17 @@ impl Keeper for Doorkeeper {
         Ok(self.identity.by_certificate(&source.into()).await?)
     }
 
-    async fn session_still(&self, token: &SecretString, source: &Source) -> Result<Option<Grants>, Refusal> {
-        Ok(self.identity.session_still(token, &source.into()).await?.map(|session| session.grants))
+    async fn session_still(&self, token: &SecretString, source: &Source) -> Result<Option<LiveSession>, Refusal> {
+        Ok(self.identity.session_still(token, &source.into()).await?.map(LiveSession::from))
+    }
+
+    async fn ways(&self, token: &SecretString, source: &Source) -> Result<Ways, Refusal> {
+        let ways = self.identity.step_up_ways(token, &source.into()).await?;
+        Ok(Ways { password: ways.password, code: ways.app || ways.recovery, passkey: ways.passkey })
+    }
+
+    async fn step_up(&self, token: &SecretString, proof: Proof, source: &Source) -> Result<SecretString, Refusal> {
+        Ok(self.identity.step_up(token, proof.into(), &source.into()).await?)
     }
 
     async fn workspace(&self, name: &str) -> Result<Option<WorkspaceId>, Refusal> {

@@ -50,7 +50,9 @@ impl Watch {
         let source = self.caller.source();
         let grants = match self.caller.credential() {
             Credential::None => return false,
-            Credential::Session { token, .. } => keeper.session_still(token, source).await,
+            Credential::Session { token, .. } => {
+                keeper.session_still(token, source).await.map(|live| live.map(|live| live.grants))
+            }
             Credential::Key { key } => keeper.api_key(key, source).await,
             Credential::Certificate => keeper.certificate(source).await,
         };

@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::body::{WatchedBody, too_large};
 use crate::caller::Caller;
-use crate::csrf;
 use crate::doc::Document;
 use crate::inflate::{Coding, Inflated};
 use crate::keeper::{Keeper, Source};
@@ -28,6 +27,7 @@ use crate::rates::RateLimits;
 use crate::refusal::Refusal;
 use crate::routes::{ContentType, Door, Matched, Rule};
 use crate::settings::Settings;
+use crate::{csrf, step_up};
 
 pub(crate) const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
 
@@ -97,10 +97,12 @@ impl Gate {
             Ok(request) => {
                 let caller = request.extensions().get::<Caller>().cloned();
                 let attempt = request.extensions().get::<Attempt>().cloned();
+                let renewed = request.extensions().get::<step_up::Renewed>().cloned();
                 let mut response = next.run(request).await;
                 if let Some(attempt) = attempt {
                     response = attempt.conclude(response).await;
                 }
+                response = step_up::renew(response, renewed);
                 response.extensions_mut().insert(route);
                 if let Some(caller) = caller {
                     response.extensions_mut().insert(caller);
@@ -136,7 +138,8 @@ impl Gate {
             parts.headers.remove(CONTENT_LENGTH);
             body = Body::new(Inflated::new(body, coding, route.body_limit));
         }
-        let mut request = csrf::check(Request::from_parts(parts, body), &caller, route.door, self.hosts()).await?;
+        let request = csrf::check(Request::from_parts(parts, body), &caller, route.door, self.hosts()).await?;
+        let (mut request, caller, renewed) = step_up::take(self, route, request, caller).await?;
         if let Some(replays) = self.replays.as_ref().filter(|_| route.once_kept()) {
             request = replays.begin(request, route, self.settings.limits.answer).await?;
         }
@@ -145,6 +148,9 @@ impl Gate {
         parts.extensions.insert(Arc::clone(self));
         parts.extensions.insert(Arc::clone(route));
         parts.extensions.insert(caller);
+        if let Some(renewed) = renewed {
+            parts.extensions.insert(renewed);
+        }
         if let Some(large) = large {
             parts.extensions.insert(Arc::new(large));
         }

@@ -12,11 +12,12 @@ use crate::caller::Caller;
 use crate::events::Watch;
 use crate::gate::{Gate, sign_in_first};
 use crate::keeper::Source;
-use crate::matrix::rehearse;
+use crate::matrix::{self, rehearse};
 use crate::once;
 use crate::origin;
 use crate::refusal::Refusal;
-use crate::routes::{Matched, Rule};
+use crate::routes::{Matched, Rule, StepUp};
+use crate::step_up;
 
 /// First arguments that guard a handler. Sealed: these are all there are.
 pub trait Guard: sealed::Sealed {
@@ -188,6 +189,7 @@ impl<C: Cap> fmt::Debug for InOrganisation<C> {
 /// What every guard starts from: the gate, the matched route, and a caller who is somebody.
 struct Entry {
     gate: Arc<Gate>,
+    step_up: StepUp,
     caller: Caller,
     watch: Watch,
 }
@@ -210,7 +212,16 @@ impl Entry {
         }
         let same_origin = origin::not_cross_site(&parts.headers, gate.hosts());
         let watch = Watch::new(Arc::clone(&gate), caller.clone(), route.rule, same_origin);
-        Ok(Self { gate, caller, watch })
+        Ok(Self { gate, step_up: route.step_up, caller, watch })
+    }
+
+    /// Refuses a proof that is too old for the route, once it is known that the caller may do what it does.
+    async fn fresh(&self, parts: &Parts) -> Result<(), Refusal> {
+        if self.step_up != StepUp::Needed || !self.caller.in_session() {
+            return Ok(());
+        }
+        let fresh = matrix::fresh_in_rehearsal(parts).unwrap_or_else(|| step_up::is_fresh(&self.gate, &self.caller));
+        if fresh { Ok(()) } else { Err(step_up::ask(&self.gate, parts, &self.caller, None).await?) }
     }
 
     async fn denied(&self, denied: Denied) -> Refusal {
@@ -232,6 +243,7 @@ impl<C: Cap, S: Send + Sync> FromRequestParts<S> for InWorkspace<C> {
         let workspace = workspace.filter(|id| grants.sees(*id)).ok_or_else(Refusal::no_workspace)?;
         match grants.permit::<C>(workspace) {
             Ok(permit) => {
+                entry.fresh(parts).await?;
                 rehearse(parts)?;
                 once::admit(parts, &entry.caller, Scope::Workspace(workspace)).await?;
                 let watch = entry.watch.within(Scope::Workspace(workspace));
@@ -249,6 +261,7 @@ impl<C: Cap, S: Send + Sync> FromRequestParts<S> for InOrganisation<C> {
         let entry = Entry::of(parts)?;
         match entry.caller.grants().permit_organisation::<C>() {
             Ok(permit) => {
+                entry.fresh(parts).await?;
                 rehearse(parts)?;
                 once::admit(parts, &entry.caller, Scope::Organisation).await?;
                 Ok(Self { permit, watch: entry.watch.within(Scope::Organisation), caller: entry.caller })
@@ -263,6 +276,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
         let entry = Entry::of(parts)?;
+        entry.fresh(parts).await?;
         rehearse(parts)?;
         once::admit(parts, &entry.caller, Scope::Organisation).await?;
         Ok(Self { caller: entry.caller, watch: entry.watch })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use access::{Denied, Grants};
 use async_trait::async_trait;
-use base::{RequestId, SecretString, WorkspaceId};
+use base::{RequestId, SecretString, Timestamp, WorkspaceId};
 use crypto::tls::ClientCertificate;
 
 use crate::refusal::Refusal;
@@ -38,6 +38,34 @@ pub struct LiveSession {
     pub grants: Grants,
     /// The token that forms of this session carry.
     pub csrf: SecretString,
+    /// Until when the person's last proof is fresh enough for what is risky.
+    pub fresh_until: Timestamp,
+    /// When the session ends if it is not used.
+    pub idle_until: Timestamp,
+    /// When it ends in any case.
+    pub expires_at: Timestamp,
+}
+
+/// What a person can prove themselves with once more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// Their password.
+    pub password: bool,
+    /// A code of their app, or a recovery code.
+    pub code: bool,
+    /// A passkey: what the browser is asked, as JSON.
+    pub passkey: Option<String>,
+}
+
+/// A proof that is given once more. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// A password.
+    Password(SecretString),
+    /// A code.
+    Code(SecretString),
+    /// A passkey's answer.
+    Passkey(SecretString),
 }
 
 /// Proves callers and names workspaces. The product's own is `identity::Identity`.
@@ -57,7 +85,13 @@ pub trait Keeper: Send + Sync + 'static {
     }
 
     /// Like [`Keeper::session`], but does not count as use: an open stream must not keep a session from idling out.
-    async fn session_still(&self, token: &SecretString, source: &Source) -> Result<Option<Grants>, Refusal>;
+    async fn session_still(&self, token: &SecretString, source: &Source) -> Result<Option<LiveSession>, Refusal>;
+
+    /// What the person of a session can prove themselves with once more.
+    async fn ways(&self, token: &SecretString, source: &Source) -> Result<Ways, Refusal>;
+
+    /// Proves the person of a session once more: the token that takes the old one's place.
+    async fn step_up(&self, token: &SecretString, proof: Proof, source: &Source) -> Result<SecretString, Refusal>;
 
     /// The workspace of this name.
     async fn workspace(&self, name: &str) -> Result<Option<WorkspaceId>, Refusal>;

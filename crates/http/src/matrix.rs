@@ -16,13 +16,21 @@ use base::{ExposeSecret, Problem, ProblemKind, SecretString};
 use crate::app::App;
 use crate::cookie::SESSION_COOKIE;
 use crate::refusal::Refusal;
-use crate::routes::{Door, RouteInfo, Rule};
+use crate::routes::{Door, RouteInfo, Rule, StepUp};
 
 const REHEARSED: &str = "rehearsed";
 
 /// Marks a request whose handler must not run.
 #[derive(Clone, Copy, Debug)]
-struct Rehearsal;
+struct Rehearsal {
+    /// Whether the proof of the caller counts as fresh.
+    fresh: bool,
+}
+
+/// In a rehearsal: whether the caller's proof counts as fresh.
+pub(crate) fn fresh_in_rehearsal(parts: &Parts) -> Option<bool> {
+    parts.extensions.get::<Rehearsal>().map(|rehearsal| rehearsal.fresh)
+}
 
 /// Ends a rehearsal that got as far as the handler.
 pub(crate) fn rehearse(parts: &Parts) -> Result<(), Refusal> {
@@ -103,6 +111,8 @@ enum Outcome {
     Nobody,
     Forbidden,
     NoWorkspace,
+    /// A fresh proof is asked for.
+    StepUp,
 }
 
 /// Tries every guarded route of `app` with every player in every place. Public routes are checked for having a reason.
@@ -119,6 +129,27 @@ pub async fn run(app: &App, players: &[Player], places: &Places) -> Report {
                     attempt_everywhere(app, route, player, places, &mut report).await;
                 }
             }
+        }
+    }
+    report
+}
+
+/// Tries every route that somebody may use, with a proof of theirs that is old: those that want a fresh one ask for it, and no
+/// other does.
+pub async fn run_stale(app: &App, player: &Player, place: &str) -> Report {
+    let mut report = Report::default();
+    for route in app.routes().iter().filter(|route| !matches!(route.rule, Rule::Public(_)) && route.door.reads_cookie())
+    {
+        let places = Places { existing: vec![place.to_owned()], missing: String::new() };
+        if expected(route, player, Some(place), &places) != Outcome::Passed {
+            continue;
+        }
+        let (outcome, _) = attempt_with(app, route, player, Some(place), false).await;
+        report.tried += 1;
+        report.passed += usize::from(outcome == Ok(Outcome::StepUp));
+        let wanted = if route.step_up == StepUp::Needed { Outcome::StepUp } else { Outcome::Passed };
+        if outcome != Ok(wanted) {
+            report.findings.push(format!("{} {}: expected {wanted:?}, got {outcome:?}", route.method, route.path));
         }
     }
     report
@@ -241,7 +272,18 @@ async fn attempt(
     player: &Player,
     place: Option<&str>,
 ) -> (Result<Outcome, StatusCode>, String) {
-    let request = request(app, route, player, place);
+    attempt_with(app, route, player, place, true).await
+}
+
+async fn attempt_with(
+    app: &App,
+    route: &RouteInfo,
+    player: &Player,
+    place: Option<&str>,
+    fresh: bool,
+) -> (Result<Outcome, StatusCode>, String) {
+    let mut request = request(app, route, player, place);
+    request.extensions_mut().insert(Rehearsal { fresh });
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     let response = app.answer(request, peer, None).await;
     let id = response.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
@@ -256,6 +298,7 @@ async fn attempt(
         (StatusCode::UNAUTHORIZED, _) => Ok(Outcome::Nobody),
         (StatusCode::SEE_OTHER, _) if to_sign_in && route.door == Door::Console => Ok(Outcome::Nobody),
         (StatusCode::FORBIDDEN, "not-permitted" | "people-only") => Ok(Outcome::Forbidden),
+        (StatusCode::FORBIDDEN, "step-up-needed") => Ok(Outcome::StepUp),
         (StatusCode::NOT_FOUND, "workspace-not-found") => Ok(Outcome::NoWorkspace),
         _ => Err(status),
     };
@@ -286,9 +329,7 @@ fn request(app: &App, route: &RouteInfo, player: &Player, place: Option<&str>) -
         }
         Credential::Key(key) => builder = builder.header(AUTHORIZATION, format!("Bearer {}", key.expose_secret())),
     }
-    let mut request = builder.body(Body::empty()).unwrap_or_default();
-    request.extensions_mut().insert(Rehearsal);
-    request
+    builder.body(Body::empty()).unwrap_or_default()
 }
 
 /// Under which code a request was refused: left on the answer for the matrix to read.

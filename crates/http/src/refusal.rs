@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::doc::Shape;
 use crate::routes::Door;
+use crate::step_up::Asked;
 
 /// What a handler answers: something, or a refusal. `?` turns every room's error into a [`Refusal`].
 pub type Answer<T = Response> = Result<T, Refusal>;
@@ -27,6 +28,7 @@ pub struct Refusal {
     headers: Vec<(HeaderName, HeaderValue)>,
     all: Vec<Problem>,
     instead: Option<Instead>,
+    asked: Option<Arc<Asked>>,
 }
 
 /// An answer to give in place of the handler's, which is no failure.
@@ -36,7 +38,15 @@ impl Refusal {
     /// A refusal with the status that belongs to the problem's kind.
     pub fn new(problem: Problem) -> Self {
         let status = status(problem.kind);
-        Self { problem: Box::new(problem), status, cause: None, headers: Vec::new(), all: Vec::new(), instead: None }
+        Self {
+            problem: Box::new(problem),
+            status,
+            cause: None,
+            headers: Vec::new(),
+            all: Vec::new(),
+            instead: None,
+            asked: None,
+        }
     }
 
     /// A refusal with another status than its kind's usual one.
@@ -96,6 +106,17 @@ impl Refusal {
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// The same refusal with what its person is asked for, so that the page can go on with what was sent.
+    #[must_use]
+    pub(crate) fn asking(mut self, asked: Asked) -> Self {
+        self.asked = Some(Arc::new(asked));
+        self
+    }
+
+    pub(crate) fn asked(&self) -> Option<Arc<Asked>> {
+        self.asked.clone()
     }
 
     /// What is wrong, in public words.
@@ -184,6 +205,8 @@ pub struct Failure {
     pub fragment: bool,
     /// Whether the caller is signed in.
     pub signed_in: bool,
+    /// A fresh proof that the caller is asked for, with what they had sent.
+    pub asked: Option<Arc<Asked>>,
 }
 
 /// How a door shows its failures: the console as a page, a compatible door in its own envelope.

@@ -135,6 +135,17 @@ pub enum Rule {
     Public(&'static str),
 }
 
+/// Whether a route wants a fresh proof of the person in a session (ASVS 7.5.1, 7.5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepUp {
+    /// It does: its capability is [risky](Capability::is_risky) and its method changes something, or it says so itself.
+    Needed,
+    /// It does not.
+    No,
+    /// Its capability is risky, but this act is not, for the reason given.
+    Spared(&'static str),
+}
+
 /// One route as the matrix test sees it (rule 6 of the house).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteInfo {
@@ -152,6 +163,8 @@ pub struct RouteInfo {
     pub content_types: &'static [ContentType],
     /// Whether only a session will do, never an API key (E-08).
     pub session_only: bool,
+    /// Whether the person of a session must have proven themselves within the last five minutes.
+    pub step_up: StepUp,
     /// How the answers to requests with an `Idempotency-Key` are kept.
     pub keeping: Keeping,
     /// Whether the answer holds a secret, which is shown once and never kept.
@@ -284,6 +297,23 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
+    /// The route declared last wants a proof of its person that is five minutes old at most, although neither its method nor its
+    /// capability says so.
+    pub fn fresh(mut self) -> Self {
+        if let Some(last) = self.declared.last_mut() {
+            last.info.step_up = StepUp::Needed;
+        }
+        self
+    }
+
+    /// The route declared last wants no fresh proof, although its capability is risky: the `reason` why its act is not.
+    pub fn spared(mut self, reason: &'static str) -> Self {
+        if let Some(last) = self.declared.last_mut() {
+            last.info.step_up = StepUp::Spared(reason);
+        }
+        self
+    }
+
     /// What the route declared last means.
     pub fn doc(mut self, doc: Doc) -> Self {
         if let Some(last) = self.declared.last_mut() {
@@ -335,7 +365,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     {
         let Ok(filter) = MethodFilter::try_from(method.clone()) else { panic!("no route can answer {method} {path}") };
         let keeps = matches!(self.door, Door::Api | Door::Compatible) && is_unsafe(&method);
+        let risky = match rule {
+            Rule::Workspace(capability) | Rule::Organisation(capability) => capability.is_risky(),
+            Rule::SignedIn | Rule::Public(_) => false,
+        };
         let info = RouteInfo {
+            step_up: if risky && is_unsafe(&method) { StepUp::Needed } else { StepUp::No },
             keeping: if keeps { Keeping::Around } else { Keeping::Never },
             shows_secret: false,
             doc: None,

@@ -78,7 +78,6 @@ pub use rights::{Holder, HolderKind, RoleRow, Way, roles, what_can, who_can};
 pub use roles_kind::RolesKind;
 pub use session::Session;
 pub use sessions::SessionInfo;
-pub use step_up::FRESH;
 pub use token_issuers_kind::{Rule as IssuerRule, TokenIssuersKind};
 pub use users_kind::{DeviceSpec, NoHooks, PeopleHooks, PersonSpec, UsersKind};
 

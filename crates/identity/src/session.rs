@@ -39,6 +39,8 @@ pub struct Session {
     pub auth: AuthMethod,
     /// When the person last proved themselves: at its start, or since by a step-up.
     pub proven_at: Timestamp,
+    /// Until when that is fresh enough for what is risky.
+    pub fresh_until: Timestamp,
     /// When it ends if it is not used.
     pub idle_until: Timestamp,
     /// When it ends in any case.
@@ -127,6 +129,11 @@ pub(crate) fn idle(tx: &mut Tx<'_>) -> Result<Duration, Error> {
     Ok(Duration::from_mins(u64::from(resources::settings(tx)?.session_idle_minutes.clamp(5, 60))))
 }
 
+/// How long a proof is fresh enough for what is risky (ASVS 7.5.1).
+fn fresh(tx: &mut Tx<'_>) -> Result<Duration, Error> {
+    Ok(Duration::from_mins(u64::from(resources::settings(tx)?.step_up_minutes.clamp(1, 15))))
+}
+
 /// A method by the name it is stored under.
 pub(crate) fn method(name: &str) -> AuthMethod {
     serde_json::from_value(serde_json::Value::String(name.to_owned())).unwrap_or(AuthMethod::Password)
@@ -178,6 +185,7 @@ pub(crate) fn start(
         csrf: csrf(&data.secret),
         auth,
         proven_at: now,
+        fresh_until: now.plus(fresh(tx)?),
         idle_until: now.plus(idle(tx)?).min(expires_at),
         expires_at,
         roles,
@@ -251,6 +259,7 @@ fn find(tx: &mut Tx<'_>, token: &[u8; 32]) -> Result<Option<Session>, Error> {
         csrf: csrf(&data.secret),
         auth: method(&row.auth),
         proven_at: data.proven_at,
+        fresh_until: data.proven_at.plus(fresh(tx)?),
         idle_until: idle_until.min(row.expires_at),
         expires_at: row.expires_at,
         roles,
@@ -261,7 +270,7 @@ fn find(tx: &mut Tx<'_>, token: &[u8; 32]) -> Result<Option<Session>, Error> {
 impl Identity {
     /// The live session that `token` opens. Counts as use of it.
     pub async fn by_session(&self, token: &SecretString, caller: &Caller) -> Result<Option<Session>, Error> {
-        let Some(session) = self.look_up(token).await? else { return Ok(None) };
+        let Some(mut session) = self.look_up(token).await? else { return Ok(None) };
         let now = self.0.db.context().now();
         if now.since(session.seen_at) >= WRITTEN {
             let id = session.id;
@@ -277,7 +286,10 @@ impl Identity {
                 .await;
             match written {
                 // The next look-up reads the new time.
-                Ok(_) => self.0.sessions.clear(),
+                Ok(_) => {
+                    session.idle_until = session.idle_until.plus(now.since(session.seen_at)).min(session.expires_at);
+                    self.0.sessions.clear();
+                }
                 // A disk that is full must not lock out those who could mend it: reading goes on.
                 Err(error) => {
                     let error: store::Error = error;

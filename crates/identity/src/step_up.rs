@@ -1,7 +1,5 @@
-//! Step-up: what is risky wants a proof that is five minutes old at most (ASVS 7.5.1, 7.5.3). It replaces the session's
+//! Step-up: what is risky wants a fresh proof, five minutes old at most unless the settings say otherwise (ASVS 7.5.1, 7.5.3). It replaces the session's
 //! identifier; the session itself, and the token of its forms, go on, so that nothing that was typed is lost.
-
-use std::time::Duration;
 
 use access::AuthMethod;
 use base::{SecretString, SessionId, UserId};
@@ -10,9 +8,6 @@ use store::Tx;
 use crate::factors::{Proof, Ways};
 use crate::half_way::TRIES;
 use crate::{Caller, Error, Identity, Session, account, password, session};
-
-/// How old a proof may be for what is risky.
-pub const FRESH: Duration = Duration::from_mins(5);
 
 /// Which count wrong proofs of a session go to. Not the account's: somebody who got hold of a session must not be able to lock
 /// its owner out.

@@ -162,6 +162,9 @@ pub struct Settings {
     /// Sessions of one person at a time: 1 to 100; the oldest end.
     #[serde(default = "default_sessions")]
     pub sessions_per_person: u32,
+    /// Minutes for which a proof is fresh enough for what is risky: 1 to 15.
+    #[serde(default = "default_step_up")]
+    pub step_up_minutes: u32,
     /// Names of the roles that must have a second factor; who has such a role and none sets one up at the next log-in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub second_factor_for: Vec<String>,
@@ -178,11 +181,16 @@ const fn default_sessions() -> u32 {
     10
 }
 
+const fn default_step_up() -> u32 {
+    5
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             session_idle_minutes: default_idle(),
             sessions_per_person: default_sessions(),
+            step_up_minutes: default_step_up(),
             second_factor_for: Vec::new(),
             code_one_step_back: false,
         }
@@ -212,6 +220,8 @@ impl TypedKind for SettingsKind {
             .about("minutes without a request after which a session ends"),
         Field::new("sessions_per_person", Class::Internal, Shape::Integer(1, 100))
             .about("sessions of one person at a time; with one more the oldest ends; 10 unless said"),
+        Field::new("step_up_minutes", Class::Internal, Shape::Integer(1, 15))
+            .about("minutes after a proof in which nobody is asked for another before something risky; 5 unless said"),
         Field::new("second_factor_for", Class::Internal, Shape::List(&Shape::Text)).about(
             "roles that must have a second factor; who has one of them and no factor sets one up at the next log-in",
         ),

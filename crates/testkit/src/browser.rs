@@ -71,6 +71,16 @@ impl Browser {
         value
     }
 
+    /// Plugs a virtual authenticator in that holds passkeys, verifies its person, and always says yes (W3C Web Authentication,
+    /// section 11).
+    pub async fn authenticator(&self) {
+        let parameters = json!({
+            "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
+            "isUserVerified": true, "isUserConsenting": true,
+        });
+        self.driver("webauthn/authenticator", parameters).await;
+    }
+
     /// Goes to a page.
     pub async fn goto(&self, url: &str) {
         self.client

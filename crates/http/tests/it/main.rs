@@ -13,4 +13,5 @@ mod reading;
 mod sessions;
 mod slow;
 mod stage;
+mod step_up;
 mod streams;

@@ -12,7 +12,7 @@ use crypto::tls::{CertResolver, Roots, SelfSigned, client_config, server_config}
 use futures_util::stream;
 use http::{
     Answer, App, ContentType, Door, Event, Form, InOrganisation, InWorkspace, IntoResponse, Json, Keeper, LiveSession,
-    Method, Open, PageQuery, Raw, Refusal, Response, Routes, Server, Settings, SignedIn, Source,
+    Method, Open, PageQuery, Proof, Raw, Refusal, Response, Routes, Server, Settings, SignedIn, Source, Ways,
 };
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -61,8 +61,15 @@ impl Keeper for Accounts {
             return Ok(None);
         }
         Ok(name.and_then(|name| {
+            let now = context().now();
+            // `s-old-…` has not proven itself for an hour; `s-new-…` is what it becomes by a proof.
+            let (name, fresh_until) = match name.strip_prefix("old-") {
+                Some(name) => (name, now.minus(Duration::from_hours(1))),
+                None => (name.strip_prefix("new-").unwrap_or(name), now.plus(Duration::from_mins(5))),
+            };
             let csrf = SecretString::from(format!("csrf-{name}"));
-            Some(LiveSession { grants: Self::person(name, source)?, csrf })
+            let (idle_until, expires_at) = (now.plus(Duration::from_mins(30)), now.plus(Duration::from_hours(12)));
+            Some(LiveSession { grants: Self::person(name, source)?, csrf, fresh_until, idle_until, expires_at })
         }))
     }
 
@@ -81,8 +88,21 @@ impl Keeper for Accounts {
         Ok(Some(Grants::of_api_key(actor, workspace(place), &scopes)))
     }
 
-    async fn session_still(&self, token: &SecretString, source: &Source) -> Result<Option<Grants>, Refusal> {
-        Ok(self.session(token, source).await?.map(|live| live.grants))
+    async fn session_still(&self, token: &SecretString, source: &Source) -> Result<Option<LiveSession>, Refusal> {
+        self.session(token, source).await
+    }
+
+    async fn ways(&self, _: &SecretString, _: &Source) -> Result<Ways, Refusal> {
+        Ok(Ways { password: true, ..Ways::default() })
+    }
+
+    async fn step_up(&self, token: &SecretString, proof: Proof, _: &Source) -> Result<SecretString, Refusal> {
+        match proof {
+            Proof::Password(given) if given.expose_secret() == "right" => {
+                Ok(SecretString::from(token.expose_secret().replace("s-old-", "s-new-")))
+            }
+            _ => Err(Refusal::new(base::Problem::new(base::ProblemKind::Unauthenticated, "bad-factor", "Wrong."))),
+        }
     }
 
     async fn workspace(&self, name: &str) -> Result<Option<WorkspaceId>, Refusal> {
@@ -111,6 +131,10 @@ async fn page(guard: InWorkspace<cap::AlertsRead>) -> Response {
 
 async fn act(guard: InWorkspace<cap::AlertsAnswer>, Form(note): Form<Note>) -> Answer<String> {
     Ok(format!("{}: {}", guard.name(), note.text))
+}
+
+async fn risky(guard: InWorkspace<cap::AlertsAnswer>, Form(note): Form<Note>) -> Answer<String> {
+    Ok(format!("{} risked: {}, {:?}", guard.name(), note.text, note.tags))
 }
 
 async fn create(_: InWorkspace<cap::MessagesSend>, Json(note): Json<Note>) -> Json<Note> {
@@ -179,6 +203,10 @@ pub fn routes() -> Routes {
     Routes::<()>::new(Door::Console)
         .get("/w/{workspace}/alerts", page)
         .post("/w/{workspace}/alerts/{alert}/acknowledge", act)
+        .post("/w/{workspace}/risky", risky)
+        .fresh()
+        .get("/w/{workspace}/risky", page)
+        .fresh()
         .get("/w/{workspace}/live", live)
         .get("/w/{workspace}/quiet", quiet)
         .get("/me", me)

@@ -11,6 +11,7 @@ mod callbacks;
 mod commands;
 mod demo;
 mod examples;
+mod factors;
 mod find;
 mod first_page;
 mod first_use;
@@ -29,6 +30,7 @@ mod smpp_page;
 mod sources;
 mod story;
 mod tutorial;
+mod two_nodes;
 
 /// The binary under test.
 const BINARY: &str = env!("CARGO_BIN_EXE_loudhailer");

@@ -77,7 +77,64 @@ async fn matrix(url: store::DatabaseUrl) {
     println!("{} requests, {} of them passed, {} routes", report.tried, report.passed, app.routes().len());
     assert!(report.findings.is_empty(), "{:#?}", report.findings);
     assert!(report.tried > 1_000 && report.passed > 100, "the matrix was real");
+
+    // With an old proof, what is risky asks for a fresh one, and nothing else does (ASVS 7.5.1).
+    let all = players.iter().find(|player| player.name == "administrator.everywhere@example.com").unwrap();
+    let report = http::matrix::run_stale(&app, all, "home").await;
+    assert!(report.findings.is_empty(), "{:#?}", report.findings);
+    println!("{} routes want a fresh proof", report.passed);
+    risky(&app);
     product.close().await;
+}
+
+/// What is risky by its capability and lets an old proof do, each with its reason. Whoever adds to it says why here too.
+const SPARED: [&str; 4] = [
+    "/w/{workspace}/carriers/{carrier}/test",
+    "/w/{workspace}/config/{kind}/{entry}/open",
+    "/w/{workspace}/integrations/{integration}/test",
+    "/w/{workspace}/users/{user}/reveal",
+];
+
+/// What wants a fresh proof although neither its capability nor its method says so.
+const FRESH: [&str; 7] = [
+    "/step-up",
+    "/w/{workspace}/audit/export",
+    "/w/{workspace}/exports",
+    "/w/{workspace}/exports/{export}/files/{file}",
+    "/w/{workspace}/you/security/codes",
+    "/w/{workspace}/you/security/new",
+    "/w/{workspace}/you/security/remove",
+];
+
+/// The table of step-up (ASVS 7.5.1, 7.5.3): credentials, factors, roles, keys, carriers, export and erasure want a fresh proof.
+fn risky(app: &http::App) {
+    let routes = |wanted: fn(http::StepUp) -> bool| {
+        let found = app.routes().iter().filter(move |route| wanted(route.step_up));
+        found.map(|route| (route.path.as_str(), route.capability())).collect::<Vec<_>>()
+    };
+    let mut spared: Vec<&str> =
+        routes(|one| matches!(one, http::StepUp::Spared(_))).into_iter().map(|(path, _)| path).collect();
+    spared.sort_unstable();
+    assert_eq!(spared, SPARED);
+    for route in app.routes() {
+        if let http::StepUp::Spared(reason) = route.step_up {
+            assert!(reason.len() > 30, "{}: a reason", route.path);
+        }
+    }
+    let risky = |capability: Option<access::Capability>| capability.is_some_and(access::Capability::is_risky);
+    let needed = routes(|one| one == http::StepUp::Needed);
+    let mut fresh: Vec<&str> =
+        needed.iter().filter(|(_, capability)| !risky(*capability)).map(|(path, _)| *path).collect();
+    fresh.sort_unstable();
+    assert_eq!(fresh, FRESH);
+    for path in [
+        "/w/{workspace}/keys",
+        "/w/{workspace}/users/{user}/edit",
+        "/w/{workspace}/carriers/new",
+        "/w/{workspace}/you/token",
+    ] {
+        assert!(needed.iter().any(|(known, _)| *known == path), "{path} wants a fresh proof");
+    }
 }
 
 const SCOPES: [&str; 4] = ["messages:send", "messages:read", "signals:send", "alerts:read"];
