@@ -5,10 +5,10 @@ use base::{ExposeSecret, SecretString, Timestamp, UserId};
 use store::Tx;
 use uuid::Uuid;
 
-use crate::ways::{self, Opens};
 use crate::account::{self, Account};
 use crate::half_way::{self, First, Needs};
 use crate::login::LoggedIn;
+use crate::ways::{self, Opens};
 use crate::{AuthenticatorSecret, Caller, Error, Identity, PasskeyInfo, authenticator, passkey, recovery};
 
 /// What somebody proves themselves with. `Debug` shows no secret.
