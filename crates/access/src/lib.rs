@@ -21,7 +21,7 @@ mod tests;
 pub use actor::{Actor, AuthMethod, Principal};
 pub use assignment::{
     anywhere, count_administrators, custom_role, custom_roles, grants_of_user, holders_of, put_custom_role,
-    remove_custom_role, roles_of, set_roles, set_supervisors, supervisors_of, role_ref,
+    remove_custom_role, role_ref, roles_of, set_roles, set_supervisors, supervisors_of,
 };
 pub use capability::{Cap, Capabilities, Capability, UnknownCapability, cap};
 pub use error::Error;

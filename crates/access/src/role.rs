@@ -237,9 +237,15 @@ pub fn governing() -> Capabilities {
 /// What no API key may ever do, whatever its scopes say: an API key never creates or changes keys, users
 /// or roles, and does not move the borders of a workspace.
 pub fn never_for_api_keys() -> Capabilities {
-    [Capability::ApiKeysManage, Capability::PeopleWrite, Capability::RolesWrite, Capability::SignInManage, Capability::WorkspaceWrite]
-        .into_iter()
-        .collect()
+    [
+        Capability::ApiKeysManage,
+        Capability::PeopleWrite,
+        Capability::RolesWrite,
+        Capability::SignInManage,
+        Capability::WorkspaceWrite,
+    ]
+    .into_iter()
+    .collect()
 }
 
 /// What every application holds that is bound by SMPP: it sends, and hears what became of its messages.

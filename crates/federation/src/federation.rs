@@ -253,7 +253,7 @@ impl Federation {
             return Err(Error::NoLink);
         }
         let now = tx.now();
-        if access::set_roles_from(tx, user, &provider.id.to_string(), &[], now)? {
+        if access::set_roles_from::<access::RoleRef>(tx, user, &provider.id.to_string(), &[], now)? {
             self.0.identity.end_all(tx, user)?;
         }
         arrive::note(tx, actor, "identity.unlink", user, &provider)

@@ -20,7 +20,11 @@ fn place(scope: Scope) -> String {
 }
 
 /// Says which groups give which roles from now on.
-pub(crate) fn put(tx: &mut Tx<'_>, provider: ResourceId, all: &[(&str, RoleRef, Scope)]) -> Result<(), resources::Error> {
+pub(crate) fn put(
+    tx: &mut Tx<'_>,
+    provider: ResourceId,
+    all: &[(&str, RoleRef, Scope)],
+) -> Result<(), resources::Error> {
     tx.execute("DELETE FROM group_mappings WHERE provider = $1", &params![provider])?;
     for (group, role, scope) in all {
         tx.execute(
