@@ -153,6 +153,8 @@ pub enum AuthMethod {
     Passkey,
     /// A recovery code, after another proof.
     RecoveryCode,
+    /// The word of an identity provider, now or at the start of the session.
+    SingleSignOn,
     /// An API key.
     ApiKey,
     /// An access token of ours (OAuth 2.1).
@@ -185,6 +187,7 @@ impl AuthMethod {
             Self::Totp => "totp",
             Self::Passkey => "passkey",
             Self::RecoveryCode => "recovery_code",
+            Self::SingleSignOn => "single_sign_on",
             Self::ApiKey => "api_key",
             Self::OauthToken => "oauth_token",
             Self::OauthClient => "oauth_client",

@@ -44,6 +44,8 @@ pub enum Page {
     Users,
     /// Who may do what.
     Access,
+    /// Identity providers.
+    SignOn,
     /// The audit log.
     Audit,
     /// Everything that is configured, as text with its history.
@@ -243,6 +245,14 @@ pub const PAGES: &[Entry] = &[
         ("Access", "Who may do what"),
         "roles rights permissions capabilities matrix who can",
         Capability::AccessRead,
+    ),
+    entry(
+        Page::SignOn,
+        Group::Govern,
+        "/sign-on",
+        ("Single sign-on", "Single sign-on"),
+        "sso oidc openid identity provider idp break glass password only groups",
+        Capability::SignInManage,
     ),
     entry(
         Page::Audit,
