@@ -1,5 +1,5 @@
 //! How a principal proves itself: set-up and invitation links, passwords with lock-out, second factors and passkeys, sessions, API keys and
-//! short-lived administrator tokens; and the kinds `users` and `api_keys`.
+//! short-lived administrator tokens; and the kinds `users`, `api_keys` and `sign_in_rules`.
 //!
 //! This room proves who somebody is and hands out [`access::Grants`]; what they may do is decided in `access`. A
 //! password never appears in a resource. Cookies and headers are the business of `http`.
@@ -12,6 +12,7 @@ mod authenticator;
 mod blocklist;
 mod cache;
 mod challenge;
+mod change;
 mod cidr;
 mod device;
 mod error;
@@ -19,6 +20,7 @@ mod factors;
 mod gate;
 mod half_way;
 mod identity;
+mod import;
 mod key_rotation;
 mod letters;
 mod link;
@@ -33,6 +35,7 @@ mod reset;
 mod roles_kind;
 mod session;
 mod sessions;
+mod sign_in_rules;
 mod step_up;
 mod throttle;
 mod users_kind;
@@ -41,20 +44,23 @@ pub use admin_token::AdminToken;
 pub use api_key::{ApiKeyInfo, DUE_WITHIN, KeyState, Retiring};
 pub use api_keys_kind::ApiKeysKind;
 pub use authenticator::AuthenticatorSecret;
+pub use change::PasswordChange;
 pub use cidr::{Cidr, CidrError};
 pub use error::Error;
 pub use factors::{Enrolled, Factors, Going, NewFactor, Offer, Proof, Ways};
 pub use half_way::{Entered, HalfWay, Needs};
 pub use identity::{Caller, Identity, Options};
+pub use import::{ImportRow, Imported};
 pub use key_rotation::{KeyRotation, LONGEST_OVERLAP, RotatedKey, USUAL_OVERLAP};
 pub use link::{Link, SetUp};
 pub use login::{LogIn, LoggedIn};
 pub use passkey::PasskeyInfo;
-pub use people::{PersonInfo, Standing};
+pub use people::{PeopleFilter, PersonInfo, Standing};
 pub use preferences::Preferences;
 pub use roles_kind::RolesKind;
 pub use session::Session;
 pub use sessions::SessionInfo;
+pub use sign_in_rules::{CharacterClass, SignInRules, SignInRulesKind};
 pub use step_up::FRESH;
 pub use users_kind::{DeviceSpec, NoHooks, PeopleHooks, PersonSpec, UsersKind};
 
@@ -67,5 +73,10 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
         store::Migration { version: 3, name: "preferences", sql: include_str!("../migrations/003_preferences.sql") },
         store::Migration { version: 4, name: "people", sql: include_str!("../migrations/004_people.sql") },
         store::Migration { version: 5, name: "factors", sql: include_str!("../migrations/005_factors.sql") },
+        store::Migration {
+            version: 6,
+            name: "sign_in_rules",
+            sql: include_str!("../migrations/006_sign_in_rules.sql"),
+        },
     ],
 };

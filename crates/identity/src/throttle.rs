@@ -1,4 +1,4 @@
-//! Tries per address: 20 a minute, whatever account they aim at (control X-12). Kept in memory, on the monotonic
+//! Tries per address: 20 a minute unless set otherwise, whatever account they aim at (control X-12). Kept in memory, on the monotonic
 //! clock, for a bounded number of addresses.
 
 use std::collections::HashMap;
@@ -6,8 +6,6 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Tries a minute.
-const TRIES: f64 = 20.0;
 const WINDOW: f64 = 60.0;
 /// Addresses remembered at most. When full, those with the fewest recent tries go.
 const ADDRESSES: usize = 50_000;
@@ -23,31 +21,32 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn refilled(self, now: Duration) -> Self {
+    fn refilled(self, now: Duration, tries: f64) -> Self {
         let passed = now.saturating_sub(self.at).as_secs_f64();
-        Self { left: (self.left + passed * TRIES / WINDOW).min(TRIES), at: now }
+        Self { left: (self.left + passed * tries / WINDOW).min(tries), at: now }
     }
 }
 
 impl Throttle {
     /// Takes one try of `address`; how long to wait when there is none.
-    pub(crate) fn take(&self, address: IpAddr, now: Duration) -> Result<(), Duration> {
+    pub(crate) fn take(&self, address: IpAddr, now: Duration, per_minute: u32) -> Result<(), Duration> {
+        let tries = f64::from(per_minute);
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let address = group(address);
         if buckets.len() >= ADDRESSES && !buckets.contains_key(&address) {
-            buckets.retain(|_, bucket| bucket.refilled(now).left < TRIES);
+            buckets.retain(|_, bucket| bucket.refilled(now, tries).left < tries);
             if buckets.len() >= ADDRESSES {
                 // A flood from very many addresses: forget the ones that have tried least.
-                buckets.retain(|_, bucket| bucket.refilled(now).left < TRIES - 1.5);
+                buckets.retain(|_, bucket| bucket.refilled(now, tries).left < tries - 1.5);
             }
         }
-        let bucket = buckets.entry(address).or_insert(Bucket { left: TRIES, at: now });
-        *bucket = bucket.refilled(now);
+        let bucket = buckets.entry(address).or_insert(Bucket { left: tries, at: now });
+        *bucket = bucket.refilled(now, tries);
         if bucket.left >= 1.0 {
             bucket.left -= 1.0;
             Ok(())
         } else {
-            Err(Duration::from_secs_f64(((1.0 - bucket.left) * WINDOW / TRIES).ceil()))
+            Err(Duration::from_secs_f64(((1.0 - bucket.left) * WINDOW / tries).ceil()))
         }
     }
 }
@@ -73,12 +72,12 @@ mod tests {
         let one: IpAddr = "192.0.2.1".parse().unwrap();
         let now = Duration::from_secs(100);
         for _ in 0..20 {
-            assert!(throttle.take(one, now).is_ok());
+            assert!(throttle.take(one, now, 20).is_ok());
         }
-        assert_eq!(throttle.take(one, now), Err(Duration::from_secs(3)));
-        assert!(throttle.take("192.0.2.2".parse().unwrap(), now).is_ok(), "another address is not affected");
-        assert!(throttle.take(one, now + Duration::from_secs(3)).is_ok());
-        assert!(throttle.take(one, now + Duration::from_secs(3)).is_err());
+        assert_eq!(throttle.take(one, now, 20), Err(Duration::from_secs(3)));
+        assert!(throttle.take("192.0.2.2".parse().unwrap(), now, 20).is_ok(), "another address is not affected");
+        assert!(throttle.take(one, now + Duration::from_secs(3), 20).is_ok());
+        assert!(throttle.take(one, now + Duration::from_secs(3), 20).is_err());
     }
 
     #[test]

@@ -265,6 +265,7 @@ fn kinds(
         resources::typed(users),
         resources::typed(identity::RolesKind),
         resources::typed(identity::ApiKeysKind),
+        resources::typed(identity::SignInRulesKind),
         resources::typed(carriers),
         resources::typed(routes),
         resources::typed(oncall::GroupsKind),

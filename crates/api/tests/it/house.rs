@@ -170,6 +170,7 @@ async fn rooms(db: &Db) -> (Api, Alerts, Vault) {
         typed(UsersKind::new(Arc::new(oncall.clone()))),
         typed(RolesKind),
         typed(ApiKeysKind),
+        typed(identity::SignInRulesKind),
         typed(smppd::AccountsKind),
         typed(carriers::CarriersKind::new(vault.clone())),
         typed(routes.clone()),

@@ -7,7 +7,8 @@ use access::{Actor, Grants, cap};
 use base::{ExposeSecret, SecretString, Timestamp, UserId};
 use crypto::password::Cost;
 use identity::{
-    ApiKeysKind, Caller, Identity, LogIn, LoggedIn, Options, PeopleHooks, PersonSpec, RolesKind, SetUp, UsersKind,
+    ApiKeysKind, Caller, Identity, LogIn, LoggedIn, Options, PeopleHooks, PersonSpec, RolesKind, SetUp,
+    SignInRulesKind, UsersKind,
 };
 use resources::{
     Applied, ApplyOptions, Clearance, Error, Ground, Parsed, Registry, Removal, Resources, SecretSource, SourceError,
@@ -93,7 +94,13 @@ pub async fn open_with(db: &Db, cost: Cost) -> House {
 }
 
 pub fn registry() -> Registry {
-    Registry::new(vec![typed(RolesKind), typed(UsersKind::new(Arc::new(Devices))), typed(ApiKeysKind)]).unwrap()
+    Registry::new(vec![
+        typed(RolesKind),
+        typed(UsersKind::new(Arc::new(Devices))),
+        typed(ApiKeysKind),
+        typed(SignInRulesKind),
+    ])
+    .unwrap()
 }
 
 pub fn operator() -> Actor {

@@ -1,6 +1,7 @@
 //! Identity from outside, on both databases, with a clock that the tests move.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod administration;
 mod authenticator;
 mod factors;
 mod house;
@@ -11,4 +12,5 @@ mod people;
 mod reset;
 mod roles;
 mod rotation;
+mod rules;
 mod session;
