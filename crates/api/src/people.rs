@@ -1,9 +1,10 @@
 //! People of the organisation: who they are, whether they can sign in, and what an administrator does about that. What is
 //! configured about them (name, roles, phones) is a resource, written by `apply` as well as here.
 
-use ::identity::{PersonInfo, Standing};
-use access::{Scope, cap};
-use base::{ExposeSecret, UserId, WorkspaceId};
+use ::identity::{Imported, PeopleFilter, PersonInfo, Standing};
+use ::resources::{Change, Draft, Error, Ground, Json as Body, Outcome, Removal};
+use access::{OrganisationPermit, Scope, cap};
+use base::{ExposeSecret, ResourceId, UserId, WorkspaceId};
 use http::doc::Doc;
 use http::{
     Answer, Attempt, InOrganisation, Json, PageQuery, Path, Query, Refusal, Reply, Response, Routes, State, StatusCode,
@@ -14,6 +15,7 @@ use utoipa::ToSchema;
 
 use crate::Api;
 use crate::body::{List, TakenElsewhere};
+use crate::resources::explained;
 use crate::tag::PEOPLE;
 use crate::time::At;
 
@@ -30,6 +32,66 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
                 "settled": "2026-10-23T01:12:08.002Z",
             }]}),
         ))
+        .post("/api/v1/people", create)
+        .atomic()
+        .doc(
+            Doc::new("createPerson", PEOPLE, "Add a person")
+                .text("Log-in names are never used twice, also after deletion: one that belonged to somebody is refused.")
+                .reads::<NewPerson>(json!({
+                    "name": "Dina Sample", "login": "dina@example.com", "roles": [{"role": "responder", "workspace": "demo"}],
+                    "timeZone": "Europe/London", "phones": ["+447700900117"],
+                }))
+                .answers::<PersonView>(StatusCode::CREATED, "The person.", example()),
+        )
+        .post("/api/v1/people/import", import)
+        .doc(
+            Doc::new("importPeople", PEOPLE, "Add people from a table")
+                .text(
+                    "Comma-separated values whose first line names the columns: name, login, role, workspace, time_zone, phone. All \
+                     of them or none; `dryRun` looks and adds nobody. Audited.",
+                )
+                .reads::<Import>(json!({"csv": "name,login,role,workspace\nDina Sample,dina@example.com,responder,demo\n", "dryRun": true}))
+                .answers::<ImportView>(
+                    StatusCode::OK,
+                    "Each row with what is wrong with it.",
+                    json!({"done": false, "problem": null, "rows": [
+                        {"line": 2, "name": "Dina Sample", "login": "dina@example.com", "problems": []},
+                    ]}),
+                ),
+        )
+        .post("/api/v1/people/{user}", change)
+        .atomic()
+        .doc(
+            of_one(Doc::new("changePerson", PEOPLE, "Change a person"))
+                .text("What is left out stays. `enabled: false` switches the account off: no signing in, no pages.")
+                .reads::<Changes>(json!({"enabled": false, "reason": "Left the company"}))
+                .answers::<PersonView>(StatusCode::OK, "The person.", example()),
+        )
+        .delete("/api/v1/people/{user}", delete)
+        .atomic()
+        .doc(
+            of_one(Doc::new("deletePerson", PEOPLE, "Delete a person"))
+                .text("Their sessions, links and tokens end. Id and log-in name are never given again.")
+                .answers_nothing(StatusCode::NO_CONTENT, "They are gone.")
+                .refuses(StatusCode::CONFLICT, "A group names them, or they are the last administrator."),
+        )
+        .post("/api/v1/people/{user}/unlock", unlock)
+        .session_only()
+        .atomic()
+        .doc(
+            of_one(Doc::new("unlockPerson", PEOPLE, "Unlock a person"))
+                .text("Forgets their wrong passwords. Audited.")
+                .answers_nothing(StatusCode::NO_CONTENT, "Their next try is looked at."),
+        )
+        .post("/api/v1/people/{user}/expire-password", expire)
+        .session_only()
+        .atomic()
+        .doc(
+            of_one(Doc::new("expirePassword", PEOPLE, "Ask a person for another password"))
+                .text("At their next sign-in; their sessions end now. Audited.")
+                .answers_nothing(StatusCode::NO_CONTENT, "It is asked for.")
+                .refuses(StatusCode::CONFLICT, "They have no password."),
+        )
         .post("/api/v1/people/{user}/letter", letter)
         .session_only()
         .atomic()
@@ -92,6 +154,12 @@ struct Wanted {
     /// A part of the name or of the log-in name.
     #[serde(default)]
     search: String,
+    /// Whether they can sign in: `active`, `invited`, `reached_only`, `locked` or `disabled`.
+    #[serde(default)]
+    standing: Option<String>,
+    /// A role that they hold, anywhere.
+    #[serde(default)]
+    role: Option<String>,
     /// People a page, 1 to 200; 50 when left out.
     #[serde(default)]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 200)]
@@ -237,7 +305,8 @@ async fn list(
     PageQuery(page): PageQuery,
 ) -> Answer<Json<List<PersonView>>> {
     let (identity, permit) = (api.identity.clone(), guard.into_permit());
-    let people = api.db.read(move |tx| identity.people(tx, &permit, &wanted.search, &page)).await?;
+    let filter = PeopleFilter { search: wanted.search, standing: wanted.standing, role: wanted.role };
+    let people = api.db.read(move |tx| identity.people(tx, &permit, &filter, &page)).await?;
     Ok(Json(List::of(people, PersonView::from)))
 }
 
@@ -325,4 +394,255 @@ async fn end_sessions(
         Ok::<_, ::identity::Error>(Reply::json(StatusCode::OK, &Ended { ended }))
     };
     attempt.write(&api.db, Refusal::from, effect).await
+}
+
+const KIND: &str = "users";
+
+/// A role to be given.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewPersonRole)]
+struct NewRole {
+    /// The role.
+    role: String,
+    /// The short name of the workspace; the whole organisation when left out.
+    #[serde(default)]
+    workspace: Option<String>,
+}
+
+/// A person to be added.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct NewPerson {
+    /// Their name.
+    name: String,
+    /// Their log-in name, an e-mail address.
+    login: String,
+    /// What they are trusted with.
+    #[serde(default)]
+    roles: Vec<NewRole>,
+    /// An IANA name such as Europe/Zurich; UTC when left out.
+    #[serde(default)]
+    time_zone: Option<String>,
+    /// Their phones in international form, the first to use first.
+    #[serde(default)]
+    phones: Vec<String>,
+    /// Why, for history and audit log.
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// What of a person is to be another.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = PersonChanges)]
+struct Changes {
+    /// Their name.
+    name: Option<String>,
+    /// What they are trusted with, all of it. Other roles end the sessions.
+    roles: Option<Vec<NewRole>>,
+    /// An IANA name.
+    time_zone: Option<String>,
+    /// Whether the account is in use.
+    enabled: Option<bool>,
+    /// Their phones, all of them.
+    phones: Option<Vec<String>>,
+    /// Why, for history and audit log.
+    reason: Option<String>,
+}
+
+fn roles(given: &[NewRole]) -> Body {
+    given.iter().map(|one| json!({ "role": one.role, "workspace": one.workspace })).collect()
+}
+
+fn phones(given: &[String]) -> Body {
+    (1..).zip(given).map(|(order, number)| json!({ "kind": "sms", "number": number, "order": order })).collect()
+}
+
+impl NewPerson {
+    fn body(&self) -> Body {
+        let mut body = json!({
+            "name": self.name, "login": self.login, "roles": roles(&self.roles), "devices": phones(&self.phones),
+        });
+        if let Some(zone) = &self.time_zone {
+            body["time_zone"] = json!(zone);
+        }
+        body
+    }
+}
+
+impl Changes {
+    fn over(&self, mut body: Body) -> Body {
+        let given = [
+            ("name", self.name.as_ref().map(|name| json!(name))),
+            ("roles", self.roles.as_deref().map(roles)),
+            ("time_zone", self.time_zone.as_ref().map(|zone| json!(zone))),
+            ("enabled", self.enabled.map(|enabled| json!(enabled))),
+            ("devices", self.phones.as_deref().map(phones)),
+        ];
+        for (field, value) in given {
+            if let Some(value) = value {
+                body[field] = value;
+            }
+        }
+        body
+    }
+}
+
+/// Writes a person, and what they are now.
+fn put(
+    api: &Api,
+    tx: &mut store::Tx<'_>,
+    permit: &OrganisationPermit<cap::PeopleWrite>,
+    body: Body,
+    reason: Option<&str>,
+    new: bool,
+) -> Result<PersonView, Error> {
+    let clearance = api.resources.clear(tx, permit, None, &Ground::None)?;
+    let change = Change { kind: KIND, workspace: None, body: Draft::new(body), reason, clearance: &clearance };
+    let written = api.resources.put(tx, permit, change)?;
+    if new && written.outcome != Outcome::Created {
+        // The error rolls the change back: adding must not change somebody who is there.
+        return Err(Error::invalid("login", "person-exists", "there is a person of this log-in name already"));
+    }
+    let read = permit.also::<cap::PeopleRead>()?;
+    let person = api.identity.person(tx, &read, UserId::from(written.id.uuid())).map_err(Error::kind)?;
+    person.map(PersonView::from).ok_or(Error::NotFound)
+}
+
+async fn create(
+    guard: InOrganisation<cap::PeopleWrite>,
+    State(api): State<Api>,
+    attempt: Attempt,
+    Json(new): Json<NewPerson>,
+) -> Answer<Response> {
+    let (db, permit) = (api.db.clone(), guard.into_permit());
+    let effect = move |tx: &mut store::Tx<'_>| {
+        let view = put(&api, tx, &permit, new.body(), new.reason.as_deref(), true)?;
+        Ok::<_, Error>(Reply::json(StatusCode::CREATED, &view))
+    };
+    attempt.write(&db, explained, effect).await
+}
+
+async fn change(
+    guard: InOrganisation<cap::PeopleWrite>,
+    State(api): State<Api>,
+    Path(user): Path<UserId>,
+    attempt: Attempt,
+    Json(changes): Json<Changes>,
+) -> Answer<Response> {
+    let (db, permit) = (api.db.clone(), guard.into_permit());
+    let effect = move |tx: &mut store::Tx<'_>| {
+        let stored = api.resources.by_id(tx, KIND, ResourceId::from(user.uuid()))?.ok_or(Error::NotFound)?;
+        let view = put(&api, tx, &permit, changes.over(stored.body), changes.reason.as_deref(), false)?;
+        Ok::<_, Error>(Reply::json(StatusCode::OK, &view))
+    };
+    attempt.write(&db, explained, effect).await
+}
+
+async fn delete(
+    guard: InOrganisation<cap::PeopleWrite>,
+    State(api): State<Api>,
+    Path(user): Path<UserId>,
+    attempt: Attempt,
+) -> Answer<Response> {
+    let (db, permit) = (api.db.clone(), guard.into_permit());
+    let effect = move |tx: &mut store::Tx<'_>| {
+        let stored = api.resources.by_id(tx, KIND, ResourceId::from(user.uuid()))?.ok_or(Error::NotFound)?;
+        let clearance = api.resources.clear(tx, &permit, None, &Ground::None)?;
+        let removal = Removal { kind: KIND, workspace: None, key: &stored.key, reason: None, clearance: &clearance };
+        api.resources.delete(tx, &permit, removal)?;
+        Ok::<_, Error>(Reply::empty(StatusCode::NO_CONTENT))
+    };
+    attempt.write(&db, explained, effect).await
+}
+
+async fn unlock(
+    guard: InOrganisation<cap::PeopleWrite>,
+    State(api): State<Api>,
+    Path(user): Path<UserId>,
+    attempt: Attempt,
+) -> Answer<Response> {
+    let (identity, permit) = (api.identity.clone(), guard.into_permit());
+    let effect = move |tx: &mut store::Tx<'_>| {
+        identity.unlock(tx, &permit, user)?;
+        Ok::<_, ::identity::Error>(Reply::empty(StatusCode::NO_CONTENT))
+    };
+    attempt.write(&api.db, Refusal::from, effect).await
+}
+
+async fn expire(
+    guard: InOrganisation<cap::PeopleWrite>,
+    State(api): State<Api>,
+    Path(user): Path<UserId>,
+    attempt: Attempt,
+) -> Answer<Response> {
+    let (identity, permit) = (api.identity.clone(), guard.into_permit());
+    let effect = move |tx: &mut store::Tx<'_>| {
+        identity.expire_password(tx, &permit, user)?;
+        Ok::<_, ::identity::Error>(Reply::empty(StatusCode::NO_CONTENT))
+    };
+    attempt.write(&api.db, Refusal::from, effect).await
+}
+
+/// A table of people.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = PeopleImport)]
+struct Import {
+    /// The table, as comma-separated values.
+    csv: String,
+    /// Whether it is only looked at.
+    #[serde(default)]
+    dry_run: bool,
+    /// Why, for history and audit log.
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// A row of the table.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PeopleImportRow)]
+struct RowView {
+    /// Its line, from 1.
+    line: u64,
+    /// The person's name.
+    name: String,
+    /// Their log-in name.
+    login: String,
+    /// What is wrong with it; nothing when it can be taken.
+    problems: Vec<String>,
+}
+
+/// What an import did or would do.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PeopleImported)]
+struct ImportView {
+    /// Whether the people were added.
+    done: bool,
+    /// What is wrong with the table as a whole.
+    problem: Option<String>,
+    /// Its rows.
+    rows: Vec<RowView>,
+}
+
+impl From<Imported> for ImportView {
+    fn from(report: Imported) -> Self {
+        let row = |row: ::identity::ImportRow| RowView {
+            line: row.line,
+            name: row.name,
+            login: row.login,
+            problems: row.problems,
+        };
+        Self { done: report.done, problem: report.problem, rows: report.rows.into_iter().map(row).collect() }
+    }
+}
+
+async fn import(
+    guard: InOrganisation<cap::PeopleWrite>,
+    State(api): State<Api>,
+    Json(given): Json<Import>,
+) -> Answer<Json<ImportView>> {
+    let report = api.identity.import(guard.permit(), given.csv, given.dry_run, given.reason).await?;
+    Ok(Json(report.into()))
 }

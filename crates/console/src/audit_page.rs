@@ -259,7 +259,7 @@ impl Console {
                 // An id stands for itself; a part of a name for everybody whom this reader sees by it.
                 let mut ids = vec![name.clone()];
                 if guard.may(Capability::PeopleRead) {
-                    let found = self.people_of(guard, &name, PageRequest::new(ACTORS, None)).await?;
+                    let found = self.people_of(guard, &name.as_str().into(), PageRequest::new(ACTORS, None)).await?;
                     ids.extend(found.items.iter().map(|person| person.id.to_string()));
                 }
                 Some(ids)

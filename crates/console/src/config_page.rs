@@ -53,6 +53,7 @@ struct KindPage {
 pub fn kind_words(kind: &str) -> &'static str {
     match kind {
         "workspaces" => "The units of separation, each with its environment.",
+        "sign_in_rules" => "What passwords must be, and when an account pauses.",
         "settings" => "What the organisation sets for everybody.",
         "carriers" => "Who takes our texts to the network.",
         "routes" => "Which carriers take which messages.",

@@ -234,7 +234,7 @@ impl<'a> Seeker<'a> {
             .console
             .db
             .read(move |tx| {
-                let Some(number) = &number else { return identity.people(tx, &permit, &query, &few()) };
+                let Some(number) = &number else { return identity.people(tx, &permit, &query.as_str().into(), &few()) };
                 // By the blind index of their phones: the number is not read, and is not shown.
                 let owners = oncall.owners(tx, &oncall.handset(number)).unwrap_or_default();
                 let mut items = Vec::new();

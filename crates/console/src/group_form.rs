@@ -204,7 +204,7 @@ impl Console {
     async fn nameable(&self, guard: &InWorkspace<cap::GroupsWrite>) -> Answer<Vec<(String, String)>> {
         let (mut people, mut after) = (Vec::new(), None);
         while people.len() < PEOPLE {
-            let page = self.people_of(guard, "", PageRequest::new(PageRequest::MAX_LIMIT, after)).await?;
+            let page = self.people_of(guard, &"".into(), PageRequest::new(PageRequest::MAX_LIMIT, after)).await?;
             people.extend(page.items.into_iter().map(|person| (person.login, person.name)));
             after = page.next;
             if after.is_none() {

@@ -41,6 +41,7 @@ mod group_page;
 mod groups_page;
 mod handsets;
 mod identities_page;
+mod import_page;
 mod integration_form;
 mod integration_page;
 mod integrations_page;
@@ -58,6 +59,7 @@ mod messages_page;
 mod oauth_page;
 mod overview;
 mod page;
+mod password_page;
 mod phones;
 mod picture;
 mod programs_due;
@@ -65,6 +67,7 @@ mod qr;
 mod reset_page;
 mod route_form;
 mod routes_page;
+mod rules_page;
 mod run_page;
 mod runs_page;
 mod second_stage;
@@ -89,6 +92,7 @@ mod styleguide;
 #[cfg(test)]
 mod testing;
 mod unknown_page;
+mod user_acts;
 mod user_form;
 mod user_page;
 mod user_security;
@@ -366,6 +370,9 @@ impl Console {
             .get("/w/{workspace}/users", users_page::list)
             .get("/w/{workspace}/users/new", user_form::new)
             .post("/w/{workspace}/users/new", user_form::create)
+            .get("/w/{workspace}/users/import", import_page::show)
+            .post("/w/{workspace}/users/import", import_page::act)
+            .limit(import_page::LIMIT)
             .get("/w/{workspace}/users/{user}", user_page::show)
             .get("/w/{workspace}/users/{user}/edit", user_form::change)
             .post("/w/{workspace}/users/{user}/edit", user_form::save)
@@ -375,6 +382,10 @@ impl Console {
             .post("/w/{workspace}/users/{user}/invite", user_page::invite)
             .session_only()
             .post("/w/{workspace}/users/{user}/letter", user_page::letter)
+            .session_only()
+            .post("/w/{workspace}/users/{user}/unlock", user_acts::unlock)
+            .session_only()
+            .post("/w/{workspace}/users/{user}/expire", user_acts::expire)
             .session_only()
             .post("/w/{workspace}/users/{user}/sessions", user_page::end_sessions)
             .session_only()
@@ -455,11 +466,16 @@ impl Console {
             .get("/w/{workspace}/audit/{entry}", audit_entry::show)
             .get("/w/{workspace}/api-docs", api_page::show)
             .get("/w/{workspace}/api-docs/{chapter}", api_page::chapter)
+            .get("/w/{workspace}/sign-in-rules", rules_page::show)
+            .post("/w/{workspace}/sign-in-rules", rules_page::save)
             .get("/w/{workspace}/you", you::show)
             .get("/w/{workspace}/you/identities", identities_page::own)
             .post("/w/{workspace}/you/identities/link", identities_page::link_own)
             .session_only()
             .post("/w/{workspace}/you/identities/unlink", identities_page::unlink_own)
+            .get("/w/{workspace}/you/password", password_page::show)
+            .session_only()
+            .post("/w/{workspace}/you/password", password_page::change)
             .session_only()
             .post("/w/{workspace}/you/appearance", you::appearance)
             .post("/w/{workspace}/you/zone", zone_choice::choose)

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use base::{Explain as _, ProblemKind, SecretString};
-use http::{Answer, Form, HeaderMap, Open, Refusal, Response, StatusCode};
+use http::{Answer, Form, HeaderMap, Open, Query, Refusal, Response, StatusCode};
 use serde::Deserialize;
 
 use crate::Console;
@@ -29,6 +29,8 @@ struct ResetPage {
     wrong: Wrong,
     code: String,
     rules: String,
+    /// Whether the right password was answered with this page.
+    due: bool,
 }
 
 impl ResetPage {
@@ -79,11 +81,23 @@ pub async fn asked(
     }
 }
 
+/// Why somebody is here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Why {
+    due: bool,
+}
+
 /// The page that the link leads to.
-pub async fn show(open: Open, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
+pub async fn show(
+    open: Open,
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Query(why): Query<Why>,
+) -> Answer<Response> {
     let shell = bare(&headers, console.db.context().now(), open.caller().csrf());
     let rules = console.password_words().await?;
-    page(&ResetPage { shell, wrong: Wrong::default(), code: String::new(), rules })
+    page(&ResetPage { shell, wrong: Wrong::default(), code: String::new(), rules, due: why.due })
 }
 
 /// What the form sends.
@@ -114,7 +128,7 @@ pub async fn set(
     };
     let shell = bare(&headers, console.db.context().now(), open.caller().csrf());
     let rules = console.password_words().await?;
-    page_with(StatusCode::UNPROCESSABLE_ENTITY, &ResetPage { shell, wrong, code, rules })
+    page_with(StatusCode::UNPROCESSABLE_ENTITY, &ResetPage { shell, wrong, code, rules, due: false })
 }
 
 /// What is wrong with a link or a password, at its field.
@@ -160,8 +174,9 @@ mod tests {
             wrong,
             code: HOSTILE.into(),
             rules: "15 characters or more.".into(),
+            due: true,
         });
         assert!(html.contains("It is one of the most used.") && html.contains("data-from-fragment"));
-        assert!(html.contains("15 characters or more."));
+        assert!(html.contains("15 characters or more.") && html.contains("has to be replaced"));
     }
 }

@@ -66,6 +66,10 @@ struct UserPage {
     sessions: u32,
     sessions_words: String,
     may_write: bool,
+    /// Whether they are locked or pausing after failures.
+    locked: bool,
+    /// Whether there is a password that can be asked to be changed.
+    has_password: bool,
     may_invite: bool,
     may_link: bool,
     themselves: bool,
@@ -89,6 +93,8 @@ impl Said {
                 Some("The second factors are gone. They sign in with the password and set up new ones.".into())
             }
             ("one-ended", _) => Some("The session was ended. Whoever used it has to sign in again.".into()),
+            ("unlocked", _) => Some("Unlocked. Their next try is looked at.".into()),
+            ("expired", _) => Some("Their sessions ended. At the next sign-in they choose another password.".into()),
             ("letter", _) => Some("The letter is queued. What became of it is said below.".into()),
             ("ended", Some(0)) => Some("No session was open.".into()),
             ("ended", Some(1)) => Some("One session was ended. Whoever used it has to sign in again.".into()),
@@ -227,6 +233,8 @@ async fn render<C: access::Cap>(
             (1, Some(at)) => format!("One session is open, last used {} ago.", age(shell.now.since(at))),
             (count, Some(at)) => format!("{count} sessions are open, one last used {} ago.", age(shell.now.since(at))),
         },
+        locked: matches!(person.standing, Standing::Locked),
+        has_password: matches!(person.standing, Standing::Active | Standing::Locked),
         may_invite: may_write && !matches!(person.standing, Standing::Disabled(_)),
         may_link: guard.caller().grants().organisation_capabilities().contains(Capability::SignInManage),
         themselves: matches!(guard.caller().actor().principal, access::Principal::User { id, .. } if id == user),
@@ -349,6 +357,8 @@ mod tests {
             sessions: 2,
             sessions_words: "2 sessions are open.".into(),
             may_write: true,
+            locked: true,
+            has_password: true,
             may_invite: true,
             may_link: true,
             themselves: false,

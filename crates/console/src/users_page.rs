@@ -1,16 +1,17 @@
 //! The people of the organisation: who they are, what they are trusted with, and whether they can sign in.
 
-use access::{Held, Permit, Scope, cap};
+use access::{Held, Permit, Role, Scope, cap};
 use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
 use base::{Page as Listed, PageRequest, Timestamp, UserId, WorkspaceId};
 use http::{Answer, HeaderMap, InWorkspace, PageQuery, Query, Refusal, Response};
-use identity::{PersonInfo, Standing};
+use identity::{PeopleFilter, PersonInfo, Standing};
 use serde::Deserialize;
 
 use crate::Console;
 use crate::draw::Draw;
+use crate::facts::{Choice, choices};
 use crate::page::{encode, page};
 use crate::shell::{Page, Shell};
 use crate::zone::age;
@@ -36,6 +37,11 @@ struct UsersPage {
     standing: &'static str,
     may_write: bool,
     query: String,
+    standings: Vec<Choice>,
+    roles: Vec<Choice>,
+    /// Whether the list is narrowed.
+    narrowed: bool,
+    said: Option<String>,
     rows: Vec<Row>,
     older: Option<String>,
 }
@@ -45,6 +51,9 @@ struct UsersPage {
 #[serde(default)]
 pub struct Which {
     q: String,
+    standing: String,
+    role: String,
+    added: Option<u64>,
 }
 
 /// Whether a person can sign in, as a shape, a word and a sentence.
@@ -60,13 +69,23 @@ pub const fn standing_words(standing: Standing) -> (Knot, &'static str, &'static
         Standing::Locked => (
             Knot::Failed,
             "Locked",
-            "There were too many wrong passwords. A new invitation lets them choose another one.",
+            "There were too many wrong passwords. Unlock them, or have them choose another one.",
         ),
         Standing::Disabled(_) => {
             (Knot::Skipped, "Switched off", "They neither sign in nor are paged. Everything else about them stays.")
         }
     }
 }
+
+/// Whether people can sign in, for choosing from.
+const STANDINGS: [(&str, &str); 6] = [
+    ("", "any"),
+    ("active", "can sign in"),
+    ("invited", "invited"),
+    ("reached_only", "reached by text only"),
+    ("locked", "locked"),
+    ("disabled", "switched off"),
+];
 
 /// Roles as people say them: `on-call member in demo, observer everywhere`.
 pub fn roles_words(roles: &[Held], slug_of: impl Fn(WorkspaceId) -> Option<String>) -> String {
@@ -101,15 +120,15 @@ impl Console {
     pub async fn people_of<C: access::Cap>(
         &self,
         guard: &InWorkspace<C>,
-        search: &str,
+        filter: &PeopleFilter,
         request: PageRequest,
     ) -> Answer<Listed<PersonInfo>> {
-        let (identity, search) = (self.identity.clone(), search.to_owned());
+        let (identity, filter) = (self.identity.clone(), filter.clone());
         if let Ok(permit) = guard.caller().grants().permit_organisation::<cap::PeopleRead>() {
-            Ok(self.db.read(move |tx| identity.people(tx, &permit, &search, &request)).await?)
+            Ok(self.db.read(move |tx| identity.people(tx, &permit, &filter, &request)).await?)
         } else {
             let permit: Permit<cap::PeopleRead> = guard.also().ok_or_else(Refusal::not_found)?;
-            Ok(self.db.read(move |tx| identity.people(tx, &permit, &search, &request)).await?)
+            Ok(self.db.read(move |tx| identity.people(tx, &permit, &filter, &request)).await?)
         }
     }
 
@@ -126,8 +145,8 @@ impl Console {
     }
 }
 
-fn heading(count: usize, more: bool, query: &str) -> String {
-    match (count, query.is_empty()) {
+fn heading(count: usize, more: bool, narrowed: bool) -> String {
+    match (count, !narrowed) {
         (0, true) => "Nobody is here yet".to_owned(),
         (0, false) => "Nobody fits".to_owned(),
         (1, _) => "One person".to_owned(),
@@ -147,7 +166,14 @@ pub async fn list(
     let shell = console.shell(&guard, &headers, Page::Users).await?;
     let slug = guard.name().to_owned();
     let query = which.q.trim().to_owned();
-    let found = console.people_of(&guard, &query, request).await?;
+    let (standing, role) = (which.standing.as_str(), which.role.as_str());
+    let narrowed = [&query, &which.standing, &which.role].iter().any(|part| !part.is_empty());
+    let filter = PeopleFilter {
+        search: query.clone(),
+        standing: Some(which.standing.clone()).filter(|standing| !standing.is_empty()),
+        role: Some(which.role.clone()).filter(|role| !role.is_empty()),
+    };
+    let found = console.people_of(&guard, &filter, request).await?;
     let slugs = console.slugs(&guard).await?;
     let slug_of = |id: WorkspaceId| slugs.iter().find(|(known, _)| *known == id).map(|(_, slug)| slug.clone());
     let mut rows = Vec::with_capacity(found.items.len());
@@ -167,10 +193,24 @@ pub async fn list(
         });
     }
     page(&UsersPage {
-        sentence: heading(rows.len(), found.next.is_some(), &query),
+        sentence: heading(rows.len(), found.next.is_some(), narrowed),
         standing: "Who signs in, who is paged, and what each is trusted with. Numbers are masked.",
         may_write: console.may_edit(&guard, "users"),
-        older: found.next.map(|next| format!("/w/{slug}/users?q={}&cursor={}", encode(&query), encode(&next.0))),
+        standings: choices(&STANDINGS, standing),
+        roles: {
+            let mut roles = vec![("", "any")];
+            roles.extend(Role::ALL.iter().map(|role| (role.name(), role.words())));
+            choices(&roles, role)
+        },
+        narrowed,
+        said: which.added.map(|added| match added {
+            1 => "One person was added.".to_owned(),
+            added => format!("{added} people were added."),
+        }),
+        older: found.next.map(|next| {
+            let asked = format!("q={}&standing={}&role={}", encode(&query), encode(standing), encode(role));
+            format!("/w/{slug}/users?{asked}&cursor={}", encode(&next.0))
+        }),
         query,
         rows,
         slug,
@@ -180,7 +220,6 @@ pub async fn list(
 
 #[cfg(test)]
 mod tests {
-    use access::Role;
 
     use super::*;
     use crate::testing::{HOSTILE, NOW, checked, shell};
@@ -200,10 +239,14 @@ mod tests {
         let page = |rows: Vec<Row>, query: &str| UsersPage {
             shell: shell(),
             slug: "demo".into(),
-            sentence: heading(rows.len(), false, query),
+            sentence: heading(rows.len(), false, !query.is_empty()),
             standing: "Numbers are masked.",
             may_write: true,
             query: query.into(),
+            standings: choices(&STANDINGS, "locked"),
+            roles: choices(&[("", "any")], ""),
+            narrowed: !query.is_empty(),
+            said: Some("2 people were added.".into()),
             rows,
             older: None,
         };

@@ -3,6 +3,7 @@
 use base::{Timestamp, UserId};
 use store::{Tx, params};
 
+use crate::SignInRules;
 use crate::lockout::Failures;
 
 /// A person who can log in.
@@ -56,14 +57,62 @@ pub(crate) fn password_hash(tx: &mut Tx<'_>, id: UserId) -> Result<Option<String
     tx.query_opt("SELECT password_hash FROM credentials WHERE user_id = $1", &params![id], |row| row.get(0))
 }
 
-/// Stores a password hash.
+/// Stores the hash of a new password. The one before is remembered where the rules ask for a history.
 pub(crate) fn set_password_hash(tx: &mut Tx<'_>, id: UserId, hash: &str, now: Timestamp) -> Result<(), store::Error> {
+    let history = SignInRules::of(tx)?.password_history;
+    if history > 0 {
+        tx.execute(
+            "INSERT INTO old_passwords (user_id, password_hash, changed_at) \
+             SELECT user_id, password_hash, changed_at FROM credentials WHERE user_id = $1 ON CONFLICT DO NOTHING",
+            &params![id],
+        )?;
+    }
+    tx.execute(
+        "DELETE FROM old_passwords WHERE user_id = $1 AND changed_at NOT IN \
+         (SELECT changed_at FROM old_passwords WHERE user_id = $1 ORDER BY changed_at DESC LIMIT $2)",
+        &params![id, history],
+    )?;
     tx.execute(
         "INSERT INTO credentials (user_id, password_hash, changed_at) VALUES ($1, $2, $3) \
-         ON CONFLICT (user_id) DO UPDATE SET password_hash = excluded.password_hash, changed_at = excluded.changed_at",
+         ON CONFLICT (user_id) DO UPDATE SET password_hash = excluded.password_hash, changed_at = excluded.changed_at, \
+         must_change = FALSE",
         &params![id, hash, now],
     )?;
     Ok(())
+}
+
+/// Stores the same password under another hash: its age does not change.
+pub(crate) fn rehash(tx: &mut Tx<'_>, id: UserId, hash: &str) -> Result<(), store::Error> {
+    tx.execute("UPDATE credentials SET password_hash = $2 WHERE user_id = $1", &params![id, hash]).map(drop)
+}
+
+/// When the password was set, and whether it must be changed before its owner goes on.
+pub(crate) fn password_state(tx: &mut Tx<'_>, id: UserId) -> Result<Option<(Timestamp, bool)>, store::Error> {
+    tx.query_opt("SELECT changed_at, must_change FROM credentials WHERE user_id = $1", &params![id], |row| {
+        Ok((row.get("changed_at")?, row.get("must_change")?))
+    })
+}
+
+/// Asks for another password at the next sign-in; whether there is one.
+pub(crate) fn demand_change(tx: &mut Tx<'_>, id: UserId) -> Result<bool, store::Error> {
+    Ok(tx.execute("UPDATE credentials SET must_change = TRUE WHERE user_id = $1", &params![id])? == 1)
+}
+
+/// The hashes of the last passwords, the present one first: as many as the rules remember.
+pub(crate) fn last_hashes(tx: &mut Tx<'_>, id: UserId, most: u32) -> Result<Vec<String>, store::Error> {
+    tx.query(
+        "SELECT password_hash FROM (SELECT password_hash, changed_at FROM credentials WHERE user_id = $1 \
+         UNION ALL SELECT password_hash, changed_at FROM old_passwords WHERE user_id = $1) AS kept \
+         ORDER BY changed_at DESC LIMIT $2",
+        &params![id, most],
+        |row| row.get("password_hash"),
+    )
+}
+
+/// Forgets how a person proved themselves: they are gone.
+pub(crate) fn forget_passwords(tx: &mut Tx<'_>, id: UserId) -> Result<(), store::Error> {
+    tx.execute("DELETE FROM credentials WHERE user_id = $1", &params![id])?;
+    tx.execute("DELETE FROM old_passwords WHERE user_id = $1", &params![id]).map(drop)
 }
 
 /// Whether an administrator of the organisation other than `besides` has a password that opens their account.
@@ -129,4 +178,11 @@ pub(crate) fn end_everything(tx: &mut Tx<'_>, id: UserId) -> Result<u64, store::
     tx.execute("DELETE FROM admin_tokens WHERE user_id = $1", &params![id])?;
     tx.execute("DELETE FROM half_way WHERE user_id = $1", &params![id])?;
     tx.execute("DELETE FROM sessions WHERE user_id = $1", &params![id])
+}
+
+/// Ends the sessions of a person but one, and their links and administrator tokens.
+pub(crate) fn end_others(tx: &mut Tx<'_>, id: UserId, kept: base::SessionId) -> Result<u64, store::Error> {
+    tx.execute("DELETE FROM one_time_links WHERE user_id = $1", &params![id])?;
+    tx.execute("DELETE FROM admin_tokens WHERE user_id = $1", &params![id])?;
+    tx.execute("DELETE FROM sessions WHERE user_id = $1 AND id <> $2", &params![id, kept])
 }

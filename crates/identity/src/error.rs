@@ -55,6 +55,9 @@ pub enum Error {
     /// There is no such person.
     #[error("no such person")]
     NoSuchUser,
+    /// The password was right, and another one has to be chosen before anything else.
+    #[error("the password must be changed")]
+    MustChange(Box<crate::Link>),
     /// The person has no password that could be set anew.
     #[error("the person has no password")]
     NoPassword,
@@ -161,6 +164,11 @@ impl Explain for Error {
                 ProblemKind::NotFound,
                 "no-such-person",
                 "There is no such person. Look at the list of people for the name.",
+            ),
+            Self::MustChange(_) => Problem::new(
+                ProblemKind::Forbidden,
+                "password-must-change",
+                "Your password has to be replaced before you go on. Choose another one; then sign in with it.",
             ),
             Self::NoPassword => Problem::new(
                 ProblemKind::Conflict,

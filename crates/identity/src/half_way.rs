@@ -241,7 +241,8 @@ impl Identity {
         };
         let (user, now) = (walker.account.id, tx.now());
         let failures = account::failures(tx, user, &walker.device)?;
-        if failures.door(now) != Door::Open {
+        let limits = self.rules(tx)?.limits();
+        if failures.door(now, limits) != Door::Open {
             refused(tx, &walker, "paused or locked after failures", caller)?;
             return Ok(Err(Error::BadFactor));
         }
@@ -254,7 +255,7 @@ impl Identity {
                 Ok(Ok(entered))
             }
             Err(reason) => {
-                account::set_failures(tx, user, &walker.device, failures.after(now))?;
+                account::set_failures(tx, user, &walker.device, failures.after(now, limits))?;
                 refused(tx, &walker, reason, caller)?;
                 if walker.tries + 1 >= TRIES {
                     end(tx, token)?;

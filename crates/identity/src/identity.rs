@@ -1,6 +1,7 @@
 //! The handle: what the doors call.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use access::{Actor, AuthMethod, Principal};
@@ -18,17 +19,14 @@ use crate::cache::Cache;
 use crate::gate::Gate;
 use crate::issued_token::Issued;
 use crate::oauth::{self, AccessToken};
-use crate::password::Rules;
-use crate::throttle::{self, Throttle};
-use crate::{ApiKeyInfo, Error, Session};
+use crate::throttle::Throttle;
+use crate::{ApiKeyInfo, Error, Session, SignInRules};
 
 /// Settings of this room that are not resources.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// What a password hash costs.
     pub cost: Cost,
-    /// Characters of a password at least; 15, and never below 8.
-    pub shortest_password: usize,
     /// How letters go out to people.
     pub mail: Option<Mail>,
     /// Where links in letters lead, without a trailing slash.
@@ -37,7 +35,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cost: Cost::PRODUCTION, shortest_password: 15, mail: None, public_url: String::new() }
+        Self { cost: Cost::PRODUCTION, mail: None, public_url: String::new() }
     }
 }
 
@@ -79,9 +77,10 @@ pub(crate) struct Inner {
     pub vault: Vault,
     pub resources: Resources,
     pub options: Options,
-    pub rules: Rules,
     pub gate: Gate,
     pub throttle: Throttle<IpAddr>,
+    /// Tries a minute from one address, as the rules said when they were last read.
+    pub tries: AtomicU32,
     /// Sessions and keys that were looked up within the last second, so that a page with twenty parts and an API
     /// client at full speed cost one read.
     pub sessions: Cache<Session>,
@@ -109,26 +108,32 @@ impl Identity {
     /// kinds ([`UsersKind`](crate::UsersKind), [`ApiKeysKind`](crate::ApiKeysKind)).
     pub fn new(db: Db, vault: Vault, resources: Resources, options: Options) -> Result<Self, Error> {
         let decoy = decoy(options.cost, db.context())?;
-        let rules = Rules { shortest: options.shortest_password.max(8) };
         Ok(Self(Arc::new(Inner {
             db,
             vault,
             resources,
             options,
-            rules,
             gate: Gate::new(),
-            throttle: Throttle::new(throttle::TRIES),
+            throttle: Throttle::default(),
+            tries: AtomicU32::new(SignInRules::default().tries_per_address),
             sessions: Cache::default(),
             keys: Cache::default(),
             certificates: Cache::default(),
             access_tokens: Cache::default(),
             issued_tokens: Cache::default(),
             issuers: OnceLock::new(),
-            token_failures: Throttle::new(oauth::FAILURES_A_MINUTE),
-            token_rate: Throttle::new(oauth::TOKENS_A_MINUTE),
+            token_failures: Throttle::default(),
+            token_rate: Throttle::default(),
             decoy,
             site: OnceLock::new(),
         })))
+    }
+
+    /// The rules in force, for everybody who signs in.
+    pub(crate) fn rules(&self, tx: &mut store::Tx<'_>) -> Result<SignInRules, store::Error> {
+        let rules = SignInRules::of(tx)?;
+        self.0.tries.store(rules.tries_per_address, Ordering::Relaxed);
+        Ok(rules)
     }
 
     /// Removes what ran out: sessions, links, administrator tokens, retired key hashes. Called now and then.

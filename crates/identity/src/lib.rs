@@ -1,6 +1,6 @@
 //! How a principal proves itself: set-up and invitation links, passwords with lock-out, second factors and passkeys, sessions, API keys,
 //! OAuth clients with their tokens, client certificates and short-lived administrator tokens; and the kinds `users`, `api_keys`,
-//! `oauth_clients`, `token_issuers`.
+//! `oauth_clients`, `token_issuers`, `sign_in_rules`.
 //!
 //! This room proves who somebody is and hands out [`access::Grants`]; what they may do is decided in `access`. A
 //! password never appears in a resource. Cookies and headers are the business of `http`.
@@ -16,6 +16,7 @@ mod blocklist;
 mod cache;
 mod certificates;
 mod challenge;
+mod change;
 mod cidr;
 mod device;
 mod error;
@@ -25,6 +26,7 @@ mod gate;
 mod half_way;
 mod identity;
 mod issued_token;
+mod import;
 mod key_rotation;
 mod letters;
 mod link;
@@ -44,6 +46,7 @@ mod rights;
 mod roles_kind;
 mod session;
 mod sessions;
+mod sign_in_rules;
 mod step_up;
 mod throttle;
 mod token_issuers_kind;
@@ -59,12 +62,14 @@ pub use certificates::{
     CERTIFICATE_DUE, CertificateOwner, CertificateRule, MOST_CERTIFICATES, MappedCertificate, RuleError,
     certificate_fits, certificate_used, check_certificates, forget_certificates, set_certificates,
 };
+pub use change::PasswordChange;
 pub use cidr::{Cidr, CidrError};
 pub use error::Error;
 pub use factors::{Enrolled, Factors, Going, NewFactor, Offer, Proof, Ways};
 pub use half_way::{Entered, HalfWay, Needs};
 pub use identity::{Caller, Identity, Options};
 pub use issued_token::TokenIssuerInfo;
+pub use import::{ImportRow, Imported};
 pub use key_rotation::{KeyRotation, LONGEST_OVERLAP, RotatedKey, USUAL_OVERLAP};
 pub use link::{Link, SetUp};
 pub use login::{LogIn, LoggedIn};
@@ -73,12 +78,13 @@ pub use oauth_client::{Audience, ClientProof, OauthClientInfo};
 pub use oauth_clients_kind::OauthClientsKind;
 pub use oauth_error::OauthRefusal;
 pub use passkey::PasskeyInfo;
-pub use people::{PersonInfo, Standing};
+pub use people::{PeopleFilter, PersonInfo, Standing};
 pub use preferences::Preferences;
 pub use rights::{Holder, HolderKind, RoleRow, Way, roles, what_can, who_can};
 pub use roles_kind::RolesKind;
 pub use session::Session;
 pub use sessions::SessionInfo;
+pub use sign_in_rules::{CharacterClass, SignInRules, SignInRulesKind};
 pub use token_issuers_kind::{Rule as IssuerRule, TokenIssuersKind};
 pub use users_kind::{DeviceSpec, NoHooks, PeopleHooks, PersonSpec, UsersKind};
 pub use ways::{
@@ -96,5 +102,10 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
         store::Migration { version: 5, name: "factors", sql: include_str!("../migrations/005_factors.sql") },
         store::Migration { version: 6, name: "programs", sql: include_str!("../migrations/006_programs.sql") },
         store::Migration { version: 7, name: "sign_in", sql: include_str!("../migrations/007_sign_in.sql") },
+        store::Migration {
+            version: 8,
+            name: "sign_in_rules",
+            sql: include_str!("../migrations/008_sign_in_rules.sql"),
+        },
     ],
 };

@@ -215,10 +215,7 @@ impl Identity {
     /// Makes an administrator of the organisation with a set-up link, and logs them in.
     pub async fn setup(&self, form: SetUp, caller: &Caller) -> Result<Entered, Error> {
         self.works(SETUP, &form.secret, caller).await?;
-        let mut known = vec![form.name.as_str(), form.login.as_str()];
-        let organisation = self.organisation().await?;
-        known.push(&organisation);
-        let password = self.0.rules.check(&form.password, &known)?;
+        let password = self.good_password(&form.password, None, &form.name, &form.login).await?;
         let phc = self.stretch(password).await?;
         let (this, caller) = (self.clone(), caller.clone());
         self.0.db.write(move |tx| this.make_administrator(tx, &form, &phc, &caller)).await
@@ -274,8 +271,7 @@ impl Identity {
     ) -> Result<Entered, Error> {
         let user = self.works(INVITE, &secret, caller).await?.ok_or(Error::BadLink)?;
         let account = self.0.db.read(move |tx| account::by_id(tx, user)).await?.ok_or(Error::BadLink)?;
-        let organisation = self.organisation().await?;
-        let password = self.0.rules.check(&password, &[&account.name, &account.login, &organisation])?;
+        let password = self.good_password(&password, Some(user), &account.name, &account.login).await?;
         let phc = self.stretch(password).await?;
         let (this, caller) = (self.clone(), caller.clone());
         self.0
@@ -325,10 +321,5 @@ impl Identity {
     pub(crate) async fn stretch(&self, password: SecretString) -> Result<String, Error> {
         let (cost, context) = (self.0.options.cost, self.0.db.context().clone());
         self.0.gate.run(move || crypto::password::hash(&password, cost, context.chance())).await
-    }
-
-    /// The organisation's name, which is nobody's password.
-    pub(crate) async fn organisation(&self) -> Result<String, Error> {
-        self.0.db.read(|tx| Ok(access::organisation(tx)?.map(|one| one.name).unwrap_or_default())).await
     }
 }

@@ -5,13 +5,15 @@
 //! spend the time (control X-12). A try is counted before its password is checked, so that a hundred tries sent at
 //! once are not a hundred tries for free.
 
+use std::sync::atomic::Ordering;
+
 use access::{AuthMethod, Principal};
 use base::{SecretString, UserId};
 use store::Tx;
 
 use crate::account::Account;
 use crate::half_way::{self, Entered, First};
-use crate::lockout::{Door, FREE, Failures, LOCKED};
+use crate::lockout::{Door, Failures, Limits};
 use crate::session::Session;
 use crate::ways::{self, Opens};
 use crate::{Caller, Error, Identity, account, device, password};
@@ -47,9 +49,9 @@ fn nobody() -> UserId {
 
 /// What the counting write found.
 #[derive(Clone)]
-struct Try {
+pub(crate) struct Try {
     /// The account, when there is one and its door is open.
-    open: Option<(Account, String)>,
+    pub open: Option<(Account, String)>,
     /// The account, for the audit log.
     known: Option<UserId>,
     /// Which count the try went to.
@@ -58,14 +60,16 @@ struct Try {
     reason: Option<&'static str>,
     /// The count with this try.
     failures: Failures,
+    /// The thresholds.
+    limits: Limits,
 }
 
 impl Identity {
     /// Takes one of the tries of the caller's address.
     pub fn throttled(&self, caller: &Caller) -> Result<(), Error> {
         let Some(address) = caller.ip() else { return Ok(()) };
-        let now = self.0.db.context().monotonic();
-        self.0.throttle.take(address, now).map_err(|retry_after| Error::TooManyTries { retry_after })
+        let (now, tries) = (self.0.db.context().monotonic(), self.0.tries.load(Ordering::Relaxed));
+        self.0.throttle.take(address, now, tries).map_err(|retry_after| Error::TooManyTries { retry_after })
     }
 
     /// Logs somebody in, or half way where a second factor is needed. Refusals say no more than [`Error::BadLogin`].
@@ -119,9 +123,16 @@ impl Identity {
 
     /// Counts a try against its account and device before the password is looked at. What is refused anyway writes as
     /// much: the time of a commit would tell names apart, too.
-    fn count(&self, tx: &mut Tx<'_>, login: &str, cookie: Option<&SecretString>) -> Result<Try, Error> {
-        let refused =
-            Try { open: None, known: None, device: None, reason: Some("unknown name"), failures: Failures::NONE };
+    pub(crate) fn count(&self, tx: &mut Tx<'_>, login: &str, cookie: Option<&SecretString>) -> Result<Try, Error> {
+        let limits = self.rules(tx)?.limits();
+        let refused = Try {
+            open: None,
+            known: None,
+            device: None,
+            reason: Some("unknown name"),
+            failures: Failures::NONE,
+            limits,
+        };
         let Some(found) = account::by_login(tx, login)? else {
             account::set_failures(tx, nobody(), "", Failures::NONE)?;
             return Ok(refused);
@@ -135,18 +146,18 @@ impl Identity {
         let place = device.clone().unwrap_or_default();
         let failures = account::failures(tx, found.id, &place)?;
         let now = tx.now();
-        match failures.door(now) {
+        match failures.door(now, limits) {
             Door::Open => {
-                let failures = failures.after(now);
+                let failures = failures.after(now, limits);
                 account::set_failures(tx, found.id, &place, failures)?;
-                Ok(Try { open: Some((found, phc)), known, device, reason: None, failures })
+                Ok(Try { open: Some((found, phc)), known, device, reason: None, failures, limits })
             }
             Door::Paused => Ok(Try { known, device, reason: Some("paused after failures"), failures, ..refused }),
             Door::Locked => Ok(Try { known, device, reason: Some("locked after failures"), failures, ..refused }),
         }
     }
 
-    async fn uncount(&self, counted: &Try) -> Result<(), Error> {
+    pub(crate) async fn uncount(&self, counted: &Try) -> Result<(), Error> {
         let Some((account, _)) = &counted.open else { return Ok(()) };
         let (id, place) = (account.id, counted.device.clone().unwrap_or_default());
         self.0
@@ -182,8 +193,13 @@ impl Identity {
             return refuse(tx, &closed, caller).map(Err);
         }
         if let Some(phc) = anew {
-            let now = tx.now();
-            account::set_password_hash(tx, found.id, phc, now)?;
+            account::rehash(tx, found.id, phc)?;
+        }
+        if let Some(why) = self.change_due(tx, found.id)? {
+            // This try was no failure; those before it are forgotten with the new password.
+            let place = counted.device.as_deref().unwrap_or_default();
+            account::set_failures(tx, found.id, place, counted.failures.without_one(tx.now()))?;
+            return self.send_to_change(tx, found, why, caller).map(Err);
         }
         let auth = AuthMethod::Password;
         let place = counted.device.as_deref().unwrap_or_default();
@@ -215,8 +231,8 @@ fn refuse(tx: &mut Tx<'_>, counted: &Try, caller: &Caller) -> Result<Error, Erro
                 serde_json::json!({
                     "failures": count,
                     "known_device": counted.device.is_some(),
-                    "pausing": count > FREE,
-                    "locked": count >= LOCKED,
+                    "pausing": count > counted.limits.free,
+                    "locked": count >= counted.limits.locked,
                 })
             }),
         },

@@ -98,7 +98,7 @@ impl Identity {
             Ok(wanted) => wanted,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        if let Err(wait) = self.0.token_rate.take(proven.client.id, self.0.db.context().monotonic()) {
+        if let Err(wait) = self.0.token_rate.take(proven.client.id, self.0.db.context().monotonic(), TOKENS_A_MINUTE) {
             return Ok(Err(OauthRefusal::SlowDown(wait)));
         }
         let (this, caller) = (self.clone(), caller.clone());
@@ -177,7 +177,7 @@ impl Identity {
         caller: &Caller,
     ) -> Result<Result<Proven, OauthRefusal>, Error> {
         let now = self.0.db.context().monotonic();
-        if let Some(Err(wait)) = caller.ip().map(|address| self.0.token_failures.look(address, now)) {
+        if let Some(Err(wait)) = caller.ip().map(|address| self.0.token_failures.look(address, now, FAILURES_A_MINUTE)) {
             return Ok(Err(OauthRefusal::SlowDown(wait)));
         }
         let signed = given.assertion.clone();
@@ -240,7 +240,7 @@ impl Identity {
 
     fn count_failure(&self, address: IpAddr) {
         // That none is left is for the next try to hear.
-        let _ = self.0.token_failures.take(address, self.0.db.context().monotonic());
+        let _ = self.0.token_failures.take(address, self.0.db.context().monotonic(), FAILURES_A_MINUTE);
     }
 
     /// Writes a refusal down. As many as an address may have failures, so strangers cannot flood the log.

@@ -5,20 +5,10 @@ use base::{ExposeSecret, Problem, ProblemKind, SecretString};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-use crate::{Error, blocklist};
+use crate::{Error, SignInRules, blocklist};
 
 /// Characters at most.
 const LONGEST: usize = 128;
-/// zxcvbn's estimate that a password must reach: 3 is "safely unguessable, moderate protection from offline attack".
-const STRENGTH: u8 = 3;
-
-/// The rules in force.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
-    /// Characters at least.
-    pub shortest: usize,
-}
-
 /// The password as it is hashed: in NFC, so that two keyboards that compose differently agree. Nothing else is
 /// changed and nothing is cut off.
 pub(crate) fn normalise(password: &SecretString) -> SecretString {
@@ -32,53 +22,53 @@ pub(crate) fn plausible(password: &SecretString) -> bool {
     !text.is_empty() && text.len() <= LONGEST * 8
 }
 
-impl Rules {
-    /// Checks a new password of somebody about whom `known` words are known: name, log-in, organisation.
-    pub(crate) fn check(self, password: &SecretString, known: &[&str]) -> Result<SecretString, Error> {
-        let password = normalise(password);
-        let text = password.expose_secret();
-        let length = text.chars().count();
-        let refuse = |code: &'static str, detail: String| {
-            Err(Error::Password(Box::new(Problem::new(ProblemKind::Unprocessable, code, detail).at("password"))))
-        };
-        if length < self.shortest {
-            return refuse(
-                "password-too-short",
-                format!(
-                    "A password has at least {} characters. A sentence of your own is easy to keep.",
-                    self.shortest
-                ),
-            );
-        }
-        if length > LONGEST {
-            return refuse("password-too-long", format!("A password has at most {LONGEST} characters."));
-        }
-        if text.chars().any(char::is_control) {
-            return refuse(
-                "password-control",
-                "A password has no control characters such as tab or line break.".into(),
-            );
-        }
-        let words = blocklist::words(known);
-        if blocklist::is_common(text) || blocklist::is_made_of(text, &words) {
-            return refuse(
-                "password-common",
-                "This password is one of the first that are guessed, or is made of your name, your log-in or the \
-                 product's name. Choose words that nobody connects with you."
-                    .into(),
-            );
-        }
-        let inputs: Vec<&str> = words.iter().map(String::as_str).collect();
-        if u8::from(zxcvbn::zxcvbn(text, &inputs).score()) < STRENGTH {
-            return refuse(
-                "password-weak",
-                "This password would be guessed soon: it repeats itself, follows a pattern or uses few words. Add a \
-                 few unusual words."
-                    .into(),
-            );
-        }
-        Ok(password)
+/// Checks a new password of somebody about whom `known` words are known: name, log-in, organisation.
+pub(crate) fn check(rules: &SignInRules, password: &SecretString, known: &[&str]) -> Result<SecretString, Error> {
+    let password = normalise(password);
+    let text = password.expose_secret();
+    let length = text.chars().count();
+    let refuse = |code: &'static str, detail: String| {
+        Err(Error::Password(Box::new(Problem::new(ProblemKind::Unprocessable, code, detail).at("password"))))
+    };
+    if length < rules.shortest() {
+        return refuse(
+            "password-too-short",
+            format!("A password has at least {} characters. A sentence of your own is easy to keep.", rules.shortest()),
+        );
     }
+    if length > LONGEST {
+        return refuse("password-too-long", format!("A password has at most {LONGEST} characters."));
+    }
+    if text.chars().any(char::is_control) {
+        return refuse("password-control", "A password has no control characters such as tab or line break.".into());
+    }
+    let missing: Vec<&str> =
+        rules.password_classes.iter().filter(|class| !class.is_in(text)).map(|class| class.words()).collect();
+    if !missing.is_empty() {
+        return refuse(
+            "password-classes",
+            format!("This organisation asks for {} in a password as well.", missing.join(" and ")),
+        );
+    }
+    let words = blocklist::words(known);
+    if blocklist::is_common(text) || blocklist::is_made_of(text, &words) {
+        return refuse(
+            "password-common",
+            "This password is one of the first that are guessed, or is made of your name, your log-in or the \
+             product's name. Choose words that nobody connects with you."
+                .into(),
+        );
+    }
+    let inputs: Vec<&str> = words.iter().map(String::as_str).collect();
+    if u8::from(zxcvbn::zxcvbn(text, &inputs).score()) < rules.strength() {
+        return refuse(
+            "password-weak",
+            "This password would be guessed soon: it repeats itself, follows a pattern or uses few words. Add a \
+             few unusual words."
+                .into(),
+        );
+    }
+    Ok(password)
 }
 
 #[cfg(test)]
@@ -86,8 +76,8 @@ mod tests {
     use super::*;
 
     fn verdict(password: &str) -> &'static str {
-        let rules = Rules { shortest: 15 };
-        match rules.check(&SecretString::from(password), &["Ada Sample", "ada@example.com", "Sample Hospital"]) {
+        let known = ["Ada Sample", "ada@example.com", "Sample Hospital"];
+        match check(&SignInRules::default(), &SecretString::from(password), &known) {
             Ok(_) => "good",
             Err(Error::Password(problem)) => match &*problem.code {
                 "password-too-short" => "short",
@@ -140,7 +130,27 @@ mod tests {
 
     #[test]
     fn the_shortest_length_is_a_setting() {
-        let rules = Rules { shortest: 8 };
-        assert!(rules.check(&SecretString::from("xk7#qvw9zt"), &[]).is_ok());
+        let rules = SignInRules { password_min_length: 8, ..SignInRules::default() };
+        assert!(check(&rules, &SecretString::from("xk7#qvw9zt"), &[]).is_ok());
+        // Never below 8, whatever is set.
+        let rules = SignInRules { password_min_length: 1, ..SignInRules::default() };
+        assert!(check(&rules, &SecretString::from("xk7#qvw"), &[]).is_err());
+        assert!(
+            check(&rules, &SecretString::from("grün wiese zaun laut mond ".repeat(5).trim_end()), &[]).is_ok(),
+            "128 are taken"
+        );
+    }
+
+    /// X-10: classes are asked for where they are set, and only there.
+    #[test]
+    fn x_10_character_classes_are_a_setting() {
+        use crate::CharacterClass::{Digit, Lower, Sign, Upper};
+        let rules = SignInRules { password_classes: vec![Lower, Upper, Digit, Sign], ..SignInRules::default() };
+        let refused = check(&rules, &SecretString::from("velvet cactus monday rowing"), &[]).unwrap_err();
+        let Error::Password(problem) = refused else { panic!("{refused}") };
+        assert_eq!(problem.code, "password-classes");
+        assert!(problem.detail.contains("a capital letter and a digit"), "{}", problem.detail);
+        assert!(!problem.detail.contains("sign"), "a space is a sign");
+        assert!(check(&rules, &SecretString::from("Velvet cactus monday rowing 7"), &[]).is_ok());
     }
 }

@@ -4,8 +4,7 @@ use access::{Authority, Held, OrganisationPermit, Scope, cap};
 use base::{Page, PageRequest, Timestamp, UserId};
 use store::{Row, Tx, params};
 
-use crate::lockout::LOCKED;
-use crate::{Error, Identity, account, session};
+use crate::{Error, Identity, SignInRules, account, session};
 
 /// People read at once while looking for those that fit.
 const BATCH: u32 = 200;
@@ -50,22 +49,52 @@ pub struct PersonInfo {
     pub created_at: Timestamp,
 }
 
+/// Which people are listed.
+#[derive(Clone, Debug, Default)]
+pub struct PeopleFilter {
+    /// A part of the name or of the log-in name.
+    pub search: String,
+    /// Those who stand so: `active`, `invited`, `reached_only`, `locked`, `disabled`.
+    pub standing: Option<String>,
+    /// Those who hold this role, anywhere.
+    pub role: Option<String>,
+}
+
+impl Standing {
+    /// The word for programs and addresses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Invited => "invited",
+            Self::ReachedOnly => "reached_only",
+            Self::Locked => "locked",
+            Self::Disabled(_) => "disabled",
+        }
+    }
+}
+
+impl From<&str> for PeopleFilter {
+    fn from(search: &str) -> Self {
+        Self { search: search.to_owned(), ..Self::default() }
+    }
+}
+
 struct Found {
     person: PersonInfo,
     folded: String,
 }
 
 impl Identity {
-    /// People by log-in name, those whose name or log-in name holds `search`. A permit of one workspace shows those who have a
+    /// People by log-in name, those who fit. A permit of one workspace shows those who have a
     /// role there or everywhere; one of the organisation shows all.
     pub fn people(
         &self,
         tx: &mut Tx<'_>,
         permit: &impl Authority<cap::PeopleRead>,
-        search: &str,
+        filter: &PeopleFilter,
         request: &PageRequest,
     ) -> Result<Page<PersonInfo>, Error> {
-        let wanted = account::fold(search);
+        let wanted = account::fold(&filter.search);
         let mut after = request.after.as_ref().map(|cursor| cursor.0.clone()).unwrap_or_default();
         let mut fitting: Vec<Found> = Vec::new();
         let enough = request.limit() as usize + 1;
@@ -78,7 +107,12 @@ impl Identity {
             // In Rust rather than in SQL: the two databases fold letters beyond ASCII in their own ways.
             fitting.extend(batch.into_iter().filter(|found| {
                 let named = found.folded.contains(&wanted) || account::fold(&found.person.name).contains(&wanted);
-                named && seen_by(permit.scope(), &found.person)
+                let stands = filter.standing.as_deref().is_none_or(|standing| standing == found.person.standing.name());
+                let holds = filter
+                    .role
+                    .as_deref()
+                    .is_none_or(|role| found.person.roles.iter().any(|held| held.role.name() == role));
+                named && stands && holds && seen_by(permit.scope(), &found.person)
             }));
             if fitting.len() >= enough || !full {
                 fitting.truncate(enough);
@@ -97,7 +131,9 @@ impl Identity {
         id: UserId,
     ) -> Result<Option<PersonInfo>, Error> {
         let (now, used_after) = times(tx)?;
-        let found = tx.query_opt(&format!("{PERSON} AND u.id = $3"), &params![now, used_after, id], read)?;
+        let locked = SignInRules::of(tx)?.limits().locked;
+        let found =
+            tx.query_opt(&format!("{PERSON} AND u.id = $3"), &params![now, used_after, id], |row| read(row, locked))?;
         let Some(mut found) = found else { return Ok(None) };
         found.person.roles = access::roles_of(tx, id)?;
         Ok(Some(found.person).filter(|person| seen_by(permit.scope(), person)))
@@ -130,8 +166,9 @@ impl Identity {
 
 fn batch(tx: &mut Tx<'_>, after: &str) -> Result<Vec<Found>, Error> {
     let (now, used_after) = times(tx)?;
+    let locked = SignInRules::of(tx)?.limits().locked;
     let sql = format!("{PERSON} AND u.login_folded > $3 ORDER BY u.login_folded LIMIT $4");
-    let mut found = tx.query(&sql, &params![now, used_after, after, BATCH], read)?;
+    let mut found = tx.query(&sql, &params![now, used_after, after, BATCH], |row| read(row, locked))?;
     for one in &mut found {
         one.person.roles = access::roles_of(tx, one.person.id)?;
     }
@@ -152,12 +189,12 @@ const PERSON: &str = "SELECT u.id, u.name, u.login, u.login_folded, u.time_zone,
     (SELECT MAX(s.last_seen_at) FROM sessions s WHERE s.user_id = u.id AND s.expires_at > $1 AND s.last_seen_at > $2) AS last_use
     FROM users u WHERE u.removed_at IS NULL";
 
-fn read(row: &Row<'_>) -> Result<Found, store::Error> {
+fn read(row: &Row<'_>, locked: i64) -> Result<Found, store::Error> {
     let disabled: Option<Timestamp> = row.get("disabled_at")?;
     let (passwords, links): (i64, i64) = (row.get("passwords")?, row.get("links")?);
     let standing = match (disabled, passwords, links) {
         (Some(since), ..) => Standing::Disabled(since),
-        (None, 1.., _) if row.get::<i64>("failures")? >= LOCKED => Standing::Locked,
+        (None, 1.., _) if row.get::<i64>("failures")? >= locked => Standing::Locked,
         (None, 1.., _) => Standing::Active,
         (None, _, 1..) => Standing::Invited,
         (None, _, _) => Standing::ReachedOnly,

@@ -193,17 +193,6 @@ impl Identity {
         }
     }
 
-    /// What a new password must be, in words for the form.
-    ///
-    /// # Errors
-    /// When the settings cannot be read.
-    pub fn password_words(&self, _tx: &mut Tx<'_>) -> Result<String, Error> {
-        Ok(format!(
-            "{} characters or more. Any words you like; not one of the most used, and not your name.",
-            self.0.rules.shortest
-        ))
-    }
-
     /// Sets a new password with the link of a letter. Every session of the person ends, and none begins.
     ///
     /// # Errors
@@ -216,8 +205,7 @@ impl Identity {
     ) -> Result<(), Error> {
         let user = self.works(RESET, &secret, caller).await?.ok_or(Error::BadLink)?;
         let found = self.0.db.read(move |tx| account::by_id(tx, user)).await?.ok_or(Error::BadLink)?;
-        let organisation = self.organisation().await?;
-        let password = self.0.rules.check(&password, &[&found.name, &found.login, &organisation])?;
+        let password = self.good_password(&password, Some(user), &found.name, &found.login).await?;
         let phc = self.stretch(password).await?;
         let (this, caller) = (self.clone(), caller.clone());
         self.0

@@ -61,8 +61,8 @@ impl Identity {
                 Ok(Ok(fresh))
             }
             Err(reason) => {
-                let now = tx.now();
-                account::set_failures(tx, user, &place, failures.after(now))?;
+                let (now, limits) = (tx.now(), self.rules(tx)?.limits());
+                account::set_failures(tx, user, &place, failures.after(now, limits))?;
                 note(tx, session, audit::Outcome::Failure, reason)?;
                 if failures.count + 1 >= TRIES {
                     account::forgive(tx, user, &place)?;

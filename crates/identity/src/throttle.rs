@@ -1,5 +1,5 @@
 //! Tries per minute, of addresses or of anything else that tries: kept in memory, on the monotonic clock, for a bounded number
-//! of them. Log-ins have 20 a minute per address, whatever account they aim at (control X-12).
+//! of them. Log-ins have 20 a minute per address unless set otherwise, whatever account they aim at (control X-12).
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,16 +7,17 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Log-ins a minute from one address.
-pub(crate) const TRIES: u32 = 20;
 const WINDOW: f64 = 60.0;
 /// Who is remembered at most. When full, those with the fewest recent tries go.
 const REMEMBERED: usize = 50_000;
 
 /// One token bucket for each who tries.
-pub(crate) struct Throttle<K> {
-    tries: f64,
-    buckets: Mutex<HashMap<K, Bucket>>,
+pub(crate) struct Throttle<K>(Mutex<HashMap<K, Bucket>>);
+
+impl<K> Default for Throttle<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -51,19 +52,14 @@ impl Trier for base::OauthClientId {
 }
 
 impl<K: Trier> Throttle<K> {
-    /// A throttle that allows so many tries a minute.
-    pub(crate) fn new(tries: u32) -> Self {
-        Self { tries: f64::from(tries), buckets: Mutex::default() }
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Bucket>> {
-        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes one try of `who`; how long to wait when there is none.
-    pub(crate) fn take(&self, who: K, now: Duration) -> Result<(), Duration> {
+    pub(crate) fn take(&self, who: K, now: Duration, per_minute: u32) -> Result<(), Duration> {
         let mut buckets = self.lock();
-        let (who, tries) = (who.group(), self.tries);
+        let (who, tries) = (who.group(), f64::from(per_minute));
         if buckets.len() >= REMEMBERED && !buckets.contains_key(&who) {
             buckets.retain(|_, bucket| bucket.refilled(now, tries).left < tries);
             if buckets.len() >= REMEMBERED {
@@ -77,21 +73,22 @@ impl<K: Trier> Throttle<K> {
             bucket.left -= 1.0;
             Ok(())
         } else {
-            Err(self.wait(bucket.left))
+            Err(wait(bucket.left, tries))
         }
     }
 
     /// Whether `who` has a try left, without taking it: for doors where only failures count.
-    pub(crate) fn look(&self, who: K, now: Duration) -> Result<(), Duration> {
-        match self.lock().get(&who.group()).map(|bucket| bucket.refilled(now, self.tries).left) {
-            Some(left) if left < 1.0 => Err(self.wait(left)),
+    pub(crate) fn look(&self, who: K, now: Duration, per_minute: u32) -> Result<(), Duration> {
+        let tries = f64::from(per_minute);
+        match self.lock().get(&who.group()).map(|bucket| bucket.refilled(now, tries).left) {
+            Some(left) if left < 1.0 => Err(wait(left, tries)),
             _ => Ok(()),
         }
     }
+}
 
-    fn wait(&self, left: f64) -> Duration {
-        Duration::from_secs_f64(((1.0 - left) * WINDOW / self.tries).ceil())
-    }
+fn wait(left: f64, tries: f64) -> Duration {
+    Duration::from_secs_f64(((1.0 - left) * WINDOW / tries).ceil())
 }
 
 fn group(address: IpAddr) -> IpAddr {
@@ -115,14 +112,14 @@ mod tests {
         let one: IpAddr = "192.0.2.1".parse().unwrap();
         let now = Duration::from_secs(100);
         for _ in 0..20 {
-            assert!(throttle.take(one, now).is_ok());
+            assert!(throttle.take(one, now, 20).is_ok());
         }
-        assert_eq!(throttle.take(one, now), Err(Duration::from_secs(3)));
-        assert!(throttle.take("192.0.2.2".parse().unwrap(), now).is_ok(), "another address is not affected");
-        assert_eq!(throttle.look(one, now), Err(Duration::from_secs(3)));
-        assert!(throttle.look(one, now + Duration::from_secs(3)).is_ok());
-        assert!(throttle.take(one, now + Duration::from_secs(3)).is_ok());
-        assert!(throttle.take(one, now + Duration::from_secs(3)).is_err());
+        assert_eq!(throttle.take(one, now, 20), Err(Duration::from_secs(3)));
+        assert!(throttle.take("192.0.2.2".parse().unwrap(), now, 20).is_ok(), "another address is not affected");
+        assert_eq!(throttle.look(one, now, 20), Err(Duration::from_secs(3)));
+        assert!(throttle.look(one, now + Duration::from_secs(3), 20).is_ok());
+        assert!(throttle.take(one, now + Duration::from_secs(3), 20).is_ok());
+        assert!(throttle.take(one, now + Duration::from_secs(3), 20).is_err());
     }
 
     #[test]

@@ -162,6 +162,7 @@ impl TypedKind for UsersKind {
     const NAME: &'static str = NAME;
     const SCOPE: KindScope = KindScope::Organisation;
     const CAPABILITY: Capability = Capability::PeopleWrite;
+    const ONCE: Option<&'static str> = Some("login");
     const FIELDS: &'static [Field] = &[
         Field::new("name", Class::Confidential, Shape::Text).required().about("how others call them"),
         Field::new("login", Class::Confidential, Shape::Text)
@@ -258,7 +259,7 @@ impl TypedKind for UsersKind {
         let Some(new) = change.new else {
             // The credentials first: a log-in that is under way either committed before, and its session ends here,
             // or finds them gone.
-            tx.execute("DELETE FROM credentials WHERE user_id = $1", &params![id])?;
+            account::forget_passwords(tx, id)?;
             account::end_everything(tx, id)?;
             account::forgive_all(tx, id)?;
             crate::factors::forget(tx, id).map_err(Error::kind)?;

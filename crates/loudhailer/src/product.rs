@@ -145,7 +145,7 @@ impl Product {
             identity.clone(),
             issuers.clone(),
         );
-        identity.ask_issuers(issuers);
+        identity.ask_issuers(issuers.clone());
         let webhooks = Webhooks::new(db.clone(), vault.clone(), &callbacks, guarded).await?;
         let listeners = webhooks.clone();
         messaging.listeners(move |workspace| listeners.listens(workspace));
@@ -289,6 +289,7 @@ fn kinds(
         resources::typed(identity::TokenIssuersKind),
         resources::typed(federation::ProvidersKind::new(vault.clone())),
         resources::typed(federation::SignInKind),
+        resources::typed(identity::SignInRulesKind),
         resources::typed(carriers),
         resources::typed(routes),
         resources::typed(oncall::GroupsKind),

@@ -32,6 +32,8 @@ pub enum KindScope {
 pub trait Kind: Send + Sync {
     /// The plural noun that heads its list in a file: `groups`.
     fn name(&self) -> &'static str;
+    /// The field of a key that is never given to another entry.
+    fn once(&self) -> Option<&'static str>;
     /// Its fields, without `workspace`. No field comes without a class.
     fn fields(&self) -> &'static [Field];
     /// Where its entries live.
@@ -67,6 +69,10 @@ pub trait TypedKind: Send + Sync + 'static {
     const FIELDS: &'static [Field];
     /// The capability that writing this kind needs: `FlowsWrite`, `ApiKeysManage`.
     const CAPABILITY: Capability;
+
+    /// The field of its natural key, for kinds whose keys are identifiers that are never given to another entry, also after
+    /// deletion (control E-16): log-in names, accounts.
+    const ONCE: Option<&'static str> = None;
 
     /// The natural key, unique (without regard to case) within kind and workspace.
     fn key(&self, body: &Self::Body) -> String;
@@ -215,6 +221,10 @@ fn read<B: DeserializeOwned>(body: &Json) -> Result<B, Error> {
 impl<T: TypedKind> Kind for Typed<T> {
     fn name(&self) -> &'static str {
         T::NAME
+    }
+
+    fn once(&self) -> Option<&'static str> {
+        T::ONCE
     }
 
     fn fields(&self) -> &'static [Field] {

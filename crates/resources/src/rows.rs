@@ -63,6 +63,16 @@ pub(crate) fn find(
     )
 }
 
+/// Whether an entry of that kind and key was deleted, in whichever workspace. Deleted entries keep their rows.
+pub(crate) fn was_used(tx: &mut Tx<'_>, kind: &'static str, key: &str) -> Result<bool, store::Error> {
+    let found = tx.query_opt(
+        "SELECT 1 AS found FROM resources WHERE kind = $1 AND name_folded = $2 AND deleted_at IS NOT NULL LIMIT 1",
+        &params![kind, fold(key)],
+        |row| row.get::<i64>("found"),
+    )?;
+    Ok(found.is_some())
+}
+
 /// The live entry of that id.
 pub(crate) fn by_id(tx: &mut Tx<'_>, kind: &'static str, id: ResourceId) -> Result<Option<Stored>, store::Error> {
     tx.query_opt(

@@ -114,6 +114,7 @@ impl TypedKind for AccountsKind {
     const SCOPE: KindScope = KindScope::Workspace;
     const FIELDS: &'static [Field] = FIELDS;
     const CAPABILITY: Capability = Capability::ApiKeysManage;
+    const ONCE: Option<&'static str> = Some("system_id");
 
     fn key(&self, body: &AccountBody) -> String {
         body.system_id.clone()

@@ -176,6 +176,7 @@ async fn rooms(db: &Db) -> (Api, Alerts, Vault) {
         typed(ApiKeysKind),
         typed(OauthClientsKind),
         typed(TokenIssuersKind),
+        typed(identity::SignInRulesKind),
         typed(smppd::AccountsKind),
         typed(carriers::CarriersKind::new(vault.clone())),
         typed(routes.clone()),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod assertions;
+mod administration;
 mod authenticator;
 mod factors;
 mod house;
@@ -13,4 +14,5 @@ mod people;
 mod reset;
 mod roles;
 mod rotation;
+mod rules;
 mod session;

@@ -143,7 +143,7 @@ testdb::both_databases! {
         let list = async |search: &'static str, limit: u32, after: Option<base::Cursor>| {
             let (identity, permit) = (house.identity.clone(), everybody.clone());
             let request = PageRequest::new(limit, after);
-            db.read(move |tx| identity.people(tx, &permit, search, &request)).await.unwrap()
+            db.read(move |tx| identity.people(tx, &permit, &search.into(), &request)).await.unwrap()
         };
         let all = list("", 50, None).await;
         let said: Vec<_> = all.items.iter().map(|one| (one.name.as_str(), one.standing, one.sessions)).collect();
@@ -160,7 +160,7 @@ testdb::both_databases! {
         let resources = house.resources.clone();
         let other = db.read(move |tx| resources.workspace(tx, "other")).await.unwrap().unwrap();
         let (identity, permit) = (house.identity.clone(), Permit::<cap::PeopleRead>::engine(Engine("tests"), other));
-        let seen = db.read(move |tx| identity.people(tx, &permit, "", &PageRequest::default())).await.unwrap();
+        let seen = db.read(move |tx| identity.people(tx, &permit, &"".into(), &PageRequest::default())).await.unwrap();
         assert_eq!(seen.items.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["Ada Sample"]);
     }
 
