@@ -135,6 +135,7 @@ impl Capability {
             | Self::ResourcesApply
             | Self::PeopleWrite
             | Self::RolesWrite
+            | Self::SignInManage
             | Self::CarriersWrite
             | Self::IntegrationsWrite
             | Self::ApiKeysManage

@@ -34,7 +34,7 @@ pub(crate) const RESOURCES: &str = "Resources";
 pub(crate) const AUDIT: &str = "Audit";
 
 /// What each chapter is about, in the order in which people need them.
-pub(crate) const ALL: [(&str, &str); 16] = [
+pub(crate) const ALL: [(&str, &str); 17] = [
     (SENDING, "The doors at which machines report trouble. Each integration has its own address and credential."),
     (ALERTS, "What somebody has to do something about: who was paged, what came back, and the answers."),
     (SIGNALS, "The activity of integrations: every request, accepted or refused, with what came of it."),

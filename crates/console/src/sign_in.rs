@@ -126,8 +126,9 @@ const ENVIRONMENTS: [(&str, &str); 3] = [
 pub fn local(path: &str) -> Option<&str> {
     let plain = path.len() <= 2_000 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let rooted = path.starts_with('/') && !path.starts_with("//");
-    let back =
-        ["/sign-in", "/sign-out", "/setup", "/invite", "/forgot", "/reset", "/sso"].iter().any(|way| path.starts_with(way));
+    let back = ["/sign-in", "/sign-out", "/setup", "/invite", "/forgot", "/reset", "/sso"]
+        .iter()
+        .any(|way| path.starts_with(way));
     (plain && rooted && !back && path != "/").then_some(path)
 }
 

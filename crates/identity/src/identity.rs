@@ -18,7 +18,7 @@ use vault::Vault;
 use crate::cache::Cache;
 use crate::gate::Gate;
 use crate::issued_token::Issued;
-use crate::oauth::{self, AccessToken};
+use crate::oauth::AccessToken;
 use crate::throttle::Throttle;
 use crate::{ApiKeyInfo, Error, Session, SignInRules};
 

@@ -177,7 +177,8 @@ impl Identity {
         caller: &Caller,
     ) -> Result<Result<Proven, OauthRefusal>, Error> {
         let now = self.0.db.context().monotonic();
-        if let Some(Err(wait)) = caller.ip().map(|address| self.0.token_failures.look(address, now, FAILURES_A_MINUTE)) {
+        if let Some(Err(wait)) = caller.ip().map(|address| self.0.token_failures.look(address, now, FAILURES_A_MINUTE))
+        {
             return Ok(Err(OauthRefusal::SlowDown(wait)));
         }
         let signed = given.assertion.clone();

@@ -108,7 +108,7 @@ mod tests {
     /// 20 tries a minute per address.
     #[test]
     fn x_12_an_address_has_twenty_tries_a_minute() {
-        let throttle = Throttle::new(TRIES);
+        let throttle = Throttle::default();
         let one: IpAddr = "192.0.2.1".parse().unwrap();
         let now = Duration::from_secs(100);
         for _ in 0..20 {

@@ -49,7 +49,7 @@ pub struct Way {
 
 pub fn from(address: &str) -> Caller {
     let source: SocketAddr = format!("{address}:40000").parse().unwrap();
-    Caller { source: Some(source), user_agent: Some("test".into()), request: None }
+    Caller { source: Some(source), user_agent: Some("test".into()), request: None, certificate: None }
 }
 
 struct Environment;

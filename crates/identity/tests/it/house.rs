@@ -7,8 +7,8 @@ use access::{Actor, Grants, cap};
 use base::{ExposeSecret, SecretString, Timestamp, UserId};
 use crypto::password::Cost;
 use identity::{
-    ApiKeysKind, Caller, Identity, LogIn, LoggedIn, OauthClientsKind, Options, PeopleHooks, PersonSpec, RolesKind, SetUp,
-    SignInRulesKind, TokenIssuersKind, UsersKind,
+    ApiKeysKind, Caller, Identity, LogIn, LoggedIn, OauthClientsKind, Options, PeopleHooks, PersonSpec, RolesKind,
+    SetUp, SignInRulesKind, TokenIssuersKind, UsersKind,
 };
 use resources::{
     Applied, ApplyOptions, Clearance, Error, Ground, Parsed, Registry, Removal, Resources, SecretSource, SourceError,

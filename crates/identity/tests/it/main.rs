@@ -1,8 +1,8 @@
 //! Identity from outside, on both databases, with a clock that the tests move.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-mod assertions;
 mod administration;
+mod assertions;
 mod authenticator;
 mod factors;
 mod house;

@@ -121,7 +121,7 @@ fn risky(app: &http::App) {
             assert!(reason.len() > 30, "{}: a reason", route.path);
         }
     }
-    let risky = |capability: Option<access::Capability>| capability.is_some_and(access::Capability::is_risky);
+    let risky = |capability: Option<Capability>| capability.is_some_and(Capability::is_risky);
     let needed = routes(|one| one == http::StepUp::Needed);
     let mut fresh: Vec<&str> =
         needed.iter().filter(|(_, capability)| !risky(*capability)).map(|(path, _)| *path).collect();

@@ -91,7 +91,11 @@ async fn patterns() -> BTreeSet<String> {
     let patterns = pages.map(|route| route.path.replace("{workspace}", "demo"));
     // Streams and files are no pages; "/" only leads to one, and a sign-on leads to a provider and back.
     let pages = |path: &String| {
-        path != "/" && path != "/stay" && !path.ends_with("/events") && !path.contains("/files/") && !path.starts_with("/sso/")
+        path != "/"
+            && path != "/stay"
+            && !path.ends_with("/events")
+            && !path.contains("/files/")
+            && !path.starts_with("/sso/")
     };
     let patterns = patterns.filter(pages).collect();
     product.close().await;

@@ -56,7 +56,8 @@ async fn sign_on(browser: &Browser, console: &str) {
     browser.fill("input[name=password]", "whatever").await;
     browser.click("button[type=submit]").await;
     // Consent, when the provider asks for it.
-    let consent = "const asked = document.querySelector('input[name=prompt][value=consent]'); if (asked) asked.form.submit()";
+    let consent =
+        "const asked = document.querySelector('input[name=prompt][value=consent]'); if (asked) asked.form.submit()";
     let here = || async {
         let _ = browser.client.execute(consent, Vec::new()).await;
         let url = browser.client.current_url().await.ok()?;
