@@ -4,7 +4,7 @@
 use ::identity::{Imported, PeopleFilter, PersonInfo, Standing};
 use ::resources::{Change, Draft, Error, Ground, Json as Body, Outcome, Removal};
 use access::{OrganisationPermit, Scope, cap};
-use base::{ExposeSecret, ResourceId, UserId, WorkspaceId};
+use base::{ExposeSecret, Problem, ProblemKind, ResourceId, UserId, WorkspaceId};
 use http::doc::Doc;
 use http::{
     Answer, Attempt, InOrganisation, Json, PageQuery, Path, Query, Refusal, Reply, Response, Routes, State, StatusCode,
@@ -305,6 +305,11 @@ async fn list(
     PageQuery(page): PageQuery,
 ) -> Answer<Json<List<PersonView>>> {
     let (identity, permit) = (api.identity.clone(), guard.into_permit());
+    // A cursor is the log-in name of the last person of a page, an address.
+    if page.after.as_ref().is_some_and(|cursor| !cursor.0.contains('@')) {
+        let detail = "The cursor is not one of ours. Take it from `next` of the last page.";
+        return Err(Refusal::new(Problem::new(ProblemKind::Invalid, "invalid-query", detail).at("cursor")));
+    }
     let filter = PeopleFilter { search: wanted.search, standing: wanted.standing, role: wanted.role };
     let people = api.db.read(move |tx| identity.people(tx, &permit, &filter, &page)).await?;
     Ok(Json(List::of(people, PersonView::from)))

@@ -19,6 +19,7 @@ fn filled(path: &str) -> String {
         .replace("{message}", "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b")
         .replace("{umid}", "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b")
         .replace("{webhook}", "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b")
+        .replace("{user}", "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b")
 }
 
 struct Check<'h> {
