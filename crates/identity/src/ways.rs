@@ -76,7 +76,7 @@ pub(crate) fn glass_broken(tx: &mut Tx<'_>, account: &Account, auth: AuthMethod,
             action: "break_glass.use",
             target: ("user", &account.id.to_string()),
             outcome: audit::Outcome::Success,
-            reason: Some("signed in beside the provider that is the only way in"),
+            reason: Some("a proof of their own was accepted beside the provider that is the only way in"),
             changes: None,
         },
     )?;

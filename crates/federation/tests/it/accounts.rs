@@ -8,7 +8,7 @@ const MAPPED: &str = "    accounts: mapped\n    group_roles:\n      - { group: n
                       - { group: admins, role: administrator }\n";
 
 testdb::both_databases! {
-    migrations = [&vault::MIGRATIONS, &access::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &identity::MIGRATIONS,
+    migrations = [&vault::MIGRATIONS, &access::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &mail::MIGRATIONS, &identity::MIGRATIONS,
         &federation::MIGRATIONS];
 
     /// X-11: what is sent to the provider, and what comes of its answer.

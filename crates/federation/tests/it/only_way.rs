@@ -33,7 +33,7 @@ async fn invited(house: &House) -> SecretString {
 }
 
 testdb::both_databases! {
-    migrations = [&vault::MIGRATIONS, &access::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &identity::MIGRATIONS,
+    migrations = [&vault::MIGRATIONS, &access::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &mail::MIGRATIONS, &identity::MIGRATIONS,
         &federation::MIGRATIONS];
 
     /// with a provider as the only way in, passwords open the accounts for emergencies alone, and that is told.

@@ -8,7 +8,7 @@ use testkit::Signer;
 use crate::house::{PUBLIC, from, open};
 
 testdb::both_databases! {
-    migrations = [&vault::MIGRATIONS, &access::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &identity::MIGRATIONS,
+    migrations = [&vault::MIGRATIONS, &access::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &mail::MIGRATIONS, &identity::MIGRATIONS,
         &federation::MIGRATIONS];
 
     /// the answer must be one to this browser's request, by this provider, once.
