@@ -131,6 +131,8 @@ pub enum AuthMethod {
     Passkey,
     /// A recovery code, after another proof.
     RecoveryCode,
+    /// The word of an identity provider, now or at the start of the session.
+    SingleSignOn,
     /// An API key.
     ApiKey,
     /// A token in the URL of an integration.
@@ -157,6 +159,7 @@ impl AuthMethod {
             Self::Totp => "totp",
             Self::Passkey => "passkey",
             Self::RecoveryCode => "recovery_code",
+            Self::SingleSignOn => "single_sign_on",
             Self::ApiKey => "api_key",
             Self::UrlToken => "url_token",
             Self::Smpp => "smpp",

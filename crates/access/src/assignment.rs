@@ -11,14 +11,14 @@ use crate::{Actor, Capabilities, Capability, Error, Grants, Role, Scope};
 
 const EVERYWHERE: &str = "organisation";
 
-fn scope_text(scope: Scope) -> String {
+pub(crate) fn scope_text(scope: Scope) -> String {
     match scope {
         Scope::Organisation => EVERYWHERE.to_owned(),
         Scope::Workspace(id) => id.to_string(),
     }
 }
 
-fn scope_of(text: &str) -> Result<Scope, Error> {
+pub(crate) fn scope_of(text: &str) -> Result<Scope, Error> {
     if text == EVERYWHERE {
         return Ok(Scope::Organisation);
     }
@@ -26,7 +26,7 @@ fn scope_of(text: &str) -> Result<Scope, Error> {
 }
 
 /// What a stored name names. Names of before are read as what they are called now.
-fn role_ref(text: &str) -> Option<RoleRef> {
+pub fn role_ref(text: &str) -> Option<RoleRef> {
     text.parse::<Role>().map(RoleRef::Ready).ok().or_else(|| text.parse::<RoleId>().map(RoleRef::Custom).ok())
 }
 
@@ -139,6 +139,7 @@ pub fn put_custom_role(tx: &mut Tx<'_>, role: &CustomRole, now: Timestamp) -> Re
 /// Removes a custom role; whoever held it holds nothing of it any more.
 pub fn remove_custom_role(tx: &mut Tx<'_>, id: RoleId) -> Result<(), Error> {
     tx.execute("DELETE FROM role_assignments WHERE role = $1", &params![id.to_string()])?;
+    tx.execute("DELETE FROM role_sources WHERE role = $1", &params![id.to_string()])?;
     tx.execute("DELETE FROM custom_roles WHERE id = $1", &params![id])?;
     Ok(())
 }

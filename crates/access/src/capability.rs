@@ -90,6 +90,8 @@ capabilities! {
     AccessRead = "access:read";
     /// Create, change and remove custom roles.
     RolesWrite = "roles:write";
+    /// Set up identity providers and how people sign in.
+    SignInManage = "sign_in:manage";
     /// See carriers, routes and their health.
     CarriersRead = "carriers:read";
     /// Change carriers and routes.

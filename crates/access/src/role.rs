@@ -204,6 +204,8 @@ pub fn holders(capability: Capability) -> &'static [Role] {
 
         // Rights that give rights.
         Capability::PeopleWrite | Capability::RolesWrite => &[Administrator, SecurityOfficer],
+        // Groups of a provider may give every role, so nobody below gives them.
+        Capability::SignInManage => &[Administrator],
         Capability::ApiKeysManage => &[Administrator, SecurityOfficer, WorkspaceAdministrator],
 
         Capability::AuditRead | Capability::AuditVerify => {
@@ -214,7 +216,7 @@ pub fn holders(capability: Capability) -> &'static [Role] {
 
 /// What is held in the whole organisation or not at all: people and roles belong to no single workspace.
 pub fn organisation_only() -> Capabilities {
-    [Capability::PeopleWrite, Capability::RolesWrite].into_iter().collect()
+    [Capability::PeopleWrite, Capability::RolesWrite, Capability::SignInManage].into_iter().collect()
 }
 
 /// Rights with which rights are given: to people, to roles, to programs, or by writing any of these as configuration.
@@ -223,6 +225,7 @@ pub fn governing() -> Capabilities {
     [
         Capability::PeopleWrite,
         Capability::RolesWrite,
+        Capability::SignInManage,
         Capability::ApiKeysManage,
         Capability::ResourcesApply,
         Capability::WorkspaceWrite,
@@ -234,9 +237,15 @@ pub fn governing() -> Capabilities {
 /// What no API key may ever do, whatever its scopes say: an API key never creates or changes keys, users
 /// or roles, and does not move the borders of a workspace.
 pub fn never_for_api_keys() -> Capabilities {
-    [Capability::ApiKeysManage, Capability::PeopleWrite, Capability::RolesWrite, Capability::WorkspaceWrite]
-        .into_iter()
-        .collect()
+    [
+        Capability::ApiKeysManage,
+        Capability::PeopleWrite,
+        Capability::RolesWrite,
+        Capability::SignInManage,
+        Capability::WorkspaceWrite,
+    ]
+    .into_iter()
+    .collect()
 }
 
 /// What every application holds that is bound by SMPP: it sends, and hears what became of its messages.

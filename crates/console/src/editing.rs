@@ -232,6 +232,7 @@ impl Console {
             Capability::GroupsWrite => self.under::<cap::GroupsWrite>(grants, done).await,
             Capability::RolesWrite => self.under::<cap::RolesWrite>(grants, done).await,
             Capability::PeopleWrite => self.under::<cap::PeopleWrite>(grants, done).await,
+            Capability::SignInManage => self.under::<cap::SignInManage>(grants, done).await,
             Capability::IntegrationsWrite => self.under::<cap::IntegrationsWrite>(grants, done).await,
             Capability::FlowsWrite => self.under::<cap::FlowsWrite>(grants, done).await,
             Capability::ApiKeysManage => self.under::<cap::ApiKeysManage>(grants, done).await,

@@ -92,6 +92,7 @@ fn words(capability: Capability) -> &'static str {
         Capability::GroupsWrite => "change on-call groups",
         Capability::AccessRead => "see who may do what",
         Capability::RolesWrite => "change custom roles",
+        Capability::SignInManage => "set up how people sign in",
         Capability::CarriersRead => "see carriers and their health",
         Capability::CarriersWrite => "change carriers and routes",
         Capability::IntegrationsRead => "see integrations",

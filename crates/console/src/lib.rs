@@ -38,6 +38,7 @@ mod group_form;
 mod group_page;
 mod groups_page;
 mod handsets;
+mod identities_page;
 mod integration_form;
 mod integration_page;
 mod integrations_page;
@@ -72,6 +73,9 @@ mod signals_page;
 mod smpp_form;
 mod smpp_page;
 mod spark;
+mod sso;
+mod sso_form;
+mod sso_page;
 mod start;
 mod start_acts;
 mod start_forms;
@@ -108,6 +112,8 @@ pub struct Parts {
     pub identity: identity::Identity,
     /// Letters by e-mail.
     pub mail: mail::Mail,
+    /// Signing in with identities elsewhere.
+    pub federation: federation::Federation,
     /// What people configure.
     pub resources: resources::Resources,
     /// Alerts.
@@ -208,6 +214,19 @@ impl Console {
                 second_stage::enrol,
             )
             .post("/sign-out", sign_in::sign_out)
+            .public(
+                Method::GET,
+                "/sso/{provider}/begin",
+                "people who sign in with an identity provider are sent there",
+                sso::begin,
+            )
+            .public(
+                Method::GET,
+                "/sso/{provider}/callback",
+                "an identity provider sends people back here; the answer proves who they are",
+                sso::callback,
+            )
+            .public(Method::GET, "/sso/start", "an identity provider begins a sign-on here", sso::start)
             .public(
                 Method::GET,
                 "/setup",
@@ -349,6 +368,20 @@ impl Console {
             .session_only()
             .post("/w/{workspace}/users/{user}/factors/reset", user_security::reset)
             .session_only()
+            .get("/w/{workspace}/users/{user}/identities", identities_page::show)
+            .post("/w/{workspace}/users/{user}/identities/link", identities_page::link)
+            .session_only()
+            .post("/w/{workspace}/users/{user}/identities/unlink", identities_page::unlink)
+            .session_only()
+            .get("/w/{workspace}/sign-on", sso_page::list)
+            .post("/w/{workspace}/sign-on", sso_page::rule)
+            .session_only()
+            .get("/w/{workspace}/sign-on/new", sso_form::new)
+            .post("/w/{workspace}/sign-on/new", sso_form::create)
+            .session_only()
+            .get("/w/{workspace}/sign-on/{entry}", sso_form::change)
+            .post("/w/{workspace}/sign-on/{entry}", sso_form::save)
+            .session_only()
             .get("/w/{workspace}/groups", groups_page::list)
             .get("/w/{workspace}/groups/new", group_form::new)
             .post("/w/{workspace}/groups/new", group_form::create)
@@ -396,6 +429,11 @@ impl Console {
             .get("/w/{workspace}/api-docs", api_page::show)
             .get("/w/{workspace}/api-docs/{chapter}", api_page::chapter)
             .get("/w/{workspace}/you", you::show)
+            .get("/w/{workspace}/you/identities", identities_page::own)
+            .post("/w/{workspace}/you/identities/link", identities_page::link_own)
+            .session_only()
+            .post("/w/{workspace}/you/identities/unlink", identities_page::unlink_own)
+            .session_only()
             .post("/w/{workspace}/you/appearance", you::appearance)
             .post("/w/{workspace}/you/zone", zone_choice::choose)
             .post("/w/{workspace}/you/shortcuts", you::shortcuts)
@@ -420,6 +458,9 @@ impl Console {
             .session_only();
         handsets::routes(routes)
             .door(Door::Public)
+            .public(Method::POST, "/sso/start", "an identity provider begins a sign-on here", sso::start_by_form)
+            .accepts(&[http::ContentType::Form])
+            .limit(8 * 1024)
             .public(
                 Method::GET,
                 "/assets/{name}",

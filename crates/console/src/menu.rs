@@ -42,6 +42,8 @@ pub enum Page {
     Smpp,
     /// People.
     Users,
+    /// Identity providers.
+    SignOn,
     /// The audit log.
     Audit,
     /// Everything that is configured, as text with its history.
@@ -231,6 +233,14 @@ pub const PAGES: &[Entry] = &[
         ("Users", "Users"),
         "people devices roles phones",
         Capability::PeopleRead,
+    ),
+    entry(
+        Page::SignOn,
+        Group::Govern,
+        "/sign-on",
+        ("Single sign-on", "Single sign-on"),
+        "sso oidc openid identity provider idp break glass password only groups",
+        Capability::SignInManage,
     ),
     entry(
         Page::Audit,

@@ -97,6 +97,8 @@ struct OverviewPage {
     groups: Option<Vec<GroupRow>>,
     carriers: Option<Vec<CarrierRow>>,
     steps: Vec<FirstStep>,
+    /// Accounts for emergencies that were used within a week: whose, and when.
+    glass: Vec<(String, String)>,
     /// How many messages have an unknown outcome, in words; none when there is none.
     unknown: Option<String>,
 }
@@ -152,6 +154,7 @@ pub async fn show(
         groups: groups(&console, &guard).await?,
         carriers: carriers(&console, &guard),
         steps: first_steps(&console, &guard, &slug, minutes.as_deref()).await?,
+        glass: glass(&console, &guard, &shell).await?,
         unknown: match shell.place.as_ref().map_or(0, |place| place.unknown) {
             0 => None,
             1 => Some("One message may or may not have arrived".to_owned()),
@@ -284,6 +287,23 @@ fn carriers(console: &Console, guard: &InWorkspace<cap::OverviewRead>) -> Option
     )
 }
 
+/// For how long the use of an account for emergencies is shown.
+const ALARM: std::time::Duration = std::time::Duration::from_hours(7 * 24);
+
+/// Accounts for emergencies that were used, for those who look after how people sign in.
+async fn glass(
+    console: &Console,
+    guard: &InWorkspace<cap::OverviewRead>,
+    shell: &Shell,
+) -> Answer<Vec<(String, String)>> {
+    if !guard.may(Capability::SignInManage) {
+        return Ok(Vec::new());
+    }
+    let since = shell.now.minus(ALARM);
+    let used = console.db.read(move |tx| identity::break_glass_used(tx, since)).await?;
+    Ok(used.into_iter().map(|(_, name, at)| (name, shell.zone.day_clock(&at))).collect())
+}
+
 /// What a new administrator does first; gone once a person has answered an alert.
 async fn first_steps(
     console: &Console,
@@ -373,6 +393,7 @@ mod tests {
         let (alert, minutes) = (alert(), [minute(0, 3, 1)]);
         let chain = View::new(&alert, &chain(vec![step()]), None, None, None);
         OverviewPage {
+            glass: vec![("Ada".into(), "today".into())],
             unknown: Some("3 messages may or may not have arrived".into()),
             shell: shell().listening(&["alerts"]),
             slug: "demo".into(),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::Console;
 use crate::draw::Draw as _;
 use crate::facts::paired;
-use crate::page::{Wrong, bare, own_zone, page, page_with, see_other};
+use crate::page::{Wrong, bare, encode, own_zone, page, page_with, see_other};
 use crate::shell::Shell;
 use crate::start_forms::WorkspaceForm;
 
@@ -25,6 +25,16 @@ struct SignInPage {
     next: String,
     /// What the browser is asked for a passkey; none where there are none.
     passkey: Option<String>,
+    sso: Ways,
+}
+
+/// The identity providers, as the sign-in page offers them.
+#[derive(Default)]
+pub(crate) struct Ways {
+    /// Where each button leads, and what it says.
+    buttons: Vec<(String, String)>,
+    /// Whether one of them is the only way in, so that passwords open the accounts for emergencies alone.
+    only: bool,
 }
 
 #[derive(Template)]
@@ -86,6 +96,18 @@ impl Console {
         page_with(status, &NowherePage { shell, administrator, slug, environment, environments: ENVIRONMENTS, wrong })
     }
 
+    /// The identity providers that somebody can sign in with, to go on to `next`.
+    async fn ways_in(&self, next: &str) -> Answer<Ways> {
+        let federation = self.federation.clone();
+        let found = self.db.read(move |tx| -> Result<_, federation::Error> {
+            Ok((federation.ways_in(tx)?, identity::only_way(tx)?.is_some()))
+        });
+        let (all, only) = found.await?;
+        let query = if next.is_empty() { String::new() } else { format!("?next={}", encode(next)) };
+        let buttons = all.into_iter().map(|(name, label)| (format!("/sso/{name}/begin{query}"), label)).collect();
+        Ok(Ways { buttons, only })
+    }
+
     pub(crate) fn let_in(next: &str, entered: &LoggedIn) -> Response {
         let response = http::start_session(see_other(next), &entered.token);
         http::remember_device(response, &entered.device)
@@ -104,8 +126,9 @@ const ENVIRONMENTS: [(&str, &str); 3] = [
 pub fn local(path: &str) -> Option<&str> {
     let plain = path.len() <= 2_000 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let rooted = path.starts_with('/') && !path.starts_with("//");
-    let back =
-        ["/sign-in", "/sign-out", "/setup", "/invite", "/forgot", "/reset"].iter().any(|way| path.starts_with(way));
+    let back = ["/sign-in", "/sign-out", "/setup", "/invite", "/forgot", "/reset", "/sso"]
+        .iter()
+        .any(|way| path.starts_with(way));
     (plain && rooted && !back && path != "/").then_some(path)
 }
 
@@ -147,6 +170,7 @@ pub async fn show(
     if console.needs_setup().await? {
         return Ok(see_other("/setup"));
     }
+    let sso = console.ways_in(next.unwrap_or_default()).await?;
     page(&SignInPage {
         shell: bare(&headers, console.db.context().now(), ""),
         standing: match (asked.left, next) {
@@ -154,12 +178,14 @@ pub async fn show(
             _ if asked.changed => "Your new password is set. Sign in with it.",
             (true, _) => "You are signed out. This browser has forgotten what it kept of this server.",
             (false, Some(_)) => "Then you go on where you wanted to.",
+            (false, None) if sso.only => "With the identity provider of your organisation.",
             (false, None) => "With the e-mail address and the password of your account.",
         },
         problem: None,
         login: String::new(),
         next: next.unwrap_or_default().to_owned(),
         passkey: console.identity.passkey_sign_in(),
+        sso,
     })
 }
 
@@ -188,7 +214,10 @@ pub async fn sign_in(
     };
     match console.identity.login(given, &open.source().into()).await {
         Ok(entered) => Ok(Console::let_on(if next.is_empty() { "/" } else { &next }, &entered)),
-        Err(error) => refused(&console, &open, &headers, error, form.login, next),
+        Err(error) => {
+            let sso = console.ways_in(&next).await?;
+            refused(&console, &open, &headers, error, form.login, next, sso)
+        }
     }
 }
 
@@ -200,6 +229,7 @@ fn refused(
     error: identity::Error,
     login: String,
     next: String,
+    sso: Ways,
 ) -> Answer<Response> {
     let problem = error.problem();
     if problem.kind == base::ProblemKind::Internal {
@@ -212,6 +242,7 @@ fn refused(
         login,
         next,
         passkey: console.identity.passkey_sign_in(),
+        sso,
     };
     Ok(told_when(page_with(http::status(problem.kind), &shown)?, &problem))
 }
@@ -235,7 +266,10 @@ pub async fn by_passkey(
     let old = open.caller().session_token().cloned();
     match console.identity.passkey_login(SecretString::from(form.passkey), old, &open.source().into()).await {
         Ok(entered) => Ok(Console::let_in(if next.is_empty() { "/" } else { &next }, &entered)),
-        Err(error) => refused(&console, &open, &headers, error, String::new(), next),
+        Err(error) => {
+            let sso = console.ways_in(&next).await?;
+            refused(&console, &open, &headers, error, String::new(), next, sso)
+        }
     }
 }
 
@@ -352,7 +386,7 @@ pub async fn set_up(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{checked, shell};
+    use crate::testing::{HOSTILE, checked, shell};
 
     /// ASVS 3.7.2: nobody is sent away from here by a link.
     #[test]
@@ -373,6 +407,7 @@ mod tests {
             "/sign-in?next=/sign-in",
             "/sign-out",
             "/setup",
+            "/sso/corp/begin",
         ];
         for bad in bad {
             assert_eq!(local(bad), None, "{bad}");
@@ -388,7 +423,9 @@ mod tests {
             login: "\"><script>alert(1)</script>".into(),
             next: "/w/demo/alerts".into(),
             passkey: Some(r#"{"challenge":"x"}"#.into()),
+            sso: Ways { buttons: vec![("/sso/corp/begin?next=%2Fw%2Fdemo".into(), HOSTILE.into())], only: true },
         });
+        assert!(html.contains("href=\"/sso/corp/begin?next=%2Fw%2Fdemo\"") && html.contains("for emergencies"));
         assert!(html.contains("Name or password are wrong."));
         assert!(html.contains(r#"name="next" value="/w/demo/alerts""#));
         assert!(html.contains("autocomplete=\"current-password\""));

@@ -1,4 +1,5 @@
-//! The session's cookie, that of the way half in, and the known device's: all the cookies there are (ASVS 3.3.1 to 3.3.4).
+//! The session's cookie, that of the way half in, that of a sign-on under way, and the known device's: all the cookies there are
+//! (ASVS 3.3.1 to 3.3.4).
 
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -13,6 +14,11 @@ const DEVICE_COOKIE: &str = "__Host-device";
 
 /// The cookie between password and second factor. It opens the page of the second factor and nothing else.
 const HALF_COOKIE: &str = "__Host-half";
+
+/// The cookie of a sign-on with an identity provider that is under way. `SameSite=None`, since some providers answer by a form
+/// that the browser posts from their page.
+const SIGN_ON_COOKIE: &str = "__Host-sso";
+const SIGN_ON_ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=None";
 
 const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 
@@ -59,6 +65,31 @@ pub fn remember_device(mut response: Response, device: &SecretString) -> Respons
     let text = format!("{DEVICE_COOKIE}={}; {ATTRIBUTES}; Max-Age=31536000", device.expose_secret());
     if let Ok(mut value) = HeaderValue::from_str(&text) {
         value.set_sensitive(true);
+        response.headers_mut().append(SET_COOKIE, value);
+    }
+    response
+}
+
+/// Lets the browser carry a sign-on to a provider and back, for ten minutes.
+#[must_use]
+pub fn begin_sign_on(mut response: Response, token: &SecretString) -> Response {
+    let text = format!("{SIGN_ON_COOKIE}={}; {SIGN_ON_ATTRIBUTES}; Max-Age=600", token.expose_secret());
+    if let Ok(mut value) = HeaderValue::from_str(&text) {
+        value.set_sensitive(true);
+        response.headers_mut().append(SET_COOKIE, value);
+    }
+    response
+}
+
+/// What [`begin_sign_on`] gave the browser.
+pub fn sign_on(headers: &HeaderMap) -> Option<SecretString> {
+    only(headers, SIGN_ON_COOKIE, 128)
+}
+
+/// Lets the browser forget a sign-on that ended.
+#[must_use]
+pub fn end_sign_on(mut response: Response) -> Response {
+    if let Ok(value) = HeaderValue::from_str(&format!("{SIGN_ON_COOKIE}=; {SIGN_ON_ATTRIBUTES}; Max-Age=0")) {
         response.headers_mut().append(SET_COOKIE, value);
     }
     response
@@ -134,6 +165,11 @@ mod tests {
     fn the_cookie_is_locked_down_and_log_out_clears_the_browser() {
         let response = start_session(Response::default(), &SecretString::from("abc"));
         assert_eq!(response.headers()[SET_COOKIE], "__Host-sid=abc; Path=/; Secure; HttpOnly; SameSite=Lax");
+        let response = begin_sign_on(Response::default(), &SecretString::from("abc"));
+        assert_eq!(
+            response.headers()[SET_COOKIE],
+            "__Host-sso=abc; Path=/; Secure; HttpOnly; SameSite=None; Max-Age=600"
+        );
         let response = end_session(Response::default());
         assert_eq!(response.headers()["clear-site-data"], "\"cache\", \"storage\"");
         assert!(response.headers()[SET_COOKIE].to_str().is_ok_and(|value| value.ends_with("Max-Age=0")));

@@ -47,7 +47,10 @@ pub use axum::response::sse::Event;
 pub use axum::response::{IntoResponse, Response};
 pub use body::Raw;
 pub use caller::Caller;
-pub use cookie::{SESSION_COOKIE, device, end_half, end_session, half, remember_device, start_half, start_session};
+pub use cookie::{
+    SESSION_COOKIE, begin_sign_on, device, end_half, end_session, end_sign_on, half, remember_device, sign_on,
+    start_half, start_session,
+};
 pub use csrf::CSRF_FIELD;
 pub use database::DatabaseHealth;
 pub use doorkeeper::Doorkeeper;

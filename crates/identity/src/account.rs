@@ -66,13 +66,14 @@ pub(crate) fn set_password_hash(tx: &mut Tx<'_>, id: UserId, hash: &str, now: Ti
     Ok(())
 }
 
-/// Whether an administrator of the organisation other than `besides` has a password.
+/// Whether an administrator of the organisation other than `besides` has a password that opens their account.
 pub(crate) fn another_administrator(tx: &mut Tx<'_>, besides: Option<UserId>) -> Result<bool, store::Error> {
     let besides = besides.map(|id| id.to_string()).unwrap_or_default();
     let found = tx.query_opt(
         "SELECT 1 AS found FROM role_assignments r JOIN users u ON u.id = r.user_id \
          JOIN credentials c ON c.user_id = r.user_id \
-         WHERE r.role = 'administrator' AND r.scope = 'organisation' AND u.removed_at IS NULL AND r.user_id <> $1 LIMIT 1",
+         WHERE r.role = 'administrator' AND r.scope = 'organisation' AND u.removed_at IS NULL AND r.user_id <> $1 \
+         AND (NOT EXISTS (SELECT 1 FROM sign_in) OR EXISTS (SELECT 1 FROM break_glass b WHERE b.user_id = r.user_id)) LIMIT 1",
         &params![besides],
         |row| row.get::<i64>("found"),
     )?;

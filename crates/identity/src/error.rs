@@ -49,6 +49,9 @@ pub enum Error {
     /// Some other input is wrong.
     #[error("the input was refused")]
     Invalid(Box<Problem>),
+    /// A provider is the only way in, and the account is none for emergencies.
+    #[error("passwords open no account but those for emergencies")]
+    PasswordsClosed,
     /// There is no such person.
     #[error("no such person")]
     NoSuchUser,
@@ -146,6 +149,12 @@ impl Explain for Error {
                 "bad-link",
                 "This link was used already, was replaced by a newer one, or is too old. Ask for a new one; on the \
                  machine itself, `loudhailer setup-link` prints one for an administrator.",
+            ),
+            Self::PasswordsClosed => Problem::new(
+                ProblemKind::Forbidden,
+                "passwords-closed",
+                "Passwords open no account here but those for emergencies. Sign in with your identity provider; the sign-in \
+                 page leads there.",
             ),
             Self::Password(problem) | Self::Invalid(problem) => (**problem).clone(),
             Self::NoSuchUser => Problem::new(

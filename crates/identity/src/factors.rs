@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::account::{self, Account};
 use crate::half_way::{self, First, Needs};
 use crate::login::LoggedIn;
+use crate::ways::{self, Opens};
 use crate::{AuthenticatorSecret, Caller, Error, Identity, PasskeyInfo, authenticator, passkey, recovery};
 
 /// What somebody proves themselves with. `Debug` shows no secret.
@@ -344,11 +345,15 @@ impl Identity {
         let auth = AuthMethod::Passkey;
         let found = self.passkey_check(tx, None, answer)?;
         let account = match found {
+            Ok(user) if ways::opens(tx, user)? == Opens::No => Err(ways::CLOSED),
             Ok(user) => account::by_id(tx, user)?.ok_or("the account is switched off"),
             Err(reason) => Err(reason),
         };
         match account {
             Ok(account) => {
+                if ways::opens(tx, account.id)? == Opens::BreakGlass {
+                    ways::glass_broken(tx, &account, auth, caller)?;
+                }
                 let first = First { auth, strong: true, device: "passkey", old };
                 let entered = self.admit(tx, &account, &first, caller)?;
                 record(tx, entered.session.grants.actor(), "session.start", account.id, "passkey alone")?;

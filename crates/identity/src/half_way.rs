@@ -14,6 +14,7 @@ use crate::factors::{self, Proof};
 use crate::lockout::Door;
 use crate::login::LoggedIn;
 use crate::session::start;
+use crate::ways::{self, Opens};
 use crate::{Caller, Error, Identity, device};
 
 /// How long the way may take.
@@ -126,6 +127,14 @@ impl Identity {
         first: &First<'_>,
         caller: &Caller,
     ) -> Result<Entered, Error> {
+        // A provider's word and the machine's own link open every account; everything else only what the rule leaves open.
+        if !matches!(first.auth, AuthMethod::SingleSignOn | AuthMethod::SetupLink) {
+            match ways::opens(tx, account.id)? {
+                Opens::Yes => {}
+                Opens::BreakGlass => ways::glass_broken(tx, account, first.auth, caller)?,
+                Opens::No => return Err(Error::PasswordsClosed),
+            }
+        }
         if !first.strong {
             if factors::has_any(tx, account.id)? {
                 return self.half(tx, account, Needs::Factor, first.device);

@@ -54,7 +54,7 @@ impl Caller {
     }
 
     /// An actor who proved itself by `auth` from here.
-    pub(crate) fn actor(&self, principal: Principal, auth: AuthMethod) -> Actor {
+    pub fn actor(&self, principal: Principal, auth: AuthMethod) -> Actor {
         Actor {
             source: self.source,
             user_agent: self.user_agent.clone(),

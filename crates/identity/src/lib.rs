@@ -36,6 +36,7 @@ mod sessions;
 mod step_up;
 mod throttle;
 mod users_kind;
+mod ways;
 
 pub use admin_token::AdminToken;
 pub use api_key::{ApiKeyInfo, DUE_WITHIN, KeyState, Retiring};
@@ -57,6 +58,9 @@ pub use session::Session;
 pub use sessions::SessionInfo;
 pub use step_up::FRESH;
 pub use users_kind::{DeviceSpec, NoHooks, PeopleHooks, PersonSpec, UsersKind};
+pub use ways::{
+    break_glass_used, end_everything_of, has_password, is_enabled, is_time_zone, login_taken, only_way, set_only_way,
+};
 
 /// The tables of this room.
 pub const MIGRATIONS: store::Migrations = store::Migrations {
@@ -67,5 +71,6 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
         store::Migration { version: 3, name: "preferences", sql: include_str!("../migrations/003_preferences.sql") },
         store::Migration { version: 4, name: "people", sql: include_str!("../migrations/004_people.sql") },
         store::Migration { version: 5, name: "factors", sql: include_str!("../migrations/005_factors.sql") },
+        store::Migration { version: 6, name: "sign_in", sql: include_str!("../migrations/006_sign_in.sql") },
     ],
 };

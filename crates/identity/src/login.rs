@@ -13,6 +13,7 @@ use crate::account::Account;
 use crate::half_way::{self, Entered, First};
 use crate::lockout::{Door, FREE, Failures, LOCKED};
 use crate::session::Session;
+use crate::ways::{self, Opens};
 use crate::{Caller, Error, Identity, account, device, password};
 
 /// A try to log in.
@@ -61,7 +62,7 @@ struct Try {
 
 impl Identity {
     /// Takes one of the tries of the caller's address.
-    pub(crate) fn throttled(&self, caller: &Caller) -> Result<(), Error> {
+    pub fn throttled(&self, caller: &Caller) -> Result<(), Error> {
         let Some(address) = caller.ip() else { return Ok(()) };
         let now = self.0.db.context().monotonic();
         self.0.throttle.take(address, now).map_err(|retry_after| Error::TooManyTries { retry_after })
@@ -175,6 +176,10 @@ impl Identity {
         };
         if !unchanged || account::by_id(tx, found.id)?.is_none() {
             return refuse(tx, counted, caller).map(Err);
+        }
+        if ways::opens(tx, found.id)? == Opens::No {
+            let closed = Try { reason: Some(ways::CLOSED), ..counted.clone() };
+            return refuse(tx, &closed, caller).map(Err);
         }
         if let Some(phc) = anew {
             let now = tx.now();

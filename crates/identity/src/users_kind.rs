@@ -264,7 +264,7 @@ impl TypedKind for UsersKind {
             crate::factors::forget(tx, id).map_err(Error::kind)?;
             mail::withdraw(tx, id, None, "its person is no longer here")?;
             crate::Preferences::forget(tx, id)?;
-            access::set_roles::<RoleRef>(tx, id, &[], now)?;
+            access::forget_roles(tx, id, now)?;
             tx.execute("UPDATE users SET removed_at = $2 WHERE id = $1", &params![id, now])?;
             return self.hooks.removed(tx, id, now);
         };
@@ -279,8 +279,7 @@ impl TypedKind for UsersKind {
             &params![id, new.enabled, now],
         )?;
         let mut roles = Vec::with_capacity(new.roles.len());
-        // Whoever is switched off keeps their roles in the resource and holds none.
-        for one in new.roles.iter().filter(|_| new.enabled) {
+        for one in &new.roles {
             let scope = match &one.workspace {
                 None => Scope::Organisation,
                 Some(slug) => Scope::Workspace(change.reference::<WorkspaceId>("workspaces", slug)?),
@@ -291,7 +290,12 @@ impl TypedKind for UsersKind {
             };
             roles.push((role, scope));
         }
-        access::set_roles(tx, id, &roles, now)?;
+        if new.enabled {
+            access::set_roles_from(tx, id, access::CONFIGURED, &roles, now)?;
+        } else {
+            // Whoever is switched off keeps their roles in the resource and holds none, also none of a provider's groups.
+            access::forget_roles(tx, id, now)?;
+        }
         // Other roles, other session: the old ones end (7.2.4), and with them what was opened under the old rights.
         if change.old.is_some_and(|old| old.roles != new.roles || old.enabled != new.enabled) {
             account::end_everything(tx, id)?;

@@ -30,6 +30,7 @@ pub const MIGRATIONS: &[Migrations] = &[
     resources::MIGRATIONS,
     mail::MIGRATIONS,
     identity::MIGRATIONS,
+    federation::MIGRATIONS,
     messaging::MIGRATIONS,
     carriers::MIGRATIONS,
     oncall::MIGRATIONS,
@@ -54,6 +55,10 @@ pub struct Product {
     pub mail: Mail,
     /// Who is who.
     pub identity: Identity,
+    /// Who issues tokens elsewhere.
+    pub issuers: issuers::Issuers,
+    /// Signing in with identities elsewhere.
+    pub federation: federation::Federation,
     /// Who is reached when.
     pub oncall: OnCall,
     /// Texts.
@@ -132,6 +137,14 @@ impl Product {
         let identity = Identity::new(db.clone(), vault.clone(), resources.clone(), settings)?;
         let messaging = Messaging::start(db.clone(), vault.clone(), &routes).await?;
         let guarded = outbound::Guarded::new(ways.outbound);
+        let issuers = issuers::Issuers::new(guarded.clone(), db.context().clone());
+        let federation = federation::Federation::new(
+            db.clone(),
+            vault.clone(),
+            resources.clone(),
+            identity.clone(),
+            issuers.clone(),
+        );
         let webhooks = Webhooks::new(db.clone(), vault.clone(), &callbacks, guarded).await?;
         let listeners = webhooks.clone();
         messaging.listeners(move |workspace| listeners.listens(workspace));
@@ -163,6 +176,8 @@ impl Product {
             resources,
             mail,
             identity,
+            issuers,
+            federation,
             oncall,
             messaging,
             carriers,
@@ -217,6 +232,7 @@ impl Product {
         tasks.spawn(async move { drop(running.await) });
         let (identity, mail, replays, stopping) =
             (self.identity.clone(), self.mail.clone(), self.replays(), stop.clone());
+        let federation = self.federation.clone();
         tasks.spawn(async move {
             while tokio::time::timeout(std::time::Duration::from_mins(10), stopping.cancelled()).await.is_err() {
                 if let Err(error) = identity.sweep().await {
@@ -224,6 +240,9 @@ impl Product {
                 }
                 if let Err(error) = mail.sweep().await {
                     tracing::warn!(%error, "what is known of old letters could not be removed");
+                }
+                if let Err(error) = federation.sweep().await {
+                    tracing::warn!(%error, "sign-ons that took too long could not be removed");
                 }
                 if let Err(error) = replays.sweep().await {
                     tracing::warn!(%error, "answers that were kept long enough could not be removed");
@@ -265,6 +284,8 @@ fn kinds(
         resources::typed(users),
         resources::typed(identity::RolesKind),
         resources::typed(identity::ApiKeysKind),
+        resources::typed(federation::ProvidersKind::new(vault.clone())),
+        resources::typed(federation::SignInKind),
         resources::typed(carriers),
         resources::typed(routes),
         resources::typed(oncall::GroupsKind),

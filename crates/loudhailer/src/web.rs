@@ -34,6 +34,7 @@ pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
         db: product.db.clone(),
         identity: product.identity.clone(),
         mail: product.mail.clone(),
+        federation: product.federation.clone(),
         resources: product.resources.clone(),
         alerts: product.alerts.clone(),
         oncall: product.oncall.clone(),

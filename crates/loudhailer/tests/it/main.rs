@@ -23,6 +23,7 @@ mod matrix;
 mod pages;
 mod selftest;
 mod server;
+mod sign_on;
 mod signal_pages;
 mod smpp_page;
 mod sources;

@@ -86,8 +86,10 @@ async fn patterns() -> BTreeSet<String> {
     let routes = app.routes().iter();
     let pages = routes.filter(|route| route.door == Door::Console && route.method == http::Method::GET);
     let patterns = pages.map(|route| route.path.replace("{workspace}", "demo"));
-    // Streams and files are no pages; "/" only leads to one.
-    let pages = |path: &String| path != "/" && !path.ends_with("/events") && !path.contains("/files/");
+    // Streams and files are no pages; "/" only leads to one, and a sign-on leads to a provider and back.
+    let pages = |path: &String| {
+        path != "/" && !path.ends_with("/events") && !path.contains("/files/") && !path.starts_with("/sso/")
+    };
     let patterns = patterns.filter(pages).collect();
     product.close().await;
     patterns

@@ -1,0 +1,112 @@
+//! Which identity elsewhere is which account here: by issuer and subject, and by nothing else.
+
+use base::{ResourceId, Timestamp, UserId};
+use store::{Row, Tx, params};
+
+/// Identities that one account may have.
+pub(crate) const PER_PERSON: usize = 10;
+
+/// An identity elsewhere that opens an account here.
+#[derive(Clone, Debug)]
+pub struct LinkedIdentity {
+    /// The provider.
+    pub provider: ResourceId,
+    /// Its name in addresses.
+    pub provider_name: String,
+    /// What people call it.
+    pub label: String,
+    /// Who the provider is, as its tokens say.
+    pub issuer: String,
+    /// Who the person is there.
+    pub subject: String,
+    /// The account.
+    pub user: UserId,
+    /// Who linked it: `person`, `administrator`; or `provisioned`, when the account was made for it.
+    pub origin: String,
+    /// The groups that the provider named last.
+    pub groups: Vec<String>,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it last opened the account.
+    pub last_used: Option<Timestamp>,
+}
+
+const LINKS: &str = "SELECT l.provider, p.name, p.label, l.issuer, l.subject, l.user_id, l.origin, l.groups, l.created_at, \
+     l.last_used_at FROM linked_identities l JOIN identity_providers p ON p.id = l.provider";
+
+fn read(row: &Row<'_>) -> Result<LinkedIdentity, store::Error> {
+    let (name, label): (String, String) = (row.get("name")?, row.get("label")?);
+    Ok(LinkedIdentity {
+        provider: row.get("provider")?,
+        label: if label.is_empty() { name.clone() } else { label },
+        provider_name: name,
+        issuer: row.get("issuer")?,
+        subject: row.get("subject")?,
+        user: row.get("user_id")?,
+        origin: row.get("origin")?,
+        groups: serde_json::from_str(&row.get::<String>("groups")?).unwrap_or_default(),
+        since: row.get("created_at")?,
+        last_used: row.get("last_used_at")?,
+    })
+}
+
+/// Whose account an identity opens.
+pub(crate) fn find(tx: &mut Tx<'_>, issuer: &str, subject: &str) -> Result<Option<LinkedIdentity>, store::Error> {
+    tx.query_opt(&format!("{LINKS} WHERE l.issuer = $1 AND l.subject = $2"), &params![issuer, subject], read)
+}
+
+/// The identities of an account.
+pub(crate) fn of(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<LinkedIdentity>, store::Error> {
+    tx.query(&format!("{LINKS} WHERE l.user_id = $1 ORDER BY l.created_at, l.issuer, l.subject"), &params![user], read)
+}
+
+/// How many people are known by a provider.
+pub(crate) fn count(tx: &mut Tx<'_>, provider: ResourceId) -> Result<i64, store::Error> {
+    tx.query_one("SELECT COUNT(*) FROM linked_identities WHERE provider = $1", &params![provider], |row| row.get(0))
+}
+
+/// Takes the identity from an account that is gone for good, so that it can be linked anew.
+pub(crate) fn forget_removed(tx: &mut Tx<'_>, issuer: &str, subject: &str) -> Result<(), store::Error> {
+    tx.execute(
+        "DELETE FROM linked_identities WHERE issuer = $1 AND subject = $2 AND NOT EXISTS \
+         (SELECT 1 FROM users u WHERE u.id = linked_identities.user_id AND u.removed_at IS NULL)",
+        &params![issuer, subject],
+    )?;
+    Ok(())
+}
+
+/// Links an identity with an account. False when it is linked already, with whichever.
+pub(crate) fn put(
+    tx: &mut Tx<'_>,
+    provider: &crate::Provider,
+    subject: &str,
+    user: UserId,
+    origin: &str,
+) -> Result<bool, store::Error> {
+    let now = tx.now();
+    let rows = tx.execute(
+        "INSERT INTO linked_identities (issuer, subject, provider, user_id, origin, groups, created_at) \
+         VALUES ($1, $2, $3, $4, $5, '[]', $6) ON CONFLICT DO NOTHING",
+        &params![provider.issuer.as_str(), subject, provider.id, user, origin, now],
+    )?;
+    Ok(rows == 1)
+}
+
+/// Notes that an identity was used, and the groups that its provider named.
+pub(crate) fn used(tx: &mut Tx<'_>, issuer: &str, subject: &str, groups: &[String]) -> Result<(), store::Error> {
+    let now = tx.now();
+    tx.execute(
+        "UPDATE linked_identities SET last_used_at = $3, groups = $4 WHERE issuer = $1 AND subject = $2",
+        &params![issuer, subject, now, serde_json::json!(groups).to_string()],
+    )?;
+    Ok(())
+}
+
+/// Takes a link away; whether there was one.
+pub(crate) fn remove(tx: &mut Tx<'_>, issuer: &str, subject: &str, user: UserId) -> Result<bool, store::Error> {
+    let rows = tx.execute(
+        "DELETE FROM linked_identities WHERE issuer = $1 AND subject = $2 AND user_id = $3",
+        &params![issuer, subject, user],
+    )?;
+    Ok(rows == 1)
+}

@@ -1,0 +1,7 @@
+//! Federation from outside, on both databases, against a provider that says what a test wants.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod accounts;
+mod house;
+mod only_way;
+mod refusals;
