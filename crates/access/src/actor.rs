@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use base::{ApiKeyId, IntegrationId, RequestId, SessionId, SmppAccountId, UserId};
+use base::{ApiKeyId, IntegrationId, OauthClientId, RequestId, SessionId, SmppAccountId, TokenIssuerId, UserId};
 use serde::{Deserialize, Serialize};
 
 /// Who somebody is, once proven.
@@ -21,6 +21,20 @@ pub enum Principal {
         /// The key's id.
         id: ApiKeyId,
         /// The key's name.
+        name: String,
+    },
+    /// A program with an access token of ours.
+    OauthClient {
+        /// The client's id.
+        id: OauthClientId,
+        /// The client's name.
+        name: String,
+    },
+    /// A program with a token of another service that counts here.
+    Issued {
+        /// The issuer's id.
+        id: TokenIssuerId,
+        /// The issuer's name, and whom the token is about.
         name: String,
     },
     /// A program that is bound by SMPP.
@@ -51,6 +65,8 @@ impl Principal {
         match self {
             Self::User { .. } => "user",
             Self::ApiKey { .. } => "api_key",
+            Self::OauthClient { .. } => "oauth_client",
+            Self::Issued { .. } => "token_issuer",
             Self::SmppAccount { .. } => "smpp_account",
             Self::Integration { .. } => "integration",
             Self::Engine(_) => "engine",
@@ -64,6 +80,8 @@ impl Principal {
         match self {
             Self::User { id, .. } => id.to_string(),
             Self::ApiKey { id, .. } => id.to_string(),
+            Self::OauthClient { id, .. } => id.to_string(),
+            Self::Issued { id, .. } => id.to_string(),
             Self::SmppAccount { id, .. } => id.to_string(),
             Self::Integration { id, .. } => id.to_string(),
             Self::Engine(part) => (*part).to_owned(),
@@ -82,6 +100,8 @@ impl Principal {
         match self {
             Self::User { name, .. }
             | Self::ApiKey { name, .. }
+            | Self::OauthClient { name, .. }
+            | Self::Issued { name, .. }
             | Self::SmppAccount { name, .. }
             | Self::Integration { name, .. } => name,
             Self::Engine(part) => part,
@@ -105,6 +125,8 @@ impl fmt::Debug for Principal {
         match self {
             Self::User { .. }
             | Self::ApiKey { .. }
+            | Self::OauthClient { .. }
+            | Self::Issued { .. }
             | Self::SmppAccount { .. }
             | Self::Integration { .. }
             | Self::Engine(_) => {
@@ -133,6 +155,12 @@ pub enum AuthMethod {
     RecoveryCode,
     /// An API key.
     ApiKey,
+    /// An access token of ours (OAuth 2.1).
+    OauthToken,
+    /// The secret, key or certificate of an OAuth client, at the token endpoint.
+    OauthClient,
+    /// A token of another service.
+    IssuedToken,
     /// A token in the URL of an integration.
     UrlToken,
     /// An SMPP bind.
@@ -158,6 +186,9 @@ impl AuthMethod {
             Self::Passkey => "passkey",
             Self::RecoveryCode => "recovery_code",
             Self::ApiKey => "api_key",
+            Self::OauthToken => "oauth_token",
+            Self::OauthClient => "oauth_client",
+            Self::IssuedToken => "issued_token",
             Self::UrlToken => "url_token",
             Self::Smpp => "smpp",
             Self::Handset => "handset",

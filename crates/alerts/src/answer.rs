@@ -33,7 +33,7 @@ impl By {
     pub(crate) fn of(actor: &Actor) -> Self {
         let via = match (&actor.principal, actor.auth) {
             (_, AuthMethod::Handset) => Via::Sms,
-            (Principal::ApiKey { .. }, _) => Via::Api,
+            (Principal::ApiKey { .. } | Principal::OauthClient { .. } | Principal::Issued { .. }, _) => Via::Api,
             (Principal::Engine(_) | Principal::Integration { .. }, _) => Via::Flow,
             _ => Via::Console,
         };

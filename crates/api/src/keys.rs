@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ::identity::{ApiKeyInfo, KeyRotation, USUAL_OVERLAP};
+use ::identity::{ApiKeyInfo, KeyRotation, MappedCertificate, USUAL_OVERLAP};
 use ::resources::{Change, Draft, Error, Ground, Json as Body, Outcome, Removal, Resources, Written};
 use access::{Permit, cap};
-use base::{ApiKeyId, ExposeSecret};
+use base::{ApiKeyId, ExposeSecret, Timestamp};
 use http::doc::Doc;
 use http::{Answer, Attempt, InWorkspace, Json, Path, Raw, Refusal, Reply, Response, Routes, State, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use crate::Api;
 use crate::body::{List, optional};
+use crate::oauth_clients::CertificateView;
 use crate::resources::{explained, ground};
 use crate::tag::KEYS;
 use crate::time::At;
@@ -64,6 +65,7 @@ fn list_doc() -> Doc {
             "id": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b", "name": "checkout", "scopes": ["messages:send"], "allow": [],
             "created": "2026-09-01T08:00:00.000Z", "expires": "2026-11-30T08:00:00.000Z",
             "lastUsed": "2026-10-23T01:12:00.000Z", "imported": false, "tokenSet": "2026-09-01T08:00:00.000Z",
+            "oldUntil": null, "oldLastUsed": null, "state": "good", "certificates": [],
         }], "next": null}),
     )
 }
@@ -118,11 +120,24 @@ struct KeyView {
     imported: bool,
     /// When its present token was set.
     token_set: At,
+    /// Until when the token before works, in rotation.
+    old_until: Option<At>,
+    /// When the token before was last used: a program that has to be told.
+    old_last_used: Option<At>,
+    /// How it stands: `good`, `due` within 14 days of its end, or `over`.
+    state: &'static str,
+    /// Its client certificates.
+    certificates: Vec<CertificateView>,
 }
 
-impl From<ApiKeyInfo> for KeyView {
-    fn from(key: ApiKeyInfo) -> Self {
+impl KeyView {
+    fn of(key: ApiKeyInfo, certificates: &[MappedCertificate], now: Timestamp) -> Self {
+        let own = certificates.iter().filter(|one| one.kind == KIND && one.owner == key.id.uuid());
         Self {
+            state: key.state(now).name(),
+            certificates: own.map(CertificateView::from).collect(),
+            old_until: key.retiring.map(|old| At(old.until)),
+            old_last_used: key.retiring.and_then(|old| old.last_used_at).map(At),
             id: key.id,
             name: key.name,
             scopes: key.scopes.iter().map(|scope| scope.name()).collect(),
@@ -151,6 +166,9 @@ struct NewKey {
     /// From which networks it may be used.
     #[serde(default)]
     allow: Vec<String>,
+    /// Client certificates that stand for it: SHA-256 fingerprints, or `CN=app issued by CN=Example CA`.
+    #[serde(default)]
+    certificates: Vec<String>,
     /// Why, for history and audit log.
     #[serde(default)]
     reason: Option<String>,
@@ -158,7 +176,7 @@ struct NewKey {
 
 impl NewKey {
     fn body(&self) -> Body {
-        let mut body = serde_json::json!({ "name": self.name, "scopes": self.scopes, "allow": self.allow });
+        let mut body = serde_json::json!({ "name": self.name, "scopes": self.scopes, "allow": self.allow, "certificates": self.certificates });
         if let (Some(days), Some(fields)) = (self.expires_days, body.as_object_mut()) {
             fields.insert("expires_days".into(), days.into());
         }
@@ -178,8 +196,14 @@ struct CreatedKey {
 
 async fn list(guard: InWorkspace<cap::WorkspaceRead>, State(api): State<Api>) -> Answer<Json<List<KeyView>>> {
     let (identity, workspace, permit) = (api.identity.clone(), guard.workspace(), guard.into_permit());
-    let keys = api.db.read(move |tx| identity.api_keys(tx, &permit, workspace)).await?;
-    Ok(Json(List::whole(keys.into_iter().map(KeyView::from).collect())))
+    let (keys, certificates, now) = api
+        .db
+        .read(move |tx| {
+            let keys = identity.api_keys(tx, &permit, workspace)?;
+            Ok::<_, ::identity::Error>((keys, identity.certificates(tx, &permit, workspace)?, tx.now()))
+        })
+        .await?;
+    Ok(Json(List::whole(keys.into_iter().map(|key| KeyView::of(key, &certificates, now)).collect())))
 }
 
 async fn create(
@@ -224,8 +248,8 @@ fn put(
 }
 
 #[derive(Clone, Debug, Deserialize)]
-struct Named {
-    name: String,
+pub(crate) struct Named {
+    pub(crate) name: String,
 }
 
 async fn delete(
@@ -249,17 +273,17 @@ async fn delete(
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schema(as = RotateApiKey)]
-struct Rotate {
+pub(crate) struct Rotate {
     /// Hours for which the old token works on, 0 to 168; 24 when left out.
     #[serde(default)]
     #[schema(maximum = 168)]
-    overlap_hours: Option<u32>,
+    pub(crate) overlap_hours: Option<u32>,
     /// Why, for history and audit log.
     #[serde(default)]
-    reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// What the change stands on, in a controlled workspace.
     #[serde(default)]
-    change: Option<String>,
+    pub(crate) change: Option<String>,
 }
 
 /// A key with its new token. It is shown here and never again.
@@ -310,9 +334,9 @@ async fn rotate(
 /// What ended.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RetiredApiKeyToken)]
-struct RetiredView {
+pub(crate) struct RetiredView {
     /// Whether there was an old token.
-    ended: bool,
+    pub(crate) ended: bool,
 }
 
 async fn retire(

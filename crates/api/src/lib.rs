@@ -24,6 +24,8 @@ mod groups;
 mod integrations;
 mod keys;
 mod messages;
+mod oauth;
+mod oauth_clients;
 mod people;
 mod preview;
 mod resources;
@@ -115,7 +117,9 @@ pub fn routes(api: Api) -> Routes {
     let routes = groups::routes(routes);
     let routes = keys::routes(routes);
     let routes = people::routes(routes);
+    let routes = oauth_clients::routes(routes);
     let routes = smpp::routes(routes);
     let routes = resources::routes(routes);
-    audit::routes(routes).with_state(api)
+    let routes = audit::routes(routes);
+    oauth::routes(routes).with_state(api)
 }

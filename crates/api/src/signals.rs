@@ -148,6 +148,7 @@ async fn accept(
         source: Some(source.address),
         user_agent: source.user_agent.clone(),
         request: Some(source.request),
+        certificate: source.certificate.clone(),
         door,
     };
     Ok((StatusCode::ACCEPTED, Json(api.signals.accept(request).await?)))

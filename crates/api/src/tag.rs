@@ -22,6 +22,8 @@ pub(crate) const ROUTES: &str = "Routes";
 pub(crate) const ON_CALL: &str = "On call";
 /// API keys.
 pub(crate) const KEYS: &str = "API keys";
+/// Tokens.
+pub(crate) const OAUTH: &str = "OAuth";
 /// Applications that bind.
 pub(crate) const SMPP: &str = "SMPP";
 /// People.
@@ -32,7 +34,7 @@ pub(crate) const RESOURCES: &str = "Resources";
 pub(crate) const AUDIT: &str = "Audit";
 
 /// What each chapter is about, in the order in which people need them.
-pub(crate) const ALL: [(&str, &str); 16] = [
+pub(crate) const ALL: [(&str, &str); 17] = [
     (SENDING, "The doors at which machines report trouble. Each integration has its own address and credential."),
     (ALERTS, "What somebody has to do something about: who was paged, what came back, and the answers."),
     (SIGNALS, "The activity of integrations: every request, accepted or refused, with what came of it."),
@@ -50,6 +52,10 @@ pub(crate) const ALL: [(&str, &str); 16] = [
     (ROUTES, "Which carriers take which messages, and where one would go now and why."),
     (ON_CALL, "Who would be paged now, and why."),
     (KEYS, "Credentials of programs. For people in a session only: no key makes another one."),
+    (
+        OAUTH,
+        "Programs that fetch short-lived tokens (OAuth 2.1, client credentials): the clients, and where they get their tokens.",
+    ),
     (SMPP, "Applications that hand over texts by SMPP: their accounts, and the binds they have now."),
     (PEOPLE, "Who there is, whether they can sign in, their sessions, and the letters that were sent to them."),
     (RESOURCES, "Everything that is configured, as a file: plan, apply, export, history and restore."),
@@ -61,7 +67,7 @@ pub(crate) const ALL: [(&str, &str); 16] = [
 pub(crate) const OVERVIEW: &str = "\
 The API of one Loudhailer server.
 
-**Proving who you are.** Programs send an API key of a workspace as `Authorization: Bearer …`; people signed in to the \
+**Proving who you are.** Programs send an API key of a workspace, or an access token, as `Authorization: Bearer …`; people signed in to the \
 console can use their session. Machines that send signals use their integration's own credential.
 
 **Lists** come in pages: `items`, and `next`, which is the `cursor` of the next page and null on the last one. `limit` is 1 \

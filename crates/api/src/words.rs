@@ -50,7 +50,7 @@ words! {
     /// Through which door a signal came.
     SignalDoorWord = "SignalDoor" ["signals" "xmatters" "test" "replay"];
     /// A way for senders to prove themselves.
-    AuthWord = "IntegrationAuth" ["url_token" "api_key" "basic" "hmac"];
+    AuthWord = "IntegrationAuth" ["url_token" "api_key" "basic" "hmac" "certificate"];
     /// Where a message or one of its parts stands: `unknown` when the submit was cut off unanswered.
     MessageStateWord = "MessageState" ["queued" "claimed" "sent" "unknown" "delivered" "undelivered" "expired" "rejected" "failed" "cancelled"];
     /// How urgent a message is; alerts go ahead of everything.

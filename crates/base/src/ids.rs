@@ -93,6 +93,10 @@ ids! {
     FlowId;
     /// A key of a program.
     ApiKeyId;
+    /// A program that fetches tokens of ours (OAuth 2.1).
+    OauthClientId;
+    /// Somebody else's service whose tokens count here.
+    TokenIssuerId;
     /// An application that binds by SMPP.
     SmppAccountId;
     /// A logged-in browser.

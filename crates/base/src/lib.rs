@@ -14,8 +14,8 @@ mod time;
 pub use hex::hex;
 pub use ids::{
     AlertId, ApiKeyId, AuditId, BatchId, CarrierId, DeviceId, ExportId, FlowId, GroupId, IdError, InboundId,
-    IntegrationId, MailId, MessageId, NotificationId, OrganisationId, RequestId, ResourceId, RoleId, RouteId, RunId,
-    SessionId, SignalId, SmppAccountId, UserId, WebhookId, WorkspaceId,
+    IntegrationId, MailId, MessageId, NotificationId, OauthClientId, OrganisationId, RequestId, ResourceId, RoleId,
+    RouteId, RunId, SessionId, SignalId, SmppAccountId, TokenIssuerId, UserId, WebhookId, WorkspaceId,
 };
 pub use mask::{mask_email, mask_phone, mask_text};
 pub use nearest::nearest;

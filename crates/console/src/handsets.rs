@@ -260,6 +260,7 @@ async fn raise(console: &Console, phones: &Handsets) -> Answer<()> {
             source: None,
             user_agent: Some("Loudhailer handsets page".into()),
             request: None,
+            certificate: None,
             door: signals::Door::Test,
         })
         .await?;

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use signals::Auth;
 
 use crate::Console;
+use crate::carrier_dialect::{lines, listed};
 use crate::editing::{Act, Why, WhyView, mistakes, number, shown, text};
 use crate::facts::Choice;
 use crate::integration_page::{Around, Drawn};
@@ -24,6 +25,7 @@ const KIND: &str = "integrations";
 pub struct IntegrationForm {
     name: String,
     auth: Vec<String>,
+    certificates: String,
     username: String,
     mapping: String,
     flow: String,
@@ -59,6 +61,7 @@ impl IntegrationForm {
         Self {
             name: shown(body, "name"),
             auth: methods.filter_map(Json::as_str).map(str::to_owned).collect(),
+            certificates: lines(body, "certificates"),
             username: shown(body, "username"),
             mapping: shown(body, "mapping"),
             flow: shown(body, "flow"),
@@ -82,6 +85,7 @@ impl IntegrationForm {
         let mut body = serde_json::json!({
             "name": self.name.trim(),
             "auth": self.auth,
+            "certificates": listed(&self.certificates),
             "mapping": text(&self.mapping),
             "flow": text(&self.flow),
             "enabled": self.enabled,
@@ -118,6 +122,7 @@ impl FormPage {
     const FIELDS: &'static [&'static str] = &[
         "name",
         "auth",
+        "certificates",
         "username",
         "mapping",
         "flow",
@@ -134,13 +139,14 @@ fn method_words(method: Auth) -> &'static str {
     match method {
         Auth::Hmac => "each message is signed; nothing secret travels. The best, where the sender can.",
         Auth::Basic => "a user name and a password, as most programs can.",
-        Auth::ApiKey => "an API key of this workspace with the scope signals:send.",
+        Auth::ApiKey => "an API key of this workspace with the scope signals:send, or an access token for signals.",
+        Auth::Certificate => "a client certificate of its own; nothing secret travels.",
         Auth::UrlToken => "a token in the address, for senders that can do nothing else.",
     }
 }
 
 fn method_choices(chosen: &[String]) -> Vec<(Choice, &'static str)> {
-    [Auth::Hmac, Auth::Basic, Auth::ApiKey, Auth::UrlToken]
+    [Auth::Hmac, Auth::Certificate, Auth::Basic, Auth::ApiKey, Auth::UrlToken]
         .into_iter()
         .map(|method| {
             let choice = Choice {

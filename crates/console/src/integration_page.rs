@@ -435,11 +435,14 @@ fn method(auth: Auth, credentials: &[CredentialRow], shell: &Shell) -> Method {
             Auth::UrlToken => {
                 "The token stands in the address. Addresses end up in logs of proxies, so prefer another way where the sender can."
             }
-            Auth::ApiKey => "Any API key of this workspace with the scope signals:send.",
+            Auth::ApiKey => {
+                "Any API key of this workspace with the scope signals:send, or an access token for signals."
+            }
+            Auth::Certificate => "A client certificate of its own, named in the configuration; nothing secret travels.",
             Auth::Basic => "User name and password, as most programs can.",
             Auth::Hmac => "Each message is signed (Standard Webhooks): nothing secret travels, and none counts twice.",
         },
-        renews: auth != Auth::ApiKey,
+        renews: !matches!(auth, Auth::ApiKey | Auth::Certificate),
         retires: secrets.iter().any(|one| one.old),
         secrets,
     }

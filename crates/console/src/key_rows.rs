@@ -1,7 +1,8 @@
 //! One key in the list: until when it works, who still shows its old token, and what can be done.
 
-use identity::{ApiKeyInfo, KeyState};
+use identity::{ApiKeyInfo, KeyState, MappedCertificate};
 
+use crate::certificate_rows::{CertificateRow, certificate_rows};
 use crate::facts::{Choice, choices};
 use crate::page::encode;
 use crate::shell::Shell;
@@ -19,6 +20,10 @@ pub struct Row {
     pub from: String,
     /// The token before the last rotation, while it works.
     pub old: Option<Old>,
+    /// Its certificates.
+    pub certificates: Vec<CertificateRow>,
+    /// Where the rest of it is changed.
+    pub entry: String,
     /// Where its forms go, without the verb.
     pub path: String,
 }
@@ -38,7 +43,7 @@ pub fn overlaps() -> Vec<Choice> {
 }
 
 /// The key as a row.
-pub fn row(slug: &str, key: &ApiKeyInfo, shell: &Shell) -> Row {
+pub fn row(slug: &str, key: &ApiKeyInfo, shown: &[MappedCertificate], shell: &Shell) -> Row {
     let day = shell.zone.day(&key.expires_at);
     let state = key.state(shell.now);
     let ago = |at: Option<base::Timestamp>| match at {
@@ -60,6 +65,8 @@ pub fn row(slug: &str, key: &ApiKeyInfo, shell: &Shell) -> Row {
             used: ago(old.last_used_at),
             in_use: old.last_used_at.is_some_and(|at| at > key.token_set_at),
         }),
+        certificates: certificate_rows(shown, "api_keys", key.id.uuid(), shell),
+        entry: format!("/w/{slug}/config/api_keys/{}", encode(&key.name)),
         path: format!("/w/{slug}/keys/{}", encode(&key.name)),
         name: key.name.clone(),
     }

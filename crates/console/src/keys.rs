@@ -9,6 +9,7 @@ use resources::{Change, Draft, Removal};
 use serde::Deserialize;
 
 use crate::Console;
+use crate::carrier_dialect::listed;
 use crate::change::ground;
 use crate::facts::Choice;
 use crate::key_rows::{Row, overlaps, reminder, row};
@@ -36,12 +37,14 @@ struct KeysPage {
     open: bool,
     days: Vec<Choice>,
     name: String,
+    allow: String,
+    certificates: String,
     change: String,
     controlled: bool,
 }
 
 impl KeysPage {
-    const FIELDS: &'static [&'static str] = &["name", "scopes", "change"];
+    const FIELDS: &'static [&'static str] = &["name", "scopes", "allow", "certificates", "change"];
 }
 
 /// A token, for the one page that shows it.
@@ -59,6 +62,10 @@ pub struct KeyForm {
     name: String,
     scope: Vec<String>,
     days: Option<u32>,
+    /// Networks, one a line.
+    allow: String,
+    /// Certificates, one a line.
+    certificates: String,
     change: String,
 }
 
@@ -119,7 +126,7 @@ const COMMON: [Capability; 5] = [
     Capability::AlertsAnswer,
 ];
 
-fn scopes(chosen: &[String]) -> (Vec<Choice>, Vec<Choice>) {
+pub fn scopes(chosen: &[String]) -> (Vec<Choice>, Vec<Choice>) {
     let choice = |scope: KeyScope| Choice {
         value: scope.name().to_owned(),
         name: words(scope.capability()).to_owned(),
@@ -151,7 +158,13 @@ pub async fn render(
     let shell = console.shell(guard, headers, Page::Keys).await?;
     let read: Permit<cap::WorkspaceRead> = guard.also().ok_or_else(Refusal::not_found)?;
     let (identity, workspace) = (console.identity.clone(), guard.workspace());
-    let found = console.db.read(move |tx| identity.api_keys(tx, &read, workspace)).await?;
+    let (found, shown) = console
+        .db
+        .read(move |tx| {
+            let keys = identity.api_keys(tx, &read, workspace)?;
+            Ok::<_, identity::Error>((keys, identity.certificates(tx, &read, workspace)?))
+        })
+        .await?;
     let controlled = console.is_controlled(workspace).await?;
     let Around { made, said, wrong, form } = around;
     let (common, others) = scopes(&form.scope);
@@ -168,7 +181,7 @@ pub async fn render(
             },
             reminder: reminder(&found, &shell),
             overlaps: overlaps(),
-            rows: found.iter().map(|key| row(&slug, key, &shell)).collect(),
+            rows: found.iter().map(|key| row(&slug, key, &shown, &shell)).collect(),
             days: [(30, "30 days"), (90, "90 days"), (365, "1 year")]
                 .into_iter()
                 .map(|(value, name)| Choice {
@@ -185,6 +198,8 @@ pub async fn render(
             common,
             others,
             name: form.name,
+            allow: form.allow,
+            certificates: form.certificates,
             change: form.change,
             controlled,
             slug,
@@ -218,7 +233,13 @@ pub async fn create(
     let read: Permit<cap::WorkspaceRead> = guard.also().ok_or_else(Refusal::not_found)?;
     let (identity, resources, permit) = (console.identity.clone(), console.resources.clone(), guard.permit().clone());
     let name = form.name.trim().to_owned();
-    let body = serde_json::json!({ "name": name, "scopes": form.scope, "expires_days": form.days.unwrap_or(90) });
+    let body = serde_json::json!({
+        "name": name,
+        "scopes": form.scope,
+        "expires_days": form.days.unwrap_or(90),
+        "allow": listed(&form.allow),
+        "certificates": listed(&form.certificates),
+    });
     let change = form.change.clone();
     let written: Result<Option<Made>, identity::Error> = console
         .db
@@ -325,6 +346,8 @@ mod tests {
                 used: "never".into(),
                 from: "anywhere".into(),
                 old: None,
+                certificates: Vec::new(),
+                entry: "/w/demo/config/api_keys/ci".into(),
                 path: "/w/demo/keys/ci".into(),
             }],
             reminder: None,
@@ -334,6 +357,8 @@ mod tests {
             open: false,
             days: choices(&[("90", "90 days")], "90"),
             name: String::new(),
+            allow: String::new(),
+            certificates: String::new(),
             change: String::new(),
             controlled: false,
         }

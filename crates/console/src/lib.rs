@@ -18,6 +18,7 @@ mod carrier_dialect;
 mod carrier_form;
 mod carrier_page;
 mod carriers_page;
+mod certificate_rows;
 mod chain;
 mod change;
 mod compose;
@@ -52,10 +53,12 @@ mod menu;
 mod message_page;
 mod message_words;
 mod messages_page;
+mod oauth_page;
 mod overview;
 mod page;
 mod phones;
 mod picture;
+mod programs_due;
 mod qr;
 mod reset_page;
 mod route_form;
@@ -379,6 +382,16 @@ impl Console {
             .post("/w/{workspace}/keys/{key}/retire", key_rotation::retire)
             .session_only()
             .post("/w/{workspace}/keys/{key}/delete", keys::delete)
+            .session_only()
+            .get("/w/{workspace}/oauth", oauth_page::list)
+            .session_only()
+            .post("/w/{workspace}/oauth", oauth_page::create)
+            .session_only()
+            .post("/w/{workspace}/oauth/{client}/rotate", oauth_page::rotate)
+            .session_only()
+            .post("/w/{workspace}/oauth/{client}/retire", oauth_page::retire)
+            .session_only()
+            .post("/w/{workspace}/oauth/{client}/delete", oauth_page::delete)
             .session_only()
             .get("/w/{workspace}/smpp", smpp_page::list)
             .get("/w/{workspace}/smpp/new", smpp_form::new)

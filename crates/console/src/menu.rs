@@ -48,6 +48,8 @@ pub enum Page {
     Configuration,
     /// API keys.
     Keys,
+    /// Programs that fetch tokens.
+    Oauth,
     /// The API's own description.
     ApiDocs,
     /// Settings of the workspace.
@@ -254,6 +256,14 @@ pub const PAGES: &[Entry] = &[
         "/keys",
         ("API keys", "API keys"),
         "tokens secrets credentials",
+        Capability::ApiKeysManage,
+    ),
+    entry(
+        Page::Oauth,
+        Group::Govern,
+        "/oauth",
+        ("OAuth", "OAuth clients"),
+        "tokens clients secrets certificates programs",
         Capability::ApiKeysManage,
     ),
     entry(

@@ -17,6 +17,7 @@ use crate::draw::{Draw, MiniKnot, mini};
 use crate::groups_page::named;
 use crate::messages_page::last_hour;
 use crate::page::page;
+use crate::programs_due::{ProgramsDue, programs_due};
 use crate::shell::{Page, Shell};
 use crate::zone::{counter, length};
 
@@ -99,6 +100,8 @@ struct OverviewPage {
     steps: Vec<FirstStep>,
     /// How many messages have an unknown outcome, in words; none when there is none.
     unknown: Option<String>,
+    /// Credentials of programs that end soon.
+    due: Option<ProgramsDue>,
 }
 
 /// The page.
@@ -152,6 +155,7 @@ pub async fn show(
         groups: groups(&console, &guard).await?,
         carriers: carriers(&console, &guard),
         steps: first_steps(&console, &guard, &slug, minutes.as_deref()).await?,
+        due: programs_due(&console, &guard).await?,
         unknown: match shell.place.as_ref().map_or(0, |place| place.unknown) {
             0 => None,
             1 => Some("One message may or may not have arrived".to_owned()),
@@ -373,6 +377,7 @@ mod tests {
         let (alert, minutes) = (alert(), [minute(0, 3, 1)]);
         let chain = View::new(&alert, &chain(vec![step()]), None, None, None);
         OverviewPage {
+            due: None,
             unknown: Some("3 messages may or may not have arrived".into()),
             shell: shell().listening(&["alerts"]),
             slug: "demo".into(),

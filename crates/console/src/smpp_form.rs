@@ -23,6 +23,7 @@ const KIND: &str = "smpp_accounts";
 pub struct AccountForm {
     system_id: String,
     allow: String,
+    certificates: String,
     allow_plaintext: bool,
     max_binds: String,
     window: String,
@@ -55,6 +56,7 @@ impl AccountForm {
         Self {
             system_id: shown(body, "system_id"),
             allow: lines(body, "allow"),
+            certificates: lines(body, "certificates"),
             allow_plaintext: body.get("allow_plaintext").and_then(Json::as_bool).unwrap_or(false),
             max_binds: or("max_binds", "4"),
             window: or("window", "20"),
@@ -82,6 +84,7 @@ impl AccountForm {
         let draft = Draft::new(serde_json::json!({
             "system_id": text(&self.system_id),
             "allow": listed(&self.allow),
+            "certificates": listed(&self.certificates),
             "allow_plaintext": self.allow_plaintext,
             "max_binds": number(&self.max_binds),
             "window": number(&self.window),
@@ -119,6 +122,7 @@ impl FormPage {
     const FIELDS: &'static [&'static str] = &[
         "system_id",
         "allow",
+        "certificates",
         "allow_plaintext",
         "max_binds",
         "window",
@@ -137,7 +141,9 @@ impl FormPage {
 
 /// A mistake in a list stands at the list.
 fn at_lists(wrong: Wrong) -> Wrong {
-    ["allow[", "senders[", "inbound["].iter().fold(wrong, |wrong, list| wrong.moved(list, list.trim_end_matches('[')))
+    ["allow[", "certificates[", "senders[", "inbound["]
+        .iter()
+        .fold(wrong, |wrong, list| wrong.moved(list, list.trim_end_matches('[')))
 }
 
 async fn render(

@@ -9,7 +9,7 @@ use base::{Chance, SecretString};
 use zeroize::Zeroizing;
 
 /// A regular expression that finds every token, published for secret scanners.
-pub const PATTERN: &str = r"\bloudhailer_(?:key|url|smpp|basic|setup|admin)_[0-9A-Za-z]{36}\b";
+pub const PATTERN: &str = r"\bloudhailer_(?:key|url|smpp|basic|setup|admin|client|access)_[0-9A-Za-z]{36}\b";
 
 const PREFIX: &str = "loudhailer_";
 const RANDOM_CHARACTERS: usize = 30;
@@ -31,11 +31,16 @@ pub enum Kind {
     Setup,
     /// An administrator's short-lived token for the command line.
     Admin,
+    /// The secret of an OAuth client.
+    Client,
+    /// An access token of ours.
+    Access,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::Key, Self::Url, Self::Smpp, Self::Basic, Self::Setup, Self::Admin];
+    pub const ALL: [Self; 8] =
+        [Self::Key, Self::Url, Self::Smpp, Self::Basic, Self::Setup, Self::Admin, Self::Client, Self::Access];
 
     /// The word in the token.
     pub const fn name(self) -> &'static str {
@@ -46,6 +51,8 @@ impl Kind {
             Self::Basic => "basic",
             Self::Setup => "setup",
             Self::Admin => "admin",
+            Self::Client => "client",
+            Self::Access => "access",
         }
     }
 }
@@ -176,7 +183,7 @@ mod tests {
     proptest! {
         /// One changed character anywhere is refused before any look-up.
         #[test]
-        fn a_changed_character_is_refused(seed: u64, kind in 0_usize..6, place: proptest::sample::Index, to in "[ -~]") {
+        fn a_changed_character_is_refused(seed: u64, kind in 0_usize..8, place: proptest::sample::Index, to in "[ -~]") {
             let token = mint(Kind::ALL[kind], &SeededChance::new(seed));
             let mut text = token.expose_secret().to_owned();
             let place = place.index(text.len());

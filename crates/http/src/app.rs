@@ -16,6 +16,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use base::{Context, Problem, ProblemKind, RequestId};
+use crypto::tls::ClientCertificate;
 use futures_util::FutureExt;
 use tower::ServiceExt;
 use tracing::Instrument;
@@ -194,7 +195,8 @@ impl App {
         let user_agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
         let user_agent =
             user_agent.map(|agent| agent.chars().filter(|letter| !letter.is_control()).take(200).collect());
-        Ok(Source { address, user_agent, request: id })
+        let certificate = parts.extensions.get::<Arc<ClientCertificate>>().cloned();
+        Ok(Source { address, user_agent, request: id, certificate })
     }
 
     /// Who the client is: the peer, or, when the peer is a proxy of ours, the nearest address in its list that is not.

@@ -12,6 +12,7 @@ use base::{ExposeSecret, SecretString};
 use crate::cookie;
 use crate::gate::Gate;
 use crate::keeper::Source;
+use crate::origin;
 use crate::packed;
 use crate::refusal::Refusal;
 use crate::routes::Door;
@@ -29,6 +30,8 @@ pub(crate) enum Credential {
     Key {
         key: SecretString,
     },
+    /// The certificate of the connection.
+    Certificate,
 }
 
 /// Who calls, and from where. Cheap to clone.
@@ -62,6 +65,12 @@ impl Caller {
         {
             let shown = packed::mask(live.csrf.expose_secret(), &gate.context).into();
             return Ok(Self::new(live.grants, Credential::Session { token, csrf: live.csrf, shown }, source));
+        } else if door.reads_key()
+            && source.certificate.is_some()
+            && !origin::by_browser(&parts.headers)
+            && let Some(grants) = gate.keeper().certificate(&source).await?
+        {
+            return Ok(Self::new(grants, Credential::Certificate, source));
         }
         let mut nobody = Actor::anonymous(Some(source.address));
         nobody.user_agent.clone_from(&source.user_agent);
@@ -99,7 +108,7 @@ impl Caller {
     pub fn csrf(&self) -> &str {
         match &self.0.credential {
             Credential::Session { shown, .. } => shown.expose_secret(),
-            Credential::None | Credential::Key { .. } => "",
+            Credential::None | Credential::Key { .. } | Credential::Certificate => "",
         }
     }
 
@@ -107,7 +116,7 @@ impl Caller {
     pub(crate) fn own_csrf(&self) -> &str {
         match &self.0.credential {
             Credential::Session { csrf, .. } => csrf.expose_secret(),
-            Credential::None | Credential::Key { .. } => "",
+            Credential::None | Credential::Key { .. } | Credential::Certificate => "",
         }
     }
 
@@ -115,7 +124,7 @@ impl Caller {
     pub fn session_token(&self) -> Option<&SecretString> {
         match &self.0.credential {
             Credential::Session { token, .. } => Some(token),
-            Credential::None | Credential::Key { .. } => None,
+            Credential::None | Credential::Key { .. } | Credential::Certificate => None,
         }
     }
 
@@ -138,10 +147,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
+/// Bytes of a bearer at most: tokens of other services are some thousand long.
+const LONGEST: usize = 8 * 1024;
+
 fn bearer(parts: &Parts) -> Option<SecretString> {
     let value = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= 512)
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= LONGEST)
         .then(|| SecretString::from(token))
 }

@@ -9,7 +9,7 @@ use access::{Denied, Grants, Scope};
 use async_trait::async_trait;
 use audit::{Refusal as AuditedRefusal, Refusals};
 use base::{SecretString, WorkspaceId};
-use identity::Identity;
+use identity::{Audience, Identity};
 use store::Db;
 
 use crate::keeper::{Keeper, LiveSession, Source};
@@ -49,7 +49,12 @@ impl fmt::Debug for Doorkeeper {
 /// The same source in the words of `identity`.
 impl From<&Source> for identity::Caller {
     fn from(source: &Source) -> Self {
-        Self { source: Some(source.address), user_agent: source.user_agent.clone(), request: Some(source.request) }
+        Self {
+            source: Some(source.address),
+            user_agent: source.user_agent.clone(),
+            request: Some(source.request),
+            certificate: source.certificate.clone(),
+        }
     }
 }
 
@@ -61,7 +66,11 @@ impl Keeper for Doorkeeper {
     }
 
     async fn api_key(&self, key: &SecretString, source: &Source) -> Result<Option<Grants>, Refusal> {
-        Ok(self.identity.by_api_key(key, &source.into()).await?)
+        Ok(self.identity.by_bearer(key, Audience::Api, &source.into()).await?)
+    }
+
+    async fn certificate(&self, source: &Source) -> Result<Option<Grants>, Refusal> {
+        Ok(self.identity.by_certificate(&source.into()).await?)
     }
 
     async fn session_still(&self, token: &SecretString, source: &Source) -> Result<Option<Grants>, Refusal> {

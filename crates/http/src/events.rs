@@ -52,6 +52,7 @@ impl Watch {
             Credential::None => return false,
             Credential::Session { token, .. } => keeper.session_still(token, source).await,
             Credential::Key { key } => keeper.api_key(key, source).await,
+            Credential::Certificate => keeper.certificate(source).await,
         };
         matches!(grants, Ok(Some(grants)) if self.allows(&grants))
     }

@@ -2,10 +2,12 @@
 //! accounts and passwords.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use access::{Denied, Grants};
 use async_trait::async_trait;
 use base::{RequestId, SecretString, WorkspaceId};
+use crypto::tls::ClientCertificate;
 
 use crate::refusal::Refusal;
 
@@ -18,6 +20,8 @@ pub struct Source {
     pub user_agent: Option<String>,
     /// The request's id.
     pub request: RequestId,
+    /// The certificate that the client showed at the handshake, verified by the TLS library.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl Source {
@@ -42,8 +46,15 @@ pub trait Keeper: Send + Sync + 'static {
     /// The live session that `token` opens; counts as use of it.
     async fn session(&self, token: &SecretString, source: &Source) -> Result<Option<LiveSession>, Refusal>;
 
-    /// The grants of an API key, if it is one of ours, alive, and allowed from this address.
+    /// The grants of what a program shows as a bearer: an API key or an access token, if it is alive, meant for these doors, and
+    /// allowed from this address.
     async fn api_key(&self, key: &SecretString, source: &Source) -> Result<Option<Grants>, Refusal>;
+
+    /// The grants of the program whose certificate the client showed, when one has it.
+    async fn certificate(&self, source: &Source) -> Result<Option<Grants>, Refusal> {
+        let _ = source;
+        Ok(None)
+    }
 
     /// Like [`Keeper::session`], but does not count as use: an open stream must not keep a session from idling out.
     async fn session_still(&self, token: &SecretString, source: &Source) -> Result<Option<Grants>, Refusal>;

@@ -110,6 +110,12 @@ pub(crate) fn from_own_page(headers: &HeaderMap, hosts: &Hosts) -> bool {
     }
 }
 
+/// Whether a browser says that it made this request. Browsers show a client certificate by themselves, also to pages of others, so
+/// there it proves no program.
+pub(crate) fn by_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(SEC_FETCH_SITE) || headers.contains_key(ORIGIN)
+}
+
 /// Whether nothing says that another site made this request: enough for reading a live stream (ASVS 4.4.2).
 pub(crate) fn not_cross_site(headers: &HeaderMap, hosts: &Hosts) -> bool {
     let site = headers.get(SEC_FETCH_SITE).is_none_or(|site| site == "same-origin" || site == "none");

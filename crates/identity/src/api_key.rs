@@ -8,11 +8,14 @@ use access::{AuthMethod, Authority, Grants, KeyScope, Principal, Scope, cap};
 use base::{ApiKeyId, ExposeSecret, SecretString, Timestamp, WorkspaceId};
 use store::{Tx, params};
 
+use crate::certificates::{self, CertificateOwner, certificate_used};
 use crate::cidr::Cidr;
+use crate::fields::{networks_of, scopes_of};
 use crate::{Caller, Error, Identity, admin_token};
 
 /// The last use is written down when the last one written is older than this.
 const WRITTEN: Duration = Duration::from_mins(1);
+const KIND: &str = "api_keys";
 /// What a machine secret's length may be; anything else is not looked up.
 const LENGTHS: std::ops::RangeInclusive<usize> = 16..=256;
 
@@ -100,9 +103,9 @@ impl ApiKeyInfo {
         self.networks.is_empty() || address.is_some_and(|ip| self.networks.iter().any(|network| network.contains(ip)))
     }
 
-    fn grants(&self, caller: &Caller) -> Grants {
+    fn grants(&self, caller: &Caller, auth: AuthMethod) -> Grants {
         let principal = Principal::ApiKey { id: self.id, name: self.name.clone() };
-        Grants::of_api_key(caller.actor(principal, AuthMethod::ApiKey), self.workspace, &self.scopes)
+        Grants::of_api_key(caller.actor(principal, auth), self.workspace, &self.scopes)
     }
 }
 
@@ -115,15 +118,13 @@ const OLD_TOKEN: &str = "LEFT JOIN api_key_tokens o ON o.api_key = k.id AND o.re
 
 fn info(row: &store::Row<'_>) -> Result<ApiKeyInfo, store::Error> {
     let (scopes, allow): (String, String) = (row.get("scopes")?, row.get("allow")?);
-    let allow: Vec<String> = allow.split_whitespace().map(str::to_owned).collect();
-    // A network that cannot be read admits nobody, rather than everybody.
-    let networks: Vec<Cidr> = allow.iter().map(|text| text.parse().unwrap_or(NOBODY)).collect();
     Ok(ApiKeyInfo {
         id: row.get("id")?,
         workspace: row.get("workspace")?,
         name: row.get("name")?,
-        scopes: scopes.split_whitespace().filter_map(|scope| scope.parse().ok()).collect(),
-        allow,
+        scopes: scopes_of(&scopes),
+        networks: networks_of(&allow).into(),
+        allow: allow.split_whitespace().map(str::to_owned).collect(),
         created_at: row.get("created_at")?,
         expires_at: row.get("expires_at")?,
         last_used_at: row.get("last_used_at")?,
@@ -134,14 +135,10 @@ fn info(row: &store::Row<'_>) -> Result<ApiKeyInfo, store::Error> {
             Some(until) => Some(Retiring { until, last_used_at: row.get("old_used_at")? }),
             None => None,
         },
-        networks: networks.into(),
         retires_at: row.get("retires_at")?,
         token_hash: row.get::<Vec<u8>>("token_hash")?.try_into().unwrap_or_default(),
     })
 }
-
-/// A network in which no caller is.
-const NOBODY: Cidr = Cidr::NOBODY;
 
 impl Identity {
     /// The grants of an API key or of an administrator's token, if it is alive and allowed from there. One answer,
@@ -174,7 +171,60 @@ impl Identity {
         };
         let now = context.now();
         let alive = now < key.expires_at && key.retires_at.is_none_or(|retires_at| now < retires_at);
-        Ok((alive && key.admits(caller.ip())).then(|| key.grants(caller)))
+        Ok((alive && key.admits(caller.ip())).then(|| key.grants(caller, AuthMethod::ApiKey)))
+    }
+
+    /// The grants of the API key whose certificate the caller showed, if the key is alive and allowed from there (RFC 8705 for
+    /// keys: the connection is the proof, and no token travels).
+    pub async fn by_certificate(&self, caller: &Caller) -> Result<Option<Grants>, Error> {
+        let Some(certificate) = caller.certificate.clone() else { return Ok(None) };
+        let context = self.0.db.context();
+        let hash = certificate.fingerprint.0;
+        let key = match self.0.certificates.get(&hash, context.monotonic()) {
+            Ok(key) => key,
+            Err(generation) => {
+                let (began, shown) = (context.monotonic(), Arc::clone(&certificate));
+                let Some(key) = self.0.db.read(move |tx| find_by_certificate(tx, &shown)).await? else {
+                    return Ok(None);
+                };
+                self.0.certificates.keep(hash, key.clone(), generation, began);
+                let (id, shown) = (key.id, Arc::clone(&certificate));
+                let written: Result<(), store::Error> = self
+                    .0
+                    .db
+                    .write(move |tx| {
+                        let now = tx.now();
+                        let (sql, old) = ("UPDATE api_keys SET last_used_at = $2 WHERE id = $1", now.minus(WRITTEN));
+                        tx.send(
+                            &format!("{sql} AND (last_used_at IS NULL OR last_used_at <= $3)"),
+                            &params![id, now, old],
+                        )?;
+                        certificate_used(tx, CertificateOwner { kind: KIND, id: id.uuid() }, &shown)
+                    })
+                    .await;
+                if let Err(error) = written {
+                    tracing::warn!(api_key.id = %id, %error, "the last use of a certificate could not be written down");
+                }
+                key
+            }
+        };
+        let now = context.now();
+        let alive = now < key.expires_at && now < certificate.not_after;
+        Ok((alive && key.admits(caller.ip())).then(|| key.grants(caller, AuthMethod::Certificate)))
+    }
+
+    /// The certificates of a workspace's programs of every kind, with what was seen of them.
+    pub fn certificates(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &impl Authority<cap::WorkspaceRead>,
+        workspace: WorkspaceId,
+    ) -> Result<Vec<certificates::MappedCertificate>, Error> {
+        match permit.scope() {
+            Scope::Workspace(here) if here != workspace => return Err(resources::Error::OutOfScope.into()),
+            _ => {}
+        }
+        Ok(certificates::of_workspace(tx, workspace)?)
     }
 
     /// Writes the last use of a token down, once a minute. A failure to do so refuses nobody.
@@ -237,6 +287,22 @@ impl Identity {
         }
         Ok(keys)
     }
+}
+
+fn find_by_certificate(
+    tx: &mut Tx<'_>,
+    certificate: &crypto::tls::ClientCertificate,
+) -> Result<Option<ApiKeyInfo>, Error> {
+    let Some(owner) = certificates::owner_of(tx, KIND, certificate)? else { return Ok(None) };
+    let now = tx.now();
+    Ok(tx.query_opt(
+        &format!(
+            "SELECT {COLUMNS} FROM api_keys k JOIN api_key_tokens t ON t.api_key = k.id AND t.retires_at IS NULL \
+             {OLD_TOKEN} WHERE k.id = $1 AND k.expires_at > $2"
+        ),
+        &params![owner, now],
+        info,
+    )?)
 }
 
 fn find(tx: &mut Tx<'_>, hash: &[u8; 32]) -> Result<Option<ApiKeyInfo>, Error> {

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use access::{Capabilities, Capability, KeyScope, ScopeError};
+use access::{Capabilities, Capability, KeyScope};
 use base::{ApiKeyId, ExposeSecret, Timestamp};
 use resources::{Check, Class, Error, Field, KindScope, Projection, SecretSlot, Shape, TypedKind};
 use serde::{Deserialize, Serialize};
 use store::{Tx, params};
 
-use crate::cidr::Cidr;
+use crate::certificates::{CertificateOwner, check_certificates, forget_certificates, set_certificates, taken};
+use crate::fields::{check_networks, check_scopes};
 
 /// The path of the token.
 const TOKEN: &str = "token";
@@ -29,6 +30,8 @@ pub struct ApiKeyBody {
     expires_days: u32,
     #[serde(default)]
     allow: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    certificates: Vec<String>,
     #[serde(default = "one_day")]
     rotation_hours: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,6 +60,8 @@ impl TypedKind for ApiKeysKind {
             .about("days a token works, counted from when it is set"),
         Field::new("allow", Class::Internal, Shape::List(&Shape::Text))
             .about("addresses and networks from which it may be used; from everywhere when empty"),
+        Field::new("certificates", Class::Internal, Shape::List(&Shape::Text))
+            .about("client certificates that stand instead of the token: a SHA-256 fingerprint, or \"CN=app issued by CN=Example CA\""),
         Field::new("rotation_hours", Class::Internal, Shape::Integer(0, 720))
             .about("hours for which the token before works on after a new one was set"),
         Field::new(TOKEN, Class::Restricted, Shape::token(crypto::token::Kind::Key))
@@ -68,25 +73,10 @@ impl TypedKind for ApiKeysKind {
     }
 
     fn validate(&self, body: &ApiKeyBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
-        if body.scopes.is_empty() {
-            check.problem("scopes", "no-scope", "a key without a scope can do nothing; give one such as messages:send");
-        }
-        for (at, scope) in body.scopes.iter().enumerate() {
-            if let Err(error) = scope.parse::<KeyScope>() {
-                let near = base::nearest(scope, KeyScope::all().map(KeyScope::name));
-                let detail = match error {
-                    ScopeError::NotForKeys => error.to_string(),
-                    ScopeError::Unknown => format!("no such scope; did you mean {near}?"),
-                };
-                check.problem(format!("scopes[{at}]"), "bad-scope", detail);
-            }
-        }
+        check_scopes(check, "scopes", &body.scopes);
         self.within_rights(body, check)?;
-        for (at, network) in body.allow.iter().enumerate() {
-            if let Err(error) = network.parse::<Cidr>() {
-                check.problem(format!("allow[{at}]"), "bad-network", error.to_string());
-            }
-        }
+        check_networks(check, &body.allow);
+        check_certificates(check, &body.certificates);
         let given = check.secret(TOKEN).map(|token| token.expose_secret().to_owned());
         if let Some(token) = given.filter(|token| crypto::token::check(token) != Ok(crypto::token::Kind::Key)) {
             if token.starts_with("loudhailer_") {
@@ -104,7 +94,9 @@ impl TypedKind for ApiKeysKind {
 
     fn project(&self, tx: &mut Tx<'_>, change: &Projection<'_, ApiKeyBody>) -> Result<(), Error> {
         let id: ApiKeyId = change.id();
+        let owner = CertificateOwner { kind: Self::NAME, id: id.uuid() };
         let (Some(new), Some(workspace)) = (change.new, change.workspace) else {
+            forget_certificates(tx, owner)?;
             tx.execute("DELETE FROM api_key_tokens WHERE api_key = $1", &params![id])?;
             tx.execute("DELETE FROM api_keys WHERE id = $1", &params![id])?;
             return Ok(());
@@ -137,6 +129,11 @@ impl TypedKind for ApiKeysKind {
                 expires_at
             ],
         )?;
+        if taken(tx, owner, &new.certificates)?.is_some() {
+            let remedy = "another key has this certificate, and one certificate is one program; use another";
+            return Err(Error::invalid("certificates", "certificate-taken", remedy));
+        }
+        set_certificates(tx, owner, workspace, &new.certificates)?;
         if change.secret_changed(TOKEN) {
             rotate(tx, change, id, Duration::from_hours(u64::from(new.rotation_hours)))?;
         }
@@ -153,7 +150,8 @@ impl ApiKeysKind {
             known.map(KeyScope::capability).collect()
         };
         let mut given = of(&body.scopes.join(" "));
-        if !check.is_new() && !check.secret_changed(TOKEN) {
+        // A certificate is a credential too, and could be one's own.
+        if !check.is_new() && !check.secret_changed(TOKEN) && body.certificates.is_empty() {
             let id: ApiKeyId = check.id();
             let sql = "SELECT scopes FROM api_keys WHERE id = $1";
             let before: Option<String> = check.tx().query_opt(sql, &params![id], |row| row.get("scopes"))?;

@@ -4,9 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
 use access::{Actor, AuthMethod, Principal};
-use base::RequestId;
+use base::{OauthClientId, RequestId};
 use crypto::password::Cost;
+use crypto::tls::ClientCertificate;
 use crypto::webauthn::Site;
+use issuers::Issuers;
 use mail::Mail;
 use resources::Resources;
 use store::Db;
@@ -14,8 +16,10 @@ use vault::Vault;
 
 use crate::cache::Cache;
 use crate::gate::Gate;
+use crate::issued_token::Issued;
+use crate::oauth::{self, AccessToken};
 use crate::password::Rules;
-use crate::throttle::Throttle;
+use crate::throttle::{self, Throttle};
 use crate::{ApiKeyInfo, Error, Session};
 
 /// Settings of this room that are not resources.
@@ -46,6 +50,8 @@ pub struct Caller {
     pub user_agent: Option<String>,
     /// The request.
     pub request: Option<RequestId>,
+    /// The certificate that the client showed at the handshake, verified by the TLS library.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl Caller {
@@ -75,11 +81,23 @@ pub(crate) struct Inner {
     pub options: Options,
     pub rules: Rules,
     pub gate: Gate,
-    pub throttle: Throttle,
+    pub throttle: Throttle<IpAddr>,
     /// Sessions and keys that were looked up within the last second, so that a page with twenty parts and an API
     /// client at full speed cost one read.
     pub sessions: Cache<Session>,
     pub keys: Cache<ApiKeyInfo>,
+    /// Keys by the fingerprints of their certificates.
+    pub certificates: Cache<ApiKeyInfo>,
+    /// Access tokens.
+    pub access_tokens: Cache<AccessToken>,
+    /// Tokens of others.
+    pub issued_tokens: Cache<Issued>,
+    /// Who asks others for their keys.
+    pub issuers: OnceLock<Issuers>,
+    /// Tries of strangers at the token endpoint that failed, by address.
+    pub token_failures: Throttle<IpAddr>,
+    /// Tokens that each client fetches.
+    pub token_rate: Throttle<OauthClientId>,
     /// What an unknown person's password is checked against, so that the answer takes as long as any.
     pub decoy: String,
     /// Where the pages are, once somebody serves them: passkeys are bound to it.
@@ -99,9 +117,15 @@ impl Identity {
             options,
             rules,
             gate: Gate::new(),
-            throttle: Throttle::default(),
+            throttle: Throttle::new(throttle::TRIES),
             sessions: Cache::default(),
             keys: Cache::default(),
+            certificates: Cache::default(),
+            access_tokens: Cache::default(),
+            issued_tokens: Cache::default(),
+            issuers: OnceLock::new(),
+            token_failures: Throttle::new(oauth::FAILURES_A_MINUTE),
+            token_rate: Throttle::new(oauth::TOKENS_A_MINUTE),
             decoy,
             site: OnceLock::new(),
         })))
@@ -121,6 +145,9 @@ impl Identity {
                     "DELETE FROM api_key_tokens WHERE retires_at <= $1",
                     "DELETE FROM half_way WHERE expires_at <= $1",
                     "DELETE FROM spent_challenges WHERE expires_at <= $1",
+                    "DELETE FROM oauth_client_secrets WHERE retires_at <= $1",
+                    "DELETE FROM oauth_tokens WHERE expires_at <= $1",
+                    "DELETE FROM oauth_assertions WHERE expires_at <= $1",
                 ] {
                     gone += tx.execute(sql, &store::params![now])?;
                 }

@@ -1,10 +1,10 @@
-//! A key's token renewed without downtime: the new one is shown once, the old one works on until the overlap ends or somebody
+//! A key's token or a client's secret renewed without downtime: the new one is shown once, the old one works on until the overlap ends or somebody
 //! retires it (control X-22). By people with the right alone, never by a key (control E-08).
 
 use std::time::Duration;
 
 use access::{Authority, Scope, cap};
-use base::{ApiKeyId, Problem, ProblemKind, ResourceId, SecretString, Timestamp, WorkspaceId};
+use base::{Problem, ProblemKind, ResourceId, SecretString, Timestamp, WorkspaceId};
 use resources::{Change, Clearance};
 use store::{Tx, params};
 
@@ -15,7 +15,36 @@ pub const LONGEST_OVERLAP: Duration = Duration::from_hours(7 * 24);
 /// How long two tokens are valid unless somebody says otherwise.
 pub const USUAL_OVERLAP: Duration = Duration::from_hours(24);
 
-const KIND: &str = "api_keys";
+/// Where the secrets of a kind of program lie: the same rotation serves each.
+struct Material {
+    kind: &'static str,
+    entries: &'static str,
+    tokens: &'static str,
+    owner: &'static str,
+    field: &'static str,
+    rotated: &'static str,
+    retired: &'static str,
+}
+
+const KEYS: Material = Material {
+    kind: "api_keys",
+    entries: "api_keys",
+    tokens: "api_key_tokens",
+    owner: "api_key",
+    field: "token",
+    rotated: "api_key.rotate",
+    retired: "api_key.retire",
+};
+
+const CLIENTS: Material = Material {
+    kind: "oauth_clients",
+    entries: "oauth_clients",
+    tokens: "oauth_client_secrets",
+    owner: "client",
+    field: "secret",
+    rotated: "oauth_client.rotate",
+    retired: "oauth_client.retire",
+};
 
 /// Which key to renew, and how.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +63,7 @@ pub struct KeyRotation<'a> {
 #[derive(Clone, Debug)]
 pub struct RotatedKey {
     /// The key, the same as before.
-    pub id: ApiKeyId,
+    pub id: ResourceId,
     /// Its name.
     pub name: String,
     /// The new token.
@@ -59,6 +88,31 @@ impl Identity {
         workspace: WorkspaceId,
         rotation: &KeyRotation<'_>,
     ) -> Result<RotatedKey, Error> {
+        self.rotate(tx, permit, workspace, rotation, &KEYS)
+    }
+
+    /// The same for the secret of an OAuth client. Audited as `oauth_client.rotate`.
+    ///
+    /// # Errors
+    /// As [`Identity::rotate_key`]; and [`Error::Invalid`] for a client that proves itself without a secret.
+    pub fn rotate_client_secret(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &impl Authority<cap::ApiKeysManage>,
+        workspace: WorkspaceId,
+        rotation: &KeyRotation<'_>,
+    ) -> Result<RotatedKey, Error> {
+        self.rotate(tx, permit, workspace, rotation, &CLIENTS)
+    }
+
+    fn rotate(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &impl Authority<cap::ApiKeysManage>,
+        workspace: WorkspaceId,
+        rotation: &KeyRotation<'_>,
+        material: &Material,
+    ) -> Result<RotatedKey, Error> {
         if rotation.overlap > LONGEST_OVERLAP {
             return Err(Error::Invalid(Box::new(
                 Problem::new(
@@ -69,12 +123,17 @@ impl Identity {
                 .at("overlap"),
             )));
         }
-        let (id, ended_at) = find(tx, permit.scope(), workspace, rotation.key)?;
-        let stored = self.0.resources.by_id(tx, KIND, ResourceId::from(id.uuid()))?;
+        let (id, ended_at) = find(tx, permit.scope(), workspace, rotation.key, material)?;
+        let Some(ended_at) = ended_at else {
+            let detail =
+                "This client has no secret: it proves itself by its own key or certificate. Change that in its place.";
+            return Err(Error::Invalid(Box::new(Problem::new(ProblemKind::Invalid, "no-secret", detail))));
+        };
+        let stored = self.0.resources.by_id(tx, material.kind, id)?;
         let stored = stored.ok_or(resources::Error::NotFound)?;
-        let body = self.0.resources.draft_of(&stored)?.draw("token");
+        let body = self.0.resources.draft_of(&stored)?.draw(material.field);
         let change = Change {
-            kind: KIND,
+            kind: material.kind,
             workspace: Some(workspace),
             body,
             reason: rotation.reason,
@@ -84,14 +143,15 @@ impl Identity {
         // The file's own overlap was written with the change; this rotation's takes its place. A token never outlives the end
         // that it had.
         let old_until = tx.now().plus(rotation.overlap).min(ended_at);
+        let Material { tokens, owner, entries, .. } = material;
         tx.execute(
-            "UPDATE api_key_tokens SET retires_at = $2 WHERE api_key = $1 AND retires_at IS NOT NULL",
+            &format!("UPDATE {tokens} SET retires_at = $2 WHERE {owner} = $1 AND retires_at IS NOT NULL"),
             &params![id, old_until],
         )?;
-        let expires_at: Timestamp =
-            tx.query_one("SELECT expires_at FROM api_keys WHERE id = $1", &params![id], |row| row.get("expires_at"))?;
+        let ends = format!("SELECT expires_at FROM {entries} WHERE id = $1");
+        let expires_at: Timestamp = tx.query_one(&ends, &params![id], |row| row.get("expires_at"))?;
         let changes = serde_json::json!({ "old_until": old_until.rfc3339(), "expires_at": expires_at.rfc3339() });
-        self.note(tx, permit, workspace, "api_key.rotate", id, rotation.reason, changes)?;
+        self.note(tx, permit, workspace, material, material.rotated, id, rotation.reason, changes)?;
         Ok(RotatedKey { id, name: stored.key, token, expires_at, old_until })
     }
 
@@ -108,13 +168,40 @@ impl Identity {
         workspace: WorkspaceId,
         key: &str,
     ) -> Result<bool, Error> {
-        let (id, _) = find(tx, permit.scope(), workspace, key)?;
-        let gone =
-            tx.execute("DELETE FROM api_key_tokens WHERE api_key = $1 AND retires_at IS NOT NULL", &params![id])?;
+        self.retire(tx, permit, workspace, key, &KEYS)
+    }
+
+    /// The same for the old secret of an OAuth client. Tokens fetched by it live on for their minutes; deleting the client ends
+    /// them too. Audited as `oauth_client.retire`.
+    ///
+    /// # Errors
+    /// `NotFound` of the resources for an unknown name.
+    pub fn retire_old_secret(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &impl Authority<cap::ApiKeysManage>,
+        workspace: WorkspaceId,
+        client: &str,
+    ) -> Result<bool, Error> {
+        self.retire(tx, permit, workspace, client, &CLIENTS)
+    }
+
+    fn retire(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &impl Authority<cap::ApiKeysManage>,
+        workspace: WorkspaceId,
+        key: &str,
+        material: &Material,
+    ) -> Result<bool, Error> {
+        let (id, _) = find(tx, permit.scope(), workspace, key, material)?;
+        let Material { tokens, owner, .. } = material;
+        let sql = format!("DELETE FROM {tokens} WHERE {owner} = $1 AND retires_at IS NOT NULL");
+        let gone = tx.execute(&sql, &params![id])?;
         if gone == 0 {
             return Ok(false);
         }
-        self.note(tx, permit, workspace, "api_key.retire", id, None, serde_json::json!({ "tokens": gone }))?;
+        self.note(tx, permit, workspace, material, material.retired, id, None, serde_json::json!({ "tokens": gone }))?;
         Ok(true)
     }
 
@@ -124,8 +211,9 @@ impl Identity {
         tx: &mut Tx<'_>,
         permit: &impl Authority<cap::ApiKeysManage>,
         workspace: WorkspaceId,
+        material: &Material,
         action: &'static str,
-        id: ApiKeyId,
+        id: ResourceId,
         reason: Option<&str>,
         changes: serde_json::Value,
     ) -> Result<(), Error> {
@@ -133,7 +221,7 @@ impl Identity {
             actor: permit.actor(),
             workspace: Some(workspace),
             action,
-            target: (KIND, &id.to_string()),
+            target: (material.kind, &id.to_string()),
             outcome: audit::Outcome::Success,
             reason,
             changes: Some(changes),
@@ -146,16 +234,19 @@ impl Identity {
     }
 }
 
-/// The key of that name, within the permit's reach, and when its token ends.
-fn find(tx: &mut Tx<'_>, scope: Scope, workspace: WorkspaceId, name: &str) -> Result<(ApiKeyId, Timestamp), Error> {
+/// The entry of that name, within the permit's reach, and when its secret ends.
+fn find(
+    tx: &mut Tx<'_>,
+    scope: Scope,
+    workspace: WorkspaceId,
+    name: &str,
+    material: &Material,
+) -> Result<(ResourceId, Option<Timestamp>), Error> {
     match scope {
         Scope::Workspace(here) if here != workspace => return Err(resources::Error::OutOfScope.into()),
         _ => {}
     }
-    let found = tx.query_opt(
-        "SELECT id, expires_at FROM api_keys WHERE workspace = $1 AND name = $2",
-        &params![workspace, name],
-        |row| Ok((row.get("id")?, row.get("expires_at")?)),
-    )?;
+    let sql = format!("SELECT id, expires_at FROM {} WHERE workspace = $1 AND name = $2", material.entries);
+    let found = tx.query_opt(&sql, &params![workspace, name], |row| Ok((row.get("id")?, row.get("expires_at")?)))?;
     Ok(found.ok_or(resources::Error::NotFound)?)
 }

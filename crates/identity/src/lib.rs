@@ -1,5 +1,6 @@
-//! How a principal proves itself: set-up and invitation links, passwords with lock-out, second factors and passkeys, sessions, API keys and
-//! short-lived administrator tokens; and the kinds `users` and `api_keys`.
+//! How a principal proves itself: set-up and invitation links, passwords with lock-out, second factors and passkeys, sessions, API keys,
+//! OAuth clients with their tokens, client certificates and short-lived administrator tokens; and the kinds `users`, `api_keys`,
+//! `oauth_clients`, `token_issuers`.
 //!
 //! This room proves who somebody is and hands out [`access::Grants`]; what they may do is decided in `access`. A
 //! password never appears in a resource. Cookies and headers are the business of `http`.
@@ -8,22 +9,31 @@ mod account;
 mod admin_token;
 mod api_key;
 mod api_keys_kind;
+mod assertion;
 mod authenticator;
+mod bearer;
 mod blocklist;
 mod cache;
+mod certificates;
 mod challenge;
 mod cidr;
 mod device;
 mod error;
 mod factors;
+mod fields;
 mod gate;
 mod half_way;
 mod identity;
+mod issued_token;
 mod key_rotation;
 mod letters;
 mod link;
 mod lockout;
 mod login;
+mod oauth;
+mod oauth_client;
+mod oauth_clients_kind;
+mod oauth_error;
 mod passkey;
 mod password;
 mod people;
@@ -35,20 +45,31 @@ mod session;
 mod sessions;
 mod step_up;
 mod throttle;
+mod token_issuers_kind;
 mod users_kind;
 
 pub use admin_token::AdminToken;
 pub use api_key::{ApiKeyInfo, DUE_WITHIN, KeyState, Retiring};
 pub use api_keys_kind::ApiKeysKind;
+pub use assertion::Assertion;
 pub use authenticator::AuthenticatorSecret;
+pub use certificates::{
+    CERTIFICATE_DUE, CertificateOwner, CertificateRule, MOST_CERTIFICATES, MappedCertificate, RuleError,
+    certificate_fits, certificate_used, check_certificates, forget_certificates, set_certificates,
+};
 pub use cidr::{Cidr, CidrError};
 pub use error::Error;
 pub use factors::{Enrolled, Factors, Going, NewFactor, Offer, Proof, Ways};
 pub use half_way::{Entered, HalfWay, Needs};
 pub use identity::{Caller, Identity, Options};
+pub use issued_token::TokenIssuerInfo;
 pub use key_rotation::{KeyRotation, LONGEST_OVERLAP, RotatedKey, USUAL_OVERLAP};
 pub use link::{Link, SetUp};
 pub use login::{LogIn, LoggedIn};
+pub use oauth::{ClientCredentials, IssuedToken, TokenRequest};
+pub use oauth_client::{Audience, ClientProof, OauthClientInfo};
+pub use oauth_clients_kind::OauthClientsKind;
+pub use oauth_error::OauthRefusal;
 pub use passkey::PasskeyInfo;
 pub use people::{PersonInfo, Standing};
 pub use preferences::Preferences;
@@ -56,6 +77,7 @@ pub use roles_kind::RolesKind;
 pub use session::Session;
 pub use sessions::SessionInfo;
 pub use step_up::FRESH;
+pub use token_issuers_kind::{Rule as IssuerRule, TokenIssuersKind};
 pub use users_kind::{DeviceSpec, NoHooks, PeopleHooks, PersonSpec, UsersKind};
 
 /// The tables of this room.
@@ -67,5 +89,6 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
         store::Migration { version: 3, name: "preferences", sql: include_str!("../migrations/003_preferences.sql") },
         store::Migration { version: 4, name: "people", sql: include_str!("../migrations/004_people.sql") },
         store::Migration { version: 5, name: "factors", sql: include_str!("../migrations/005_factors.sql") },
+        store::Migration { version: 6, name: "programs", sql: include_str!("../migrations/006_programs.sql") },
     ],
 };

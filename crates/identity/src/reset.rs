@@ -105,7 +105,8 @@ impl Identity {
 
     /// Sends the letter, or notes why there is none.
     fn look_at(&self, tx: &mut Tx<'_>, asked: Asked) -> Result<(), Error> {
-        let caller = Caller { source: asked.source, user_agent: asked.user_agent, request: asked.request };
+        let caller =
+            Caller { source: asked.source, user_agent: asked.user_agent, request: asked.request, certificate: None };
         let actor = caller.actor(Principal::Anonymous, AuthMethod::None);
         let found = account::by_login(tx, &asked.login)?;
         let reason = match &found {

@@ -63,7 +63,7 @@ const KEYS: &[(&str, &[&str])] = &[
             "requests_per_caller",
         ],
     ),
-    ("tls", &["cert", "key", "client_ca"]),
+    ("tls", &["cert", "key", "client_ca", "client_certificates"]),
     ("database", &["url!"]),
     ("keys", &["file"]),
     ("smpp", &["listen_tls", "listen_plain"]),
@@ -147,8 +147,22 @@ pub struct Tls {
     pub cert: PathBuf,
     /// Private key, PEM.
     pub key: PathBuf,
-    /// Authority whose client certificates are accepted, PEM.
+    /// Authority whose client certificates are accepted, PEM. Without one, none is asked for.
     pub client_ca: Option<PathBuf>,
+    /// Whether clients may go on without a certificate.
+    #[serde(default)]
+    pub client_certificates: ClientCertificates,
+}
+
+/// `client_certificates` of `[tls]`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientCertificates {
+    /// Who shows none proves itself in another way.
+    #[default]
+    Asked,
+    /// Nobody gets in without one, browsers included.
+    Demanded,
 }
 
 /// `[database]`

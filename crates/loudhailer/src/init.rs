@@ -80,6 +80,9 @@ public_url = "https://{host}:8443"
 [tls]
 cert = "server.pem"
 key = "server.key"
+# Asks clients for certificates of this authority, at HTTPS and SMPP; "demanded" lets nobody in without one, browsers included:
+# client_ca = "clients-ca.pem"
+# client_certificates = "asked"
 
 [database]
 # Embedded: one file, one machine. Or PostgreSQL 15 or newer: "postgres://loudhailer@db.example.com/loudhailer?sslmode=require"

@@ -132,6 +132,7 @@ impl Product {
         let identity = Identity::new(db.clone(), vault.clone(), resources.clone(), settings)?;
         let messaging = Messaging::start(db.clone(), vault.clone(), &routes).await?;
         let guarded = outbound::Guarded::new(ways.outbound);
+        identity.ask_issuers(issuers::Issuers::new(guarded.clone(), db.context().clone()));
         let webhooks = Webhooks::new(db.clone(), vault.clone(), &callbacks, guarded).await?;
         let listeners = webhooks.clone();
         messaging.listeners(move |workspace| listeners.listens(workspace));
@@ -265,6 +266,8 @@ fn kinds(
         resources::typed(users),
         resources::typed(identity::RolesKind),
         resources::typed(identity::ApiKeysKind),
+        resources::typed(identity::OauthClientsKind),
+        resources::typed(identity::TokenIssuersKind),
         resources::typed(carriers),
         resources::typed(routes),
         resources::typed(oncall::GroupsKind),

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use base::ExposeSecret as _;
+use crypto::tls::Clients;
 use http::{App, Server};
 use store::Options;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::certificates::Certificates;
 use crate::cli::Serve;
-use crate::config::{self, Config};
+use crate::config::{self, ClientCertificates, Config};
 use crate::error::{Error, Result};
 use crate::product::{Product, Ways};
 use crate::supervisor;
@@ -59,7 +60,12 @@ pub async fn run(options: &Serve) -> Result<()> {
     let client_ca = config.tls.client_ca.as_deref().map(read).transpose()?;
     let context = product.db.context().clone();
     let certificates = Certificates::load(&config.tls.cert, &config.tls.key, &config.public_url(), context)?;
-    let tls = web::tls_of(certificates.resolver(), client_ca.as_deref())?;
+    let clients = match (&client_ca, config.tls.client_certificates) {
+        (None, _) => Clients::Unasked,
+        (Some(pem), ClientCertificates::Asked) => Clients::Asked(pem),
+        (Some(pem), ClientCertificates::Demanded) => Clients::Demanded(pem),
+    };
+    let tls = web::tls_of(certificates.resolver(), clients)?;
     let extras = Extras {
         handsets: None,
         fingerprint: certificates.resolver().fingerprint().map(|fingerprint| fingerprint.to_string()),
@@ -69,7 +75,7 @@ pub async fn run(options: &Serve) -> Result<()> {
     let server = Server::bind(config.server.listen, tls, app.clone())
         .await
         .map_err(|error| Error::told(format!("cannot listen on {}: {error}", config.server.listen)))?;
-    let applications = web::smpp_listeners(&config.smpp, certificates.resolver()).await?;
+    let applications = web::smpp_listeners(&config.smpp, certificates.resolver(), clients).await?;
     // Heard from before anybody is told that we are ready.
     let mut signals = Signals::listen()?;
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use console::{Console, ErrorPages, Handsets, Parts};
-use crypto::tls::CertResolver;
+use crypto::tls::{CertResolver, Clients};
 use http::{App, Door, Doorkeeper, Settings};
 
 use crate::certificates::{self, Certificates};
@@ -85,27 +85,31 @@ pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
 pub fn tls(
     cert_pem: &str,
     key_pem: &str,
-    client_ca: Option<&str>,
+    clients: Clients<'_>,
 ) -> Result<(Arc<CertResolver>, Arc<rustls::ServerConfig>)> {
     let resolver = Arc::new(CertResolver::from_pem(cert_pem, key_pem)?);
     certificates::show_end(&resolver);
-    let config = tls_of(Arc::clone(&resolver), client_ca)?;
+    let config = tls_of(Arc::clone(&resolver), clients)?;
     Ok((resolver, config))
 }
 
 /// The TLS side of a listener whose certificate `resolver` has.
-pub fn tls_of(resolver: Arc<CertResolver>, client_ca: Option<&str>) -> Result<Arc<rustls::ServerConfig>> {
-    Ok(crypto::tls::server_config(resolver, client_ca, &[])?)
+pub fn tls_of(resolver: Arc<CertResolver>, clients: Clients<'_>) -> Result<Arc<rustls::ServerConfig>> {
+    Ok(crypto::tls::server_config(resolver, clients, &[])?)
 }
 
 /// The listeners for applications that bind by SMPP, with the certificate of the HTTPS listener, which reloads for both.
 ///
 /// # Errors
 /// When an address cannot be listened on.
-pub async fn smpp_listeners(config: &Smpp, resolver: Arc<CertResolver>) -> Result<Vec<smppd::Listener>> {
+pub async fn smpp_listeners(
+    config: &Smpp,
+    resolver: Arc<CertResolver>,
+    clients: Clients<'_>,
+) -> Result<Vec<smppd::Listener>> {
     let mut listeners = Vec::new();
     if let Some(address) = config.listen_tls {
-        let tls = crypto::tls::server_config(resolver, None, &[])?;
+        let tls = crypto::tls::server_config(resolver, clients, &[])?;
         listeners.push(smpp_listener(address, "listen_tls", smppd::Security::Tls(tls)).await?);
     }
     if let Some(address) = config.listen_plain {

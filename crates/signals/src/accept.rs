@@ -194,6 +194,9 @@ impl Signals {
                 if let Some(used) = &proven.used {
                     credentials::used(tx, integration, used, received)?;
                 }
+                if let Some(certificate) = &proven.certificate {
+                    identity::certificate_used(tx, credentials::holder(integration), certificate)?;
+                }
                 if let Some(deed) = &deed {
                     record(tx, &line, deed)?;
                 }

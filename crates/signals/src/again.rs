@@ -167,7 +167,13 @@ impl Signals {
             took: context.monotonic().saturating_sub(began),
             replay_of: sent.replay_of,
         };
-        let proven = Proven { method: line.method, sender: line.sender.clone(), used: None, webhook_id: None };
+        let proven = Proven {
+            method: line.method,
+            sender: line.sender.clone(),
+            used: None,
+            certificate: None,
+            webhook_id: None,
+        };
         let taking = Taking { line, integration: known.id, proven, body: sent.body, deed: Some(sent.deed) };
         self.take(taking, began).await
     }

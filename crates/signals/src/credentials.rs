@@ -49,6 +49,11 @@ pub(crate) struct Used {
     pub agent: Option<String>,
 }
 
+/// As whom an integration's certificates know it.
+pub(crate) const fn holder(id: IntegrationId) -> identity::CertificateOwner {
+    identity::CertificateOwner { kind: "integrations", id: id.uuid() }
+}
+
 fn auth_of(text: &str) -> Vec<Auth> {
     // What cannot be read admits nobody.
     serde_json::from_str(text).unwrap_or_default()

@@ -183,10 +183,10 @@ impl Explain for Error {
                 "signal-replayed",
                 "This webhook-id was accepted before and counts once.",
             ),
-            Self::NothingToRenew(Auth::ApiKey) => Problem::new(
+            Self::NothingToRenew(Auth::ApiKey | Auth::Certificate) => Problem::new(
                 ProblemKind::Unprocessable,
                 "nothing-to-renew",
-                "API keys belong to the workspace, not to this integration. Renew the key under API keys.",
+                "API keys and certificates are not drawn here. Renew a key under API keys; put the next certificate beside the present one.",
             )
             .at("method"),
             Self::NothingToRenew(way) => Problem::new(

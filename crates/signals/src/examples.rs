@@ -67,6 +67,7 @@ const fn placeholder(method: Auth) -> &'static str {
         Auth::ApiKey => "YOUR_API_KEY",
         Auth::Basic => "YOUR_PASSWORD",
         Auth::Hmac => "whsec_YOUR_SIGNING_SECRET",
+        Auth::Certificate => "client.pem",
     }
 }
 
@@ -103,6 +104,7 @@ curl --fail-with-body -X POST {address} \\
     }
     let proof = match method {
         Auth::UrlToken | Auth::Hmac => String::new(),
+        Auth::Certificate => "  --cert client.pem --key client.key \\\n".to_owned(),
         Auth::ApiKey => format!("  -H {} \\\n", shell(&format!("Authorization: Bearer {}", values.secret))),
         Auth::Basic => format!("  -u {} \\\n", shell(&format!("{}:{}", values.user, values.secret))),
     };
@@ -118,12 +120,17 @@ fn python(method: Auth, values: &Values<'_>) -> String {
     let Sample { content_type, body } = values.sample;
     let imports = match method {
         Auth::UrlToken | Auth::ApiKey => "import urllib.request",
+        Auth::Certificate => "import ssl\nimport urllib.request",
         Auth::Basic => "import base64\nimport urllib.request",
         Auth::Hmac => "import base64\nimport hashlib\nimport hmac\nimport time\nimport urllib.request\nimport uuid",
     };
     let secret = quoted(values.secret);
     let proof = match method {
         Auth::UrlToken => String::new(),
+        Auth::Certificate => {
+            "context = ssl.create_default_context()\ncontext.load_cert_chain(\"client.pem\", \"client.key\")\n"
+                .to_owned()
+        }
         Auth::ApiKey => format!("headers[\"Authorization\"] = \"Bearer \" + {secret}\n"),
         Auth::Basic => format!(
             "pair = {user} + \":\" + {secret}
@@ -150,8 +157,9 @@ url = {url}
 body = {body}.encode()
 headers = {{\"Content-Type\": {media}}}
 {proof}request = urllib.request.Request(url, data=body, headers=headers, method=\"POST\")
-with urllib.request.urlopen(request) as answer:
+with urllib.request.urlopen(request{context}) as answer:
     print(answer.status, answer.read().decode())",
+        context = if method == Auth::Certificate { ", context=context" } else { "" },
         url = quoted(&address(method, values)),
         body = quoted(body),
         media = quoted(content_type),
@@ -177,6 +185,7 @@ fn powershell(method: Auth, values: &Values<'_>) -> String {
     let secret = literal(values.secret);
     let proof = match method {
         Auth::UrlToken => String::new(),
+        Auth::Certificate => "$certificate = Get-PfxCertificate -FilePath 'client.pfx'\n".to_owned(),
         Auth::ApiKey => format!("$headers['Authorization'] = 'Bearer ' + {secret}\n"),
         Auth::Basic => format!(
             "$pair = {user} + ':' + {secret}
@@ -200,7 +209,8 @@ $headers['webhook-signature'] = 'v1,' + [Convert]::ToBase64String($hmac.ComputeH
         "$url = {url}
 $body = [Text.Encoding]::UTF8.GetBytes({body})
 $headers = @{{}}
-{proof}Invoke-RestMethod -Method Post -Uri $url -Headers $headers -ContentType {media} -Body $body",
+{proof}Invoke-RestMethod -Method Post -Uri $url{certificate} -Headers $headers -ContentType {media} -Body $body",
+        certificate = if method == Auth::Certificate { " -Certificate $certificate" } else { "" },
         url = literal(&address(method, values)),
         body = literal(body),
         media = literal(content_type),

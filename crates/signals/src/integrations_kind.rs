@@ -38,13 +38,14 @@ impl IntegrationsKind {
     }
 }
 
-/// The field that holds the credential of a method; none for API keys, which belong to the workspace.
+/// The field that holds the credential of a method; none for API keys, which belong to the workspace, and for
+/// certificates, which are no secret.
 pub(crate) const fn field_of(method: Auth) -> Option<&'static str> {
     match method {
         Auth::UrlToken => Some("token"),
         Auth::Basic => Some("password"),
         Auth::Hmac => Some("signing_secret"),
-        Auth::ApiKey => None,
+        Auth::ApiKey | Auth::Certificate => None,
     }
 }
 
@@ -67,6 +68,8 @@ pub struct IntegrationBody {
     keep_days: u32,
     #[serde(default = "thirty_days")]
     keep_refused_days: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    certificates: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     username: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,7 +108,7 @@ const fn thirty_days() -> u32 {
     30
 }
 
-const METHODS: &[&str] = &["url_token", "api_key", "basic", "hmac"];
+const METHODS: &[&str] = &["url_token", "api_key", "basic", "hmac", "certificate"];
 
 impl TypedKind for IntegrationsKind {
     type Body = IntegrationBody;
@@ -128,6 +131,9 @@ impl TypedKind for IntegrationsKind {
             .about("days for which accepted signals are kept with their bodies; 90 when left out"),
         Field::new("keep_refused_days", Class::Internal, Shape::Integer(1, 3_650))
             .about("days for which refused requests are kept; 30 when left out"),
+        Field::new("certificates", Class::Internal, Shape::List(&Shape::Text)).about(
+            "client certificates that prove the sender, with auth: certificate: a SHA-256 fingerprint, or \"CN=app issued by CN=Example CA\"",
+        ),
         Field::new("username", Class::Internal, Shape::Text)
             .about("the user name of HTTP Basic; the integration's id when left out"),
         Field::new("token", Class::Restricted, Shape::token(token::Kind::Url))
@@ -156,8 +162,20 @@ impl TypedKind for IntegrationsKind {
             check.problem(
                 "auth",
                 "no-auth",
-                "Nobody could send to it. Write `auth: [url_token]`, `[api_key]`, `[basic]`, `[hmac]`, or several.",
+                "Nobody could send to it. Write `auth: [url_token]`, `[api_key]`, `[basic]`, `[hmac]`, `[certificate]`, or several.",
             );
+        }
+        identity::check_certificates(check, &body.certificates);
+        let by_certificate = body.auth.contains(&Auth::Certificate);
+        if by_certificate == body.certificates.is_empty() {
+            let detail = if by_certificate {
+                "Name the certificate that proves the sender."
+            } else {
+                "Certificates count with `auth: [certificate]` alone. Add it, or remove them."
+            };
+            if by_certificate || !body.certificates.is_empty() {
+                check.problem("certificates", "certificates-and-auth", detail);
+            }
         }
         if built_in(&body.mapping).is_none() {
             let workspace = check.workspace();
@@ -198,7 +216,9 @@ impl TypedKind for IntegrationsKind {
 
     fn project(&self, tx: &mut Tx<'_>, change: &Projection<'_, IntegrationBody>) -> Result<(), resources::Error> {
         let id: IntegrationId = change.id();
+        let owner = credentials::holder(id);
         let Some(new) = change.new else {
+            identity::forget_certificates(tx, owner)?;
             for method in Auth::ALL {
                 credentials::withdraw(tx, id, method)?;
             }
@@ -233,6 +253,9 @@ impl TypedKind for IntegrationsKind {
                 new.keep_refused_days
             ],
         )?;
+        if let Some(workspace) = change.workspace {
+            identity::set_certificates(tx, owner, workspace, &new.certificates)?;
+        }
         for method in Auth::ALL {
             if new.auth.contains(&method) {
                 self.credential(tx, change, id, method, new.rotation_hours)?;

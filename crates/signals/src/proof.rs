@@ -1,12 +1,14 @@
 //! Proving a sender (control X-03): by a token, an API key, a user name and password, or a signature. Whoever proves
 //! nothing gets one answer, after the same work, whatever the cause.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use access::cap;
 use base::{ExposeSecret, IntegrationId, SecretString, Timestamp};
+use crypto::tls::ClientCertificate;
 use crypto::webhook::WebhookKey;
-use identity::Caller;
+use identity::{Audience, Caller};
 
 use crate::credentials::{self, Known, Stored, Used};
 use crate::error::{Error, Refused};
@@ -18,6 +20,8 @@ use crate::types::{Auth, Credential, Request, Signature};
 const WRITTEN: Duration = Duration::from_mins(1);
 /// What a machine secret's length may be; anything else is not looked at.
 const LENGTHS: std::ops::RangeInclusive<usize> = 16..=256;
+/// Bytes of a bearer at most: tokens of other services are some thousand long.
+const LONGEST_BEARER: usize = 8 * 1024;
 /// How far a signature's time may be from ours, before and after (IA-2(8)).
 const WINDOW: Duration = Duration::from_mins(5);
 /// Characters of a `webhook-id` at most.
@@ -32,6 +36,8 @@ pub(crate) struct Proven {
     pub sender: Option<String>,
     /// The credential that was shown, when its last use is to be written down.
     pub used: Option<Used>,
+    /// The certificate that proved it, when its use is to be written down.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// The `webhook-id` of a signed message, which counts once.
     pub webhook_id: Option<String>,
 }
@@ -78,15 +84,16 @@ impl Signals {
                 fresh(signature, now)?;
                 let used = used(stored, request, now);
                 let webhook_id = Some(signature.id.clone());
-                return Ok(Proven { method: Auth::Hmac.as_str(), sender: None, used, webhook_id });
+                return Ok(Proven { method: Auth::Hmac.as_str(), sender: None, used, certificate: None, webhook_id });
             }
         }
         let (secret, user) = match &request.credential {
             Credential::UrlToken(secret) | Credential::Bearer(secret) => (secret, None),
             Credential::Basic { user, password } => (password, Some(user)),
-            Credential::None => return Err(Refused::Unproven),
+            Credential::None => return self.certified(request, known).await,
         };
-        if !LENGTHS.contains(&secret.expose_secret().len()) {
+        let longest = if matches!(request.credential, Credential::Bearer(_)) { LONGEST_BEARER } else { *LENGTHS.end() };
+        if !(*LENGTHS.start()..=longest).contains(&secret.expose_secret().len()) {
             return Err(Refused::Unproven);
         }
         let way = if user.is_some() { Auth::Basic } else { Auth::UrlToken };
@@ -94,22 +101,46 @@ impl Signals {
         let named = user.is_none_or(|user| is_user(user, known));
         if let Some(stored) = found.filter(|_| allows(way) && named) {
             let used = used(stored, request, now);
-            return Ok(Proven { method: way.as_str(), sender: None, used, webhook_id: None });
+            return Ok(Proven { method: way.as_str(), sender: None, used, certificate: None, webhook_id: None });
         }
         let (Credential::Bearer(key), Some(known)) = (&request.credential, known) else {
             return self.stranger(request).await;
         };
-        let grants = self.0.identity.by_api_key(key, &caller(request)).await.map_err(Error::from)?;
+        let grants = self.0.identity.by_bearer(key, Audience::Signals, &caller(request)).await.map_err(Error::from)?;
         let grants =
             grants.filter(|grants| allows(Auth::ApiKey) && grants.permit::<cap::SignalsSend>(known.workspace).is_ok());
         let sender = Some(grants.ok_or(Refused::Unproven)?.actor().principal.name().to_owned());
-        Ok(Proven { method: Auth::ApiKey.as_str(), sender, used: None, webhook_id: None })
+        Ok(Proven { method: Auth::ApiKey.as_str(), sender, used: None, certificate: None, webhook_id: None })
+    }
+
+    /// A sender that shows nothing but the certificate of its connection: the integration's own, or that of an API key.
+    async fn certified(&self, request: &Request, known: Option<&Known>) -> Result<Proven, Refused> {
+        let (Some(certificate), Some(known)) = (&request.certificate, known) else { return Err(Refused::Unproven) };
+        let allows = |way: Auth| known.auth.contains(&way);
+        if allows(Auth::Certificate) {
+            let (holder, shown) = (credentials::holder(known.id), Arc::clone(certificate));
+            let fits = self.0.db.read(move |tx| identity::certificate_fits(tx, holder, &shown)).await;
+            if fits.map_err(Error::from)? {
+                return Ok(Proven {
+                    method: Auth::Certificate.as_str(),
+                    sender: None,
+                    used: None,
+                    certificate: Some(Arc::clone(certificate)),
+                    webhook_id: None,
+                });
+            }
+        }
+        let grants = self.0.identity.by_certificate(&caller(request)).await.map_err(Error::from)?;
+        let grants =
+            grants.filter(|grants| allows(Auth::ApiKey) && grants.permit::<cap::SignalsSend>(known.workspace).is_ok());
+        let sender = Some(grants.ok_or(Refused::Unproven)?.actor().principal.name().to_owned());
+        Ok(Proven { method: Auth::ApiKey.as_str(), sender, used: None, certificate: None, webhook_id: None })
     }
 
     /// A sender to an integration that does not exist: its key is looked up like anybody's.
     async fn stranger(&self, request: &Request) -> Result<Proven, Refused> {
         if let Credential::Bearer(key) = &request.credential {
-            self.0.identity.by_api_key(key, &caller(request)).await.map_err(Error::from)?;
+            self.0.identity.by_bearer(key, Audience::Signals, &caller(request)).await.map_err(Error::from)?;
         }
         Err(Refused::Unproven)
     }
@@ -136,7 +167,12 @@ impl Signals {
 }
 
 fn caller(request: &Request) -> Caller {
-    Caller { source: request.source, user_agent: request.user_agent.clone(), request: request.request }
+    Caller {
+        source: request.source,
+        user_agent: request.user_agent.clone(),
+        request: request.request,
+        certificate: request.certificate.clone(),
+    }
 }
 
 /// Compared as hashes, because user names have different lengths.

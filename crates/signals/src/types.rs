@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::{IntegrationId, RequestId, RunId, SecretString, SignalId, Timestamp, WorkspaceId};
+use crypto::tls::ClientCertificate;
 use serde::{Deserialize, Serialize};
 
 /// How a sender proved itself, as the door found it.
@@ -115,6 +117,8 @@ pub struct Request {
     pub user_agent: Option<String>,
     /// The HTTP request, for the log and the audit trail.
     pub request: Option<RequestId>,
+    /// The certificate that the client showed, verified by the TLS library.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// Which door.
     pub door: Door,
 }
@@ -267,17 +271,19 @@ impl Filter {
 pub enum Auth {
     /// A token in the URL that belongs to the integration.
     UrlToken,
-    /// An API key of the workspace with the scope `signals:send`.
+    /// An API key of the workspace with the scope `signals:send`, its certificate, or an access token for signals.
     ApiKey,
     /// A user name and a password that belong to the integration (RFC 7617).
     Basic,
     /// A signature over the message (Standard Webhooks): nothing secret travels, and nothing can be sent twice.
     Hmac,
+    /// A client certificate of the integration's own: nothing secret travels (RFC 8705).
+    Certificate,
 }
 
 impl Auth {
     /// Every way.
-    pub const ALL: [Self; 4] = [Self::UrlToken, Self::ApiKey, Self::Basic, Self::Hmac];
+    pub const ALL: [Self; 5] = [Self::UrlToken, Self::ApiKey, Self::Basic, Self::Hmac, Self::Certificate];
 
     /// The word in files, in the store and in the activity log.
     pub const fn as_str(self) -> &'static str {
@@ -286,6 +292,7 @@ impl Auth {
             Self::ApiKey => "api_key",
             Self::Basic => "basic",
             Self::Hmac => "hmac",
+            Self::Certificate => "certificate",
         }
     }
 
@@ -293,9 +300,10 @@ impl Auth {
     pub const fn label(self) -> &'static str {
         match self {
             Self::UrlToken => "URL token",
-            Self::ApiKey => "API key",
+            Self::ApiKey => "API key or access token",
             Self::Basic => "HTTP Basic",
             Self::Hmac => "HMAC signature",
+            Self::Certificate => "Client certificate",
         }
     }
 

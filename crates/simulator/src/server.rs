@@ -124,7 +124,8 @@ fn tls_of(security: &Security) -> Result<Option<Tls>, Error> {
         Security::Config(config) => Ok(Some(Tls { config: Arc::clone(config), resolver: None })),
         Security::Tls { cert, key } => {
             let resolver = Arc::new(crypto::tls::CertResolver::from_files(cert, key).map_err(failed)?);
-            let config = crypto::tls::server_config(Arc::clone(&resolver), None, &[]).map_err(failed)?;
+            let config = crypto::tls::server_config(Arc::clone(&resolver), crypto::tls::Clients::Unasked, &[])
+                .map_err(failed)?;
             Ok(Some(Tls { config, resolver: Some(resolver) }))
         }
     }

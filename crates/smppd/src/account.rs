@@ -129,6 +129,11 @@ impl Account {
         self.allow.iter().any(|network| network.contains(address))
     }
 
+    /// As whom its certificates know it.
+    pub(crate) const fn holder(&self) -> identity::CertificateOwner {
+        identity::CertificateOwner { kind: "smpp_accounts", id: self.id.uuid() }
+    }
+
     /// Whether it may send from this address. An empty list allows any.
     pub(crate) fn may_send_from(&self, sender: &Sender) -> bool {
         self.senders.is_empty() || self.senders.contains(sender)

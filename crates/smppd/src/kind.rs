@@ -26,6 +26,8 @@ pub struct AccountBody {
     password: Option<SecretSlot>,
     #[serde(default)]
     allow: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    certificates: Vec<String>,
     #[serde(default)]
     allow_plaintext: bool,
     #[serde(default = "four")]
@@ -78,8 +80,10 @@ const FIELDS: &[Field] = &[
     Field::new("password", DataClass::Restricted, PASSWORD)
         .about("1 to 8 characters, as SMPP 3.4 allows; drawn and shown once when left out"),
     Field::new("allow", DataClass::Internal, Shape::List(&Shape::Text))
-        .required()
-        .about("addresses and networks it may bind from, such as 192.0.2.0/24"),
+        .about("addresses and networks it may bind from, such as 192.0.2.0/24; may be empty beside a certificate"),
+    Field::new("certificates", DataClass::Internal, Shape::List(&Shape::Text)).about(
+        "client certificates that stand instead of the address: a SHA-256 fingerprint, or \"CN=app issued by CN=Example CA\"",
+    ),
     Field::new("allow_plaintext", DataClass::Internal, Shape::Boolean)
         .about("lets it bind without TLS, where smpp.listen_plain is set too"),
     Field::new("max_binds", DataClass::Internal, Shape::Integer(1, 1_000)).about("binds at once"),
@@ -136,7 +140,8 @@ impl TypedKind for AccountsKind {
             let words = format!("an application reads and sends messages, and you do not hold {first} here yourself");
             check.problem("password", "beyond-your-rights", words);
         }
-        if body.allow.is_empty() {
+        identity::check_certificates(check, &body.certificates);
+        if body.allow.is_empty() && body.certificates.is_empty() {
             check.problem(
                 "allow",
                 "no-network",
@@ -161,7 +166,9 @@ impl TypedKind for AccountsKind {
     fn project(&self, tx: &mut Tx<'_>, change: &Projection<'_, AccountBody>) -> Result<(), Error> {
         let id: SmppAccountId = change.id();
         tx.touched(Changed { workspace: change.workspace, topic: TOPIC, id: id.to_string() });
+        let owner = identity::CertificateOwner { kind: Self::NAME, id: id.uuid() };
         let (Some(new), Some(workspace)) = (change.new, change.workspace) else {
+            identity::forget_certificates(tx, owner)?;
             tx.execute("DELETE FROM smpp_passwords WHERE account = $1", &params![id])?;
             tx.execute("UPDATE smpp_accounts SET removed_at = $2 WHERE id = $1", &params![id, change.now])?;
             return Ok(());
@@ -203,6 +210,7 @@ impl TypedKind for AccountsKind {
                 new.vendor_tlvs
             ],
         )?;
+        identity::set_certificates(tx, owner, workspace, &new.certificates)?;
         if change.secret_changed("password") {
             rotate(tx, change, id, Duration::from_hours(u64::from(new.rotation_hours)))?;
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use access::{Actor, AuthMethod, Principal};
 use audit::{Entry, Outcome, Refusal, Refusals};
 use base::{Context, SmppAccountId};
+use crypto::tls::ClientCertificate;
 use governor::{DefaultDirectRateLimiter, Quota};
 use messaging::{InboundArrived, Messaging};
 use rustls::ServerConfig;
@@ -226,30 +227,34 @@ async fn receive(
         Security::Tls(config) => {
             let arriving = Box::pin(async {
                 let stream = smpplink::accept_tls(stream, Arc::clone(config), limits.unbound).await?;
-                smpplink::accept(stream, limits).await
+                let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+                let certificate = shown.and_then(|der| ClientCertificate::read(der)).map(Arc::new);
+                Ok::<_, AcceptError>((smpplink::accept(stream, limits).await?, certificate))
             });
-            let unbound = tokio::time::timeout(limits.unbound, arriving).await.map_err(late)??;
-            admit(inner, unbound, source, true, stranger).await
+            let (unbound, certificate) = tokio::time::timeout(limits.unbound, arriving).await.map_err(late)??;
+            admit(inner, unbound, Way { source, encrypted: true, certificate }, stranger).await
         }
         Security::Plaintext => {
             let unbound = Box::pin(smpplink::accept(stream, limits)).await?;
-            admit(inner, unbound, source, false, stranger).await
+            admit(inner, unbound, Way { source, encrypted: false, certificate: None }, stranger).await
         }
     }
 }
 
-/// Proves who it is, and serves it until the connection is over.
-async fn admit<S>(
-    inner: &Arc<Inner>,
-    unbound: Unbound<S>,
+/// The way over which somebody binds.
+struct Way {
     source: SocketAddr,
     encrypted: bool,
-    stranger: Place,
-) -> Result<(), AcceptError>
+    /// What the client showed at the handshake; the TLS library has verified it.
+    certificate: Option<Arc<ClientCertificate>>,
+}
+
+/// Proves who it is, and serves it until the connection is over.
+async fn admit<S>(inner: &Arc<Inner>, unbound: Unbound<S>, way: Way, stranger: Place) -> Result<(), AcceptError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let admitted = Box::pin(introduce(inner, unbound, source, encrypted)).await?;
+    let admitted = Box::pin(introduce(inner, unbound, way)).await?;
     BINDS.add(&[if admitted.is_some() { "bound" } else { "refused" }], 1);
     let Some((bind, rights, incoming)) = admitted else { return Ok(()) };
     // From here on its account's own limit counts.
@@ -266,19 +271,19 @@ where
 async fn introduce<S>(
     inner: &Arc<Inner>,
     unbound: Unbound<S>,
-    source: SocketAddr,
-    encrypted: bool,
+    way: Way,
 ) -> Result<Option<(Arc<Bind>, Arc<Rights>, Incoming)>, AcceptError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let Way { source, encrypted, certificate } = way;
     let system_id = unbound.bind().system_id.to_str().into_owned();
     let (address, now) = (source.ip(), inner.ctx.monotonic());
     // One status for every cause, so that a stranger learns nothing (security.md, SMPP).
     if inner.stop.is_cancelled() || inner.gate.is_closed(address, &system_id, now) {
         return refuse(unbound).await;
     }
-    let found = match prove(inner, &unbound, &system_id).await {
+    let (found, certified) = match prove(inner, &unbound, &system_id, certificate).await {
         Ok(found) => found,
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "an account could not be looked up");
@@ -287,7 +292,9 @@ where
     };
     let refusal = match &found {
         None => Some("unknown system_id or wrong password"),
-        Some(account) if !account.admits(address) => Some("the address is not on the account's list"),
+        Some(account) if !certified && !account.admits(address) => {
+            Some("neither is the address on the account's list nor the certificate its own")
+        }
         Some(account) if !encrypted && !account.allow_plaintext => Some("the account does not allow clear text"),
         Some(_) => None,
     };
@@ -353,13 +360,35 @@ async fn look(inner: Arc<Inner>) {
     }
 }
 
-async fn prove<S>(inner: &Arc<Inner>, unbound: &Unbound<S>, system_id: &str) -> Result<Option<Account>, Error>
+/// The account whose password was shown, and whether the certificate of the connection is its own.
+async fn prove<S>(
+    inner: &Arc<Inner>,
+    unbound: &Unbound<S>,
+    system_id: &str,
+    certificate: Option<Arc<ClientCertificate>>,
+) -> Result<(Option<Account>, bool), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let password = String::from_utf8_lossy(unbound.bind().password.expose());
     let (hash, system_id, now) = (inner.vault.token_hash(&password), system_id.to_owned(), inner.ctx.now());
-    inner.db.read(move |tx| account::find(tx, &system_id, &hash, now)).await
+    let shown = certificate.clone();
+    let (found, certified) = inner
+        .db
+        .read(move |tx| {
+            let found = account::find(tx, &system_id, &hash, now)?;
+            let certified = match (&found, &shown) {
+                (Some(account), Some(shown)) => identity::certificate_fits(tx, account.holder(), shown)?,
+                _ => false,
+            };
+            Ok::<_, Error>((found, certified))
+        })
+        .await?;
+    if let (true, Some(account), Some(shown)) = (certified, &found, certificate) {
+        let holder = account.holder();
+        inner.db.write(move |tx| Ok::<_, Error>(identity::certificate_used(tx, holder, &shown)?)).await?;
+    }
+    Ok((found, certified))
 }
 
 /// A bind that was refused goes into the audit log, with the name of the account only when it proved to be that.

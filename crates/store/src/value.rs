@@ -341,6 +341,8 @@ ids!(
     SessionId,
     SignalId,
     SmppAccountId,
+    OauthClientId,
+    TokenIssuerId,
     WebhookId,
     UserId,
     WorkspaceId

@@ -84,7 +84,8 @@ impl Receiver {
         let made = SelfSigned::generate(&names, &context).expect("a certificate");
         let key = base::ExposeSecret::expose_secret(&made.key_pem).to_owned();
         let resolver = Arc::new(CertResolver::from_pem(&made.cert_pem, &key).expect("a certificate"));
-        let tls = crypto::tls::server_config(resolver, None, &[b"http/1.1"]).expect("a listener");
+        let tls =
+            crypto::tls::server_config(resolver, crypto::tls::Clients::Unasked, &[b"http/1.1"]).expect("a listener");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let (acceptor, decide): (_, Arc<Decide>) = (TlsAcceptor::from(tls), Arc::new(decide));

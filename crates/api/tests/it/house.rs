@@ -13,10 +13,12 @@ use async_trait::async_trait;
 use base::{ExposeSecret, SecretString, WorkspaceId};
 use channels::Sms;
 use crypto::password::Cost;
-use crypto::tls::{CertResolver, Roots, SelfSigned, client_config, server_config};
+use crypto::tls::{
+    CertResolver, Clients, Roots, SelfSigned, client_config, client_config_with_identity, server_config,
+};
 use flows::Flows;
 use http::{App, Door, Doorkeeper, Server, Settings};
-use identity::{ApiKeysKind, Caller, Identity, RolesKind, SetUp, UsersKind};
+use identity::{ApiKeysKind, Caller, Identity, OauthClientsKind, RolesKind, SetUp, TokenIssuersKind, UsersKind};
 use messaging::{Carrier, LinkState, Messaging, OnUnknownOutcome, RoutesKind, Submission, SubmitError, Submitted};
 use oncall::{GroupsKind, OnCall};
 use sandbox::{Sandbox, WorkerCommand};
@@ -88,7 +90,7 @@ api_keys:
   - {workspace: demo, name: hooks, scopes: ["integrations:read", "integrations:write"], token: {env: HOOKS}}
 "#;
 
-struct Secrets;
+pub struct Secrets;
 
 impl SecretSource for Secrets {
     fn file(&self, path: &str) -> Result<SecretString, SourceError> {
@@ -144,6 +146,8 @@ impl Carrier for Willing {
 
 /// A running product, as far as the API goes.
 pub struct House {
+    /// A client that shows the certificate of `CN=app.example.com`.
+    pub certified: reqwest::Client,
     pub db: Db,
     pub alerts: Alerts,
     pub api: Api,
@@ -151,7 +155,7 @@ pub struct House {
     pub url: String,
     pub integration: String,
     session: (String, String),
-    client: reqwest::Client,
+    pub client: reqwest::Client,
     _fresh: Fresh,
     _stop: tokio_util::sync::DropGuard,
 }
@@ -170,6 +174,8 @@ async fn rooms(db: &Db) -> (Api, Alerts, Vault) {
         typed(UsersKind::new(Arc::new(oncall.clone()))),
         typed(RolesKind),
         typed(ApiKeysKind),
+        typed(OauthClientsKind),
+        typed(TokenIssuersKind),
         typed(smppd::AccountsKind),
         typed(carriers::CarriersKind::new(vault.clone())),
         typed(routes.clone()),
@@ -232,11 +238,12 @@ impl House {
         let address = listener.local_addr().unwrap();
         let url = format!("https://localhost:{}", address.port());
         let pair = SelfSigned::generate(&["localhost".into()], db.context()).unwrap();
+        let app = SelfSigned::generate(&["app.example.com".into()], db.context()).unwrap();
         let resolver = CertResolver::from_pem(&pair.cert_pem, pair.key_pem.expose_secret()).unwrap();
-        let tls = server_config(Arc::new(resolver), None, &[]).unwrap();
+        let tls = server_config(Arc::new(resolver), Clients::Asked(&app.ca_pem), &[]).unwrap();
         let (refusals, _) = audit::Refusals::new(db.clone());
         let keeper = Arc::new(Doorkeeper::new(api.identity.clone(), db.clone(), refusals));
-        let app = App::builder(Settings::new(&url).unwrap(), keeper, db.context().clone())
+        let served_app = App::builder(Settings::new(&url).unwrap(), keeper, db.context().clone())
             .routes(api::routes(api.clone()))
             .render(Door::Compatible, Envelope)
             .replays(http::Replays::new(db.clone(), vault))
@@ -244,15 +251,31 @@ impl House {
             .health(http::DatabaseHealth::new(db.clone()))
             .build();
         let stop = CancellationToken::new();
-        let served = app.clone();
+        let served = served_app.clone();
         tokio::spawn(Server::on(listener, tls, served).run(stop.clone()));
 
-        let tls = client_config(&Roots::Pem(pair.ca_pem), &[b"h2"]).unwrap();
+        let roots = Roots::Pem(pair.ca_pem);
+        let shown = client_config_with_identity(&roots, &[b"h2"], &app.cert_pem, app.key_pem.expose_secret()).unwrap();
+        let certified = reqwest::Client::builder().tls_backend_preconfigured((*shown).clone()).no_proxy();
+        let certified = certified.resolve("localhost", address).build().unwrap();
+        let tls = client_config(&roots, &[b"h2"]).unwrap();
         let client = reqwest::Client::builder().tls_backend_preconfigured((*tls).clone()).no_proxy();
         let client = client.resolve("localhost", address).build().unwrap();
         let session = administrator(&api).await;
         let integration = integration(&api).await;
-        Self { db, alerts, api, app, url, integration, session, client, _fresh: fresh, _stop: stop.drop_guard() }
+        Self {
+            db,
+            alerts,
+            api,
+            certified,
+            app: served_app,
+            url,
+            integration,
+            session,
+            client,
+            _fresh: fresh,
+            _stop: stop.drop_guard(),
+        }
     }
 
     pub fn get(&self, path: &str) -> reqwest::RequestBuilder {

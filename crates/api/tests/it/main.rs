@@ -2,10 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod alerts;
+mod certificates;
 mod document;
 mod house;
 mod keys;
 mod matrix;
+mod oauth;
 mod once;
 mod problems;
 mod ready;

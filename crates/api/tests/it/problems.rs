@@ -107,7 +107,8 @@ async fn everything_that_is_wrong_is_said_in_one_shape() {
             check.that(body["code"] == "workspace-not-found" || body["code"] == 1001, &place, &body);
         }
         let Some(request) = operation.get("requestBody") else { continue };
-        if path.starts_with("/signals") || path.starts_with("/api/integration") {
+        // The token endpoint has the shape of RFC 6749 section 5.2; its own tests look at it.
+        if ["/signals", "/api/integration", "/oauth/"].iter().any(|door| path.starts_with(door)) {
             continue;
         }
         // A body of another type, one that is no JSON, one that is too large.

@@ -2,6 +2,7 @@
 //! with forward secrecy, no renegotiation, no compression, no early data. There is no way to trust all.
 
 mod certificate;
+mod holder;
 mod names;
 mod pin;
 mod resolver;
@@ -20,6 +21,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 pub use certificate::{Fingerprint, fingerprint, fingerprint_pem, not_after, not_after_pem};
+pub use holder::{ClientCertificate, DistinguishedName, NameError};
 pub use names::{Names, names};
 pub use pin::{Pin, PinError, Unpinned, client_config_with_pins};
 pub use resolver::CertResolver;
@@ -67,19 +69,33 @@ pub enum Roots {
     Pem(String),
 }
 
-/// The configuration of a listener: certificates from `resolver` (which reloads live), client certificates
-/// of the authorities in `client_ca` (PEM) demanded when given, and the ALPN protocols in order.
+/// What a listener does about certificates of its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clients<'a> {
+    /// Nothing: it asks for none.
+    Unasked,
+    /// It asks for one of these authorities (PEM). Who shows none goes on without; a wrong or ended one ends the handshake.
+    Asked(&'a str),
+    /// It demands one of these authorities (PEM).
+    Demanded(&'a str),
+}
+
+/// The configuration of a listener: certificates from `resolver` (which reloads live), what it does about certificates of its
+/// clients, and the ALPN protocols in order.
 pub fn server_config(
     resolver: Arc<CertResolver>,
-    client_ca: Option<&str>,
+    clients: Clients<'_>,
     alpn: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, Error> {
     let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(VERSIONS)?;
-    let builder = match client_ca {
-        None => builder.with_no_client_auth(),
-        Some(pem) => {
+    let builder = match clients {
+        Clients::Unasked => builder.with_no_client_auth(),
+        Clients::Asked(pem) | Clients::Demanded(pem) => {
             let roots = Arc::new(roots_of_pem(pem, "client certificate authority")?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider())
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
+            let verifier =
+                if matches!(clients, Clients::Asked(_)) { verifier.allow_unauthenticated() } else { verifier };
+            let verifier = verifier
                 .build()
                 .map_err(|error| Error::certificate("client certificate authority", error.to_string()))?;
             builder.with_client_cert_verifier(verifier)

@@ -22,7 +22,8 @@ fn issue(names: &[&str]) -> SelfSigned {
 
 fn listener(issued: &SelfSigned, client_ca: Option<&str>) -> Arc<ServerConfig> {
     let resolver = CertResolver::from_pem(&issued.cert_pem, issued.key_pem.expose_secret()).unwrap();
-    server_config(Arc::new(resolver), client_ca, &[b"h2", b"http/1.1"]).unwrap()
+    server_config(Arc::new(resolver), client_ca.map_or(Clients::Unasked, Clients::Demanded), &[b"h2", b"http/1.1"])
+        .unwrap()
 }
 
 /// Shakes hands and sends one word each way; the error of the side that failed first.

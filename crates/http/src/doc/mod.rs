@@ -170,6 +170,15 @@ impl Doc {
         self
     }
 
+    /// A form that the handler reads, with an example of its fields.
+    #[must_use]
+    pub fn reads_form<T: ToSchema + DeserializeOwned>(mut self, example: Value) -> Self {
+        let reads = Reads(Arc::new(|bytes: &[u8]| parse_json::<T>(bytes).map(drop)));
+        let (media, schema) = ("application/x-www-form-urlencoded", Schema::of::<T>());
+        self.request = Some(Content { media, schema, example, required: true, reads });
+        self
+    }
+
     /// The body declared last may be left out.
     #[must_use]
     pub fn or_nothing(mut self) -> Self {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, Response};
+use crypto::tls::ClientCertificate;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -105,8 +106,14 @@ impl Shared {
         vitals.head(true);
         let app = self.app.clone();
         let counted = Arc::clone(vitals);
-        let service = service_fn(move |request: Request<Incoming>| {
+        // Also of a connection that was resumed. Its end is looked at again at each use.
+        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let certificate = shown.and_then(|der| ClientCertificate::read(der)).map(Arc::new);
+        let service = service_fn(move |mut request: Request<Incoming>| {
             let (app, vitals) = (app.clone(), Arc::clone(&counted));
+            if let Some(certificate) = &certificate {
+                request.extensions_mut().insert(Arc::clone(certificate));
+            }
             async move { Ok::<_, Infallible>(answer(app, &vitals, request, peer).await) }
         });
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {

@@ -234,7 +234,7 @@ impl Stage {
         let address = listener.local_addr().unwrap();
         let pair = SelfSigned::generate(&["localhost".into(), "127.0.0.1".into()], &context()).unwrap();
         let certificate = Arc::new(CertResolver::from_pem(&pair.cert_pem, pair.key_pem.expose_secret()).unwrap());
-        let tls = server_config(Arc::clone(&certificate) as _, None, &[]).unwrap();
+        let tls = server_config(Arc::clone(&certificate) as _, crypto::tls::Clients::Unasked, &[]).unwrap();
         let accounts = Arc::new(Accounts::default());
         let settings = Settings::new(&format!("https://localhost:{}", address.port())).unwrap();
         let settings = settings.alias(&address.to_string()).unwrap().contact("mailto:security@example.com");

@@ -7,7 +7,8 @@ use access::{Actor, Grants, cap};
 use base::{ExposeSecret, SecretString, Timestamp, UserId};
 use crypto::password::Cost;
 use identity::{
-    ApiKeysKind, Caller, Identity, LogIn, LoggedIn, Options, PeopleHooks, PersonSpec, RolesKind, SetUp, UsersKind,
+    ApiKeysKind, Caller, Identity, LogIn, LoggedIn, OauthClientsKind, Options, PeopleHooks, PersonSpec, RolesKind,
+    SetUp, TokenIssuersKind, UsersKind,
 };
 use resources::{
     Applied, ApplyOptions, Clearance, Error, Ground, Parsed, Registry, Removal, Resources, SecretSource, SourceError,
@@ -93,7 +94,14 @@ pub async fn open_with(db: &Db, cost: Cost) -> House {
 }
 
 pub fn registry() -> Registry {
-    Registry::new(vec![typed(RolesKind), typed(UsersKind::new(Arc::new(Devices))), typed(ApiKeysKind)]).unwrap()
+    Registry::new(vec![
+        typed(RolesKind),
+        typed(UsersKind::new(Arc::new(Devices))),
+        typed(ApiKeysKind),
+        typed(OauthClientsKind),
+        typed(TokenIssuersKind),
+    ])
+    .unwrap()
 }
 
 pub fn operator() -> Actor {
@@ -102,7 +110,7 @@ pub fn operator() -> Actor {
 
 pub fn from(address: &str) -> Caller {
     let source: SocketAddr = format!("{address}:40000").parse().unwrap();
-    Caller { source: Some(source), user_agent: Some("test".into()), request: None }
+    Caller { source: Some(source), user_agent: Some("test".into()), request: None, certificate: None }
 }
 
 pub fn secret(text: &str) -> SecretString {

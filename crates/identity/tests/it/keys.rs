@@ -135,7 +135,7 @@ testdb::both_databases! {
             [
                 "api_keys[0].scopes[0]: an API key never creates or changes keys, people or workspaces: do that as an administrator",
                 "api_keys[0].scopes[1]: no such scope; did you mean messages:send?",
-                "api_keys[1].scopes: a key without a scope can do nothing; give one such as messages:send",
+                "api_keys[1].scopes: a program without a scope can do nothing; give one such as messages:send",
                 "api_keys[1].allow[0]: an address or network such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32 is expected, without host bits",
                 "api_keys[2].token: an imported token has 24 to 256 visible ASCII characters",
             ]

@@ -130,7 +130,7 @@ struct Shared {
 /// Runs until standard input ends.
 pub async fn run(options: &BenchCarrier) -> Result<()> {
     let read = |path: &Path| std::fs::read_to_string(path).map_err(|source| Error::file(path, source));
-    let (_resolver, tls) = crate::web::tls(&read(&options.cert)?, &read(&options.key)?, None)?;
+    let (_resolver, tls) = crate::web::tls(&read(&options.cert)?, &read(&options.key)?, crypto::tls::Clients::Unasked)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let shared = Arc::new(Shared {
         context: crate::product::context(),

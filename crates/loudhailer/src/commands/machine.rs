@@ -63,7 +63,7 @@ pub async fn check(options: &Local) -> Result<()> {
     println!("ok  key file, version {}, mode {:03o}", keys.newest_version(), mode & 0o777);
     let read = |path: &std::path::Path| std::fs::read_to_string(path).map_err(|source| Error::file(path, source));
     let (cert, key) = (read(&config.tls.cert)?, read(&config.tls.key)?);
-    crate::web::tls(&cert, &key, None)?;
+    crate::web::tls(&cert, &key, crypto::tls::Clients::Unasked)?;
     let until = crypto::tls::not_after_pem(&cert).map_or_else(|| "an unknown time".into(), base::Timestamp::rfc3339);
     println!("ok  certificate, good until {until}");
     crate::serve::settings(&config)?;

@@ -13,6 +13,7 @@ use std::path::Path;
 use access::{Actor, cap};
 use base::ExposeSecret as _;
 use console::Handsets;
+use crypto::tls::Clients;
 use http::Server;
 use resources::{ApplyOptions, Change, Ground, Parsed};
 use serde_json::{Value as Json, json};
@@ -77,9 +78,9 @@ pub async fn run(options: &Demo) -> Result<()> {
     seed(&product, &dir, carrier.address, &secrets).await?;
 
     let read = |name: &str| fs::read_to_string(dir.join(name)).map_err(|source| Error::file(&dir.join(name), source));
-    let (resolver, tls) = web::tls(&read("server.pem")?, &read("server.key")?, None)?;
+    let (resolver, tls) = web::tls(&read("server.pem")?, &read("server.key")?, Clients::Unasked)?;
     let smpp = Smpp { listen_tls: Some(options.smpp_tls), listen_plain: None };
-    let applications = web::smpp_listeners(&smpp, resolver)
+    let applications = web::smpp_listeners(&smpp, resolver, Clients::Unasked)
         .await
         .map_err(|error| Error::told(format!("{error} (for the demo: --smpp-tls ADDR)")))?;
     let smpp = applications[0].address()?;

@@ -43,13 +43,15 @@ const FIGURES: [&str; 14] = [
     "id", "ms", "micros", "nanos", "bytes", "seq", "epoch", "fence", "count", "total", "size", "rows", "pid", "seconds",
 ];
 /// Beginnings of machine secrets; letters, digits and what base64 needs belong to them.
-const PREFIXES: [&str; 8] = [
+const PREFIXES: [&str; 10] = [
     "loudhailer_key_",
     "loudhailer_url_",
     "loudhailer_smpp_",
     "loudhailer_basic_",
     "loudhailer_setup_",
     "loudhailer_admin_",
+    "loudhailer_client_",
+    "loudhailer_access_",
     "whsec_",
     "whsk_",
 ];

@@ -263,6 +263,7 @@ impl World {
             source: Some("192.0.2.7:4711".parse().expect("an address")),
             user_agent: Some("curl/8.0\u{7}".into()),
             request: None,
+            certificate: None,
             door: Door::Signals,
         }
     }

@@ -37,7 +37,7 @@ impl Stage {
         let made = SelfSigned::generate(&names, &context()).unwrap();
         let key = base::ExposeSecret::expose_secret(&made.key_pem);
         let resolver = CertResolver::from_pem(&made.cert_pem, key).unwrap();
-        let config = server_config(Arc::new(resolver), None, &[]).unwrap();
+        let config = server_config(Arc::new(resolver), crypto::tls::Clients::Unasked, &[]).unwrap();
         let mut options = Options::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Security::Config(config));
         options.account = Some(Account { system_id: "demo".into(), password: "s3cret".to_owned().into() });
         options.ledger = Some(directory.path().join("ledger.jsonl"));

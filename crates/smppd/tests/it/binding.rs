@@ -24,6 +24,7 @@ testdb::both_databases! {
         &audit::MIGRATIONS,
         &vault::MIGRATIONS,
         &resources::MIGRATIONS,
+        &identity::MIGRATIONS,
         &messaging::MIGRATIONS,
         &carriers::MIGRATIONS,
         &smppd::MIGRATIONS,
@@ -69,6 +70,28 @@ testdb::both_databases! {
         house.bind_in_clear().await.unwrap().handle.unbind().await;
         house.apply(&account("").replace("127.0.0.0/8", "192.0.2.0/24")).await.unwrap();
         refused(house.bind(BindMode::Transceiver, "pa55word").await);
+        house.end().await;
+    }
+
+    /// security.md, SMPP: a certificate stands instead of the address list, beside the password, and of its own account alone.
+    async fn e_02_a_certificate_stands_instead_of_the_address(db: Db) {
+        let house = House::new(db).await;
+        let bind = |password: &str| Bind::new("ward7", Password::new(password));
+        let rule = "'CN=localhost issued by CN=Loudhailer private CA'";
+        let elsewhere = account("").replace("127.0.0.0/8", "192.0.2.0/24");
+        house.apply(&elsewhere).await.unwrap();
+        refused(house.bind_certified(BindMode::Transceiver, bind("pa55word")).await);
+        for allow in ["allow: [192.0.2.0/24]", "allow: []"] {
+            let file = account(&format!(", certificates: [{rule}]")).replace("allow: [127.0.0.0/8]", allow);
+            house.apply(&file).await.unwrap();
+            house.bind_certified(BindMode::Transceiver, bind("pa55word")).await.unwrap().handle.unbind().await;
+            refused(house.bind_certified(BindMode::Transceiver, bind("wrong")).await);
+            refused(house.bind(BindMode::Transceiver, "pa55word").await);
+        }
+        assert_eq!(house.count("SELECT COUNT(*) FROM client_certificates WHERE seen_not_after > 0").await, 1, "its end is known");
+        let other = account(", certificates: ['CN=other issued by CN=Loudhailer private CA']").replace("127.0.0.0/8", "192.0.2.0/24");
+        house.apply(&other).await.unwrap();
+        refused(house.bind_certified(BindMode::Transceiver, bind("pa55word")).await);
         house.end().await;
     }
 

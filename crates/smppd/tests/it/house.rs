@@ -40,6 +40,8 @@ pub struct House {
     pub clear: SocketAddr,
     resources: Resources,
     ca: String,
+    /// Certificate and key that a client can show: `CN=localhost`.
+    shown: (String, String),
     tasks: TaskTracker,
     stop: CancellationToken,
     simulator: Simulator,
@@ -100,7 +102,8 @@ impl House {
         let smppd = Smppd::new(db.clone(), vault, messaging.clone(), refusals);
 
         let resolver = crypto::tls::CertResolver::from_pem(&made.cert_pem, made.key_pem.expose_secret()).unwrap();
-        let config = crypto::tls::server_config(Arc::new(resolver), None, &[]).unwrap();
+        let config =
+            crypto::tls::server_config(Arc::new(resolver), crypto::tls::Clients::Asked(&made.ca_pem), &[]).unwrap();
         let any = (Ipv4Addr::LOCALHOST, 0).into();
         let secured = Listener::bind(any, Security::Tls(config)).await.unwrap();
         let clear = Listener::bind(any, Security::Plaintext).await.unwrap();
@@ -122,6 +125,7 @@ impl House {
             tls,
             clear: plain,
             resources,
+            shown: (made.cert_pem.clone(), made.key_pem.expose_secret().to_owned()),
             ca: made.ca_pem,
             tasks,
             stop,
@@ -178,6 +182,21 @@ routes:
         let tls = Tls {
             server_name: "localhost".try_into().unwrap(),
             config: crypto::tls::client_config(&crypto::tls::Roots::Pem(self.ca.clone()), &[]).unwrap(),
+        };
+        smpplink::connect(&Target { address: self.tls.to_string(), tls: Some(tls) }, mode, bind, Limits::default())
+            .await
+    }
+
+    pub async fn bind_certified(&self, mode: BindMode, bind: Bind) -> Result<Link, ConnectError> {
+        let tls = Tls {
+            server_name: "localhost".try_into().unwrap(),
+            config: crypto::tls::client_config_with_identity(
+                &crypto::tls::Roots::Pem(self.ca.clone()),
+                &[],
+                &self.shown.0,
+                &self.shown.1,
+            )
+            .unwrap(),
         };
         smpplink::connect(&Target { address: self.tls.to_string(), tls: Some(tls) }, mode, bind, Limits::default())
             .await

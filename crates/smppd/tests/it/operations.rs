@@ -36,6 +36,7 @@ testdb::both_databases! {
         &audit::MIGRATIONS,
         &vault::MIGRATIONS,
         &resources::MIGRATIONS,
+        &identity::MIGRATIONS,
         &messaging::MIGRATIONS,
         &carriers::MIGRATIONS,
         &smppd::MIGRATIONS,

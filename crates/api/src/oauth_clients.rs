@@ -1,0 +1,366 @@
+//! OAuth clients of a workspace: for people in a session only, so that no program can make another one (E-08).
+
+use std::time::Duration;
+
+use ::identity::{KeyRotation, OauthClientInfo, USUAL_OVERLAP};
+use ::resources::{Change, Draft, Error, Ground, Json as Body, Outcome, Removal, Resources, Written};
+use access::{Permit, cap};
+use base::{ExposeSecret, OauthClientId};
+use http::doc::Doc;
+use http::{Answer, Attempt, InWorkspace, Json, Path, Raw, Refusal, Reply, Response, Routes, State, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::Api;
+use crate::body::{List, optional};
+use crate::keys::{Named, RetiredView, Rotate};
+use crate::resources::{explained, ground};
+use crate::tag::OAUTH;
+use crate::time::At;
+
+const KIND: &str = "oauth_clients";
+
+pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
+    routes
+        .get("/api/v1/workspaces/{workspace}/oauth-clients", list)
+        .session_only()
+        .doc(list_doc())
+        .post("/api/v1/workspaces/{workspace}/oauth-clients", create)
+        .session_only()
+        .atomic()
+        .shows_secret()
+        .doc(create_doc())
+        .delete("/api/v1/workspaces/{workspace}/oauth-clients/{name}", delete)
+        .session_only()
+        .atomic()
+        .doc(
+            named(Doc::new("deleteOauthClient", OAUTH, "Delete an OAuth client"))
+                .text("Its tokens end with it.")
+                .answers_nothing(StatusCode::NO_CONTENT, "It is gone."),
+        )
+        .post("/api/v1/workspaces/{workspace}/oauth-clients/{name}/rotate", rotate)
+        .session_only()
+        .atomic()
+        .shows_secret()
+        .doc(
+            named(Doc::new("rotateOauthClient", OAUTH, "Renew a client's secret"))
+                .text("Draws a new secret, shown once. The old one works on for the overlap. Audited.")
+                .reads::<Rotate>(json!({"overlapHours": 24, "reason": "Quarterly"}))
+                .or_nothing()
+                .answers::<RotatedClient>(
+                    StatusCode::OK,
+                    "The client with its new secret.",
+                    json!({
+                        "name": "billing", "clientId": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b",
+                        "clientSecret": "loudhailer_client_…", "expires": "2026-11-30T08:00:00.000Z",
+                        "oldUntil": "2026-10-24T01:12:07.214Z",
+                    }),
+                ),
+        )
+        .post("/api/v1/workspaces/{workspace}/oauth-clients/{name}/retire", retire)
+        .session_only()
+        .atomic()
+        .doc(
+            named(Doc::new("retireOauthClientSecret", OAUTH, "End the old secret now"))
+                .text("Before the overlap's end, as after a leak. Audited.")
+                .answers::<RetiredView>(StatusCode::OK, "Whether there was one.", json!({"ended": true})),
+        )
+}
+
+fn named(doc: Doc) -> Doc {
+    doc.path("name", "The client's name.", "billing")
+}
+
+fn list_doc() -> Doc {
+    Doc::new("listOauthClients", OAUTH, "List OAuth clients")
+        .text("By name, never with their secrets.")
+        .lists::<ClientView>(
+            "The clients.",
+            false,
+            json!({"items": [{
+            "clientId": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b", "name": "billing", "proof": "secret",
+            "scopes": ["messages:send"], "audiences": ["api"], "allow": [], "certificates": [], "tokenMinutes": 15,
+            "created": "2026-09-01T08:00:00.000Z", "expires": "2026-11-30T08:00:00.000Z",
+            "lastUsed": "2026-10-23T01:12:00.000Z",
+        }], "next": null}),
+        )
+}
+
+fn create_doc() -> Doc {
+    Doc::new("createOauthClient", OAUTH, "Make an OAuth client")
+        .text("With `proof: secret` its secret is drawn by us, shown once and kept as a hash.")
+        .reads::<NewClient>(json!({"name": "billing", "scopes": ["messages:send"], "audiences": ["api"]}))
+        .answers::<CreatedClient>(
+            StatusCode::CREATED,
+            "The client with its secret.",
+            json!({
+                "name": "billing", "clientId": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b",
+                "clientSecret": "loudhailer_client_…",
+            }),
+        )
+}
+
+/// A client, never its secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = OauthClient)]
+struct ClientView {
+    /// Its id: the `client_id` of the token endpoint.
+    #[schema(value_type = Uuid)]
+    client_id: OauthClientId,
+    /// Its name.
+    name: String,
+    /// How it proves itself.
+    proof: &'static str,
+    /// What its tokens may allow at most.
+    scopes: Vec<&'static str>,
+    /// Where its tokens may count.
+    audiences: Vec<&'static str>,
+    /// From which networks it may be used; from everywhere when empty.
+    allow: Vec<String>,
+    /// Its certificates.
+    certificates: Vec<CertificateView>,
+    /// Minutes a token lives.
+    token_minutes: u32,
+    /// When it was made.
+    created: At,
+    /// When its secret stops to work; null for other proofs.
+    expires: Option<At>,
+    /// When it last fetched a token.
+    last_used: Option<At>,
+}
+
+/// A certificate of a program.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ClientCertificate)]
+pub(crate) struct CertificateView {
+    /// A SHA-256 fingerprint, or subject and issuer.
+    rule: String,
+    /// When one was last shown, to the minute.
+    last_used: Option<At>,
+    /// When the one that was shown last ends; null before the first use.
+    ends: Option<At>,
+}
+
+impl From<&::identity::MappedCertificate> for CertificateView {
+    fn from(one: &::identity::MappedCertificate) -> Self {
+        Self { rule: one.rule.clone(), last_used: one.last_used_at.map(At), ends: one.not_after.map(At) }
+    }
+}
+
+/// A client to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(as = NewOauthClient)]
+struct NewClient {
+    /// Its name.
+    name: String,
+    /// What its tokens may allow at most.
+    scopes: Vec<String>,
+    /// How it proves itself: `secret` (when left out), `private_key_jwt` or `certificate`.
+    #[serde(default)]
+    proof: Option<String>,
+    /// Where its tokens may count: `api`, `signals`, or both when left out.
+    #[serde(default)]
+    audiences: Option<Vec<String>>,
+    /// From which networks it may be used.
+    #[serde(default)]
+    allow: Vec<String>,
+    /// Its certificates, with `proof: certificate`.
+    #[serde(default)]
+    certificates: Vec<String>,
+    /// Its public keys as a set (RFC 7517), with `proof: private_key_jwt`.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    jwks: Option<Body>,
+    /// Minutes a token lives, 1 to 60; 15 when left out.
+    #[serde(default)]
+    token_minutes: Option<u32>,
+    /// Days after which its secret stops to work; 90 when left out.
+    #[serde(default)]
+    expires_days: Option<u32>,
+    /// Why, for history and audit log.
+    #[serde(default)]
+    reason: Option<String>,
+    /// What the change stands on, in a controlled workspace.
+    #[serde(default)]
+    change: Option<String>,
+}
+
+impl NewClient {
+    fn body(&self) -> Body {
+        let mut body = json!({
+            "name": self.name, "scopes": self.scopes, "proof": self.proof, "audiences": self.audiences,
+            "allow": self.allow, "certificates": self.certificates, "token_minutes": self.token_minutes,
+            "expires_days": self.expires_days, "jwks": self.jwks,
+        });
+        if let Some(fields) = body.as_object_mut() {
+            fields.retain(|_, value| !value.is_null());
+        }
+        body
+    }
+}
+
+/// A client that was made. Its secret is shown here and never again.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = CreatedOauthClient)]
+struct CreatedClient {
+    /// Its name.
+    name: String,
+    /// Its id.
+    #[schema(value_type = Uuid)]
+    client_id: OauthClientId,
+    /// Its secret; null for other proofs.
+    client_secret: Option<String>,
+}
+
+/// A client with its new secret. It is shown here and never again.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = RotatedOauthClient)]
+struct RotatedClient {
+    /// Its name.
+    name: String,
+    /// Its id, the same as before.
+    #[schema(value_type = Uuid)]
+    client_id: OauthClientId,
+    /// The new secret.
+    client_secret: String,
+    /// When the new secret stops to work.
+    expires: At,
+    /// Until when the old secret works.
+    old_until: At,
+}
+
+async fn list(guard: InWorkspace<cap::WorkspaceRead>, State(api): State<Api>) -> Answer<Json<List<ClientView>>> {
+    let (identity, workspace, permit) = (api.identity.clone(), guard.workspace(), guard.into_permit());
+    let (clients, certificates) = api
+        .db
+        .read(move |tx| {
+            let clients = identity.oauth_clients(tx, &permit, workspace)?;
+            Ok::<_, ::identity::Error>((clients, identity.certificates(tx, &permit, workspace)?))
+        })
+        .await?;
+    let view = |client: OauthClientInfo| ClientView {
+        certificates: certificates
+            .iter()
+            .filter(|one| one.kind == KIND && one.owner == client.id.uuid())
+            .map(CertificateView::from)
+            .collect(),
+        client_id: client.id,
+        name: client.name,
+        proof: client.proof.map_or("unknown", ::identity::ClientProof::name),
+        scopes: client.scopes.iter().map(|scope| scope.name()).collect(),
+        audiences: client.audiences.iter().map(|audience| audience.name()).collect(),
+        allow: client.allow,
+        token_minutes: client.token_minutes,
+        created: At(client.created_at),
+        expires: client.expires_at.map(At),
+        last_used: client.last_used_at.map(At),
+    };
+    Ok(Json(List::whole(clients.into_iter().map(view).collect())))
+}
+
+async fn create(
+    guard: InWorkspace<cap::ApiKeysManage>,
+    State(api): State<Api>,
+    attempt: Attempt,
+    Json(new): Json<NewClient>,
+) -> Answer<Response> {
+    let (resources, permit) = (api.resources.clone(), guard.into_permit());
+    let effect = move |tx: &mut store::Tx<'_>| {
+        let written = put(&resources, tx, &permit, &new)?;
+        let secret = written.drawn.iter().find(|drawn| drawn.field == "secret");
+        let view = CreatedClient {
+            name: new.name.clone(),
+            client_id: written.id.uuid().into(),
+            client_secret: secret.map(|drawn| drawn.secret.expose_secret().to_owned()),
+        };
+        Ok::<_, Error>(Reply::json(StatusCode::CREATED, &view))
+    };
+    attempt.write(&api.db, explained, effect).await
+}
+
+fn put(
+    resources: &Resources,
+    tx: &mut store::Tx<'_>,
+    permit: &Permit<cap::ApiKeysManage>,
+    new: &NewClient,
+) -> Result<Written, Error> {
+    let workspace = Some(permit.workspace());
+    let clearance = resources.clear(tx, permit, workspace, &ground(new.change.as_deref())?)?;
+    let body = Draft::new(new.body());
+    let change = Change { kind: KIND, workspace, body, reason: new.reason.as_deref(), clearance: &clearance };
+    let written = resources.put(tx, permit, change)?;
+    if written.outcome == Outcome::Created {
+        return Ok(written);
+    }
+    // The error rolls the change back: creating must not change a client that is there.
+    let detail = "there is a client of this name already; rotate its secret, delete it first, or take another name";
+    Err(Error::invalid("name", "client-exists", detail))
+}
+
+async fn delete(
+    guard: InWorkspace<cap::ApiKeysManage>,
+    State(api): State<Api>,
+    Path(named): Path<Named>,
+    attempt: Attempt,
+) -> Answer<Response> {
+    let (resources, permit) = (api.resources.clone(), guard.into_permit());
+    let effect = move |tx: &mut store::Tx<'_>| {
+        let workspace = Some(permit.workspace());
+        let clearance = resources.clear(tx, &permit, workspace, &Ground::None)?;
+        let removal = Removal { kind: KIND, workspace, key: &named.name, reason: None, clearance: &clearance };
+        resources.delete(tx, &permit, removal)?;
+        Ok::<_, Error>(Reply::empty(StatusCode::NO_CONTENT))
+    };
+    attempt.write(&api.db, explained, effect).await
+}
+
+async fn rotate(
+    guard: InWorkspace<cap::ApiKeysManage>,
+    State(api): State<Api>,
+    Path(named): Path<Named>,
+    attempt: Attempt,
+    body: Raw,
+) -> Answer<Response> {
+    let wanted: Rotate = optional(&body)?;
+    let (resources, identity, permit) = (api.resources.clone(), api.identity.clone(), guard.into_permit());
+    let effect = move |tx: &mut store::Tx<'_>| {
+        let ground = ground(wanted.change.as_deref())?;
+        let clearance = resources.clear(tx, &permit, Some(permit.workspace()), &ground)?;
+        let rotation = KeyRotation {
+            key: &named.name,
+            overlap: wanted.overlap_hours.map_or(USUAL_OVERLAP, |hours| Duration::from_hours(hours.into())),
+            reason: wanted.reason.as_deref(),
+            clearance: &clearance,
+        };
+        let rotated = identity.rotate_client_secret(tx, &permit, permit.workspace(), &rotation)?;
+        let view = RotatedClient {
+            name: rotated.name,
+            client_id: rotated.id.uuid().into(),
+            client_secret: rotated.token.expose_secret().to_owned(),
+            expires: At(rotated.expires_at),
+            old_until: At(rotated.old_until),
+        };
+        Ok::<_, ::identity::Error>(Reply::json(StatusCode::OK, &view))
+    };
+    attempt.write(&api.db, Refusal::from, effect).await
+}
+
+async fn retire(
+    guard: InWorkspace<cap::ApiKeysManage>,
+    State(api): State<Api>,
+    Path(named): Path<Named>,
+    attempt: Attempt,
+) -> Answer<Response> {
+    let (identity, permit) = (api.identity.clone(), guard.into_permit());
+    let effect = move |tx: &mut store::Tx<'_>| {
+        let ended = identity.retire_old_secret(tx, &permit, permit.workspace(), &named.name)?;
+        Ok::<_, ::identity::Error>(Reply::json(StatusCode::OK, &RetiredView { ended }))
+    };
+    attempt.write(&api.db, Refusal::from, effect).await
+}
