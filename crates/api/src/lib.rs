@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `alerts`, `activity`, `integrations`, `webhooks`, `runs`, `messages`, `routing`, `groups`, `keys`, `smpp` | our own API of a workspace |
 //! | `people`, `resources`, `audit` | our own API of the organisation |
-//! | `resources`, `audit` | our own API of the organisation |
+//! | `resources`, `audit`, `access` | our own API of the organisation |
 //! | `signals` | `POST /signals/{integration}` and the xMatters-shaped alias |
 //! | `sms` | `/api/v1/subaccounts/{workspace}/messages` with its own error envelope |
 //! | `tag`, `words` | chapters and words of the OpenAPI document |
@@ -16,6 +16,7 @@
 //! Each route is declared with its [`http::doc::Doc`], and what it writes or reads has a schema; the document is made of
 //! that, and a test holds it against what is served.
 
+mod access;
 mod activity;
 mod alerts;
 mod audit;
@@ -122,5 +123,6 @@ pub fn routes(api: Api) -> Routes {
     let routes = smpp::routes(routes);
     let routes = resources::routes(routes);
     let routes = audit::routes(routes);
+    let routes = access::routes(routes);
     oauth::routes(routes).with_state(api)
 }
