@@ -242,7 +242,7 @@ mod tests {
         let here = workspace(1);
         let mut held = Held::from((Role::Supervisor, Scope::Workspace(here)));
         held.groups = vec![mine];
-        let grants = Grants::of_roles(ada(), &[held.clone()]);
+        let grants = Grants::of_roles(ada(), std::slice::from_ref(&held));
         let permit = grants.permit::<cap::GroupsWrite>(here).unwrap();
         let rights = permit.rights();
         assert!(
@@ -282,7 +282,7 @@ mod tests {
         };
         let held =
             Held { role: crate::HeldRole::Custom(Arc::new(role)), scope: Scope::Organisation, groups: Vec::new() };
-        let grants = Grants::of_roles(ada(), &[held.clone()]);
+        let grants = Grants::of_roles(ada(), std::slice::from_ref(&held));
         assert!(grants.may(Capability::AlertsAnswer, workspace(1)) && !grants.sees(workspace(2)));
         assert!(grants.organisation_capabilities().is_empty());
         assert!(

@@ -60,6 +60,7 @@ fn who_doc(operation: &'static str, summary: &'static str) -> Doc {
 
 /// What is asked.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Wanted {
     /// The capability, such as `alerts:answer`.
     capability: String,

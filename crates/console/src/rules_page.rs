@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn who_may_not_change_them_sees_no_button() {
         let html = checked(&sample(false));
-        assert!(!html.contains("class=\"btn go\"") && html.contains("administrator of the organisation"));
+        assert!(!html.contains("Save</button>") && html.contains("administrator of the organisation"));
     }
 
     #[test]

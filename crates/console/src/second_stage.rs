@@ -26,7 +26,7 @@ struct FactorPage {
 /// An app to be set up, as a page shows it.
 pub struct App {
     /// The picture for a camera.
-    pub picture: String,
+    pub picture: Option<qr::Qr>,
     /// The secret in groups of four, to be typed.
     pub text: String,
 }
@@ -37,7 +37,7 @@ impl App {
         let text = secret.text.expose_secret();
         let groups: Vec<&str> =
             (0..text.len()).step_by(4).filter_map(|at| text.get(at..(at + 4).min(text.len()))).collect();
-        Self { picture: qr::svg(secret.uri.expose_secret()).unwrap_or_default(), text: groups.join(" ") }
+        Self { picture: qr::code(secret.uri.expose_secret()), text: groups.join(" ") }
     }
 }
 

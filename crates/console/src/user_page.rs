@@ -47,6 +47,7 @@ struct LetterLine {
 
 #[derive(Template)]
 #[template(path = "user.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each shows a part of the page or not")]
 struct UserPage {
     shell: Shell,
     slug: String,

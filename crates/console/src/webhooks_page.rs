@@ -78,10 +78,14 @@ pub fn alone(listed: &Listed, zone: &Zone, now: Timestamp) -> Option<String> {
     }
     let mut words = String::from("Left alone");
     if let Some(since) = health.since {
-        words.push_str(&format!(" since {}", moment(since, zone)));
+        words.push_str(" since ");
+        words.push_str(&moment(since, zone));
     }
     match health.probe_at {
-        Some(at) if at > now => words.push_str(&format!("; asked again at {}", moment(at, zone))),
+        Some(at) if at > now => {
+            words.push_str("; asked again at ");
+            words.push_str(&moment(at, zone));
+        }
         _ => words.push_str("; asked again now"),
     }
     words.push_str(". What waits is kept.");

@@ -230,11 +230,11 @@ impl Player {
     fn holds(&self, capability: Capability, place: Option<&str>) -> bool {
         match &self.rights {
             Rights::None => false,
-            Rights::Roles(roles) => {
-                roles.iter().any(|(role, scope)| holders(capability).contains(role) && there(capability, scope, place))
-            }
+            Rights::Roles(roles) => roles
+                .iter()
+                .any(|(role, scope)| holders(capability).contains(role) && there(capability, scope.as_deref(), place)),
             Rights::Sets(sets) => {
-                sets.iter().any(|(set, scope)| set.contains(capability) && there(capability, scope, place))
+                sets.iter().any(|(set, scope)| set.contains(capability) && there(capability, scope.as_deref(), place))
             }
             Rights::Key { workspace, scopes } => {
                 place == Some(workspace) && scopes.contains(&capability) && !never_for_api_keys().contains(capability)
@@ -257,8 +257,8 @@ impl Player {
 }
 
 /// Whether what was given in `scope` holds in `place`; what belongs to the organisation is held in no single workspace.
-fn there(capability: Capability, scope: &Option<String>, place: Option<&str>) -> bool {
-    match scope.as_deref() {
+fn there(capability: Capability, scope: Option<&str>, place: Option<&str>) -> bool {
+    match scope {
         None => true,
         Some(scope) => Some(scope) == place && !organisation_only().contains(capability),
     }

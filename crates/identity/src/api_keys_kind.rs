@@ -74,7 +74,7 @@ impl TypedKind for ApiKeysKind {
 
     fn validate(&self, body: &ApiKeyBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
         check_scopes(check, "scopes", &body.scopes);
-        self.within_rights(body, check)?;
+        Self::within_rights(body, check)?;
         check_networks(check, &body.allow);
         check_certificates(check, &body.certificates);
         let given = check.secret(TOKEN).map(|token| token.expose_secret().to_owned());
@@ -144,7 +144,7 @@ impl TypedKind for ApiKeysKind {
 impl ApiKeysKind {
     /// A key is a program of whoever holds its token, so it never holds what they do not. What it held before stays when no
     /// token is drawn: a security officer narrows a key that they could not make.
-    fn within_rights(self, body: &ApiKeyBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
+    fn within_rights(body: &ApiKeyBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
         let of = |scopes: &str| -> Capabilities {
             let known = scopes.split_whitespace().filter_map(|scope| scope.parse::<KeyScope>().ok());
             known.map(KeyScope::capability).collect()

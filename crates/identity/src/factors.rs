@@ -160,11 +160,11 @@ impl Identity {
 
     /// What the person behind `actor` may set up.
     pub fn own_offer(&self, tx: &mut Tx<'_>, actor: &Actor) -> Result<Offer, Error> {
-        let account = self.own_account(tx, actor)?;
+        let account = Self::own_account(tx, actor)?;
         self.offer(tx, &account)
     }
 
-    fn own_account(&self, tx: &mut Tx<'_>, actor: &Actor) -> Result<Account, Error> {
+    fn own_account(tx: &mut Tx<'_>, actor: &Actor) -> Result<Account, Error> {
         let user = actor.principal.user().ok_or(Error::NoSuchUser)?;
         account::by_id(tx, user)?.ok_or(Error::NoSuchUser)
     }
@@ -192,7 +192,7 @@ impl Identity {
 
     /// Sets up a factor of the person behind `actor`, who has proven themselves just now.
     pub fn enrol(&self, tx: &mut Tx<'_>, actor: &Actor, new: &NewFactor) -> Result<Enrolled, Error> {
-        let account = self.own_account(tx, actor)?;
+        let account = Self::own_account(tx, actor)?;
         let codes = self.take(tx, actor, account.id, new)?;
         Ok(Enrolled { codes, entered: None })
     }
@@ -243,7 +243,7 @@ impl Identity {
 
     /// Draws ten new recovery codes; the old ones work no more.
     pub fn draw_recovery_codes(&self, tx: &mut Tx<'_>, actor: &Actor) -> Result<Vec<SecretString>, Error> {
-        let user = self.own_account(tx, actor)?.id;
+        let user = Self::own_account(tx, actor)?.id;
         if !has_any(tx, user)? {
             return Err(Error::NoFactor);
         }
@@ -258,7 +258,7 @@ impl Identity {
 
     /// Takes a factor of the person behind `actor` away. The last one stays where a role of theirs must have one.
     pub fn drop_factor(&self, tx: &mut Tx<'_>, actor: &Actor, going: Going) -> Result<(), Error> {
-        let user = self.own_account(tx, actor)?.id;
+        let user = Self::own_account(tx, actor)?.id;
         let what = match going {
             Going::App => authenticator::remove(tx, user)?.then(|| "authenticator app".to_owned()),
             Going::Passkey(id) => passkey::remove(tx, user, id)?.map(|name| format!("passkey “{name}”")),

@@ -137,10 +137,10 @@ impl Identity {
         }
         if !first.strong {
             if factors::has_any(tx, account.id)? {
-                return self.half(tx, account, Needs::Factor, first.device);
+                return Self::half(tx, account, Needs::Factor, first.device);
             }
             if factors::are_wanted(tx, account.id)? {
-                return self.half(tx, account, Needs::Enrolment, first.device);
+                return Self::half(tx, account, Needs::Enrolment, first.device);
             }
         }
         Ok(Entered::In(Box::new(self.admit(tx, account, first, caller)?)))
@@ -164,7 +164,7 @@ impl Identity {
         Ok(LoggedIn { token, session, device })
     }
 
-    fn half(&self, tx: &mut Tx<'_>, account: &Account, needs: Needs, device: &str) -> Result<Entered, Error> {
+    fn half(tx: &mut Tx<'_>, account: &Account, needs: Needs, device: &str) -> Result<Entered, Error> {
         let (now, expires_at) = (tx.now(), tx.now().plus(LIFE));
         let token = SecretString::from(BASE64.encode(tx.context().random::<32>()));
         tx.execute(
@@ -185,6 +185,7 @@ impl Identity {
 
     /// Lets in whom another room proved, an identity provider's assertion for instance; or leads them half way. `strong` says
     /// that the proof was two factors at once. Audited; `reason` says how.
+    #[expect(clippy::too_many_arguments, reason = "each is a fact of its own, and none belongs with another")]
     pub fn enter_proven(
         &self,
         tx: &mut Tx<'_>,

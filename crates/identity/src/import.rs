@@ -146,12 +146,16 @@ impl Identity {
         row: &Row,
         reason: Option<&str>,
     ) -> Result<Vec<String>, Error> {
+        const THERE: &str = "there is a person of this log-in name already; change them on their page";
+        if account::by_login(tx, &row.login)?.is_some() {
+            return Ok(vec![THERE.to_owned()]);
+        }
         let clearance = self.0.resources.clear(tx, permit, None, &Ground::None)?;
         let change =
             Change { kind: NAME, workspace: None, body: Draft::new(row.body()), reason, clearance: &clearance };
         match self.0.resources.put(tx, permit, change) {
             Ok(written) if written.outcome == Outcome::Created => Ok(Vec::new()),
-            Ok(_) => Ok(vec!["there is a person of this log-in name already; change them on their page".to_owned()]),
+            Ok(_) => Ok(vec![THERE.to_owned()]),
             Err(error) => {
                 let problems = error.problems();
                 if problems.iter().any(|problem| problem.kind == base::ProblemKind::Internal) || problems.is_empty() {

@@ -142,11 +142,14 @@ impl SignInRules {
         let mut words = format!("{} to 128 characters, any you like", self.shortest());
         let classes: Vec<&str> = self.password_classes.iter().map(|class| class.words()).collect();
         if !classes.is_empty() {
-            words.push_str(&format!(", among them {}", classes.join(", ")));
+            words.push_str(", among them ");
+            words.push_str(&classes.join(", "));
         }
         words.push_str("; not one of the most used, and not your name.");
         if self.password_history > 0 {
-            words.push_str(&format!(" None of your last {}.", self.password_history));
+            words.push_str(" None of your last ");
+            words.push_str(&self.password_history.to_string());
+            words.push('.');
         }
         words
     }

@@ -325,20 +325,19 @@ fn check_roles(body: &UserBody, check: &mut Check<'_, '_>) -> Result<(), Error> 
         let path = format!("roles[{at}]");
         let place = one.workspace.as_ref().and_then(|slug| check.reference::<WorkspaceId>("workspaces", slug));
         let scope = place.map_or(Scope::Organisation, Scope::Workspace);
-        let role = match one.role.ready() {
-            Some(role) => HeldRole::Ready(role),
-            None => {
-                let id = check.reference::<RoleId>(roles_kind::NAME, &one.role.0);
-                let found = match id {
-                    Some(id) => access::custom_role(check.tx(), id)?,
-                    None => None,
-                };
-                let Some(found) = found else { continue };
-                if found.workspace.is_some_and(|only| place != Some(only)) {
-                    check.problem(path.as_str(), "other-workspace", "this role is of one workspace; give it there");
-                }
-                HeldRole::Custom(found.into())
+        let role = if let Some(role) = one.role.ready() {
+            HeldRole::Ready(role)
+        } else {
+            let id = check.reference::<RoleId>(roles_kind::NAME, &one.role.0);
+            let found = match id {
+                Some(id) => access::custom_role(check.tx(), id)?,
+                None => None,
+            };
+            let Some(found) = found else { continue };
+            if found.workspace.is_some_and(|only| place != Some(only)) {
+                check.problem(path.as_str(), "other-workspace", "this role is of one workspace; give it there");
             }
+            HeldRole::Custom(found.into())
         };
         if one.role.ready().is_some_and(Role::is_local) && place.is_none() {
             check.problem(path.as_str(), "workspace-missing", "this role is one of a workspace; name the workspace");

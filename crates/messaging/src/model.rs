@@ -338,6 +338,7 @@ pub struct InboundSummary {
     pub at: Timestamp,
 }
 
+#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn coding<S: serde::Serializer>(coding: &Option<Coding>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(coding.map_or("", Coding::words))
 }

@@ -6,7 +6,9 @@ use crate::Error;
 
 /// Told once what became of a message or a receipt, by the task that wrote it: so what is done here is short and never waits.
 /// Dropped without a word it says [`Error::Stopped`].
-pub struct Reply<T>(Option<Box<dyn FnOnce(Result<T, Error>) + Send + Sync>>);
+pub struct Reply<T>(Option<Hear<T>>);
+
+type Hear<T> = Box<dyn FnOnce(Result<T, Error>) + Send + Sync>;
 
 impl<T: Send + 'static> Reply<T> {
     /// `hear` is called with what became of it.

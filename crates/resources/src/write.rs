@@ -68,15 +68,16 @@ pub(crate) fn write(
         references: &references,
         problems,
     };
-    if let (Some(field), true) = (kind.once(), check.is_new) {
-        if rows::was_used(check.tx, kind.name(), &key)? {
-            check.problem(
-                field,
-                "identifier-used",
-                "this belonged to an entry that was deleted, and an identifier is never given again: what is written down about the \
-                 one would be taken for the other. Give another one",
-            );
-        }
+    if let Some(field) = kind.once()
+        && check.is_new
+        && rows::was_used(check.tx, kind.name(), &key)?
+    {
+        check.problem(
+            field,
+            "identifier-used",
+            "this belonged to an entry that was deleted, and an identifier is never given again: what is written down about the \
+             one would be taken for the other. Give another one",
+        );
     }
     // A body with a wrong shape has no Rust type to validate.
     if check.problems.is_empty() {

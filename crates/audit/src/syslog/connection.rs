@@ -56,7 +56,7 @@ impl Target {
         Ok(Self { host: host.to_owned(), port, config: Box::new(config), here: here.to_owned() })
     }
 
-    pub(super) fn host(&self) -> &str {
+    pub(super) fn here(&self) -> &str {
         &self.here
     }
 }

@@ -34,7 +34,7 @@ const POLL: Duration = Duration::from_millis(500);
 const BATCH: u32 = 200;
 /// How long is waited after failures, doubling.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// The one stream there is.
 const NAME: &str = "syslog";
 
@@ -115,7 +115,7 @@ impl Shipper {
                 Ok(None) => FIRST_WAIT,
                 Ok(Some(held)) => match shutdown.run_until_cancelled(self.ship(&lease, &held, &mut wait)).await {
                     None | Some(Err(Error::Store(store::Error::Closed))) => break,
-                    Some(Ok(())) | Some(Err(Error::Store(store::Error::LeaseLost))) => FIRST_WAIT,
+                    Some(Ok(()) | Err(Error::Store(store::Error::LeaseLost))) => FIRST_WAIT,
                     Some(Err(error)) => {
                         let said = error.to_string();
                         tracing::warn!(%error, "the audit log could not be streamed; trying again");
@@ -155,7 +155,7 @@ impl Shipper {
             let now = self.db.context().monotonic();
             for entry in &entries {
                 connection
-                    .write(&frame::framed(entry, self.format, self.target.host()))
+                    .write(&frame::framed(entry, self.format, self.target.here()))
                     .await
                     .map_err(Error::Stream)?;
                 sent = entry.seq.unwrap_or(sent);

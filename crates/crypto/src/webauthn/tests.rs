@@ -131,8 +131,8 @@ fn both_algorithms_are_made_stored_and_used() {
 /// Each of these is one thing wrong with an answer that is right otherwise.
 #[test]
 fn every_forgery_is_refused() {
-    let (site, pair) = (site(), Pair::es256());
     type Change = fn(&mut Says);
+    let (site, pair) = (site(), Pair::es256());
     let changes: [(&str, Change); 10] = [
         ("another act", |says| says.what = "payment.get"),
         ("another challenge", |says| says.challenge = b"another".to_vec()),

@@ -86,7 +86,7 @@ testdb::both_databases! {
         let token = half(&house, 3).await;
         assert!(second(&house, &token, code(&db, &app), 4).await.is_err(), "the same code again");
         // The code before is taken only where the organisation says so.
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         let before = code_at(&app, crypto::totp::step(db.context().now()) - 1);
         assert!(second(&house, &token, before.clone(), 5).await.is_err());
         house.apply("settings: [{code_one_step_back: true}]\n").await.unwrap();

@@ -78,7 +78,6 @@ pub async fn open_with_mail(db: &Db, server: &testkit::MailServer) -> (House, ma
         cost: Cost::trivial_for_tests(),
         mail: Some(mail.clone()),
         public_url: "https://pager.example.com".into(),
-        ..Options::default()
     };
     let identity = Identity::new(db.clone(), vault, resources.clone(), options).unwrap();
     (House { db: db.clone(), resources, identity }, mail)
