@@ -63,6 +63,7 @@ fn who_doc(operation: &'static str, summary: &'static str) -> Doc {
 #[serde(deny_unknown_fields)]
 struct Wanted {
     /// The capability, such as `alerts:answer`.
+    #[schema(example = "alerts:answer")]
     capability: String,
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
             Doc::new("createPerson", PEOPLE, "Add a person")
                 .text("Log-in names are never used twice, also after deletion: one that belonged to somebody is refused.")
                 .reads::<NewPerson>(json!({
-                    "name": "Dina Sample", "login": "dina@example.com", "roles": [{"role": "responder", "workspace": "demo"}],
+                    "name": "Rae Sample", "login": "rae@example.com", "roles": [{"role": "responder", "workspace": "demo"}],
                     "timeZone": "Europe/London", "phones": ["+447700900117"],
                 }))
                 .answers::<PersonView>(StatusCode::CREATED, "The person.", example()),

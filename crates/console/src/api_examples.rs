@@ -71,8 +71,21 @@ pub fn example(
     if let (true, Some(workspace)) = (placed, values.get("workspace")) {
         target = format!("{target}?workspace={}", encode(workspace));
     }
+    for parameter in operation["parameters"].as_array().into_iter().flatten() {
+        if parameter["in"] != "query" || parameter["required"] != true {
+            continue;
+        }
+        let name = parameter["name"].as_str().unwrap_or_default();
+        let own = parameter.get("example").or_else(|| parameter["schema"].get("example"));
+        let first = if target.contains('?') { '&' } else { '?' };
+        target = format!("{target}{first}{name}={}", encode(own.and_then(Value::as_str).unwrap_or(name)));
+    }
     let url = format!("{public_url}{target}");
     let method = method.to_ascii_uppercase();
+    // A form carries a credential of its own, which stands in no example.
+    if operation["requestBody"]["content"].get("application/x-www-form-urlencoded").is_some() {
+        return None;
+    }
     let body = operation["requestBody"]["content"]["application/json"].get("example");
     let keyed = operation["parameters"].as_array().into_iter().flatten().any(|one| one["name"] == "Idempotency-Key");
     let variable = if bearer == Bearer::Nobody { "" } else { bearer.variable() };

@@ -113,6 +113,15 @@ impl Console {
         if let Some(permit) = guard.also::<cap::MessagesRead>() {
             known.extend(self.known_messages(permit).await?);
         }
+        if let Some(permit) = guard.also::<cap::PeopleRead>() {
+            let identity = self.identity.clone();
+            let read = move |tx: &mut store::Tx<'_>| {
+                let (filter, request) = (identity::PeopleFilter::default(), PageRequest::new(200, None));
+                identity.people(tx, &permit, &filter, &request)
+            };
+            let newest = self.db.read(read).await?.items.into_iter().map(|person| person.id).max();
+            known.extend(newest.into_iter().flat_map(|id| [("user", id.to_string()), ("id", id.to_string())]));
+        }
         Ok(known)
     }
 

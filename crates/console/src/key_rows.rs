@@ -66,7 +66,7 @@ pub fn row(slug: &str, key: &ApiKeyInfo, shown: &[MappedCertificate], shell: &Sh
             in_use: old.last_used_at.is_some_and(|at| at > key.token_set_at),
         }),
         certificates: certificate_rows(shown, "api_keys", key.id.uuid(), shell),
-        entry: format!("/w/{slug}/config/api_keys/{}", encode(&key.name)),
+        entry: format!("/w/{slug}/config/api_keys/{}", key.id),
         path: format!("/w/{slug}/keys/{}", encode(&key.name)),
         name: key.name.clone(),
     }

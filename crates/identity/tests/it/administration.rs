@@ -66,7 +66,7 @@ testdb::both_databases! {
         assert_eq!(house.count("users").await, 3);
         let told = house.texts("SELECT action FROM audit_entries WHERE action = 'people.import'").await;
         assert_eq!(told.len(), 1);
-        let viewers = PeopleFilter { role: Some("viewer".into()), ..PeopleFilter::default() };
+        let viewers = PeopleFilter { role: Some("observer".into()), ..PeopleFilter::default() };
         assert_eq!(logins(&house, viewers).await, ["bo@example.com"]);
         let reached = PeopleFilter { standing: Some("reached_only".into()), ..PeopleFilter::default() };
         assert_eq!(logins(&house, reached).await, ["bo@example.com", "cem@example.com"]);

@@ -11,7 +11,7 @@ use crate::hands::Reader;
 async fn carriers(ada: &Reader) -> BTreeMap<String, String> {
     let (status, text) = ada.get("/api/v1/resources/export?kind=carriers").await;
     assert!(status.is_success(), "{text}");
-    let entries = text.split("\n  - ").skip(1).map(|entry| {
+    let entries = text.split("\n- ").skip(1).map(|entry| {
         let name = entry.lines().find_map(|line| line.trim().strip_prefix("name: ")).expect("a carrier has a name");
         (name.to_owned(), entry.trim_end().to_owned())
     });

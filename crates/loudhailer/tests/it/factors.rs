@@ -63,7 +63,7 @@ fn age_sessions(demo: &Demo, minutes: i64) {
 
 async fn sign_out(browser: &Browser, console: &str) {
     browser.goto(&format!("{console}/w/demo/you")).await;
-    browser.click("form[action='/sign-out'] button").await;
+    browser.click("form.row[action='/sign-out'] button").await;
     browser.sees("h1", "Sign in").await;
 }
 

@@ -91,7 +91,7 @@ async fn x_13_from_an_invitation_by_letter_to_a_new_password_by_letter() {
     browser.goto(&here).await;
     browser.sees("main", "Invitation left").await;
     browser.goto(&format!("{url}/w/ops/you")).await;
-    browser.click("form[action='/sign-out'] button").await;
+    browser.click("form.row[action='/sign-out'] button").await;
     browser.wait("#password").await;
 
     // They choose a password, and forget it.

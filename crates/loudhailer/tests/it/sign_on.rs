@@ -89,7 +89,7 @@ async fn x_11_people_sign_in_with_a_provider_that_we_did_not_write() {
     browser.fill("#client_id", "loudhailer").await;
     browser.fill("#client_secret", "sample-client-secret").await;
     browser.fill("#group_roles", "night = on_call @ demo").await;
-    browser.click("details summary").await;
+    browser.click("main details summary").await;
     browser.fill("#scopes", "openid profile email groups").await;
     browser.fill("#tls_ca", &provider.authority).await;
     browser.click("form.panel button.go").await;
