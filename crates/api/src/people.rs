@@ -160,16 +160,12 @@ struct Wanted {
     /// A role that they hold, anywhere.
     #[serde(default)]
     role: Option<String>,
-    /// People a page, 1 to 200; 50 when left out.
-    #[serde(default)]
-    #[schema(value_type = Option<u32>, minimum = 1, maximum = 200)]
-    #[expect(dead_code, reason = "read by PageQuery")]
-    limit: TakenElsewhere,
-    /// `next` of the page before.
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    #[expect(dead_code, reason = "read by PageQuery")]
-    cursor: TakenElsewhere,
+    #[serde(default, rename = "limit")]
+    #[schema(ignore)]
+    _limit: TakenElsewhere,
+    #[serde(default, rename = "cursor")]
+    #[schema(ignore)]
+    _cursor: TakenElsewhere,
 }
 
 /// A role and where it holds.

@@ -21,9 +21,14 @@ pub fn code(text: &str) -> Option<Qr> {
     let code = QrCode::with_error_correction_level(text, EcLevel::M).ok()?;
     let width = code.width();
     let mut dark = String::new();
-    for (at, color) in code.to_colors().into_iter().enumerate() {
-        if color == Color::Dark {
-            let _ = write!(dark, "M{} {}h1v1h-1z", at % width + EDGE, at / width + EDGE);
+    // A run of dark modules is one piece of the path, or the page grows heavy.
+    for (row, modules) in code.to_colors().chunks(width).enumerate() {
+        let mut at = 0;
+        for run in modules.chunk_by(|one, next| one == next) {
+            if run.first() == Some(&Color::Dark) {
+                let _ = write!(dark, "M{} {}h{n}v1h-{n}z", at + EDGE, row + EDGE, n = run.len());
+            }
+            at += run.len();
         }
     }
     Some(Qr { side: width + 2 * EDGE, dark })
@@ -36,7 +41,7 @@ mod tests {
     #[test]
     fn a_code_is_a_square_with_its_edge() {
         let qr = code("otpauth://totp/Loudhailer:ada@example.com?secret=ABC").unwrap();
-        assert!(qr.side > 2 * EDGE && qr.dark.starts_with("M4 4h1v1h-1z"), "the corner of the finder");
+        assert!(qr.side > 2 * EDGE && qr.dark.starts_with("M4 4h7v1h-7z"), "the corner of the finder");
         assert!(code(&"x".repeat(5_000)).is_none());
     }
 }

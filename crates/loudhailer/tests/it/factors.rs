@@ -43,7 +43,7 @@ fn apply(demo: &Demo, token: &str, text: &str) {
         .args(["apply", "-f"])
         .arg(&file)
         .env("LOUDHAILER_URL", demo.fact("console"))
-        .env("LOUDHAILER_CA_CERT", demo.fact("ca_cert"))
+        .env("LOUDHAILER_CA", demo.fact("ca_cert"))
         .env("LOUDHAILER_TOKEN", token)
         .output()
         .unwrap();
@@ -123,7 +123,7 @@ async fn proof() {
     password(&browser).await;
     browser.fill("#code", "000000").await;
     browser.click("form:has(#code) button").await;
-    browser.sees("[role=alert]", "wrong").await;
+    browser.sees(".note[role=alert]", "wrong").await;
     browser.fill("#code", codes.lines().nth(2).unwrap()).await;
     browser.click("form:has(#code) button").await;
     browser.wait("a.who").await;
@@ -144,7 +144,7 @@ async fn proof() {
     assert_eq!(browser.axe().await, Vec::<String>::new());
     browser.fill("#prove", "000000").await;
     browser.click("form:has(#prove) button").await;
-    browser.sees("[role=alert]", "wrong").await;
+    browser.sees(".note[role=alert]", "wrong").await;
     browser.click("form[data-passkey=get] button").await;
     browser.sees("main", "typed before the proof").await;
     browser.sees("main", "loudhailer_key_").await;

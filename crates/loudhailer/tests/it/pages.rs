@@ -62,7 +62,7 @@ async fn every_page_is_light_and_has_no_finding() {
     }
     look.at("/w/demo/nothing-here").await;
     browser.goto(&format!("{}/w/demo/you", site.console)).await;
-    browser.click("form[action='/sign-out'] button").await;
+    browser.click("form.row[action='/sign-out'] button").await;
     browser.wait("#password").await;
     look.at("/sign-in").await;
     look.at("/invite").await;
@@ -96,6 +96,8 @@ async fn patterns() -> BTreeSet<String> {
             && !path.ends_with("/events")
             && !path.contains("/files/")
             && !path.starts_with("/sso/")
+            // A provider is there only where one was set up: `sign_on.rs` does that.
+            && path != "/w/demo/sign-on/{entry}"
     };
     let patterns = patterns.filter(pages).collect();
     product.close().await;
