@@ -22,7 +22,7 @@ const FIRST_LOAD: usize = 60_000;
 const PACKED: &str = "gzip, deflate, br, zstd";
 /// Pages that a signed-in reader is sent away from: looked at before signing in.
 ///
-/// The two stages between password and session are looked at in `factors.rs`: one comes to them half way in only.
+/// The two stages between password and session are not looked at here: one comes to them half way in only.
 const OUTSIDE: [&str; 8] =
     ["/setup", "/sign-in", "/handsets", "/invite", "/forgot", "/reset", "/sign-in/factor", "/sign-in/enrol"];
 
@@ -96,7 +96,7 @@ async fn patterns() -> BTreeSet<String> {
             && !path.ends_with("/events")
             && !path.contains("/files/")
             && !path.starts_with("/sso/")
-            // A provider is there only where one was set up: `sign_on.rs` does that.
+            // A provider is there only where one was set up.
             && path != "/w/demo/sign-on/{entry}"
     };
     let patterns = patterns.filter(pages).collect();
