@@ -120,7 +120,7 @@ async fn x_11_people_sign_in_with_a_provider_that_we_did_not_write() {
     browser.fill("#break_glass", "ada@example.com").await;
     browser.client.execute("document.querySelector('#only_provider').value = 'corp'", Vec::new()).await.unwrap();
     browser.click("#rule button").await;
-    browser.sees("[role=status]", "from the next sign-in on").await;
+    browser.sees("main [role=status]", "from the next sign-in on").await;
     sign_out(&browser).await;
     browser.goto(&format!("{console}/sign-in?next=/w/demo/")).await;
     browser.picture("sign-in-only-provider").await;
