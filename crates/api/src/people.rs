@@ -38,7 +38,7 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
             Doc::new("createPerson", PEOPLE, "Add a person")
                 .text("Log-in names are never used twice, also after deletion: one that belonged to somebody is refused.")
                 .reads::<NewPerson>(json!({
-                    "name": "Rae Sample", "login": "rae@example.com", "roles": [{"role": "responder", "workspace": "demo"}],
+                    "name": "Rae Sample", "login": "rae@example.com", "roles": [{"role": "on_call", "workspace": "demo"}],
                     "timeZone": "Europe/London", "phones": ["+447700900117"],
                 }))
                 .answers::<PersonView>(StatusCode::CREATED, "The person.", example()),
@@ -50,7 +50,7 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
                     "Comma-separated values whose first line names the columns: name, login, role, workspace, time_zone, phone. All \
                      of them or none; `dryRun` looks and adds nobody. Audited.",
                 )
-                .reads::<Import>(json!({"csv": "name,login,role,workspace\nDina Sample,dina@example.com,responder,demo\n", "dryRun": true}))
+                .reads::<Import>(json!({"csv": "name,login,role,workspace\nDina Sample,dina@example.com,on_call,demo\n", "dryRun": true}))
                 .answers::<ImportView>(
                     StatusCode::OK,
                     "Each row with what is wrong with it.",
@@ -134,7 +134,7 @@ fn of_one(doc: Doc) -> Doc {
 fn example() -> serde_json::Value {
     json!({
         "id": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b", "name": "Dina Sample", "login": "dina@example.com",
-        "timeZone": "Europe/London", "roles": [{"role": "responder", "workspace": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5c"}],
+        "timeZone": "Europe/London", "roles": [{"role": "on_call", "workspace": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5c"}],
         "standing": "active", "created": "2026-09-01T08:00:00.000Z", "lastSignIn": "2026-10-23T01:12:07.214Z",
         "sessions": 1, "lastUse": "2026-10-23T01:20:00.000Z",
     })

@@ -102,7 +102,7 @@ mod tests {
             line: 2,
             name: HOSTILE.into(),
             login: "ada@example.com".into(),
-            role: "viewer everywhere".into(),
+            role: "observer everywhere".into(),
             problems: problems.iter().map(|&problem| problem.to_owned()).collect(),
         }
     }
