@@ -34,7 +34,7 @@ pub struct Count {
     /// Microseconds of wall time.
     pub first_submit: i64,
     pub last_submit: i64,
-    /// The longest time without a submit, in microseconds, since it was asked last.
+    /// The longest time between two submits, in microseconds, since [`Carrier::forget_gaps`].
     pub longest_gap: u64,
     pub used: f64,
     pub pages: Vec<(String, i64)>,
@@ -80,6 +80,12 @@ impl Carrier {
     /// Lets go of every connection and takes none, or is there again.
     pub async fn set_up(&mut self, up: bool) -> Result<()> {
         self.asked.write_all(if up { b"up\n" } else { b"down\n" }).await?;
+        Ok(())
+    }
+
+    /// What comes next is the first that gaps are counted from: a pause between two measurements is none of the server's.
+    pub async fn forget_gaps(&mut self) -> Result<()> {
+        self.asked.write_all(b"forget\n").await?;
         Ok(())
     }
 
@@ -170,6 +176,10 @@ pub async fn run(options: &BenchCarrier) -> Result<()> {
             "count" => println!("{}", serde_json::to_string(&shared.count())?),
             "up" => drop(shared.up.send_replace(true)),
             "down" => drop(shared.up.send_replace(false)),
+            "forget" => {
+                shared.last.store(0, Ordering::Relaxed);
+                shared.gap.store(0, Ordering::Relaxed);
+            }
             _ => {}
         }
     }

@@ -86,6 +86,7 @@ async fn ready(options: &Bench, house: &mut House, figures: &mut Figures) -> Res
 /// An application by SMPP: as fast as it goes, then at half of that.
 pub async fn smpp(options: &Bench, house: &mut House, figures: &mut Figures) -> Result<()> {
     ready(options, house, figures).await?;
+    house.carrier.forget_gaps().await?;
     let plan = house.drive(options);
     let full = run(options, house, async |house: &House| through_smpp(house, plan).await).await?;
     figures.driven("", &full.driven, &full.used, full.end);
