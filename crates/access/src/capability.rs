@@ -122,7 +122,8 @@ capabilities! {
     CredentialApiKey = "credentials:api_key";
     /// Make OAuth clients and their secrets.
     CredentialOauth = "credentials:oauth";
-    /// Read the settings of the workspace. = "workspace:read";
+    /// Read the settings of the workspace.
+    WorkspaceRead = "workspace:read";
     /// Change the settings of the workspace.
     WorkspaceWrite = "workspace:write";
     /// Read and export the audit log.
