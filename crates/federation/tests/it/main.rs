@@ -7,5 +7,5 @@ mod house;
 mod leaving;
 mod limits;
 mod only_way;
-mod several;
 mod refusals;
+mod several;
