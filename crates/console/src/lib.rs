@@ -46,6 +46,7 @@ mod integration_form;
 mod integration_page;
 mod integrations_page;
 mod invite_page;
+mod issuers_page;
 mod key_rotation;
 mod key_rows;
 mod keys;
@@ -238,6 +239,15 @@ impl Console {
                 "/sso/{provider}/callback",
                 "an identity provider sends people back here; the answer proves who they are",
                 sso::callback,
+            )
+            .get("/sso/again", sso::again)
+            .session_only()
+            .public(Method::GET, sso::PROVEN, "says that a proof with an identity provider worked", sso::proven)
+            .public(
+                Method::GET,
+                "/signed-out",
+                "an identity provider sends people back here who signed out there",
+                sso::signed_out,
             )
             .public(Method::GET, "/sso/start", "an identity provider begins a sign-on here", sso::start)
             .public(
@@ -449,6 +459,18 @@ impl Console {
             .session_only()
             .post("/w/{workspace}/oauth/{client}/delete", oauth_page::delete)
             .session_only()
+            .get("/w/{workspace}/issuers", issuers_page::list)
+            .session_only()
+            .get("/w/{workspace}/issuers/new", issuers_page::new)
+            .session_only()
+            .post("/w/{workspace}/issuers/new", issuers_page::create)
+            .session_only()
+            .get("/w/{workspace}/issuers/{issuer}", issuers_page::change)
+            .session_only()
+            .post("/w/{workspace}/issuers/{issuer}", issuers_page::save)
+            .session_only()
+            .post("/w/{workspace}/issuers/{issuer}/ask", issuers_page::ask)
+            .session_only()
             .get("/w/{workspace}/smpp", smpp_page::list)
             .get("/w/{workspace}/smpp/new", smpp_form::new)
             .post("/w/{workspace}/smpp/new", smpp_form::create)
@@ -508,6 +530,14 @@ impl Console {
             .public(Method::POST, "/sso/start", "an identity provider begins a sign-on here", sso::start_by_form)
             .accepts(&[http::ContentType::Form])
             .limit(8 * 1024)
+            .public(
+                Method::POST,
+                "/sso/{provider}/back-channel-logout",
+                "an identity provider says that it ended a session; its signed token proves it",
+                sso::back_channel,
+            )
+            .accepts(&[http::ContentType::Form])
+            .limit(16 * 1024)
             .public(
                 Method::GET,
                 "/assets/{name}",

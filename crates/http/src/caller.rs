@@ -13,7 +13,6 @@ use base::{Context, ExposeSecret, SecretString, Timestamp};
 use crate::cookie;
 use crate::gate::{Gate, HX_REQUEST};
 use crate::keeper::{LiveSession, Source};
-use crate::origin;
 use crate::packed;
 use crate::refusal::Refusal;
 use crate::routes::Door;
@@ -91,7 +90,6 @@ impl Caller {
             return Ok(Self::of_session(live, token, source, &gate.context));
         } else if door.reads_key()
             && source.certificate.is_some()
-            && !origin::by_browser(&parts.headers)
             && let Some(grants) = gate.keeper().certificate(&source).await?
         {
             return Ok(Self::new(grants, Credential::Certificate, source));
