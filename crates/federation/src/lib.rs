@@ -35,6 +35,7 @@ pub use error::Error;
 pub use federation::{Answered, Begun, Federation, redirect_uri};
 pub use kind::{PROVIDERS, ProvidersKind};
 pub use links::LinkedIdentity;
+pub use links::signs_on;
 pub use rows::{Health, Provider};
 pub use sign_in::{SIGN_IN, SignInKind};
 

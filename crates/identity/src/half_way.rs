@@ -13,7 +13,7 @@ use crate::account::{self, Account};
 use crate::factors::{self, Proof};
 use crate::lockout::Door;
 use crate::login::LoggedIn;
-use crate::session::start;
+use crate::session::{method, start};
 use crate::ways::{self, Opens};
 use crate::{Caller, Error, Identity, device};
 
@@ -23,6 +23,10 @@ const LIFE: Duration = Duration::from_mins(10);
 pub(crate) const TRIES: i64 = 5;
 /// Of one person at a time, at most; the oldest go.
 const PER_USER: usize = 5;
+/// The count that strangers' failures go to.
+pub(crate) const STRANGERS: &str = "";
+/// The count that failures after a provider's word go to: they are none of strangers.
+const AFTER_SIGN_ON: &str = "sign-on";
 
 /// What is still needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +93,8 @@ pub(crate) struct Walker {
     pub account: Account,
     pub needs: Needs,
     pub device: String,
+    /// How they proved themselves first.
+    first: AuthMethod,
     tries: i64,
 }
 
@@ -96,20 +102,31 @@ fn hash(token: &SecretString) -> Vec<u8> {
     crypto::sha256(token.expose_secret().as_bytes()).to_vec()
 }
 
-/// Who is half way with this token.
+/// Whom the secret of an app is drawn for that somebody half way sets up.
+pub(crate) fn place(token: &SecretString) -> String {
+    format!("half:{}", base::hex(&hash(token)))
+}
+
+/// Who is half way with this token. A way that leads to setting a factor up is over once there is one: whoever began it with the
+/// password alone must not add a factor of theirs to that of the owner.
 pub(crate) fn walker(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<Walker>, Error> {
     let now = tx.now();
     let found = tx.query_opt(
-        "UPDATE half_way SET tries = tries WHERE token_hash = $1 AND expires_at > $2 RETURNING user_id, stage, device, tries",
+        "UPDATE half_way SET tries = tries WHERE token_hash = $1 AND expires_at > $2 \
+         RETURNING user_id, stage, device, first_proof, tries",
         &params![hash(token), now],
         |row| {
             let stage: String = row.get("stage")?;
             let needs = if stage == Needs::Factor.name() { Needs::Factor } else { Needs::Enrolment };
-            Ok((row.get::<UserId>("user_id")?, needs, row.get::<String>("device")?, row.get::<i64>("tries")?))
+            let first = method(&row.get::<String>("first_proof")?);
+            Ok((row.get::<UserId>("user_id")?, needs, row.get::<String>("device")?, first, row.get::<i64>("tries")?))
         },
     )?;
-    let Some((user, needs, device, tries)) = found else { return Ok(None) };
-    Ok(account::by_id(tx, user)?.map(|account| Walker { account, needs, device, tries }))
+    let Some((user, needs, device, first, tries)) = found else { return Ok(None) };
+    if needs == Needs::Enrolment && factors::has_any(tx, user)? {
+        return Ok(None);
+    }
+    Ok(account::by_id(tx, user)?.map(|account| Walker { account, needs, device, first, tries }))
 }
 
 /// Ends it.
@@ -137,10 +154,10 @@ impl Identity {
         }
         if !first.strong {
             if factors::has_any(tx, account.id)? {
-                return Self::half(tx, account, Needs::Factor, first.device);
+                return Self::half(tx, account, Needs::Factor, first);
             }
             if factors::are_wanted(tx, account.id)? {
-                return Self::half(tx, account, Needs::Enrolment, first.device);
+                return Self::half(tx, account, Needs::Enrolment, first);
             }
         }
         Ok(Entered::In(Box::new(self.admit(tx, account, first, caller)?)))
@@ -155,22 +172,23 @@ impl Identity {
         caller: &Caller,
     ) -> Result<LoggedIn, Error> {
         account::forgive(tx, account.id, first.device)?;
+        account::forgive(tx, account.id, &account::factor_place(first.device))?;
         if let Some(old) = first.old {
             crate::session::end(tx, old)?;
         }
-        let (token, session) = start(tx, account, first.auth, caller)?;
+        let (token, session) = start(tx, account, first.auth, first.strong, caller)?;
         let device = device::mint(&self.0.vault, &tx.context().clone(), account.id);
         self.forget_after(tx);
         Ok(LoggedIn { token, session, device })
     }
 
-    fn half(tx: &mut Tx<'_>, account: &Account, needs: Needs, device: &str) -> Result<Entered, Error> {
+    fn half(tx: &mut Tx<'_>, account: &Account, needs: Needs, first: &First<'_>) -> Result<Entered, Error> {
         let (now, expires_at) = (tx.now(), tx.now().plus(LIFE));
         let token = SecretString::from(BASE64.encode(tx.context().random::<32>()));
         tx.execute(
-            "INSERT INTO half_way (token_hash, user_id, stage, device, tries, created_at, expires_at) \
-             VALUES ($1, $2, $3, $4, 0, $5, $6)",
-            &params![hash(&token), account.id, needs.name(), device, now, expires_at],
+            "INSERT INTO half_way (token_hash, user_id, stage, device, tries, created_at, expires_at, first_proof) \
+             VALUES ($1, $2, $3, $4, 0, $5, $6, $7)",
+            &params![hash(&token), account.id, needs.name(), first.device, now, expires_at, first.auth.name()],
         )?;
         let all: Vec<Vec<u8>> = tx.query(
             "SELECT token_hash FROM half_way WHERE user_id = $1 ORDER BY created_at DESC, token_hash",
@@ -197,7 +215,7 @@ impl Identity {
         caller: &Caller,
     ) -> Result<Entered, Error> {
         let account = account::by_id(tx, user)?.ok_or(Error::BadLogin)?;
-        let entered = self.enter(tx, &account, &First { auth, strong, device: "", old }, caller)?;
+        let entered = self.enter(tx, &account, &First { auth, strong, device: AFTER_SIGN_ON, old }, caller)?;
         note(tx, &account, &entered, auth, reason, caller)?;
         Ok(entered)
     }
@@ -214,8 +232,12 @@ impl Identity {
             .await
     }
 
-    /// The second factor of a log-in. A wrong one counts: five, and the first proof is asked for again; the account's own count
-    /// goes on, so that starting over gives no more tries (control X-12).
+    /// The second factor of a log-in. A wrong one counts: five, and the first proof is asked for again; the account's count of
+    /// wrong factors goes on, so that starting over gives no more tries (control X-12), and a right password takes none back.
+    ///
+    /// # Errors
+    /// [`Error::BadFactor`], [`Error::HalfWayOver`], and [`Error::MustChange`] when the proof was right and the password, which came
+    /// first, has to be replaced.
     pub async fn second_factor(
         &self,
         token: &SecretString,
@@ -241,7 +263,8 @@ impl Identity {
             return Ok(Err(Error::HalfWayOver));
         };
         let (user, now) = (walker.account.id, tx.now());
-        let failures = account::failures(tx, user, &walker.device)?;
+        let place = account::factor_place(&walker.device);
+        let failures = account::failures(tx, user, &place)?;
         let limits = self.rules(tx)?.limits();
         if failures.door(now, limits) != Door::Open {
             refused(tx, &walker, "paused or locked after failures", caller)?;
@@ -250,13 +273,19 @@ impl Identity {
         match self.prove(tx, user, proof)? {
             Ok(auth) => {
                 end(tx, token)?;
+                if walker.first == AuthMethod::Password
+                    && let Some(why) = self.change_due(tx, user)?
+                {
+                    account::forgive(tx, user, &place)?;
+                    return self.send_to_change(tx, &walker.account, why, caller).map(Err);
+                }
                 let first = First { auth, strong: true, device: &walker.device, old };
                 let entered = self.admit(tx, &walker.account, &first, caller)?;
                 record(tx, entered.session.grants.actor(), "session.start", user, auth.name())?;
                 Ok(Ok(entered))
             }
             Err(reason) => {
-                account::set_failures(tx, user, &walker.device, failures.after(now, limits))?;
+                account::set_failures(tx, user, &place, failures.after(now, limits))?;
                 refused(tx, &walker, reason, caller)?;
                 if walker.tries + 1 >= TRIES {
                     end(tx, token)?;
@@ -276,6 +305,7 @@ impl Identity {
 }
 
 fn refused(tx: &mut Tx<'_>, walker: &Walker, reason: &'static str, caller: &Caller) -> Result<(), Error> {
+    let known = ![STRANGERS, AFTER_SIGN_ON].contains(&walker.device.as_str());
     audit::record(
         tx,
         audit::Entry {
@@ -285,7 +315,7 @@ fn refused(tx: &mut Tx<'_>, walker: &Walker, reason: &'static str, caller: &Call
             target: ("user", &walker.account.id.to_string()),
             outcome: audit::Outcome::Failure,
             reason: Some(reason),
-            changes: Some(serde_json::json!({ "stage": "second factor", "known_device": !walker.device.is_empty() })),
+            changes: Some(serde_json::json!({ "stage": "second factor", "known_device": known })),
         },
     )?;
     Ok(())
