@@ -167,7 +167,7 @@ fn role(row: RoleRow) -> RoleView {
         name: row.name,
         words: row.words,
         about: row.about,
-        custom: row.custom,
+        custom: row.id.is_some(),
         capabilities: row.capabilities.iter().map(Capability::name).collect(),
         bounded: row.bounded.iter().map(Capability::name).collect(),
     }

@@ -7,7 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | `alerts`, `activity`, `integrations`, `webhooks`, `runs`, `messages`, `routing`, `groups`, `keys`, `smpp` | our own API of a workspace |
-//! | `people`, `resources`, `audit` | our own API of the organisation |
+//! | `people`, `sessions`, `factors`, `resources`, `audit` | our own API of the organisation |
 //! | `resources`, `audit`, `access` | our own API of the organisation |
 //! | `signals` | `POST /signals/{integration}` and the xMatters-shaped alias |
 //! | `sms` | `/api/v1/subaccounts/{workspace}/messages` with its own error envelope |
@@ -22,6 +22,7 @@ mod alerts;
 mod audit;
 mod batches;
 mod body;
+mod factors;
 mod groups;
 mod integrations;
 mod keys;
@@ -33,6 +34,7 @@ mod preview;
 mod resources;
 mod routing;
 mod runs;
+mod sessions;
 mod signals;
 mod smpp;
 mod sms;
@@ -119,6 +121,8 @@ pub fn routes(api: Api) -> Routes {
     let routes = groups::routes(routes);
     let routes = keys::routes(routes);
     let routes = people::routes(routes);
+    let routes = sessions::routes(routes);
+    let routes = factors::routes(routes);
     let routes = oauth_clients::routes(routes);
     let routes = smpp::routes(routes);
     let routes = resources::routes(routes);

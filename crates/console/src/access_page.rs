@@ -20,6 +20,8 @@ pub struct Asked {
     can: String,
     /// What can they do? `user:ID`, `key:ID` and so on, by [`HolderKind::name`].
     of: String,
+    /// What was just done.
+    did: String,
 }
 
 /// Somebody who can, or something that somebody can.
@@ -45,6 +47,8 @@ struct RoleColumn {
     words: String,
     about: String,
     custom: bool,
+    /// Where one of the organisation's own is changed.
+    href: Option<String>,
     holds: Vec<String>,
 }
 
@@ -64,6 +68,8 @@ struct AccessPage {
     roles: Vec<RoleColumn>,
     rows: Vec<CapabilityRow>,
     may_write: bool,
+    /// Whether a role was just saved.
+    saved: bool,
 }
 
 fn by_words(ways: &[Way]) -> String {
@@ -132,13 +138,14 @@ fn what(slug: &str, holder: &Holder) -> Answered {
     }
 }
 
-fn picture(roles: &[RoleRow]) -> (Vec<RoleColumn>, Vec<CapabilityRow>) {
+fn picture(slug: &str, roles: &[RoleRow], may_write: bool) -> (Vec<RoleColumn>, Vec<CapabilityRow>) {
     let columns = roles
         .iter()
         .map(|role| RoleColumn {
             words: role.words.clone(),
             about: role.about.clone(),
-            custom: role.custom,
+            custom: role.id.is_some(),
+            href: role.id.filter(|_| may_write).map(|id| format!("/w/{slug}/roles/{id}")),
             holds: role
                 .capabilities
                 .iter()
@@ -189,7 +196,8 @@ pub async fn show(
         None
     };
     let roles = console.db.read(move |tx| identity::roles(tx, &permit)).await?;
-    let (columns, rows) = picture(&roles);
+    let may_write = console.may_edit(&guard, "roles");
+    let (columns, rows) = picture(&slug, &roles, may_write);
     let mut offered = vec![("", "Choose a right")];
     offered.extend(Capability::ALL.iter().map(|capability| (capability.name(), capability.name())));
     page(&AccessPage {
@@ -197,7 +205,8 @@ pub async fn show(
         answered,
         roles: columns,
         rows,
-        may_write: console.may_edit(&guard, "roles"),
+        may_write,
+        saved: asked.did == "saved",
         slug,
         shell,
     })
@@ -215,7 +224,7 @@ mod tests {
             name: words.into(),
             words: words.into(),
             about: "x".into(),
-            custom: true,
+            id: Some(uuid::Uuid::from_u128(9).into()),
             capabilities: Role::Supervisor.capabilities(),
             bounded: [Capability::GroupsWrite].into_iter().collect::<Capabilities>(),
         }
@@ -223,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_picture_says_each_cell_in_words() {
-        let (roles, rows) = picture(&[row(HOSTILE)]);
+        let (roles, rows) = picture("demo", &[row(HOSTILE)], true);
         assert!(roles[0].holds.iter().any(|holds| holds == "groups:write, for their own groups"));
         let way = Way { by: "on_call".into(), words: HOSTILE.into(), scope: None, bounded: true };
         let holder = Holder {
@@ -240,7 +249,10 @@ mod tests {
             roles,
             rows,
             may_write: true,
+            saved: true,
         });
+        assert!(html.contains("/w/demo/roles/new") && html.contains("/w/demo/roles/00000000-0000-0000-0000-000000000009"));
+        assert!(picture("demo", &[row("x")], false).0[0].href.is_none(), "who may not change it is led nowhere");
         assert!(html.contains("everywhere, for their own groups") && html.contains("their own"));
         assert_eq!(who("demo", Capability::RunsRead, Vec::new(), false).sentence, "Nobody holds runs:read here");
     }

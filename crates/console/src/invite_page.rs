@@ -2,12 +2,13 @@
 
 use askama::Template;
 use axum::extract::State;
-use base::{Explain as _, SecretString};
-use http::{Answer, Form, HeaderMap, Open, Refusal, Response, StatusCode};
+use base::SecretString;
+use http::{Answer, Form, HeaderMap, Open, Response, StatusCode};
 use serde::Deserialize;
 
 use crate::Console;
 use crate::page::{Wrong, bare, page, page_with};
+use crate::reset_page::beside;
 use crate::shell::Shell;
 
 #[derive(Template)]
@@ -16,6 +17,8 @@ struct InvitePage {
     shell: Shell,
     wrong: Wrong,
     code: String,
+    /// What the password must be.
+    rules: String,
 }
 
 impl InvitePage {
@@ -25,7 +28,8 @@ impl InvitePage {
 /// The page.
 pub async fn show(open: Open, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
     let shell = bare(&headers, console.db.context().now(), open.caller().csrf());
-    page(&InvitePage { shell, wrong: Wrong::default(), code: String::new() })
+    let rules = console.password_words(None).await?;
+    page(&InvitePage { shell, wrong: Wrong::default(), code: String::new(), rules })
 }
 
 /// What the form sends.
@@ -51,18 +55,14 @@ pub async fn accept(
             Ok(entered) => {
                 return Ok(Console::let_on("/", &entered));
             }
-            Err(error) => {
-                let problem = error.problem();
-                let field = if matches!(error, identity::Error::BadLink) { "code" } else { "password" };
-                let problem = if problem.field.is_none() { problem.at(field) } else { problem };
-                Wrong::of(vec![problem]).map_err(|_| Refusal::from(error))?
-            }
+            Err(error) => beside(error)?,
         }
     } else {
         Wrong::one("again", "The two are not the same. Write it again.")
     };
     let shell = bare(&headers, console.db.context().now(), open.caller().csrf());
-    page_with(StatusCode::UNPROCESSABLE_ENTITY, &InvitePage { shell, wrong, code })
+    let rules = console.password_words(None).await?;
+    page_with(StatusCode::UNPROCESSABLE_ENTITY, &InvitePage { shell, wrong, code, rules })
 }
 
 #[cfg(test)]
@@ -74,7 +74,8 @@ mod tests {
     fn an_invitation_keeps_its_code_and_forgets_the_password() {
         let shell = Shell { place: None, stream: None, ..shell() };
         let wrong = Wrong::one("password", "It is one of the most used.");
-        let html = checked(&InvitePage { shell, wrong, code: HOSTILE.into() });
+        let html = checked(&InvitePage { shell, wrong, code: HOSTILE.into(), rules: "20 to 128 characters.".into() });
         assert!(html.contains("It is one of the most used.") && html.contains("data-from-fragment"));
+        assert!(html.contains("20 to 128 characters.") && !html.contains("minlength"), "the rules are those in force");
     }
 }

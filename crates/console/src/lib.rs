@@ -66,6 +66,7 @@ mod picture;
 mod programs_due;
 mod qr;
 mod reset_page;
+mod role_form;
 mod route_form;
 mod routes_page;
 mod rules_page;
@@ -481,6 +482,10 @@ impl Console {
             .post("/w/{workspace}/smpp/{account}/disconnect", smpp_page::disconnect_all)
             .post("/w/{workspace}/smpp/{account}/binds/{bind}/disconnect", smpp_page::disconnect)
             .get("/w/{workspace}/access", access_page::show)
+            .get("/w/{workspace}/roles/new", role_form::new)
+            .post("/w/{workspace}/roles/new", role_form::create)
+            .get("/w/{workspace}/roles/{role}", role_form::change)
+            .post("/w/{workspace}/roles/{role}", role_form::save)
             .get("/w/{workspace}/audit", audit_page::list)
             .post("/w/{workspace}/audit/verify", audit_page::verify)
             .post("/w/{workspace}/audit/export", audit_entry::export)
@@ -494,7 +499,10 @@ impl Console {
             .get("/w/{workspace}/you/identities", identities_page::own)
             .post("/w/{workspace}/you/identities/link", identities_page::link_own)
             .session_only()
+            .fresh()
             .post("/w/{workspace}/you/identities/unlink", identities_page::unlink_own)
+            .session_only()
+            .fresh()
             .get("/w/{workspace}/you/password", password_page::show)
             .session_only()
             .post("/w/{workspace}/you/password", password_page::change)
@@ -506,6 +514,7 @@ impl Console {
             .session_only()
             .get("/w/{workspace}/you/security/new", security_page::new)
             .session_only()
+            .fresh()
             .post("/w/{workspace}/you/security/new", security_page::create)
             .session_only()
             .fresh()

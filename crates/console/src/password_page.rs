@@ -18,6 +18,8 @@ use crate::shell::{Page, Shell};
 struct PasswordPage {
     shell: Shell,
     slug: String,
+    /// Their log-in name: under it a password manager keeps the new one.
+    login: String,
     said: bool,
     wrong: Wrong,
     rules: String,
@@ -52,8 +54,11 @@ async fn render(
     wrong: Wrong,
 ) -> Answer<Response> {
     let shell = console.shell(guard, headers, Page::You).await?;
-    let rules = console.password_words().await?;
-    page_with(wrong.status(), &PasswordPage { shell, slug: guard.name().to_owned(), said, wrong, rules })
+    let actor = guard.caller().actor().clone();
+    let rules = console.password_words(actor.principal.user()).await?;
+    let identity = console.identity.clone();
+    let login = console.db.read(move |tx| identity.own_login(tx, &actor)).await?;
+    page_with(wrong.status(), &PasswordPage { shell, slug: guard.name().to_owned(), login, said, wrong, rules })
 }
 
 /// What the form sends.
@@ -104,12 +109,14 @@ mod tests {
         let html = checked(&PasswordPage {
             shell: shell(),
             slug: "demo".into(),
+            login: "dina@example.com".into(),
             said: true,
             wrong: Wrong::one("old", "Name or password are wrong."),
             rules: "15 to 128 characters.".into(),
         });
         assert!(html.contains("aria-invalid=\"true\"") && html.contains("15 to 128 characters."));
         assert!(html.contains("autocomplete=\"current-password\"") && !html.contains(" value=\"x"));
+        assert!(html.contains("autocomplete=\"username\" value=\"dina@example.com\""));
         for field in PasswordPage::FIELDS {
             assert!(html.contains(&format!("id=\"{field}\"")), "{field}");
         }

@@ -39,6 +39,7 @@ struct RulesPage {
 impl RulesPage {
     const FIELDS: &'static [&'static str] = &[
         "password_min_length",
+        "password_min_length_with_factor",
         "password_strength",
         "password_classes",
         "password_history",
@@ -56,6 +57,7 @@ impl RulesPage {
 #[serde(default)]
 pub struct RulesForm {
     password_min_length: String,
+    password_min_length_with_factor: String,
     password_strength: String,
     password_classes: Vec<String>,
     password_history: String,
@@ -73,6 +75,7 @@ impl RulesForm {
         let words = CharacterClass::ALL.into_iter();
         Self {
             password_min_length: rules.password_min_length.to_string(),
+            password_min_length_with_factor: rules.password_min_length_with_factor.to_string(),
             password_strength: rules.password_strength.to_string(),
             password_classes: words
                 .filter(|(_, class)| rules.password_classes.contains(class))
@@ -95,6 +98,7 @@ impl RulesForm {
             |text: &str| text.trim().parse::<u32>().map_or_else(|_| json!(text.trim()), |number| json!(number));
         Draft::new(json!({
             "password_min_length": number(&self.password_min_length),
+            "password_min_length_with_factor": number(&self.password_min_length_with_factor),
             "password_strength": number(&self.password_strength),
             "password_classes": self.password_classes,
             "password_history": number(&self.password_history),

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::Console;
 use crate::page::{bare, encode, page_with, see_other};
 use crate::qr;
+use crate::reset_page::due;
 use crate::shell::Shell;
 use crate::sign_in::{local, told_when};
 
@@ -155,6 +156,7 @@ pub async fn prove(
     let old = open.caller().session_token().cloned();
     match console.identity.second_factor(&token, proof, old, &open.source().into()).await {
         Ok(entered) => Ok(Console::let_in_whole(if next.is_empty() { "/" } else { &next }, &entered)),
+        Err(Error::MustChange(link)) => Ok(http::end_half(due(&console, &open, &headers, &link).await?)),
         Err(Error::HalfWayOver) => {
             let to = if next.is_empty() {
                 "/sign-in?again=true".into()
@@ -188,7 +190,7 @@ pub fn enrol_page(
     problem: Option<(StatusCode, String)>,
 ) -> Answer<Response> {
     let status = problem.as_ref().map_or(StatusCode::OK, |(status, _)| *status);
-    let mut response = page_with(
+    secret_page(
         status,
         &EnrolPage {
             shell,
@@ -198,15 +200,21 @@ pub fn enrol_page(
             action: action.to_owned(),
             next,
         },
-    )?;
-    response.extensions_mut().insert(http::AsIs);
-    Ok(response)
+    )
 }
 
 /// The page that shows recovery codes, this once.
 pub fn codes_page(shell: Shell, codes: &[SecretString], file: &str, next: &str) -> Answer<Response> {
     let codes = codes.iter().map(|code| code.expose_secret().to_owned()).collect();
-    page_with(StatusCode::OK, &CodesPage { shell, codes, file: file.to_owned(), next: next.to_owned() })
+    let shown = CodesPage { shell, codes, file: file.to_owned(), next: next.to_owned() };
+    secret_page(StatusCode::OK, &shown)
+}
+
+/// A page that shows a secret is not packed.
+pub(crate) fn secret_page(status: StatusCode, template: &impl Template) -> Answer<Response> {
+    let mut response = page_with(status, template)?;
+    response.extensions_mut().insert(http::AsIs);
+    Ok(response)
 }
 
 /// The page on which somebody sets up the factor that a role of theirs must have.

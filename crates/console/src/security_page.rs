@@ -70,10 +70,11 @@ impl Said {
 /// How somebody proved themselves, for readers.
 pub const fn method_words(auth: AuthMethod) -> &'static str {
     match auth {
-        AuthMethod::Totp => "password and code",
+        AuthMethod::Totp => "a code of an app",
         AuthMethod::Passkey => "passkey",
-        AuthMethod::RecoveryCode => "password and recovery code",
+        AuthMethod::RecoveryCode => "recovery code",
         AuthMethod::SetupLink => "set-up link",
+        AuthMethod::SingleSignOn => "single sign-on",
         _ => "password",
     }
 }
@@ -350,6 +351,13 @@ mod tests {
         let bare = SecurityPage { app: None, keys: Vec::new(), has_any: false, recovery_left: 0, ..sample() };
         let html = checked(&bare);
         assert!(html.contains("/you/security/new") && !html.contains("/you/security/codes\""));
+    }
+
+    #[test]
+    fn a_session_says_how_it_was_proven() {
+        let words = |auth| method_words(auth);
+        assert_eq!(words(AuthMethod::SingleSignOn), "single sign-on");
+        assert_eq!((words(AuthMethod::Password), words(AuthMethod::Passkey)), ("password", "passkey"));
     }
 
     #[test]

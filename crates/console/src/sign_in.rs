@@ -12,6 +12,7 @@ use crate::Console;
 use crate::draw::Draw as _;
 use crate::facts::paired;
 use crate::page::{Wrong, bare, encode, own_zone, page, page_with, see_other};
+use crate::reset_page::due;
 use crate::sso::ToldPage;
 use crate::shell::Shell;
 use crate::start_forms::WorkspaceForm;
@@ -47,6 +48,8 @@ struct SetUpPage {
     code: String,
     name: String,
     login: String,
+    /// What the password must be.
+    rules: String,
     already: Vec<&'static str>,
     fingerprint: Option<String>,
 }
@@ -67,9 +70,13 @@ struct NowherePage {
 }
 
 impl Console {
+    /// Whether nobody has any way in: no proof of their own, and no provider that vouches for them.
     async fn needs_setup(&self) -> Answer<bool> {
-        let identity = self.identity.clone();
-        Ok(self.db.read(move |tx| identity.needs_setup(tx)).await?)
+        let (identity, federation) = (self.identity.clone(), self.federation.clone());
+        let found = self.db.read(move |tx| -> Result<_, federation::Error> {
+            Ok(identity.needs_setup(tx)? && federation.ways_in(tx)?.is_empty())
+        });
+        Ok(found.await?)
     }
 
     /// Where somebody starts who does not say where to go: the first workspace in which they may do something.
@@ -215,6 +222,7 @@ pub async fn sign_in(
     };
     match console.identity.login(given, &open.source().into()).await {
         Ok(entered) => Ok(Console::let_on(if next.is_empty() { "/" } else { &next }, &entered)),
+        Err(identity::Error::MustChange(link)) => due(&console, &open, &headers, &link).await,
         Err(error) => {
             let sso = console.ways_in(&next).await?;
             refused(&console, &open, &headers, error, form.login, next, sso)
@@ -267,6 +275,7 @@ pub async fn by_passkey(
     let old = open.caller().session_token().cloned();
     match console.identity.passkey_login(SecretString::from(form.passkey), old, &open.source().into()).await {
         Ok(entered) => Ok(Console::let_in(if next.is_empty() { "/" } else { &next }, &entered)),
+        Err(identity::Error::MustChange(link)) => due(&console, &open, &headers, &link).await,
         Err(error) => {
             let sso = console.ways_in(&next).await?;
             refused(&console, &open, &headers, error, String::new(), next, sso)
@@ -322,12 +331,13 @@ async fn setup_page(
         standing: if needed {
             "Your set-up link is good for one use and for 24 hours. It was printed in the terminal that started the server."
         } else {
-            "There is an administrator already. With a new link from “loudhailer setup-link” you can make another one."
+            "People sign in here already. With a new link from “loudhailer setup-link” you can make another administrator."
         },
         wrong,
         code: form.code,
         name: form.name,
         login: form.login,
+        rules: console.password_words(None).await?,
         already,
         fingerprint: console.fingerprint.as_deref().map(paired),
     })
@@ -454,11 +464,13 @@ mod tests {
             code: "loudhailer_setup_x".into(),
             name: "Dina Sample".into(),
             login: "dina@example.com".into(),
+            rules: "20 to 128 characters.".into(),
             already: vec!["There is no default password"],
             fingerprint: Some("4E:91".into()),
         });
         assert!(html.contains("aria-invalid=\"true\"") && html.contains("The two are not the same."));
         assert!(html.contains("data-from-fragment") && html.contains("4E:91"));
+        assert!(html.contains("20 to 128 characters.") && !html.contains("minlength"), "the rules are those in force");
         for field in SetUpPage::FIELDS {
             assert!(html.contains(&format!("id=\"{field}\"")), "{field}");
         }

@@ -71,6 +71,10 @@ struct UserPage {
     locked: bool,
     /// Whether there is a password that can be asked to be changed.
     has_password: bool,
+    /// Whether a link for a password may be shown here: not one that replaces a password where a letter can bring it.
+    may_draw: bool,
+    /// Whether a provider is the only way in for them, so that a password would open nothing.
+    closed: bool,
     may_invite: bool,
     may_link: bool,
     themselves: bool,
@@ -210,7 +214,11 @@ async fn render<C: access::Cap>(
         facts.push(Fact::new("Switched off", shell.zone.day_clock(&since)));
     }
     facts.push(Fact::mono("Id", user.to_string()));
-    let (knot, state, standing) = standing_words(person.standing);
+    let (knot, state, mut standing) = standing_words(person.standing);
+    if person.standing == Standing::Active && !person.has_password {
+        standing = "Without a password: with a passkey or an identity at a provider.";
+    }
+    let in_use = !matches!(person.standing, Standing::Disabled(_));
     let read = guard.caller().grants().permit_organisation::<cap::ResourcesRead>().is_ok();
     page(&UserPage {
         here: format!("/w/{slug}/users/{user}"),
@@ -220,12 +228,11 @@ async fn render<C: access::Cap>(
             until: shell.zone.day_clock(&link.expires_at),
         }),
         letters: letters.into_iter().map(|letter| letter_line(letter, &shell)).collect(),
-        letter: match person.standing {
-            _ if !may_write || !console.mail.is_on() => None,
-            Standing::Disabled(_) => None,
-            Standing::Active | Standing::Locked => Some("Send a link for a new password"),
-            Standing::Invited | Standing::ReachedOnly => Some("Send an invitation"),
-        },
+        letter: (may_write && in_use && person.passwords_open && console.mail.is_on()).then_some(
+            if person.has_password { "Send a link for a new password" } else { "Send an invitation" },
+        ),
+        may_draw: person.passwords_open && !(person.has_password && console.mail.is_on()),
+        closed: !person.passwords_open,
         phones: phones.iter().map(phone).collect(),
         security: console.security_of(guard, &shell, user).await?,
         groups: groups(console, guard, &person).await?,
@@ -235,9 +242,9 @@ async fn render<C: access::Cap>(
             (1, Some(at)) => format!("One session is open, last used {} ago.", age(shell.now.since(at))),
             (count, Some(at)) => format!("{count} sessions are open, one last used {} ago.", age(shell.now.since(at))),
         },
-        locked: matches!(person.standing, Standing::Locked),
-        has_password: matches!(person.standing, Standing::Active | Standing::Locked),
-        may_invite: may_write && !matches!(person.standing, Standing::Disabled(_)),
+        locked: matches!(person.standing, Standing::Locked) || person.pausing,
+        has_password: person.has_password,
+        may_invite: may_write && in_use,
         may_link: guard.caller().grants().organisation_capabilities().contains(Capability::SignInManage),
         themselves: matches!(guard.caller().actor().principal, access::Principal::User { id, .. } if id == user),
         name: person.name,
@@ -361,6 +368,8 @@ mod tests {
             may_write: true,
             locked: true,
             has_password: true,
+            may_draw: true,
+            closed: false,
             may_invite: true,
             may_link: true,
             themselves: false,
@@ -383,6 +392,15 @@ mod tests {
             ..sample()
         });
         assert!(html.contains("people:write") && !html.contains("/invite\"") && !html.contains("/sessions\""));
+    }
+
+    /// A link that is shown lets its reader in: none where a letter can bring it, and none where it would open nothing.
+    #[test]
+    fn no_link_is_shown_that_should_go_by_letter_or_opens_nothing() {
+        assert!(checked(&sample()).contains("/invite\""));
+        assert!(!checked(&UserPage { may_draw: false, ..sample() }).contains("/invite\""));
+        let html = checked(&UserPage { may_draw: false, letter: None, closed: true, ..sample() });
+        assert!(html.contains("only way in") && !html.contains("/letter\""));
     }
 
     #[test]

@@ -59,17 +59,17 @@ pub struct Which {
 /// Whether a person can sign in, as a shape, a word and a sentence.
 pub const fn standing_words(standing: Standing) -> (Knot, &'static str, &'static str) {
     match standing {
-        Standing::Active => (Knot::Done, "Can sign in", "They have a password."),
+        Standing::Active => (Knot::Done, "Can sign in", "With a password, a passkey, or an identity at a provider."),
         Standing::Invited => {
             (Knot::Waiting, "Invited", "Their invitation was not used yet. It is good for 24 hours from its drawing.")
         }
         Standing::ReachedOnly => {
-            (Knot::Skipped, "Reached by text only", "They have no password. Draw an invitation if they are to sign in.")
+            (Knot::Skipped, "Reached by text only", "They have no way to sign in. Invite them if they are to have one.")
         }
         Standing::Locked => (
             Knot::Failed,
             "Locked",
-            "There were too many wrong passwords. Unlock them, or have them choose another one.",
+            "There were too many wrong passwords or codes. Unlock them; another password helps against wrong passwords alone.",
         ),
         Standing::Disabled(_) => {
             (Knot::Skipped, "Switched off", "They neither sign in nor are paged. Everything else about them stays.")
@@ -155,6 +155,16 @@ fn heading(count: usize, more: bool, narrowed: bool) -> String {
     }
 }
 
+/// The roles to choose from, ready and of the organisation's own, with the one that is asked for; a ready one is found under its
+/// name of before as well.
+fn role_choices(custom: &[access::CustomRole], asked: &str) -> Vec<Choice> {
+    let asked = asked.parse::<Role>().map_or(asked, |role| role.name());
+    let mut roles = vec![("", "any")];
+    roles.extend(Role::ALL.iter().map(|role| (role.name(), role.words())));
+    roles.extend(custom.iter().map(|role| (role.name.as_str(), role.name.as_str())));
+    choices(&roles, asked)
+}
+
 /// The list.
 pub async fn list(
     guard: InWorkspace<cap::PeopleRead>,
@@ -197,11 +207,7 @@ pub async fn list(
         standing: "Who signs in, who is paged, and what each is trusted with. Numbers are masked.",
         may_write: console.may_edit(&guard, "users"),
         standings: choices(&STANDINGS, standing),
-        roles: {
-            let mut roles = vec![("", "any")];
-            roles.extend(Role::ALL.iter().map(|role| (role.name(), role.words())));
-            choices(&roles, role)
-        },
+        roles: role_choices(&console.db.read(access::custom_roles).await?, role),
         narrowed,
         said: which.added.map(|added| match added {
             1 => "One person was added.".to_owned(),
@@ -232,6 +238,23 @@ mod tests {
         assert_eq!(roles_words(&roles, |_| Some("demo".into())), "on-call member in demo, observer everywhere");
         assert_eq!(roles_words(&roles[..1], |_| None), "on-call member in another workspace");
         assert_eq!(roles_words(&[], |_| None), "no role");
+    }
+
+    #[test]
+    fn roles_of_one_s_own_are_chosen_from_and_names_of_before_are_known() {
+        let own = access::CustomRole {
+            id: uuid::Uuid::from_u128(4).into(),
+            name: "night shift".into(),
+            capabilities: access::Capabilities::NONE,
+            workspace: None,
+        };
+        let chosen = |asked| {
+            let found = role_choices(std::slice::from_ref(&own), asked).into_iter().find(|choice| choice.current);
+            found.map(|choice| choice.value)
+        };
+        assert_eq!(chosen("night shift").as_deref(), Some("night shift"));
+        assert_eq!(chosen("viewer").as_deref(), Some("observer"));
+        assert_eq!(chosen("").as_deref(), Some(""));
     }
 
     #[test]

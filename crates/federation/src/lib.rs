@@ -38,6 +38,7 @@ pub use federation::{Answered, Begun, Federation, redirect_uri};
 pub use flight::Purpose;
 pub use kind::{PROVIDERS, ProvidersKind};
 pub use links::LinkedIdentity;
+pub use links::signs_on;
 pub use logout::{Onward, back_channel_uri, signed_out_uri};
 pub use rows::{Health, Provider};
 pub use sign_in::{SIGN_IN, SignInKind};

@@ -58,6 +58,17 @@ pub(crate) fn find(tx: &mut Tx<'_>, issuer: &str, subject: &str) -> Result<Optio
     tx.query_opt(&format!("{LINKS} WHERE l.issuer = $1 AND l.subject = $2"), &params![issuer, subject], read)
 }
 
+/// Whether an identity at a provider that is switched on opens an account.
+pub fn signs_on(tx: &mut Tx<'_>, user: UserId) -> Result<bool, store::Error> {
+    let found = tx.query_opt(
+        "SELECT 1 AS found FROM linked_identities l JOIN identity_providers p ON p.id = l.provider \
+         WHERE l.user_id = $1 AND p.enabled LIMIT 1",
+        &params![user],
+        |row| row.get::<i64>("found"),
+    )?;
+    Ok(found.is_some())
+}
+
 /// The identities of an account.
 pub(crate) fn of(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<LinkedIdentity>, store::Error> {
     tx.query(&format!("{LINKS} WHERE l.user_id = $1 ORDER BY l.created_at, l.issuer, l.subject"), &params![user], read)

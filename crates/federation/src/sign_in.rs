@@ -69,10 +69,13 @@ impl TypedKind for SignInKind {
         let mut able = false;
         for key in &body.break_glass {
             let Some(user) = check.reference::<UserId>("users", key) else { continue };
-            let administers = |held: &access::Held| {
-                held.role.reference() == RoleRef::Ready(Role::Administrator) && held.scope == Scope::Organisation
+            // One by a group of the very provider that may be lost is none.
+            let administers = |(source, role, scope): &(String, RoleRef, Scope)| {
+                source == access::CONFIGURED
+                    && *role == RoleRef::Ready(Role::Administrator)
+                    && *scope == Scope::Organisation
             };
-            able |= access::roles_of(check.tx(), user)?.iter().any(administers)
+            able |= access::roles_by_source(check.tx(), user)?.iter().any(administers)
                 && identity::is_enabled(check.tx(), user)?
                 && identity::has_password(check.tx(), user)?;
         }

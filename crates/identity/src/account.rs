@@ -3,8 +3,8 @@
 use base::{Timestamp, UserId};
 use store::{Tx, params};
 
-use crate::SignInRules;
 use crate::lockout::Failures;
+use crate::{Error, SignInRules};
 
 /// A person who can log in.
 #[derive(Clone, Debug)]
@@ -52,13 +52,34 @@ pub(crate) fn by_id(tx: &mut Tx<'_>, id: UserId) -> Result<Option<Account>, stor
     )
 }
 
+/// Refuses whoever is not there, or was removed; not who is switched off.
+pub(crate) fn known(tx: &mut Tx<'_>, id: UserId) -> Result<(), Error> {
+    let found =
+        tx.query_opt("SELECT id FROM users WHERE id = $1 AND removed_at IS NULL", &params![id], |_| Ok(()))?;
+    found.ok_or(Error::NoSuchUser)
+}
+
 /// The stored password hash.
 pub(crate) fn password_hash(tx: &mut Tx<'_>, id: UserId) -> Result<Option<String>, store::Error> {
     tx.query_opt("SELECT password_hash FROM credentials WHERE user_id = $1", &params![id], |row| row.get(0))
 }
 
-/// Stores the hash of a new password. The one before is remembered where the rules ask for a history.
-pub(crate) fn set_password_hash(tx: &mut Tx<'_>, id: UserId, hash: &str, now: Timestamp) -> Result<(), store::Error> {
+/// Who besides its owner could know the password: whoever saw the link with which it was chosen.
+pub(crate) fn shown_to(tx: &mut Tx<'_>, id: UserId) -> Result<Option<UserId>, store::Error> {
+    let seen: Option<String> =
+        tx.query_opt("SELECT shown_to FROM credentials WHERE user_id = $1", &params![id], |row| row.get("shown_to"))?;
+    Ok(seen.and_then(|seen| seen.parse().ok()))
+}
+
+/// Stores the hash of a new password, and who besides its owner saw the link with which it was chosen. The one before is
+/// remembered where the rules ask for a history.
+pub(crate) fn set_password_hash(
+    tx: &mut Tx<'_>,
+    id: UserId,
+    hash: &str,
+    shown_to: Option<UserId>,
+    now: Timestamp,
+) -> Result<(), store::Error> {
     let history = SignInRules::of(tx)?.password_history;
     if history > 0 {
         tx.execute(
@@ -73,10 +94,10 @@ pub(crate) fn set_password_hash(tx: &mut Tx<'_>, id: UserId, hash: &str, now: Ti
         &params![id, history],
     )?;
     tx.execute(
-        "INSERT INTO credentials (user_id, password_hash, changed_at) VALUES ($1, $2, $3) \
+        "INSERT INTO credentials (user_id, password_hash, changed_at, shown_to) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (user_id) DO UPDATE SET password_hash = excluded.password_hash, changed_at = excluded.changed_at, \
-         must_change = FALSE",
-        &params![id, hash, now],
+         must_change = FALSE, shown_to = excluded.shown_to",
+        &params![id, hash, now, shown_to.map(|seen| seen.to_string()).unwrap_or_default()],
     )?;
     Ok(())
 }
@@ -115,18 +136,42 @@ pub(crate) fn forget_passwords(tx: &mut Tx<'_>, id: UserId) -> Result<(), store:
     tx.execute("DELETE FROM old_passwords WHERE user_id = $1", &params![id]).map(drop)
 }
 
-/// Whether an administrator of the organisation other than `besides` has a password that opens their account.
-pub(crate) fn another_administrator(tx: &mut Tx<'_>, besides: Option<UserId>) -> Result<bool, store::Error> {
-    let besides = besides.map(|id| id.to_string()).unwrap_or_default();
+/// Administrators of the organisation who were configured as such and have a password that opens their account. One by a
+/// provider's group is none: the group, or the provider, can go at any time.
+const ADMINISTRATORS: &str = "SELECT 1 AS found FROM role_sources r JOIN users u ON u.id = r.user_id \
+     JOIN credentials c ON c.user_id = r.user_id \
+     WHERE r.source = '' AND r.role = 'administrator' AND r.scope = 'organisation' \
+     AND u.removed_at IS NULL AND u.disabled_at IS NULL \
+     AND (NOT EXISTS (SELECT 1 FROM sign_in) OR EXISTS (SELECT 1 FROM break_glass b WHERE b.user_id = r.user_id))";
+
+/// Whether this is an administrator of the organisation who can sign in whatever becomes of providers.
+pub(crate) fn is_administrator(tx: &mut Tx<'_>, id: UserId) -> Result<bool, store::Error> {
+    let sql = format!("{ADMINISTRATORS} AND r.user_id = $1 LIMIT 1");
+    Ok(tx.query_opt(&sql, &params![id], |row| row.get::<i64>("found"))?.is_some())
+}
+
+/// Whether there is such an administrator besides this one.
+pub(crate) fn another_administrator(tx: &mut Tx<'_>, besides: UserId) -> Result<bool, store::Error> {
+    let sql = format!("{ADMINISTRATORS} AND r.user_id <> $1 LIMIT 1");
+    Ok(tx.query_opt(&sql, &params![besides], |row| row.get::<i64>("found"))?.is_some())
+}
+
+/// Whether anybody has a proof of their own that opens an account: a password or a passkey.
+pub(crate) fn anybody_has_a_proof(tx: &mut Tx<'_>) -> Result<bool, store::Error> {
     let found = tx.query_opt(
-        "SELECT 1 AS found FROM role_assignments r JOIN users u ON u.id = r.user_id \
-         JOIN credentials c ON c.user_id = r.user_id \
-         WHERE r.role = 'administrator' AND r.scope = 'organisation' AND u.removed_at IS NULL AND r.user_id <> $1 \
-         AND (NOT EXISTS (SELECT 1 FROM sign_in) OR EXISTS (SELECT 1 FROM break_glass b WHERE b.user_id = r.user_id)) LIMIT 1",
-        &params![besides],
+        "SELECT 1 AS found FROM users u WHERE u.removed_at IS NULL AND u.disabled_at IS NULL \
+         AND (EXISTS (SELECT 1 FROM credentials c WHERE c.user_id = u.id) \
+         OR EXISTS (SELECT 1 FROM passkeys p WHERE p.user_id = u.id)) LIMIT 1",
+        &[],
         |row| row.get::<i64>("found"),
     )?;
     Ok(found.is_some())
+}
+
+/// Which count wrong second factors from a device go to. A place of their own: a right password says nothing about codes, and
+/// must not forgive them.
+pub(crate) fn factor_place(device: &str) -> String {
+    format!("factor:{device}")
 }
 
 /// The failures of an account from one device ('' for strangers), with their row locked until the end of the
@@ -166,23 +211,36 @@ pub(crate) fn forgive(tx: &mut Tx<'_>, id: UserId, device: &str) -> Result<(), s
     Ok(())
 }
 
-/// Forgets all failures of an account: a reset.
+/// Forgets the wrong passwords of an account, which has another one now. Wrong second factors stay counted.
+pub(crate) fn forgive_passwords(tx: &mut Tx<'_>, id: UserId) -> Result<(), store::Error> {
+    tx.execute("DELETE FROM login_failures WHERE user_id = $1 AND device NOT LIKE 'factor:%'", &params![id])?;
+    Ok(())
+}
+
+/// Forgets all failures of an account: somebody unlocked it, or it is gone.
 pub(crate) fn forgive_all(tx: &mut Tx<'_>, id: UserId) -> Result<(), store::Error> {
     tx.execute("DELETE FROM login_failures WHERE user_id = $1", &params![id])?;
     Ok(())
 }
 
-/// Ends everything a person holds: sessions, links, administrator tokens.
-pub(crate) fn end_everything(tx: &mut Tx<'_>, id: UserId) -> Result<u64, store::Error> {
+/// Ends what a person has under way besides sessions: links, administrator tokens, half-way sign-ins, and an app that is being
+/// set up, whose secret somebody else may have seen.
+fn end_what_is_under_way(tx: &mut Tx<'_>, id: UserId) -> Result<(), store::Error> {
     tx.execute("DELETE FROM one_time_links WHERE user_id = $1", &params![id])?;
     tx.execute("DELETE FROM admin_tokens WHERE user_id = $1", &params![id])?;
     tx.execute("DELETE FROM half_way WHERE user_id = $1", &params![id])?;
+    tx.execute("DELETE FROM authenticators WHERE user_id = $1 AND confirmed_at IS NULL", &params![id])?;
+    Ok(())
+}
+
+/// Ends everything a person holds: sessions, and all that is under way.
+pub(crate) fn end_everything(tx: &mut Tx<'_>, id: UserId) -> Result<u64, store::Error> {
+    end_what_is_under_way(tx, id)?;
     tx.execute("DELETE FROM sessions WHERE user_id = $1", &params![id])
 }
 
-/// Ends the sessions of a person but one, and their links and administrator tokens.
+/// Ends the sessions of a person but one, and all that is under way.
 pub(crate) fn end_others(tx: &mut Tx<'_>, id: UserId, kept: base::SessionId) -> Result<u64, store::Error> {
-    tx.execute("DELETE FROM one_time_links WHERE user_id = $1", &params![id])?;
-    tx.execute("DELETE FROM admin_tokens WHERE user_id = $1", &params![id])?;
+    end_what_is_under_way(tx, id)?;
     tx.execute("DELETE FROM sessions WHERE user_id = $1 AND id <> $2", &params![id, kept])
 }

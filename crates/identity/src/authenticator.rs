@@ -1,5 +1,7 @@
 //! Authenticator apps: a secret that person and server share, and codes of six digits that each work once.
 
+use std::time::Duration;
+
 use base::{ExposeSecret, SecretString, Timestamp, UserId};
 use crypto::totp;
 use store::{Tx, params};
@@ -17,6 +19,9 @@ pub(crate) const SEALED: vault::SealedColumn = vault::SealedColumn {
     purpose: Purpose::Configuration,
 };
 
+/// For how long a secret waits for its first code; then another one is drawn.
+const PENDING: Duration = Duration::from_mins(10);
+
 /// What an app is given: shown until the first code was right, and never again.
 #[derive(Clone, Debug)]
 pub struct AuthenticatorSecret {
@@ -33,17 +38,29 @@ fn aad(user: &str) -> Aad<'_> {
 struct Row {
     secret: String,
     last_step: i64,
+    drawn_for: String,
+    created: Timestamp,
     confirmed: Option<Timestamp>,
+}
+
+impl Row {
+    /// Whether it waits for its first code, was drawn for this session or half-way sign-in, and not too long ago. Of another's
+    /// secret nobody knows who saw it.
+    fn waits_for(&self, place: &str, now: Timestamp) -> bool {
+        self.confirmed.is_none() && self.drawn_for == place && now.since(self.created) < PENDING
+    }
 }
 
 fn row(tx: &mut Tx<'_>, user: UserId) -> Result<Option<Row>, store::Error> {
     tx.query_opt(
-        "SELECT secret, last_step, confirmed_at FROM authenticators WHERE user_id = $1",
+        "SELECT secret, last_step, drawn_for, created_at, confirmed_at FROM authenticators WHERE user_id = $1",
         &params![user],
         |row| {
             Ok(Row {
                 secret: row.get("secret")?,
                 last_step: row.get("last_step")?,
+                drawn_for: row.get("drawn_for")?,
+                created: row.get("created_at")?,
                 confirmed: row.get("confirmed_at")?,
             })
         },
@@ -68,33 +85,20 @@ impl Identity {
         Ok(self.0.vault.open(tx, None, &aad(&user.to_string()), &row.secret)?)
     }
 
-    /// The secret of an app that is being set up: drawn when there is none, the same again until it is confirmed, so that a page
-    /// that is loaded again does not spoil what a camera has read.
+    /// The secret of an app that is being set up: for ten minutes the same again in one session, so that a page that is loaded
+    /// again does not spoil what a camera has read; drawn anew for any other, and after that time.
     pub(crate) fn authenticator_offer(
         &self,
         tx: &mut Tx<'_>,
         user: UserId,
         login: &str,
+        place: &str,
     ) -> Result<AuthenticatorSecret, Error> {
+        let now = tx.now();
         let secret = match row(tx, user)? {
             Some(Row { confirmed: Some(_), .. }) => return Err(Error::FactorThere),
-            Some(pending) => self.secret(tx, user, &pending)?,
-            None => {
-                // Keys that last are used under the lock that a rotation takes.
-                self.0.resources.lock(tx)?;
-                let now = tx.now();
-                let secret: Zeroizing<[u8; totp::SECRET]> = Zeroizing::new(tx.context().random());
-                let key = self.0.vault.data_key(tx, None, Purpose::Configuration, now)?;
-                let sealed = key.seal(tx.context().chance(), &aad(&user.to_string()), &*secret);
-                tx.execute(
-                    "INSERT INTO authenticators (user_id, secret, last_step, created_at) VALUES ($1, $2, 0, $3) \
-                     ON CONFLICT (user_id) DO NOTHING",
-                    &params![user, sealed, now],
-                )?;
-                // Of two pages that were opened at once, both show what was stored first.
-                let stored = row(tx, user)?.ok_or(Error::Lost)?;
-                self.secret(tx, user, &stored)?
-            }
+            Some(pending) if pending.waits_for(place, now) => self.secret(tx, user, &pending)?,
+            _ => self.authenticator_draw(tx, user, place)?,
         };
         let text = totp::base32(&secret);
         let label: String = form(login);
@@ -104,10 +108,44 @@ impl Identity {
         Ok(AuthenticatorSecret { text: SecretString::from(text), uri: SecretString::from(uri) })
     }
 
+    fn authenticator_draw(&self, tx: &mut Tx<'_>, user: UserId, place: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+        // Keys that last are used under the lock that a rotation takes. Of two pages that were opened at once, both show what was
+        // stored first.
+        self.0.resources.lock(tx)?;
+        let now = tx.now();
+        if let Some(stored) = row(tx, user)?.filter(|row| row.waits_for(place, now)) {
+            return self.secret(tx, user, &stored);
+        }
+        let secret: Zeroizing<[u8; totp::SECRET]> = Zeroizing::new(tx.context().random());
+        let key = self.0.vault.data_key(tx, None, Purpose::Configuration, now)?;
+        let sealed = key.seal(tx.context().chance(), &aad(&user.to_string()), &*secret);
+        tx.execute("DELETE FROM authenticators WHERE user_id = $1 AND confirmed_at IS NULL", &params![user])?;
+        tx.execute(
+            "INSERT INTO authenticators (user_id, secret, last_step, created_at, drawn_for) VALUES ($1, $2, 0, $3, $4) \
+             ON CONFLICT (user_id) DO NOTHING",
+            &params![user, sealed, now, place],
+        )?;
+        // One that was put into use in between stands in the way.
+        let stored = row(tx, user)?.filter(|row| row.waits_for(place, now)).ok_or(Error::FactorThere)?;
+        self.secret(tx, user, &stored)
+    }
+
     /// Puts an app into use with its first code.
-    pub(crate) fn authenticator_confirm(&self, tx: &mut Tx<'_>, user: UserId, code: &str) -> Result<bool, Error> {
+    ///
+    /// # Errors
+    /// [`Error::PageTooOld`] when its secret waited for too long, or another session drew a newer one.
+    pub(crate) fn authenticator_confirm(
+        &self,
+        tx: &mut Tx<'_>,
+        user: UserId,
+        code: &str,
+        place: &str,
+    ) -> Result<bool, Error> {
         let Some(pending) = row(tx, user)?.filter(|row| row.confirmed.is_none()) else { return Ok(false) };
         let now = tx.now();
+        if !pending.waits_for(place, now) {
+            return Err(Error::PageTooOld);
+        }
         let secret = self.secret(tx, user, &pending)?;
         // A clock that is a little behind is no reason to fail here: nothing is guarded by it yet.
         let here = totp::step(now);

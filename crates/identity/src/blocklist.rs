@@ -1,6 +1,6 @@
-//! Passwords that are guessed first. Two sources: zxcvbn's own frequency lists (some tens of thousands of common
-//! passwords, names and words, used through its estimate), and `data/common-passwords.txt`, a list of long common
-//! phrases, keyboard walks and sequences that are above the minimum length. See `data/README.md`.
+//! Passwords that are guessed first. Three sources: `data/most-used-passwords.bin`, more than a hundred thousand of the most used ones as
+//! hashes; `data/common-passwords.txt`, a list of long common phrases, keyboard walks and sequences that are above the minimum
+//! length; and zxcvbn's own frequency lists, used through its estimate. See `data/README.md`.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -13,6 +13,20 @@ static COMMON: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
         .collect()
 });
 
+/// Bytes of a hash that are kept: of a good password one in a million millions meets one of them by chance.
+const WIDTH: usize = 5;
+
+/// The most used passwords, folded, as the first bytes of their SHA-256, sorted.
+fn most_used() -> &'static [[u8; WIDTH]] {
+    include_bytes!("../data/most-used-passwords.bin").as_chunks().0
+}
+
+/// Whether a folded password is one of the most used.
+fn is_most_used(folded: &str) -> bool {
+    let hash = crypto::sha256(folded.as_bytes());
+    hash.first_chunk::<WIDTH>().is_some_and(|wanted| most_used().binary_search(wanted).is_ok())
+}
+
 /// Names of the product, which nobody's password shall be made of.
 const PRODUCT: [&str; 4] = ["loudhailer", "loud", "hailer", "pager"];
 
@@ -23,7 +37,7 @@ pub(crate) fn is_common(password: &str) -> bool {
     let stripped = |text: &str| text.trim_end_matches(|c: char| !c.is_alphabetic()).to_owned();
     [plain.clone(), letters.clone(), stripped(&plain), stripped(&letters)]
         .iter()
-        .any(|form| COMMON.contains(form.as_str()) || is_repeated(form))
+        .any(|form| COMMON.contains(form.as_str()) || is_most_used(form) || is_repeated(form))
 }
 
 /// Whether the password is little more than `words` put together: fewer than eight other letters remain.
@@ -103,6 +117,21 @@ mod tests {
         assert!(COMMON.len() > 150);
         for line in COMMON.iter() {
             assert_eq!(fold(line), **line, "{line}: the list holds folded forms");
+        }
+    }
+
+    /// a common list of 100,000 at least is shipped, and each of it is known.
+    #[test]
+    fn x_10_a_hundred_thousand_of_the_most_used_passwords_are_known() {
+        let list = most_used();
+        assert!(list.len() >= 100_000, "{}", list.len());
+        assert_eq!(include_bytes!("../data/most-used-passwords.bin").len(), list.len() * WIDTH, "nothing is cut off");
+        assert!(list.windows(2).all(|pair| pair[0] < pair[1]), "sorted, each once");
+        for used in ["123456789", "Password1", "sunshine1", "football", "1q2w3e4r5t", "trustno1"] {
+            assert!(is_common(used), "{used}");
+        }
+        for other in ["velvet cactus", "kx7#qvw9zt!b", "grün wiese zaun"] {
+            assert!(!is_common(other), "{other}");
         }
     }
 

@@ -7,7 +7,8 @@ use store::Tx;
 
 use crate::account::Account;
 use crate::link::RESET;
-use crate::{Caller, Error, Identity, Session, SignInRules, account, password};
+use crate::sign_in_rules::Whose;
+use crate::{Caller, Error, Identity, Session, SignInRules, account, factors, password};
 
 /// What the owner of a password sends to change it.
 #[derive(Clone, Debug)]
@@ -34,37 +35,45 @@ impl Identity {
         login: &str,
     ) -> Result<SecretString, Error> {
         let this = self.clone();
-        let (rules, organisation, before) = self
+        let (rules, organisation, before, enforced) = self
             .0
             .db
             .read(move |tx| {
                 let rules = this.rules(tx)?;
                 let organisation = access::organisation(tx)?.map(|one| one.name).unwrap_or_default();
-                let before = match user {
-                    Some(user) if rules.password_history > 0 => account::last_hashes(tx, user, rules.password_history)?,
-                    _ => Vec::new(),
-                };
-                Ok::<_, Error>((rules, organisation, before))
+                let Some(user) = user else { return Ok((rules, organisation, Vec::new(), false)) };
+                // What has to be replaced is not replaced by itself, whatever the rules remember.
+                let due = u32::from(this.change_due(tx, user)?.is_some());
+                let before = account::last_hashes(tx, user, rules.password_history.max(due))?;
+                let enforced = factors::are_wanted(tx, user)?;
+                Ok::<_, Error>((rules, organisation, before, enforced))
             })
             .await?;
-        let password = password::check(&rules, given, &[name, login, &organisation])?;
+        let password = password::check(&rules, rules.shortest(enforced), given, &[name, login, &organisation])?;
         for phc in before {
             let secret = password.clone();
             if self.0.gate.run(move || crypto::password::verify(&secret, &phc)).await? {
-                let words =
-                    format!("This is one of your last {} passwords. Choose another one.", rules.password_history);
+                let words = match rules.password_history {
+                    0 | 1 => "This is the password that you have. Choose another one.".to_owned(),
+                    last => format!("This is one of your last {last} passwords. Choose another one."),
+                };
                 return Err(refused("password-used-before", words));
             }
         }
         Ok(password)
     }
 
-    /// What a new password must be, in words for a form.
+    /// What a new password must be, in words for a form: of this person, or of whoever opens a link.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn password_words(&self, tx: &mut Tx<'_>) -> Result<String, Error> {
-        Ok(self.rules(tx)?.words())
+    pub fn password_words(&self, tx: &mut Tx<'_>, user: Option<UserId>) -> Result<String, Error> {
+        let rules = self.rules(tx)?;
+        Ok(match user {
+            Some(user) => rules.words(if factors::are_wanted(tx, user)? { Whose::Enforced } else { Whose::Other }),
+            None if resources::settings(tx)?.second_factor_for.is_empty() => rules.words(Whose::Other),
+            None => rules.words(Whose::Unknown),
+        })
     }
 
     /// Why a right password does not let its owner in: it must be changed first.
@@ -87,7 +96,11 @@ impl Identity {
         why: &'static str,
         caller: &Caller,
     ) -> Result<Error, Error> {
-        let link = self.draw(tx, RESET, Some(found.id))?;
+        // A letter with the link before this one must not leave any more.
+        mail::withdraw(tx, found.id, Some(RESET), "a newer link took its place")?;
+        // Whoever could know this password can choose the next one with it.
+        let seen = account::shown_to(tx, found.id)?;
+        let link = self.draw(tx, RESET, Some(found.id), seen)?;
         audit::record(
             tx,
             audit::Entry {
@@ -215,10 +228,10 @@ impl Identity {
                 if !account::still_has(tx, user, &phc)? {
                     return Err(wrong());
                 }
-                let now = tx.now();
-                account::set_password_hash(tx, user, &hash, now)?;
+                let (now, seen) = (tx.now(), account::shown_to(tx, user)?);
+                account::set_password_hash(tx, user, &hash, seen, now)?;
                 account::end_others(tx, user, kept)?;
-                account::forgive_all(tx, user)?;
+                account::forgive_passwords(tx, user)?;
                 this.write_changed(tx, &found)?;
                 told(tx, &found, audit::Outcome::Success, None)?;
                 this.forget_after(tx);

@@ -28,8 +28,8 @@ pub enum Error {
     /// The way between password and second factor took too long, or too many tries.
     #[error("the log-in has to begin again")]
     HalfWayOver,
-    /// The page asked for a passkey too long ago.
-    #[error("the page is too old for its passkey")]
+    /// The page on which a factor is set up was drawn too long ago, or another one took its place.
+    #[error("the page is too old for what it showed")]
     PageTooOld,
     /// There is one already.
     #[error("this factor is there already")]
@@ -37,6 +37,9 @@ pub enum Error {
     /// There is none.
     #[error("there is no such factor")]
     NoFactor,
+    /// There is no such session.
+    #[error("there is no such session")]
+    NoSession,
     /// The last factor of somebody who must have one.
     #[error("the last factor must stay")]
     LastFactor,
@@ -61,6 +64,9 @@ pub enum Error {
     /// The person has no password that could be set anew.
     #[error("the person has no password")]
     NoPassword,
+    /// The person has a password already, and a letter can bring them a link that nobody else sees.
+    #[error("the person has a password")]
+    HasPassword,
     /// A letter could not be queued.
     #[error(transparent)]
     Mail(#[from] mail::Error),
@@ -124,7 +130,8 @@ impl Explain for Error {
             Self::PageTooOld => Problem::new(
                 ProblemKind::Unprocessable,
                 "page-too-old",
-                "This page was open for too long to make a passkey from it. It is fresh now: try again.",
+                "This page was open for too long, or another one took its place: what it showed is no longer good. It is fresh now: \
+                 try again.",
             ),
             Self::FactorThere => Problem::new(
                 ProblemKind::Conflict,
@@ -135,6 +142,11 @@ impl Explain for Error {
                 ProblemKind::NotFound,
                 "no-such-factor",
                 "There is no such factor any more. Load the page again to see what there is.",
+            ),
+            Self::NoSession => Problem::new(
+                ProblemKind::NotFound,
+                "no-such-session",
+                "There is no such session any more: it ended, or is of somebody else.",
             ),
             Self::LastFactor => Problem::new(
                 ProblemKind::Conflict,
@@ -174,6 +186,12 @@ impl Explain for Error {
                 ProblemKind::Conflict,
                 "no-password",
                 "They have no password that could be set anew. Invite them: with the invitation they choose their first one.",
+            ),
+            Self::HasPassword => Problem::new(
+                ProblemKind::Conflict,
+                "has-password",
+                "They have a password. A link that you see would let you in as them: send them one by e-mail instead, which nobody \
+                 but them sees.",
             ),
             Self::Mail(error) => error.problem(),
             Self::Denied(denied) => denied.problem(),

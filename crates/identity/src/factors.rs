@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::account::{self, Account};
 use crate::half_way::{self, First, Needs};
+use crate::link::stand_in;
 use crate::login::LoggedIn;
 use crate::ways::{self, Opens};
 use crate::{AuthenticatorSecret, Caller, Error, Identity, PasskeyInfo, authenticator, passkey, recovery};
@@ -104,11 +105,17 @@ pub(crate) fn are_wanted(tx: &mut Tx<'_>, user: UserId) -> Result<bool, Error> {
     if wanted.is_empty() {
         return Ok(false);
     }
-    let named = |held: &access::Held, name: &str| {
-        // A ready role is meant by each of its names.
-        held.role.name() == name || name.parse::<access::Role>().is_ok_and(|role| held.role.name() == role.name())
+    Ok(are_wanted_by(&wanted, &access::roles_of(tx, user)?))
+}
+
+/// Whether one of these roles is among those that must have a second factor. A ready role is meant by each of its names; one of
+/// the organisation's own as its name is compared everywhere, without regard to case.
+pub(crate) fn are_wanted_by(wanted: &[String], roles: &[access::Held]) -> bool {
+    let named = |held: &access::Held, name: &str| match name.parse::<access::Role>() {
+        Ok(role) => held.role.name() == role.name(),
+        Err(_) => held.role.name().to_lowercase() == name.to_lowercase(),
     };
-    Ok(access::roles_of(tx, user)?.iter().any(|held| wanted.iter().any(|name| named(held, name))))
+    roles.iter().any(|held| wanted.iter().any(|name| named(held, name)))
 }
 
 /// Takes everything away: the person is gone, or an administrator starts over for them.
@@ -126,6 +133,20 @@ fn all(tx: &mut Tx<'_>, user: UserId) -> Result<Factors, Error> {
         recovery_left: recovery::left(tx, user)?,
         wanted: are_wanted(tx, user)?,
     })
+}
+
+/// Whom the secret of an app is drawn for that somebody sets up who is in: their session, and no other.
+fn place_of(actor: &Actor) -> String {
+    actor.session.map(|id| format!("session:{id}")).unwrap_or_default()
+}
+
+/// Takes one away; what it was, for the audit log.
+fn take_away(tx: &mut Tx<'_>, user: UserId, going: Going) -> Result<String, Error> {
+    let what = match going {
+        Going::App => authenticator::remove(tx, user)?.then(|| "authenticator app".to_owned()),
+        Going::Passkey(id) => passkey::remove(tx, user, id)?.map(|name| format!("passkey “{name}”")),
+    };
+    what.ok_or(Error::NoFactor)
 }
 
 fn record(tx: &mut Tx<'_>, actor: &Actor, action: &'static str, user: UserId, what: &str) -> Result<(), Error> {
@@ -157,13 +178,19 @@ impl Identity {
         _: &OrganisationPermit<cap::PeopleWrite>,
         user: UserId,
     ) -> Result<Factors, Error> {
+        account::known(tx, user)?;
         all(tx, user)
+    }
+
+    /// The log-in name of the person behind `actor`.
+    pub fn own_login(&self, tx: &mut Tx<'_>, actor: &Actor) -> Result<String, Error> {
+        Ok(Self::own_account(tx, actor)?.login)
     }
 
     /// What the person behind `actor` may set up.
     pub fn own_offer(&self, tx: &mut Tx<'_>, actor: &Actor) -> Result<Offer, Error> {
         let account = Self::own_account(tx, actor)?;
-        self.offer(tx, &account)
+        self.offer(tx, &account, &place_of(actor))
     }
 
     fn own_account(tx: &mut Tx<'_>, actor: &Actor) -> Result<Account, Error> {
@@ -171,8 +198,8 @@ impl Identity {
         account::by_id(tx, user)?.ok_or(Error::NoSuchUser)
     }
 
-    fn offer(&self, tx: &mut Tx<'_>, account: &Account) -> Result<Offer, Error> {
-        let app = match self.authenticator_offer(tx, account.id, &account.login) {
+    fn offer(&self, tx: &mut Tx<'_>, account: &Account, place: &str) -> Result<Offer, Error> {
+        let app = match self.authenticator_offer(tx, account.id, &account.login, place) {
             Ok(secret) => Some(secret),
             Err(Error::FactorThere) => None,
             Err(error) => return Err(error),
@@ -187,7 +214,7 @@ impl Identity {
             .db
             .write(move |tx| {
                 let walker = half_way::walker(tx, &token)?.filter(|walker| walker.needs == Needs::Enrolment);
-                walker.map(|walker| this.offer(tx, &walker.account)).transpose()
+                walker.map(|walker| this.offer(tx, &walker.account, &half_way::place(&token))).transpose()
             })
             .await
     }
@@ -195,7 +222,7 @@ impl Identity {
     /// Sets up a factor of the person behind `actor`, who has proven themselves just now.
     pub fn enrol(&self, tx: &mut Tx<'_>, actor: &Actor, new: &NewFactor) -> Result<Enrolled, Error> {
         let account = Self::own_account(tx, actor)?;
-        let codes = self.take(tx, actor, account.id, new)?;
+        let codes = self.take(tx, actor, account.id, &place_of(actor), new)?;
         Ok(Enrolled { codes, entered: None })
     }
 
@@ -218,7 +245,8 @@ impl Identity {
                     NewFactor::App(_) => AuthMethod::Totp,
                     NewFactor::Passkey(..) => AuthMethod::Passkey,
                 };
-                let codes = this.take(tx, &half_way::actor(&walker.account, auth, &caller), walker.account.id, &new)?;
+                let (actor, place) = (half_way::actor(&walker.account, auth, &caller), half_way::place(&token));
+                let codes = this.take(tx, &actor, walker.account.id, &place, &new)?;
                 half_way::end(tx, &token)?;
                 let (at, vouched) = (tx.now(), walker.vouched.as_ref());
                 let first =
@@ -230,11 +258,18 @@ impl Identity {
             .await
     }
 
-    fn take(&self, tx: &mut Tx<'_>, actor: &Actor, user: UserId, new: &NewFactor) -> Result<Vec<SecretString>, Error> {
+    fn take(
+        &self,
+        tx: &mut Tx<'_>,
+        actor: &Actor,
+        user: UserId,
+        place: &str,
+        new: &NewFactor,
+    ) -> Result<Vec<SecretString>, Error> {
         let first = !has_any(tx, user)?;
         let what = match new {
             NewFactor::App(code) => {
-                if !self.authenticator_confirm(tx, user, code.expose_secret())? {
+                if !self.authenticator_confirm(tx, user, code.expose_secret(), place)? {
                     return Err(Error::BadFactor);
                 }
                 "authenticator app".to_owned()
@@ -263,11 +298,7 @@ impl Identity {
     /// Takes a factor of the person behind `actor` away. The last one stays where a role of theirs must have one.
     pub fn drop_factor(&self, tx: &mut Tx<'_>, actor: &Actor, going: Going) -> Result<(), Error> {
         let user = Self::own_account(tx, actor)?.id;
-        let what = match going {
-            Going::App => authenticator::remove(tx, user)?.then(|| "authenticator app".to_owned()),
-            Going::Passkey(id) => passkey::remove(tx, user, id)?.map(|name| format!("passkey “{name}”")),
-        };
-        let what = what.ok_or(Error::NoFactor)?;
+        let what = take_away(tx, user, going)?;
         if !has_any(tx, user)? {
             if are_wanted(tx, user)? {
                 return Err(Error::LastFactor);
@@ -277,8 +308,34 @@ impl Identity {
         record(tx, actor, "factor.remove", user, &what)
     }
 
+    /// Takes one factor of somebody else away, who lost it. Recovery codes go with the last one, and their sessions end. Whoever
+    /// does this learns no secret; it is audited.
+    ///
+    /// # Errors
+    /// [`Error::NoFactor`], and [`Error::Denied`] for somebody who may more than whoever asks.
+    pub fn remove_factor_of(
+        &self,
+        tx: &mut Tx<'_>,
+        permit: &OrganisationPermit<cap::PeopleWrite>,
+        user: UserId,
+        going: Going,
+    ) -> Result<(), Error> {
+        account::by_id(tx, user)?.ok_or(Error::NoSuchUser)?;
+        stand_in(tx, permit, user)?;
+        let what = take_away(tx, user, going)?;
+        if !has_any(tx, user)? {
+            forget(tx, user)?;
+        }
+        record(tx, permit.actor(), "factor.remove", user, &what)?;
+        self.end_all(tx, user)?;
+        Ok(())
+    }
+
     /// Takes all factors of somebody away, who lost them: the next log-in asks for the password alone, or for a new factor where
     /// a role must have one. Their sessions end. Whoever does this learns no secret; it is audited.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] for somebody who may more than whoever asks: with the password, the way in would be half open.
     pub fn reset_factors(
         &self,
         tx: &mut Tx<'_>,
@@ -286,6 +343,7 @@ impl Identity {
         user: UserId,
     ) -> Result<u64, Error> {
         account::by_id(tx, user)?.ok_or(Error::NoSuchUser)?;
+        stand_in(tx, permit, user)?;
         let gone = forget(tx, user)?;
         record(tx, permit.actor(), "factor.reset", user, "all factors and recovery codes")?;
         self.end_all(tx, user)?;
@@ -356,6 +414,9 @@ impl Identity {
         };
         match account {
             Ok(account) => {
+                if let Some(why) = self.change_due(tx, account.id)? {
+                    return self.send_to_change(tx, &account, why, caller).map(Err);
+                }
                 if ways::opens(tx, account.id)? == Opens::BreakGlass {
                     ways::glass_broken(tx, &account, auth, caller)?;
                 }

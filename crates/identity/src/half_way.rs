@@ -13,7 +13,7 @@ use crate::account::{self, Account};
 use crate::factors::{self, Proof};
 use crate::lockout::Door;
 use crate::login::LoggedIn;
-use crate::session::start;
+use crate::session::{method, start};
 use crate::vouched::Vouched;
 use crate::ways::{self, Opens};
 use crate::{Caller, Error, Identity, device};
@@ -24,6 +24,10 @@ const LIFE: Duration = Duration::from_mins(10);
 pub(crate) const TRIES: i64 = 5;
 /// Of one person at a time, at most; the oldest go.
 const PER_USER: usize = 5;
+/// The count that strangers' failures go to.
+pub(crate) const STRANGERS: &str = "";
+/// The count that failures after a provider's word go to: they are none of strangers.
+const AFTER_SIGN_ON: &str = "sign-on";
 
 /// What is still needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +117,8 @@ pub(crate) struct Walker {
     pub account: Account,
     pub needs: Needs,
     pub device: String,
+    /// How they proved themselves first.
+    first: AuthMethod,
     pub vouched: Option<Vouched>,
     tries: i64,
 }
@@ -121,22 +127,32 @@ fn hash(token: &SecretString) -> Vec<u8> {
     crypto::sha256(token.expose_secret().as_bytes()).to_vec()
 }
 
-/// Who is half way with this token.
+/// Whom the secret of an app is drawn for that somebody half way sets up.
+pub(crate) fn place(token: &SecretString) -> String {
+    format!("half:{}", base::hex(&hash(token)))
+}
+
+/// Who is half way with this token. A way that leads to setting a factor up is over once there is one: whoever began it with the
+/// password alone must not add a factor of theirs to that of the owner.
 pub(crate) fn walker(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<Walker>, Error> {
     let now = tx.now();
     let found = tx.query_opt(
         "UPDATE half_way SET tries = tries WHERE token_hash = $1 AND expires_at > $2 \
-         RETURNING user_id, stage, device, tries, provider, provider_subject, provider_session",
+         RETURNING user_id, stage, device, first_proof, tries, provider, provider_subject, provider_session",
         &params![hash(token), now],
         |row| {
             let stage: String = row.get("stage")?;
             let needs = if stage == Needs::Factor.name() { Needs::Factor } else { Needs::Enrolment };
-            let vouched = Vouched::read(row)?;
-            Ok((row.get::<UserId>("user_id")?, needs, row.get::<String>("device")?, row.get::<i64>("tries")?, vouched))
+            let first = method(&row.get::<String>("first_proof")?);
+            let (user, device) = (row.get::<UserId>("user_id")?, row.get::<String>("device")?);
+            Ok((user, needs, device, first, Vouched::read(row)?, row.get::<i64>("tries")?))
         },
     )?;
-    let Some((user, needs, device, tries, vouched)) = found else { return Ok(None) };
-    Ok(account::by_id(tx, user)?.map(|account| Walker { account, needs, device, vouched, tries }))
+    let Some((user, needs, device, first, vouched, tries)) = found else { return Ok(None) };
+    if needs == Needs::Enrolment && factors::has_any(tx, user)? {
+        return Ok(None);
+    }
+    Ok(account::by_id(tx, user)?.map(|account| Walker { account, needs, device, first, vouched, tries }))
 }
 
 /// Ends it.
@@ -182,6 +198,7 @@ impl Identity {
         caller: &Caller,
     ) -> Result<LoggedIn, Error> {
         account::forgive(tx, account.id, first.device)?;
+        account::forgive(tx, account.id, &account::factor_place(first.device))?;
         if let Some(old) = first.old {
             crate::session::end(tx, old)?;
         }
@@ -195,8 +212,8 @@ impl Identity {
         let (now, expires_at) = (tx.now(), tx.now().plus(LIFE));
         let token = SecretString::from(BASE64.encode(tx.context().random::<32>()));
         tx.execute(
-            "INSERT INTO half_way (token_hash, user_id, stage, device, tries, created_at, expires_at, \
-             provider, provider_subject, provider_session) VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $8, $9)",
+            "INSERT INTO half_way (token_hash, user_id, stage, device, tries, created_at, expires_at, first_proof, \
+             provider, provider_subject, provider_session) VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $8, $9, $10)",
             &params![
                 hash(&token),
                 account.id,
@@ -204,6 +221,7 @@ impl Identity {
                 first.device,
                 now,
                 expires_at,
+                first.auth.name(),
                 first.vouched.map(|by| by.provider.to_string()).unwrap_or_default(),
                 first.vouched.map(|by| by.subject.as_str()).unwrap_or_default(),
                 first.vouched.map(|by| by.session.as_str()).unwrap_or_default()
@@ -226,7 +244,7 @@ impl Identity {
         let first = First {
             auth: proven.auth,
             strong: proven.strong,
-            device: "",
+            device: AFTER_SIGN_ON,
             old: proven.old,
             at: proven.at.unwrap_or_default().min(tx.now()),
             vouched: Some(proven.vouched),
@@ -248,8 +266,12 @@ impl Identity {
             .await
     }
 
-    /// The second factor of a log-in. A wrong one counts: five, and the first proof is asked for again; the account's own count
-    /// goes on, so that starting over gives no more tries (control X-12).
+    /// The second factor of a log-in. A wrong one counts: five, and the first proof is asked for again; the account's count of
+    /// wrong factors goes on, so that starting over gives no more tries (control X-12), and a right password takes none back.
+    ///
+    /// # Errors
+    /// [`Error::BadFactor`], [`Error::HalfWayOver`], and [`Error::MustChange`] when the proof was right and the password, which came
+    /// first, has to be replaced.
     pub async fn second_factor(
         &self,
         token: &SecretString,
@@ -275,7 +297,8 @@ impl Identity {
             return Ok(Err(Error::HalfWayOver));
         };
         let (user, now) = (walker.account.id, tx.now());
-        let failures = account::failures(tx, user, &walker.device)?;
+        let place = account::factor_place(&walker.device);
+        let failures = account::failures(tx, user, &place)?;
         let limits = self.rules(tx)?.limits();
         if failures.door(now, limits) != Door::Open {
             refused(tx, &walker, "paused or locked after failures", caller)?;
@@ -284,6 +307,12 @@ impl Identity {
         match self.prove(tx, user, proof)? {
             Ok(auth) => {
                 end(tx, token)?;
+                if walker.first == AuthMethod::Password
+                    && let Some(why) = self.change_due(tx, user)?
+                {
+                    account::forgive(tx, user, &place)?;
+                    return self.send_to_change(tx, &walker.account, why, caller).map(Err);
+                }
                 let vouched = walker.vouched.as_ref();
                 let first = First { auth, strong: true, device: &walker.device, old, at: now, vouched };
                 let entered = self.admit(tx, &walker.account, &first, caller)?;
@@ -291,7 +320,7 @@ impl Identity {
                 Ok(Ok(entered))
             }
             Err(reason) => {
-                account::set_failures(tx, user, &walker.device, failures.after(now, limits))?;
+                account::set_failures(tx, user, &place, failures.after(now, limits))?;
                 refused(tx, &walker, reason, caller)?;
                 if walker.tries + 1 >= TRIES {
                     end(tx, token)?;
@@ -311,6 +340,7 @@ impl Identity {
 }
 
 fn refused(tx: &mut Tx<'_>, walker: &Walker, reason: &'static str, caller: &Caller) -> Result<(), Error> {
+    let known = ![STRANGERS, AFTER_SIGN_ON].contains(&walker.device.as_str());
     audit::record(
         tx,
         audit::Entry {
@@ -320,7 +350,7 @@ fn refused(tx: &mut Tx<'_>, walker: &Walker, reason: &'static str, caller: &Call
             target: ("user", &walker.account.id.to_string()),
             outcome: audit::Outcome::Failure,
             reason: Some(reason),
-            changes: Some(serde_json::json!({ "stage": "second factor", "known_device": !walker.device.is_empty() })),
+            changes: Some(serde_json::json!({ "stage": "second factor", "known_device": known })),
         },
     )?;
     Ok(())

@@ -68,6 +68,9 @@ impl Caller {
     }
 }
 
+/// Tells whether a person has an identity at a provider that opens their account.
+pub type SignsOn = fn(&mut store::Tx<'_>, base::UserId) -> Result<bool, store::Error>;
+
 /// How principals prove themselves. Cheap to clone.
 #[derive(Clone)]
 pub struct Identity(pub(crate) Arc<Inner>);
@@ -103,6 +106,8 @@ pub(crate) struct Inner {
     pub decoy: String,
     /// Where the pages are, once somebody serves them: passkeys are bound to it.
     pub site: OnceLock<Site>,
+    /// Who knows whether a provider vouches for somebody: a room above.
+    pub signs_on: OnceLock<SignsOn>,
 }
 
 impl Identity {
@@ -129,7 +134,14 @@ impl Identity {
             token_rate: Throttle::default(),
             decoy,
             site: OnceLock::new(),
+            signs_on: OnceLock::new(),
         })))
+    }
+
+    /// Names who knows whether somebody has an identity at a provider: such a person can sign in, also without a password. Said
+    /// once, by whoever puts the rooms together.
+    pub fn ask_sign_on(&self, known: SignsOn) {
+        let _ = self.0.signs_on.set(known);
     }
 
     /// The rules in force, for everybody who signs in.
@@ -159,7 +171,7 @@ impl Identity {
                 ] {
                     gone += tx.execute(sql, &store::params![now])?;
                 }
-                Ok(gone + crate::step_up::sweep(tx)?)
+                Ok(gone + crate::step_up::sweep(tx)? + crate::session::sweep(tx)?)
             })
             .await
     }

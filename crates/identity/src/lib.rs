@@ -70,7 +70,7 @@ pub use cidr::{Cidr, CidrError};
 pub use error::Error;
 pub use factors::{Enrolled, Factors, Going, NewFactor, Offer, Proof, Ways};
 pub use half_way::{Entered, HalfWay, Needs, Proven};
-pub use identity::{Caller, Identity, Options};
+pub use identity::{Caller, Identity, Options, SignsOn};
 pub use import::{ImportRow, Imported};
 pub use issued_token::TokenIssuerInfo;
 pub use issuers::Known as IssuerKnown;
@@ -112,7 +112,7 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
             name: "sign_in_rules",
             sql: include_str!("../migrations/008_sign_in_rules.sql"),
         },
-        store::Migration { version: 9, name: "reserved", sql: "SELECT 1" },
+        store::Migration { version: 9, name: "proofs", sql: include_str!("../migrations/009_proofs.sql") },
         store::Migration { version: 10, name: "vouched", sql: include_str!("../migrations/010_vouched.sql") },
     ],
 };

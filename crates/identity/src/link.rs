@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::account::Account;
 use crate::half_way::{self, Entered, First};
+use crate::ways::{self, Opens};
 use crate::{Caller, Error, Identity, account, users_kind};
 
 /// How long a set-up link and an invitation work.
@@ -50,12 +51,25 @@ pub struct SetUp {
     pub time_zone: Option<String>,
 }
 
-/// Refuses whoever would get, with a link or an identity that they hold, into an account that may more than they may.
+/// A link that was used up.
+pub(crate) struct Redeemed {
+    /// Whose it was; none for a set-up link.
+    pub user: Option<UserId>,
+    /// Who besides them saw it.
+    pub shown_to: Option<UserId>,
+}
+
+/// Whether it is the machine's own command or work that acts: whoever may do that holds the database.
+fn is_machine(actor: &Actor) -> bool {
+    matches!(actor.principal, Principal::Engine(_) | Principal::Os(_))
+}
+
+/// Refuses whoever would get, by what they do, with a link or an identity that they hold, into an account that may more than they may.
 ///
 /// # Errors
 /// [`Error::Denied`] with the first right that the account holds and they do not.
 pub fn stand_in<C: access::Cap>(tx: &mut Tx<'_>, permit: &impl Authority<C>, user: UserId) -> Result<(), Error> {
-    if matches!(permit.actor().principal, Principal::Engine(_)) {
+    if is_machine(permit.actor()) {
         return Ok(());
     }
     let theirs = access::anywhere(&access::roles_of(tx, user)?);
@@ -93,7 +107,7 @@ impl Identity {
     /// A new set-up link, in the caller's transaction; the one before stops to work. For the machine's own commands
     /// (`demo`, `setup-link`): whoever may call this holds the database and the key file.
     pub fn setup_link(&self, tx: &mut Tx<'_>, actor: &Actor) -> Result<Link, Error> {
-        let link = self.draw(tx, SETUP, None)?;
+        let link = self.draw(tx, SETUP, None, None)?;
         audit::record(
             tx,
             audit::Entry {
@@ -109,13 +123,17 @@ impl Identity {
         Ok(link)
     }
 
-    /// Whether nobody can administer yet: no administrator of the organisation has a password.
+    /// Whether nobody has a proof of their own yet that opens an account. Whoever knows of providers asks these besides.
     pub fn needs_setup(&self, tx: &mut Tx<'_>) -> Result<bool, Error> {
-        Ok(!account::another_administrator(tx, None)?)
+        Ok(!account::anybody_has_a_proof(tx)?)
     }
 
-    /// An invitation for a person: with it they choose a password (a first one or a new one). The administrator never
-    /// picks it.
+    /// An invitation for a person: with it they choose a password (a first one or, where no letters go out, a new one). Whoever
+    /// draws it never picks the password, but could: so it is remembered who saw the link.
+    ///
+    /// # Errors
+    /// [`Error::HasPassword`] where a letter can bring a link that nobody else sees, [`Error::PasswordsClosed`] where a provider is
+    /// the only way in, and [`Error::Denied`] for an account that may more than whoever asks.
     pub fn invite_link(
         &self,
         tx: &mut Tx<'_>,
@@ -127,14 +145,30 @@ impl Identity {
         }
         account::by_id(tx, user)?.ok_or(Error::NoSuchUser)?;
         stand_in(tx, permit, user)?;
+        if !is_machine(permit.actor()) {
+            if ways::opens(tx, user)? == Opens::No {
+                return Err(Error::PasswordsClosed);
+            }
+            if self.sends_mail() && account::password_hash(tx, user)?.is_some() {
+                return Err(Error::HasPassword);
+            }
+        }
         // A letter with the link before this one must not leave any more.
         mail::withdraw(tx, user, Some(INVITE), "a newer link took its place")?;
-        let link = self.draw(tx, INVITE, Some(user))?;
+        let seen = permit.actor().principal.user().filter(|seen| *seen != user);
+        let link = self.draw(tx, INVITE, Some(user), seen)?;
         tell_of(tx, permit.actor(), "invite.create", user, &link, "link")?;
         Ok(link)
     }
 
-    pub(crate) fn draw(&self, tx: &mut Tx<'_>, purpose: &'static str, user: Option<UserId>) -> Result<Link, Error> {
+    /// Draws a link; `shown_to` is who besides its user sees it.
+    pub(crate) fn draw(
+        &self,
+        tx: &mut Tx<'_>,
+        purpose: &'static str,
+        user: Option<UserId>,
+        shown_to: Option<UserId>,
+    ) -> Result<Link, Error> {
         let user = user.map(|id| id.to_string()).unwrap_or_default();
         tx.execute("DELETE FROM one_time_links WHERE purpose = $1 AND user_id = $2", &params![purpose, user.as_str()])?;
         let (secret, life) = if purpose == RESET {
@@ -145,8 +179,16 @@ impl Identity {
         };
         let (now, expires_at) = (tx.now(), tx.now().plus(life));
         tx.execute(
-            "INSERT INTO one_time_links (token_hash, purpose, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
-            &params![self.link_hash(&secret), purpose, user, now, expires_at],
+            "INSERT INTO one_time_links (token_hash, purpose, user_id, created_at, expires_at, shown_to) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
+            &params![
+                self.link_hash(&secret),
+                purpose,
+                user,
+                now,
+                expires_at,
+                shown_to.map(|seen| seen.to_string()).unwrap_or_default(),
+            ],
         )?;
         Ok(Link { secret, expires_at })
     }
@@ -155,30 +197,25 @@ impl Identity {
         self.0.vault.token_hash(secret.expose_secret()).to_vec()
     }
 
-    /// When the newest link of this sort was drawn for a person that is still there.
-    pub(crate) fn drawn_at(tx: &mut Tx<'_>, purpose: &'static str, user: UserId) -> Result<Option<Timestamp>, Error> {
-        Ok(tx.query_opt(
-            "SELECT created_at FROM one_time_links WHERE purpose = $1 AND user_id = $2 ORDER BY created_at DESC LIMIT 1",
-            &params![purpose, user.to_string()],
-            |row| row.get("created_at"),
-        )?)
-    }
-
     /// Uses a link up. It works once, whoever comes second gets [`Error::BadLink`].
     pub(crate) fn redeem(
         &self,
         tx: &mut Tx<'_>,
         purpose: &'static str,
         secret: &SecretString,
-    ) -> Result<Option<UserId>, Error> {
+    ) -> Result<Redeemed, Error> {
         let now = tx.now();
         let found = tx.query_opt(
-            "DELETE FROM one_time_links WHERE token_hash = $1 AND purpose = $2 RETURNING user_id, expires_at",
+            "DELETE FROM one_time_links WHERE token_hash = $1 AND purpose = $2 RETURNING user_id, shown_to, expires_at",
             &params![self.link_hash(secret), purpose],
-            |row| Ok((row.get::<String>("user_id")?, row.get::<Timestamp>("expires_at")?)),
+            |row| {
+                let (user, seen): (String, String) = (row.get("user_id")?, row.get("shown_to")?);
+                let redeemed = Redeemed { user: user.parse().ok(), shown_to: seen.parse().ok() };
+                Ok((redeemed, row.get::<Timestamp>("expires_at")?))
+            },
         )?;
         match found {
-            Some((user, expires_at)) if now < expires_at => Ok(user.parse().ok()),
+            Some((redeemed, expires_at)) if now < expires_at => Ok(redeemed),
             _ => Err(Error::BadLink),
         }
     }
@@ -260,7 +297,7 @@ impl Identity {
         let user = UserId::from(written.id.uuid());
         let account = account::by_id(tx, user)?.ok_or(Error::NoSuchUser)?;
         let now = tx.now();
-        account::set_password_hash(tx, user, phc, now)?;
+        account::set_password_hash(tx, user, phc, None, now)?;
         self.let_in(tx, &account, "setup_link.use", caller, AuthMethod::SetupLink)
     }
 
@@ -280,14 +317,19 @@ impl Identity {
         self.0
             .db
             .write(move |tx| {
-                let user = this.redeem(tx, INVITE, &secret)?.ok_or(Error::BadLink)?;
+                let link = this.redeem(tx, INVITE, &secret)?;
+                let user = link.user.ok_or(Error::BadLink)?;
                 let account = account::by_id(tx, user)?.ok_or(Error::BadLink)?;
+                let had = account::password_hash(tx, user)?.is_some();
                 // The hash first: a log-in with the old one either committed before, and its session ends here, or
                 // finds the old hash gone.
                 let now = tx.now();
-                account::set_password_hash(tx, user, &phc, now)?;
+                account::set_password_hash(tx, user, &phc, link.shown_to, now)?;
                 this.end_all(tx, user)?;
-                account::forgive_all(tx, user)?;
+                account::forgive_passwords(tx, user)?;
+                if had {
+                    this.write_changed(tx, &account)?;
+                }
                 this.let_in(tx, &account, "invite.use", &caller, AuthMethod::Password)
             })
             .await
@@ -301,7 +343,7 @@ impl Identity {
         caller: &Caller,
         auth: AuthMethod,
     ) -> Result<Entered, Error> {
-        let first = First { auth, strong: false, device: "", old: None, at: tx.now(), vouched: None };
+        let first = First { auth, strong: false, device: half_way::STRANGERS, old: None, at: tx.now(), vouched: None };
         let entered = self.enter(tx, account, &first, caller)?;
         let actor = match &entered {
             Entered::In(entered) => entered.session.grants.actor().clone(),

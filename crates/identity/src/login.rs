@@ -16,7 +16,7 @@ use crate::half_way::{self, Entered, First};
 use crate::lockout::{Door, Failures, Limits};
 use crate::session::Session;
 use crate::ways::{self, Opens};
-use crate::{Caller, Error, Identity, account, device, password};
+use crate::{Caller, Error, Identity, account, device, factors, password};
 
 /// A try to log in.
 #[derive(Clone, Debug)]
@@ -195,7 +195,10 @@ impl Identity {
         if let Some(phc) = anew {
             account::rehash(tx, found.id, phc)?;
         }
-        if let Some(why) = self.change_due(tx, found.id)? {
+        // Whoever has a second factor proves that first: a right password alone changes nothing of theirs.
+        if !factors::has_any(tx, found.id)?
+            && let Some(why) = self.change_due(tx, found.id)?
+        {
             // This try was no failure; those before it are forgotten with the new password.
             let place = counted.device.as_deref().unwrap_or_default();
             account::set_failures(tx, found.id, place, counted.failures.without_one(tx.now()))?;
@@ -206,7 +209,8 @@ impl Identity {
         let first = First { auth, strong: false, device: place, old, at: tx.now(), vouched: None };
         let entered = self.enter(tx, found, &first, caller)?;
         if let Entered::Half(_) = &entered {
-            // This try was no failure; those before it count on until the second factor is right.
+            // This try was no failure; those before it count on until the second factor is right, whose own failures have a
+            // count of their own.
             account::set_failures(tx, found.id, place, counted.failures.without_one(tx.now()))?;
         }
         half_way::note(tx, found, &entered, auth, auth.name(), caller)?;

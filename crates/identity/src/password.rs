@@ -22,18 +22,24 @@ pub(crate) fn plausible(password: &SecretString) -> bool {
     !text.is_empty() && text.len() <= LONGEST * 8
 }
 
-/// Checks a new password of somebody about whom `known` words are known: name, log-in, organisation.
-pub(crate) fn check(rules: &SignInRules, password: &SecretString, known: &[&str]) -> Result<SecretString, Error> {
+/// Checks a new password of somebody about whom `known` words are known: name, log-in, organisation. `shortest` is what the
+/// rules ask of them.
+pub(crate) fn check(
+    rules: &SignInRules,
+    shortest: usize,
+    password: &SecretString,
+    known: &[&str],
+) -> Result<SecretString, Error> {
     let password = normalise(password);
     let text = password.expose_secret();
     let length = text.chars().count();
     let refuse = |code: &'static str, detail: String| {
         Err(Error::Password(Box::new(Problem::new(ProblemKind::Unprocessable, code, detail).at("password"))))
     };
-    if length < rules.shortest() {
+    if length < shortest {
         return refuse(
             "password-too-short",
-            format!("A password has at least {} characters. A sentence of your own is easy to keep.", rules.shortest()),
+            format!("A password has at least {shortest} characters. A sentence of your own is easy to keep."),
         );
     }
     if length > LONGEST {
@@ -77,7 +83,7 @@ mod tests {
 
     fn verdict(password: &str) -> &'static str {
         let known = ["Ada Sample", "ada@example.com", "Sample Hospital"];
-        match check(&SignInRules::default(), &SecretString::from(password), &known) {
+        match check(&SignInRules::default(), 15, &SecretString::from(password), &known) {
             Ok(_) => "good",
             Err(Error::Password(problem)) => match &*problem.code {
                 "password-too-short" => "short",
@@ -131,15 +137,15 @@ mod tests {
     #[test]
     fn the_shortest_length_is_a_setting() {
         let rules = SignInRules { password_min_length: 8, ..SignInRules::default() };
-        assert!(check(&rules, &SecretString::from("xk7#qvw9zt"), &[]).is_ok());
+        assert!(check(&rules, rules.shortest(false), &SecretString::from("xk7#qvw9zt"), &[]).is_ok());
         // Never below 8, whatever is set.
         let rules = SignInRules { password_min_length: 1, ..SignInRules::default() };
-        assert!(check(&rules, &SecretString::from("xk7#qvw"), &[]).is_err());
+        assert!(check(&rules, rules.shortest(false), &SecretString::from("xk7#qvw"), &[]).is_err());
         let long = "velvet cactus monday rowing under eleven brass kettles while seven grey lanterns hum over dark water \
                     near an old mill that nobody painted since march";
         let long: String = long.chars().take(128).collect();
         assert_eq!(long.chars().count(), 128);
-        assert!(check(&rules, &SecretString::from(long), &[]).is_ok(), "128 are taken");
+        assert!(check(&rules, rules.shortest(false), &SecretString::from(long), &[]).is_ok(), "128 are taken");
     }
 
     /// X-10: classes are asked for where they are set, and only there.
@@ -147,11 +153,11 @@ mod tests {
     fn x_10_character_classes_are_a_setting() {
         use crate::CharacterClass::{Digit, Lower, Sign, Upper};
         let rules = SignInRules { password_classes: vec![Lower, Upper, Digit, Sign], ..SignInRules::default() };
-        let refused = check(&rules, &SecretString::from("velvet cactus monday rowing"), &[]).unwrap_err();
+        let refused = check(&rules, rules.shortest(false), &SecretString::from("velvet cactus monday rowing"), &[]).unwrap_err();
         let Error::Password(problem) = refused else { panic!("{refused}") };
         assert_eq!(problem.code, "password-classes");
         assert!(problem.detail.contains("a capital letter and a digit"), "{}", problem.detail);
         assert!(!problem.detail.contains("sign"), "a space is a sign");
-        assert!(check(&rules, &SecretString::from("Velvet cactus monday rowing 7"), &[]).is_ok());
+        assert!(check(&rules, rules.shortest(false), &SecretString::from("Velvet cactus monday rowing 7"), &[]).is_ok());
     }
 }

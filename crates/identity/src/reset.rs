@@ -16,6 +16,7 @@ use vault::{Aad, Purpose};
 use zeroize::Zeroizing;
 
 use crate::link::{INVITE, RESET, tell_of};
+use crate::ways::{self, Opens};
 use crate::{Caller, Error, Identity, account};
 
 /// The job that looks at a question.
@@ -42,6 +43,11 @@ struct Payload {
 
 const fn place(id: &str) -> Aad<'_> {
     Aad { table: "jobs", column: "payload", row: id }
+}
+
+/// Refuses what would lead to a password that opens nothing.
+fn open_to_passwords(tx: &mut Tx<'_>, user: UserId) -> Result<(), Error> {
+    if ways::opens(tx, user)? == Opens::No { Err(Error::PasswordsClosed) } else { Ok(()) }
 }
 
 impl Identity {
@@ -112,14 +118,16 @@ impl Identity {
         let reason = match &found {
             None => Some("unknown name"),
             Some(found) if account::password_hash(tx, found.id)?.is_none() => Some("no password yet"),
-            Some(found) => match Self::drawn_at(tx, RESET, found.id)? {
+            Some(found) if ways::opens(tx, found.id)? == Opens::No => Some(ways::CLOSED),
+            // Letters that went out, and no other links: whoever was sent to change a password may still ask for a letter.
+            Some(found) => match mail::last_out(tx, found.id, RESET)? {
                 Some(at) if tx.now().since(at) < PAUSE => Some("asked again within five minutes"),
                 _ => None,
             },
         };
         match (found, reason) {
             (Some(found), None) => {
-                let link = self.draw(tx, RESET, Some(found.id))?;
+                let link = self.draw(tx, RESET, Some(found.id), None)?;
                 self.write_reset(tx, &found, &link, true)?;
                 tell_of(tx, &actor, "password.reset.ask", found.id, &link, "mail")
             }
@@ -145,7 +153,8 @@ impl Identity {
     /// Sends a person a link with which they choose a new password. Whoever starts this learns neither.
     ///
     /// # Errors
-    /// [`Error::NoPassword`] for somebody who has none yet, [`mail::Error::Off`] without a mail server.
+    /// [`Error::NoPassword`] for somebody who has none yet, [`Error::PasswordsClosed`] where a provider is the only way in,
+    /// [`mail::Error::Off`] without a mail server.
     pub fn start_reset(
         &self,
         tx: &mut Tx<'_>,
@@ -156,7 +165,8 @@ impl Identity {
         if account::password_hash(tx, user)?.is_none() {
             return Err(Error::NoPassword);
         }
-        let link = self.draw(tx, RESET, Some(user))?;
+        open_to_passwords(tx, user)?;
+        let link = self.draw(tx, RESET, Some(user), None)?;
         self.write_reset(tx, &found, &link, false)?;
         tell_of(tx, permit.actor(), "password.reset.start", user, &link, "mail")
     }
@@ -164,7 +174,7 @@ impl Identity {
     /// Sends a person an invitation by e-mail. Whoever starts this does not see the link.
     ///
     /// # Errors
-    /// [`mail::Error::Off`] without a mail server.
+    /// [`Error::PasswordsClosed`] where a provider is the only way in, [`mail::Error::Off`] without a mail server.
     pub fn invite_by_mail(
         &self,
         tx: &mut Tx<'_>,
@@ -172,7 +182,8 @@ impl Identity {
         user: UserId,
     ) -> Result<(), Error> {
         let found = account::by_id(tx, user)?.ok_or(Error::NoSuchUser)?;
-        let link = self.draw(tx, INVITE, Some(user))?;
+        open_to_passwords(tx, user)?;
+        let link = self.draw(tx, INVITE, Some(user), None)?;
         self.write_invitation(tx, &found, &link)?;
         tell_of(tx, permit.actor(), "invite.create", user, &link, "mail")
     }
@@ -197,7 +208,7 @@ impl Identity {
     /// Sets a new password with the link of a letter. Every session of the person ends, and none begins.
     ///
     /// # Errors
-    /// [`Error::BadLink`], and what is wrong with the password; then the link still works.
+    /// [`Error::BadLink`], [`Error::PasswordsClosed`], and what is wrong with the password; then the link still works.
     pub async fn reset_password(
         &self,
         secret: SecretString,
@@ -212,12 +223,14 @@ impl Identity {
         self.0
             .db
             .write(move |tx| {
-                let user = this.redeem(tx, RESET, &secret)?.ok_or(Error::BadLink)?;
+                let link = this.redeem(tx, RESET, &secret)?;
+                let user = link.user.ok_or(Error::BadLink)?;
                 let found = account::by_id(tx, user)?.ok_or(Error::BadLink)?;
+                open_to_passwords(tx, user)?;
                 let now = tx.now();
-                account::set_password_hash(tx, user, &phc, now)?;
+                account::set_password_hash(tx, user, &phc, link.shown_to, now)?;
                 this.end_all(tx, user)?;
-                account::forgive_all(tx, user)?;
+                account::forgive_passwords(tx, user)?;
                 this.write_changed(tx, &found)?;
                 let principal = Principal::User { id: user, name: found.name.clone() };
                 audit::record(

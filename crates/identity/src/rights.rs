@@ -2,7 +2,7 @@
 //! here as at every door; this only asks for each of them.
 
 use access::{Actor, Authority, Capabilities, Capability, Grants, Held, HeldRole, KeyScope, Role, Scope, cap};
-use base::{ApiKeyId, OauthClientId, TokenIssuerId, UserId, WorkspaceId};
+use base::{ApiKeyId, OauthClientId, RoleId, TokenIssuerId, UserId, WorkspaceId};
 use store::{Tx, params};
 
 use crate::{Error, IssuerRule};
@@ -83,8 +83,8 @@ pub struct RoleRow {
     pub words: String,
     /// What it is for; empty for one of one's own.
     pub about: String,
-    /// Whether the organisation made it.
-    pub custom: bool,
+    /// The id of one that the organisation made; none of a ready one.
+    pub id: Option<RoleId>,
     /// What it holds.
     pub capabilities: Capabilities,
     /// What of that it holds for single entries alone.
@@ -229,15 +229,15 @@ pub fn roles(tx: &mut Tx<'_>, _permit: &impl Authority<cap::AccessRead>) -> Resu
         name: role.name().to_owned(),
         words: role.words().to_owned(),
         about: role.about().to_owned(),
-        custom: false,
+        id: None,
         capabilities: role.capabilities(),
         bounded: role.capabilities().iter().filter(|capability| role.is_bounded(*capability)).collect(),
     });
     let custom = access::custom_roles(tx)?.into_iter().map(|role| RoleRow {
+        id: Some(role.id),
         words: role.name.clone(),
         name: role.name,
         about: String::new(),
-        custom: true,
         capabilities: role.capabilities,
         bounded: Capabilities::NONE,
     });

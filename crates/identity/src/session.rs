@@ -8,6 +8,7 @@ use access::{AuthMethod, Grants, Held, Principal};
 use base::{ExposeSecret, SecretString, SessionId, Timestamp, UserId};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use resources::Settings;
 use serde::{Deserialize, Serialize};
 use store::{Tx, params};
 use zeroize::Zeroizing;
@@ -15,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::account::Account;
 use crate::half_way::First;
 use crate::vouched::{HINT, Vouched};
-use crate::{Caller, Error, Identity, account};
+use crate::{Caller, Error, Identity, account, factors};
 
 /// A session ends after this, used or not.
 const ABSOLUTE: Duration = Duration::from_hours(12);
@@ -90,6 +91,7 @@ struct Row {
     id: SessionId,
     user: UserId,
     auth: String,
+    strong: bool,
     data: String,
     last_seen_at: Timestamp,
     expires_at: Timestamp,
@@ -134,12 +136,21 @@ fn csrf(secret: &str) -> SecretString {
 
 /// How long a session may idle, by the organisation's settings (control X-17).
 pub(crate) fn idle(tx: &mut Tx<'_>) -> Result<Duration, Error> {
-    Ok(Duration::from_mins(u64::from(resources::settings(tx)?.session_idle_minutes.clamp(5, 60))))
+    Ok(idle_by(&resources::settings(tx)?))
+}
+
+fn idle_by(settings: &Settings) -> Duration {
+    Duration::from_mins(u64::from(settings.session_idle_minutes.clamp(5, 60)))
 }
 
 /// How long a proof is fresh enough for what is risky (ASVS 7.5.1).
-fn fresh(tx: &mut Tx<'_>) -> Result<Duration, Error> {
-    Ok(Duration::from_mins(u64::from(resources::settings(tx)?.step_up_minutes.clamp(1, 15))))
+fn fresh_by(settings: &Settings) -> Duration {
+    Duration::from_mins(u64::from(settings.step_up_minutes.clamp(1, 15)))
+}
+
+/// Whether a session began with two factors.
+pub(crate) const fn is_strong(noted: bool, auth: AuthMethod) -> bool {
+    noted || matches!(auth, AuthMethod::Totp | AuthMethod::Passkey | AuthMethod::RecoveryCode)
 }
 
 /// A method by the name it is stored under.
@@ -147,7 +158,7 @@ pub(crate) fn method(name: &str) -> AuthMethod {
     serde_json::from_value(serde_json::Value::String(name.to_owned())).unwrap_or(AuthMethod::Password)
 }
 
-/// Starts a session of `account`: the token for the cookie, and the session.
+/// Starts a session of `account`: the token for the cookie, and the session. `strong` says that it began with two factors.
 pub(crate) fn start(
     tx: &mut Tx<'_>,
     account: &Account,
@@ -163,7 +174,7 @@ pub(crate) fn start(
     let expires_at = now.plus(ABSOLUTE);
     tx.execute(
         "INSERT INTO sessions (id, token_hash, user_id, data, created_at, last_seen_at, expires_at, auth, address, user_agent, \
-         provider, provider_subject, provider_session) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12)",
+         strong, provider, provider_subject, provider_session) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         &params![
             id,
             crypto::sha256(&*token).to_vec(),
@@ -174,6 +185,7 @@ pub(crate) fn start(
             auth.name(),
             caller.ip().map(|ip| ip.to_string()).unwrap_or_default(),
             caller.user_agent.as_deref().unwrap_or_default(),
+            first.strong,
             first.vouched.map(|by| by.provider.to_string()).unwrap_or_default(),
             first.vouched.map(|by| by.subject.as_str()).unwrap_or_default(),
             first.vouched.map(|by| by.session.as_str()).unwrap_or_default(),
@@ -185,8 +197,8 @@ pub(crate) fn start(
         &params![account.id],
         |row| row.get("id"),
     )?;
-    let most = resources::settings(tx)?.sessions_per_person;
-    for old in all.iter().skip(most.clamp(1, 100) as usize) {
+    let settings = resources::settings(tx)?;
+    for old in all.iter().skip(settings.sessions_per_person.clamp(1, 100) as usize) {
         tx.execute("DELETE FROM sessions WHERE id = $1", &params![*old])?;
     }
     let roles = access::roles_of(tx, account.id)?;
@@ -198,8 +210,8 @@ pub(crate) fn start(
         csrf: csrf(&data.secret),
         auth,
         proven_at: first.at,
-        fresh_until: first.at.plus(fresh(tx)?),
-        idle_until: now.plus(idle(tx)?).min(expires_at),
+        fresh_until: first.at.plus(fresh_by(&settings)),
+        idle_until: now.plus(idle_by(&settings)).min(expires_at),
         expires_at,
         vouched: first.vouched.cloned(),
         roles,
@@ -246,7 +258,7 @@ pub(crate) fn replace(
 
 fn find(tx: &mut Tx<'_>, token: &[u8; 32]) -> Result<Option<Session>, Error> {
     let row = tx.query_opt(
-        "SELECT id, user_id, auth, data, last_seen_at, expires_at, provider, provider_subject, provider_session \
+        "SELECT id, user_id, auth, strong, data, last_seen_at, expires_at, provider, provider_subject, provider_session \
          FROM sessions WHERE token_hash = $1",
         &params![crypto::sha256(token).to_vec()],
         |row| {
@@ -254,6 +266,7 @@ fn find(tx: &mut Tx<'_>, token: &[u8; 32]) -> Result<Option<Session>, Error> {
                 id: row.get("id")?,
                 user: row.get("user_id")?,
                 auth: row.get("auth")?,
+                strong: row.get("strong")?,
                 data: row.get("data")?,
                 last_seen_at: row.get("last_seen_at")?,
                 expires_at: row.get("expires_at")?,
@@ -262,31 +275,54 @@ fn find(tx: &mut Tx<'_>, token: &[u8; 32]) -> Result<Option<Session>, Error> {
         },
     )?;
     let Some(row) = row else { return Ok(None) };
-    let now = tx.now();
-    let idle_until = row.last_seen_at.plus(idle(tx)?);
+    let (now, settings) = (tx.now(), resources::settings(tx)?);
+    let idle_until = row.last_seen_at.plus(idle_by(&settings));
     if now >= row.expires_at || now >= idle_until {
         return Ok(None);
     }
     let Some(account) = account::by_id(tx, row.user)? else { return Ok(None) };
     // A row whose data does not open under its token was tampered with: no session.
     let Some(data) = open(token, row.id, &row.data) else { return Ok(None) };
-    let roles = access::roles_of(tx, row.user)?;
+    let (roles, auth) = (access::roles_of(tx, row.user)?, method(&row.auth));
     let vouched = row.vouched.map(|by| Vouched { hint: data.hint.clone().map(SecretString::from), ..by });
+    // Since this session began, a second factor is asked of one of its person's roles: they sign in again, with one.
+    if !is_strong(row.strong, auth) && factors::are_wanted_by(&settings.second_factor_for, &roles) {
+        return Ok(None);
+    }
     Ok(Some(Session {
         id: row.id,
         user: row.user,
         grants: Grants::none(access::Actor::new(Principal::Anonymous, AuthMethod::None)),
         name: account.name,
         csrf: csrf(&data.secret),
-        auth: method(&row.auth),
+        auth,
         proven_at: data.proven_at,
-        fresh_until: data.proven_at.plus(fresh(tx)?),
+        fresh_until: data.proven_at.plus(fresh_by(&settings)),
         idle_until: idle_until.min(row.expires_at),
         expires_at: row.expires_at,
         vouched,
         roles,
         seen_at: row.last_seen_at,
     }))
+}
+
+/// Removes the sessions that count no more since a second factor is asked of a role of their person: see [`find`].
+pub(crate) fn sweep(tx: &mut Tx<'_>) -> Result<u64, Error> {
+    let wanted = resources::settings(tx)?.second_factor_for;
+    if wanted.is_empty() {
+        return Ok(0);
+    }
+    let open: Vec<(SessionId, UserId, String)> =
+        tx.query("SELECT id, user_id, auth FROM sessions WHERE NOT strong ORDER BY user_id", &[], |row| {
+            Ok((row.get("id")?, row.get("user_id")?, row.get("auth")?))
+        })?;
+    let mut gone = 0;
+    for (id, user, auth) in open {
+        if !is_strong(false, method(&auth)) && factors::are_wanted_by(&wanted, &access::roles_of(tx, user)?) {
+            gone += tx.execute("DELETE FROM sessions WHERE id = $1", &params![id])?;
+        }
+    }
+    Ok(gone)
 }
 
 impl Identity {

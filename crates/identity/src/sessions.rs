@@ -4,7 +4,7 @@ use access::{Actor, AuthMethod, OrganisationPermit, cap};
 use base::{SessionId, Timestamp, UserId};
 use store::{Tx, params};
 
-use crate::{Error, Identity, session};
+use crate::{Error, Identity, account, factors, session};
 
 /// A session that is open.
 #[derive(Clone, Debug)]
@@ -26,23 +26,26 @@ pub struct SessionInfo {
 }
 
 fn open_of(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<SessionInfo>, Error> {
-    let used_after = tx.now().minus(session::idle(tx)?);
-    Ok(tx.query(
-        "SELECT id, auth, address, user_agent, created_at, last_seen_at, expires_at FROM sessions \
+    let (used_after, wanted) = (tx.now().minus(session::idle(tx)?), factors::are_wanted(tx, user)?);
+    let open = tx.query(
+        "SELECT id, auth, strong, address, user_agent, created_at, last_seen_at, expires_at FROM sessions \
          WHERE user_id = $1 AND expires_at > $2 AND last_seen_at > $3 ORDER BY created_at DESC, id",
         &params![user, tx.now(), used_after],
         |row| {
-            Ok(SessionInfo {
+            let auth = session::method(&row.get::<String>("auth")?);
+            let counts = !wanted || session::is_strong(row.get("strong")?, auth);
+            Ok(counts.then_some(SessionInfo {
                 id: row.get("id")?,
-                auth: session::method(&row.get::<String>("auth")?),
+                auth,
                 address: row.get("address")?,
                 user_agent: row.get("user_agent")?,
                 created_at: row.get("created_at")?,
                 last_seen_at: row.get("last_seen_at")?,
                 expires_at: row.get("expires_at")?,
-            })
+            }))
         },
-    )?)
+    )?;
+    Ok(open.into_iter().flatten().collect())
 }
 
 impl Identity {
@@ -58,6 +61,7 @@ impl Identity {
         _: &OrganisationPermit<cap::PeopleWrite>,
         user: UserId,
     ) -> Result<Vec<SessionInfo>, Error> {
+        account::known(tx, user)?;
         open_of(tx, user)
     }
 

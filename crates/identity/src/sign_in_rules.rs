@@ -61,6 +61,8 @@ impl CharacterClass {
 pub struct SignInRules {
     /// Characters at least: 8 to 64.
     pub password_min_length: u32,
+    /// The same where a second factor is enforced for the person; never more than of others.
+    pub password_min_length_with_factor: u32,
     /// zxcvbn's estimate at least: 3 or 4.
     pub password_strength: u32,
     /// Sorts of characters that must be in a password; none is NIST's advice.
@@ -85,6 +87,7 @@ impl Default for SignInRules {
     fn default() -> Self {
         Self {
             password_min_length: 15,
+            password_min_length_with_factor: 12,
             password_strength: 3,
             password_classes: Vec::new(),
             password_history: 0,
@@ -109,9 +112,10 @@ impl SignInRules {
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
     }
 
-    /// Characters at least, never below 8.
-    pub(crate) fn shortest(&self) -> usize {
-        self.password_min_length.max(FLOOR) as usize
+    /// Characters at least, never below 8; fewer for somebody of whose roles one must have a second factor.
+    pub(crate) fn shortest(&self, enforced: bool) -> usize {
+        let least = if enforced { self.password_min_length_with_factor } else { u32::MAX };
+        least.min(self.password_min_length).max(FLOOR) as usize
     }
 
     /// The estimate at least, never below "safely unguessable, moderate protection from offline attack".
@@ -138,8 +142,15 @@ impl SignInRules {
     }
 
     /// What a new password must be, in words for a form.
-    pub fn words(&self) -> String {
-        let mut words = format!("{} to 128 characters, any you like", self.shortest());
+    pub(crate) fn words(&self, whose: Whose) -> String {
+        let (enforced, other) = (self.shortest(true), self.shortest(false));
+        let mut words = match whose {
+            Whose::Enforced => format!("{enforced} to 128 characters, any you like"),
+            Whose::Unknown if enforced < other => {
+                format!("{other} to 128 characters ({enforced} with a role that must have a second factor), any you like")
+            }
+            Whose::Unknown | Whose::Other => format!("{other} to 128 characters, any you like"),
+        };
         let classes: Vec<&str> = self.password_classes.iter().map(|class| class.words()).collect();
         if !classes.is_empty() {
             words.push_str(", among them ");
@@ -155,6 +166,17 @@ impl SignInRules {
     }
 }
 
+/// Whose password a form is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Somebody for whom a second factor is enforced.
+    Enforced,
+    /// Somebody for whom none is.
+    Other,
+    /// Nobody knows yet: a link tells with the answer.
+    Unknown,
+}
+
 /// The rules as a kind of resource.
 #[derive(Clone, Copy, Debug)]
 pub struct SignInRulesKind;
@@ -167,6 +189,10 @@ impl TypedKind for SignInRulesKind {
     const FIELDS: &'static [Field] = &[
         Field::new("password_min_length", Class::Internal, Shape::Integer(8, 64))
             .about("characters of a password at least; 15 by default, 128 are always taken"),
+        Field::new("password_min_length_with_factor", Class::Internal, Shape::Integer(8, 64)).about(
+            "the same for people who must have a second factor (second_factor_for of the settings); 12 by default, and never more \
+             than password_min_length",
+        ),
         Field::new("password_strength", Class::Internal, Shape::Integer(3, 4))
             .about("zxcvbn's estimate at least; 3 by default"),
         Field::new(

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use access::{Capability, HeldRole, Principal, Role, RoleRef, Scope};
+use access::{Capability, HeldRole, Role, RoleRef, Scope};
 use base::{RoleId, Timestamp, UserId, WorkspaceId};
 use resources::{Check, Class, Error, Field, KindScope, Projection, Shape, TypedKind};
 use serde::{Deserialize, Serialize};
@@ -319,8 +319,12 @@ impl TypedKind for UsersKind {
 /// without holding it: so a security officer makes an operator, but neither becomes one nor makes an administrator.
 fn check_roles(body: &UserBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
     let id: UserId = check.id();
-    let own = matches!(check.actor().principal, Principal::User { id: actor, .. } if actor == id);
-    let held = access::roles_of(check.tx(), id)?;
+    let giver = check.actor().principal.user();
+    let own = giver == Some(id);
+    // Whoever saw the link with which the password was chosen may have chosen it: the account counts as theirs.
+    let seen = giver.is_some() && account::shown_to(check.tx(), id)? == giver;
+    // What a provider's group gives is not theirs to keep: it can go with the next sign-on.
+    let held = access::roles_by_source(check.tx(), id)?;
     for (at, one) in body.roles.iter().enumerate() {
         let path = format!("roles[{at}]");
         let place = one.workspace.as_ref().and_then(|slug| check.reference::<WorkspaceId>("workspaces", slug));
@@ -343,7 +347,10 @@ fn check_roles(body: &UserBody, check: &mut Check<'_, '_>) -> Result<(), Error> 
             check.problem(path.as_str(), "workspace-missing", "this role is one of a workspace; name the workspace");
         }
         // What they hold already is not given to them now.
-        if held.iter().any(|known| known.role.reference() == role.reference() && known.scope == scope) {
+        let known = |(source, known, place): &(String, RoleRef, Scope)| {
+            source == access::CONFIGURED && *known == role.reference() && *place == scope
+        };
+        if held.iter().any(known) {
             continue;
         }
         let mut given = role.capabilities();
@@ -351,10 +358,15 @@ fn check_roles(body: &UserBody, check: &mut Check<'_, '_>) -> Result<(), Error> 
             given = given.without(access::organisation_only());
         }
         let beyond = check.beyond(given);
-        let refused = if own { beyond } else { beyond.without(beyond.without(access::governing())) };
+        let refused = if own || seen { beyond } else { beyond.without(beyond.without(access::governing())) };
         if let Some(first) = refused.iter().next() {
             let words = if own {
                 format!("it gives you {first}, which you do not hold; somebody else who may has to give it to you")
+            } else if seen {
+                format!(
+                    "it gives {first}, which you do not hold, and you saw the link with which the password of this account was \
+                     chosen; somebody else who may has to give it"
+                )
             } else {
                 format!("it gives {first}, with which rights are given, and you do not hold that yourself")
             };
@@ -367,13 +379,7 @@ fn check_roles(body: &UserBody, check: &mut Check<'_, '_>) -> Result<(), Error> 
 /// Refuses what would leave nobody who can administer: recovery would need the machine.
 fn keep_an_administrator(check: &mut Check<'_, '_>, path: &str) -> Result<(), Error> {
     let id: UserId = check.id();
-    let is_one = check.tx().query_opt(
-        "SELECT 1 AS found FROM role_assignments r JOIN credentials c ON c.user_id = r.user_id \
-         WHERE r.user_id = $1 AND r.role = 'administrator' AND r.scope = 'organisation'",
-        &params![id],
-        |row| row.get::<i64>("found"),
-    )?;
-    if is_one.is_some() && !account::another_administrator(check.tx(), Some(id))? {
+    if account::is_administrator(check.tx(), id)? && !account::another_administrator(check.tx(), id)? {
         check.problem(
             path,
             "last-administrator",

@@ -6,6 +6,7 @@ use base::{ResourceId, Timestamp, UserId};
 use store::{Tx, params};
 
 use crate::account::{self, Account};
+use crate::link::{INVITE, RESET};
 use crate::{Caller, Error};
 
 /// Whether a proof of one's own (a password, a passkey, an invitation) opens an account.
@@ -30,6 +31,9 @@ pub fn set_only_way(tx: &mut Tx<'_>, provider: Option<ResourceId>, break_glass: 
         return Ok(());
     };
     tx.execute("INSERT INTO sign_in (only_row, provider) VALUES (1, $1)", &params![provider])?;
+    // Whoever is on their way in with a password, or has a link for one, gets no further by it.
+    tx.execute("DELETE FROM half_way WHERE first_proof <> $1", &params![AuthMethod::SingleSignOn.name()])?;
+    tx.execute("DELETE FROM one_time_links WHERE purpose IN ($1, $2)", &params![INVITE, RESET])?;
     let held = tx.query("SELECT user_id FROM break_glass", &[], |row| row.get::<UserId>("user_id"))?;
     for gone in held.iter().filter(|one| !break_glass.contains(one)) {
         tx.execute("DELETE FROM break_glass WHERE user_id = $1", &params![*gone])?;

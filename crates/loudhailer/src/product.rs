@@ -146,6 +146,7 @@ impl Product {
             issuers.clone(),
         );
         identity.ask_issuers(issuers.clone());
+        identity.ask_sign_on(federation::signs_on);
         let webhooks = Webhooks::new(db.clone(), vault.clone(), &callbacks, guarded).await?;
         let listeners = webhooks.clone();
         messaging.listeners(move |workspace| listeners.listens(workspace));

@@ -26,7 +26,7 @@ mod work;
 
 pub use error::Error;
 pub use letter::Letter;
-pub use mail::{Mail, Status, withdraw};
+pub use mail::{Mail, Status, last_out, withdraw};
 pub use meters::METERS;
 pub use settings::{Account, Security, Settings, SettingsError};
 pub use state::State;

@@ -88,6 +88,15 @@ pub fn withdraw(tx: &mut Tx<'_>, user: UserId, purpose: Option<&str>, reason: &s
     Ok(())
 }
 
+/// When the newest letter of that sort to a person was queued, of those that left or are about to: one that was given up or taken
+/// back reached nobody.
+///
+/// # Errors
+/// When the store fails.
+pub fn last_out(tx: &mut Tx<'_>, user: UserId, purpose: &str) -> Result<Option<Timestamp>, store::Error> {
+    rows::last_out(tx, user, purpose)
+}
+
 impl fmt::Debug for Mail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mail").field("on", &self.is_on()).finish_non_exhaustive()

@@ -87,6 +87,15 @@ pub(crate) fn of_person(tx: &mut Tx<'_>, user: UserId, purpose: Option<&str>) ->
     )
 }
 
+/// When the newest letter of a sort was queued that left or waits.
+pub(crate) fn last_out(tx: &mut Tx<'_>, user: UserId, purpose: &str) -> Result<Option<Timestamp>, store::Error> {
+    tx.query_opt(
+        "SELECT created_at FROM mails WHERE user_id = $1 AND purpose = $2 AND state IN ($3, $4) ORDER BY created_at DESC LIMIT 1",
+        &params![user, purpose, State::Queued.name(), State::Sent.name()],
+        |row| row.get("created_at"),
+    )
+}
+
 /// The newest letters of a person.
 pub(crate) fn newest(tx: &mut Tx<'_>, user: UserId, most: u32) -> Result<Vec<Status>, Error> {
     let rows = tx.query(

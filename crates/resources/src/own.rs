@@ -233,7 +233,7 @@ impl TypedKind for SettingsKind {
     fn validate(&self, body: &Settings, check: &mut Check<'_, '_>) -> Result<(), Error> {
         let custom = access::custom_roles(check.tx())?;
         for (at, name) in body.second_factor_for.iter().enumerate() {
-            if custom.iter().any(|role| role.name == *name) {
+            if custom.iter().any(|role| crate::fold(&role.name) == crate::fold(name)) {
                 continue;
             }
             if let Err(unknown) = name.parse::<access::Role>() {

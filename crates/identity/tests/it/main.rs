@@ -13,6 +13,7 @@ mod links;
 mod login;
 mod oauth;
 mod people;
+mod proofs;
 mod reset;
 mod roles;
 mod rotation;

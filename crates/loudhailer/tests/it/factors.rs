@@ -19,7 +19,7 @@ mod sqlite {
 }
 
 /// The code that an app shows now for a secret in groups of base32.
-fn code(base32: &str, back: i64) -> String {
+pub fn code(base32: &str, back: i64) -> String {
     use base::ExposeSecret as _;
     let (mut bits, mut held, mut bytes) = (0_u32, 0_u32, Vec::new());
     for letter in base32.bytes().filter(u8::is_ascii_alphanumeric) {

@@ -10,7 +10,7 @@ use testkit::{Demo, eventually};
 
 use crate::BINARY;
 
-const PASSWORD: &str = "a correct horse, standing still";
+pub const PASSWORD: &str = "a correct horse, standing still";
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -32,7 +32,7 @@ pub struct Reader {
     cookie: String,
 }
 
-fn session(response: &Response) -> String {
+pub fn session(response: &Response) -> String {
     let cookies = response.headers().get_all("set-cookie").iter().filter_map(|cookie| cookie.to_str().ok());
     cookies.filter_map(|cookie| cookie.split(';').next()).collect::<Vec<_>>().join("; ")
 }
@@ -54,7 +54,7 @@ impl Reader {
         Self { cookie: session(&entered), client: demo.client(), console }
     }
 
-    async fn enter(client: &Client, console: &str, path: &str, form: &[(&str, &str)]) -> Response {
+    pub async fn enter(client: &Client, console: &str, path: &str, form: &[(&str, &str)]) -> Response {
         let url = format!("{console}{path}");
         client
             .post(url)
@@ -65,6 +65,15 @@ impl Reader {
             .send()
             .await
             .unwrap()
+    }
+
+    /// The same person in another session.
+    pub fn again(&self, cookie: String) -> Self {
+        Self { cookie, client: self.client.clone(), console: self.console.clone() }
+    }
+
+    pub fn cookie(&self) -> &str {
+        &self.cookie
     }
 
     pub async fn get(&self, path: &str) -> (StatusCode, String) {
@@ -79,7 +88,7 @@ impl Reader {
         html
     }
 
-    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Response {
+    pub async fn post(&self, path: &str, form: &[(&str, &str)]) -> Response {
         let page = self.page("/w/demo/you").await;
         let token = between(&page, "name=\"csrf\" value=\"", "\"").expect("a page has the token of its forms");
         let mut all = vec![("csrf", token.as_str())];
@@ -100,13 +109,13 @@ impl Reader {
     }
 
     /// Posts a form that is refused; the whole page.
-    async fn refused(&self, path: &str, form: &[(&str, &str)]) -> String {
+    pub async fn refused(&self, path: &str, form: &[(&str, &str)]) -> String {
         let answer = self.post(path, form).await;
         assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY, "{path}");
         answer.text().await.unwrap()
     }
 
-    async fn actions(&self) -> Vec<String> {
+    pub async fn actions(&self) -> Vec<String> {
         let (status, text) = self.get("/api/v1/audit?limit=200").await;
         assert_eq!(status, StatusCode::OK, "{text}");
         let log: Json = serde_json::from_str(&text).unwrap();
@@ -134,7 +143,7 @@ pub fn field(html: &str, name: &str) -> String {
 }
 
 /// Where the first link with this text leads.
-fn link(html: &str, start: &str) -> String {
+pub fn link(html: &str, start: &str) -> String {
     let found =
         html.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).find(|href| href.starts_with(start));
     found.unwrap_or_else(|| panic!("no link to {start}")).to_owned()

@@ -10,6 +10,7 @@ mod api_docs;
 mod callbacks;
 mod commands;
 mod demo;
+mod due;
 mod examples;
 mod factors;
 mod find;

@@ -96,12 +96,16 @@ const SPARED: [&str; 4] = [
 ];
 
 /// What wants a fresh proof although neither its capability nor its method says so.
-const FRESH: [&str; 7] = [
+const FRESH: [&str; 11] = [
+    "/api/v1/me/factors/{factor}",
     "/step-up",
     "/w/{workspace}/audit/export",
     "/w/{workspace}/exports",
     "/w/{workspace}/exports/{export}/files/{file}",
+    "/w/{workspace}/you/identities/link",
+    "/w/{workspace}/you/identities/unlink",
     "/w/{workspace}/you/security/codes",
+    "/w/{workspace}/you/security/new",
     "/w/{workspace}/you/security/new",
     "/w/{workspace}/you/security/remove",
 ];

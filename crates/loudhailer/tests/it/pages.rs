@@ -148,6 +148,12 @@ async fn story(demo: &Demo, browser: &Browser) {
             client.post(format!("{console}/api/v1/subaccounts/demo/messages/{path}")).bearer_auth(demo.fact("api_key"));
         assert!(asked.json(&body).send().await.unwrap().status().is_success(), "{path}");
     }
+    // A role of the organisation's own.
+    browser.goto(&format!("{console}/w/demo/roles/new")).await;
+    browser.fill("#name", "night watch").await;
+    browser.click("input[name=holds][value='alerts:read']").await;
+    browser.click("form.panel button.go").await;
+    browser.sees("main", "The role is saved").await;
     browser.goto(&format!("{console}/w/demo/alerts")).await;
     browser.sees("#list", "A-2").await;
 }
