@@ -31,6 +31,7 @@ mod oauth_clients;
 mod people;
 mod preview;
 mod resources;
+mod rotation;
 mod routing;
 mod runs;
 mod signals;
