@@ -7,7 +7,9 @@
 )]
 
 mod api_docs;
+mod audit_page;
 mod callbacks;
+mod cli_matrix;
 mod commands;
 mod demo;
 mod examples;
@@ -18,11 +20,13 @@ mod first_use;
 mod forgotten;
 mod gateway;
 mod hands;
+mod installation;
 mod keys;
 mod killed;
 mod live;
 mod matrix;
 mod pages;
+mod rights;
 mod selftest;
 mod server;
 mod sign_on;
