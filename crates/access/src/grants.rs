@@ -29,11 +29,12 @@ impl Grants {
         let mut grants = Self::none(actor);
         for held in roles {
             let held: Held = held.clone().into();
+            let Some(reach) = held.reach() else { continue };
             let bounded = held.role.bounded();
-            grants.add(held.reach(), held.role.capabilities().without(bounded));
+            grants.add(reach, held.role.capabilities().without(bounded));
             if !bounded.is_empty() {
                 let entries = held.groups.iter().map(|group| ResourceId::from(group.uuid())).collect();
-                grants.bounded.push((held.reach(), Bounds { capabilities: bounded, entries }));
+                grants.bounded.push((reach, Bounds { capabilities: bounded, entries }));
             }
         }
         grants
@@ -272,8 +273,9 @@ mod tests {
         }
     }
 
+    /// E-17: neither given everywhere, nor given in another workspace before it became one of this.
     #[test]
-    fn a_custom_role_of_a_workspace_never_holds_outside_it() {
+    fn e_17_a_custom_role_of_a_workspace_never_holds_outside_it() {
         let role = crate::CustomRole {
             id: Uuid::from_u128(9).into(),
             name: "night".into(),
@@ -288,6 +290,14 @@ mod tests {
         assert!(
             held.gives(Capability::AlertsAnswer, Some(workspace(1))) && !held.gives(Capability::AlertsAnswer, None)
         );
+        let elsewhere = Held { scope: Scope::Workspace(workspace(2)), ..held.clone() };
+        let grants = Grants::of_roles(ada(), std::slice::from_ref(&elsewhere));
+        assert!(elsewhere.reach().is_none() && !grants.sees(workspace(1)) && !grants.sees(workspace(2)));
+        for place in [None, Some(workspace(1)), Some(workspace(2))] {
+            assert!(!elsewhere.gives(Capability::AlertsAnswer, place));
+        }
+        let here = Held { scope: Scope::Workspace(workspace(1)), ..held };
+        assert_eq!(here.reach(), Some(Scope::Workspace(workspace(1))));
     }
 
     #[test]

@@ -114,11 +114,16 @@ pub struct Held {
 }
 
 impl Held {
-    /// Where it holds: a custom role of one workspace never holds outside it, however it was given.
-    pub fn reach(&self) -> Scope {
+    /// Where it holds: a custom role of one workspace never holds outside it, however it was given. Nowhere when it was given in
+    /// another one, as before it became one of this workspace.
+    pub fn reach(&self) -> Option<Scope> {
         match (&self.role, self.scope) {
-            (HeldRole::Custom(role), Scope::Organisation) => role.workspace.map_or(self.scope, Scope::Workspace),
-            _ => self.scope,
+            (HeldRole::Custom(role), given) => match (role.workspace.map(Scope::Workspace), given) {
+                (None, given) => Some(given),
+                (Some(own), Scope::Organisation) => Some(own),
+                (Some(own), given) => (own == given).then_some(own),
+            },
+            (HeldRole::Ready(_), given) => Some(given),
         }
     }
 

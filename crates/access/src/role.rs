@@ -309,6 +309,18 @@ impl FromStr for KeyScope {
 mod tests {
     use super::*;
 
+    /// What users read is what is so.
+    #[test]
+    fn the_documentation_names_every_role_and_every_right_that_gives_rights() {
+        let page = include_str!("../../../docs/access.md");
+        let all = Role::ALL.into_iter().map(Role::name);
+        for name in
+            all.chain(governing().iter().map(Capability::name)).chain(organisation_only().iter().map(Capability::name))
+        {
+            assert!(page.contains(&format!("`{name}`")), "{name} is missing in docs/access.md");
+        }
+    }
+
     #[test]
     fn the_administrator_may_everything_and_nobody_else_does() {
         assert_eq!(Role::Administrator.capabilities(), Capabilities::all());

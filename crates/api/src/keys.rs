@@ -1,21 +1,21 @@
 //! API keys of a workspace: for people in a session only, so that no key can make another one (E-08).
 
-use std::time::Duration;
-
-use ::identity::{ApiKeyInfo, KeyRotation, MappedCertificate, USUAL_OVERLAP};
-use ::resources::{Change, Draft, Error, Ground, Json as Body, Outcome, Removal, Resources, Written};
+use ::identity::{ApiKeyInfo, Identity, KeyRotation, MappedCertificate, RotatedKey};
+use ::resources::{Draft, Edit, Error, Ground, Json as Body, Removal, Upon};
 use access::{Permit, cap};
 use base::{ApiKeyId, ExposeSecret, Timestamp};
 use http::doc::Doc;
-use http::{Answer, Attempt, InWorkspace, Json, Path, Raw, Refusal, Reply, Response, Routes, State, StatusCode};
+use http::{Answer, Attempt, InWorkspace, Json, Path, Raw, Reply, Response, Routes, State, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use store::Tx;
 use utoipa::ToSchema;
 
 use crate::Api;
-use crate::body::{List, optional};
+use crate::body::List;
 use crate::oauth_clients::CertificateView;
 use crate::resources::{explained, ground};
+use crate::rotation::{Named, RetiredView, Rotate, end_old, renew};
 use crate::tag::KEYS;
 use crate::time::At;
 
@@ -172,6 +172,9 @@ struct NewKey {
     /// Why, for history and audit log.
     #[serde(default)]
     reason: Option<String>,
+    /// What the change stands on, in a controlled workspace.
+    #[serde(default)]
+    change: Option<String>,
 }
 
 impl NewKey {
@@ -213,43 +216,21 @@ async fn create(
     Json(new): Json<NewKey>,
 ) -> Answer<Response> {
     let (resources, permit) = (api.resources.clone(), guard.into_permit());
-    let effect = move |tx: &mut store::Tx<'_>| {
-        let written = put(&resources, tx, &permit, &new)?;
+    let effect = move |tx: &mut Tx<'_>| {
+        let edit = Edit {
+            kind: KIND.to_owned(),
+            workspace: Some(permit.workspace()),
+            upon: Upon::Nothing,
+            draft: Draft::new(new.body()),
+            reason: new.reason.clone(),
+            ground: ground(new.change.as_deref())?,
+        };
+        let written = resources.edit(tx, &permit, &edit)?;
         let token = written.drawn.into_iter().find(|drawn| drawn.field == "token");
         let token = token.map(|drawn| drawn.secret.expose_secret().to_owned()).unwrap_or_default();
         Ok::<_, Error>(Reply::json(StatusCode::CREATED, &CreatedKey { name: new.name.clone(), token }))
     };
     attempt.write(&api.db, explained, effect).await
-}
-
-fn put(
-    resources: &Resources,
-    tx: &mut store::Tx<'_>,
-    permit: &Permit<cap::ApiKeysManage>,
-    new: &NewKey,
-) -> Result<Written, Error> {
-    let workspace = Some(permit.workspace());
-    let clearance = resources.clear(tx, permit, workspace, &Ground::None)?;
-    let change = Change {
-        kind: KIND,
-        workspace,
-        body: Draft::new(new.body()),
-        reason: new.reason.as_deref(),
-        clearance: &clearance,
-    };
-    let written = resources.put(tx, permit, change)?;
-    if written.outcome == Outcome::Created {
-        return Ok(written);
-    }
-    // The error rolls the change back: creating must not change a key that is there.
-    let detail =
-        "there is a key of this name already, and its token is not shown again; delete it first, or take another name";
-    Err(Error::invalid("name", "key-exists", detail))
-}
-
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Named {
-    pub(crate) name: String,
 }
 
 async fn delete(
@@ -259,7 +240,7 @@ async fn delete(
     attempt: Attempt,
 ) -> Answer<Response> {
     let (resources, permit) = (api.resources.clone(), guard.into_permit());
-    let effect = move |tx: &mut store::Tx<'_>| {
+    let effect = move |tx: &mut Tx<'_>| {
         let workspace = Some(permit.workspace());
         let clearance = resources.clear(tx, &permit, workspace, &Ground::None)?;
         let removal = Removal { kind: KIND, workspace, key: &named.name, reason: None, clearance: &clearance };
@@ -267,23 +248,6 @@ async fn delete(
         Ok::<_, Error>(Reply::empty(StatusCode::NO_CONTENT))
     };
     attempt.write(&api.db, explained, effect).await
-}
-
-/// How to renew a key.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schema(as = RotateApiKey)]
-pub(crate) struct Rotate {
-    /// Hours for which the old token works on, 0 to 168; 24 when left out.
-    #[serde(default)]
-    #[schema(maximum = 168)]
-    pub(crate) overlap_hours: Option<u32>,
-    /// Why, for history and audit log.
-    #[serde(default)]
-    pub(crate) reason: Option<String>,
-    /// What the change stands on, in a controlled workspace.
-    #[serde(default)]
-    pub(crate) change: Option<String>,
 }
 
 /// A key with its new token. It is shown here and never again.
@@ -308,35 +272,16 @@ async fn rotate(
     attempt: Attempt,
     body: Raw,
 ) -> Answer<Response> {
-    let wanted: Rotate = optional(&body)?;
-    let (resources, identity, permit) = (api.resources.clone(), api.identity.clone(), guard.into_permit());
-    let effect = move |tx: &mut store::Tx<'_>| {
-        let ground = ground(wanted.change.as_deref())?;
-        let clearance = resources.clear(tx, &permit, Some(permit.workspace()), &ground)?;
-        let rotation = KeyRotation {
-            key: &named.name,
-            overlap: wanted.overlap_hours.map_or(USUAL_OVERLAP, |hours| Duration::from_hours(hours.into())),
-            reason: wanted.reason.as_deref(),
-            clearance: &clearance,
-        };
-        let rotated = identity.rotate_key(tx, &permit, permit.workspace(), &rotation)?;
-        let view = RotatedView {
-            name: rotated.name,
-            token: rotated.token.expose_secret().to_owned(),
-            expires: At(rotated.expires_at),
-            old_until: At(rotated.old_until),
-        };
-        Ok::<_, ::identity::Error>(Reply::json(StatusCode::OK, &view))
+    let view = |rotated: RotatedKey| RotatedView {
+        name: rotated.name,
+        token: rotated.token.expose_secret().to_owned(),
+        expires: At(rotated.expires_at),
+        old_until: At(rotated.old_until),
     };
-    attempt.write(&api.db, Refusal::from, effect).await
-}
-
-/// What ended.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = RetiredApiKeyToken)]
-pub(crate) struct RetiredView {
-    /// Whether there was an old token.
-    pub(crate) ended: bool,
+    let renews = |identity: &Identity, tx: &mut Tx<'_>, permit: &Permit<cap::ApiKeysManage>, how: &KeyRotation<'_>| {
+        identity.rotate_key(tx, permit, permit.workspace(), how)
+    };
+    renew((guard, api), named, (attempt, body), renews, view).await
 }
 
 async fn retire(
@@ -345,10 +290,8 @@ async fn retire(
     Path(named): Path<Named>,
     attempt: Attempt,
 ) -> Answer<Response> {
-    let (identity, permit) = (api.identity.clone(), guard.into_permit());
-    let effect = move |tx: &mut store::Tx<'_>| {
-        let ended = identity.retire_old_token(tx, &permit, permit.workspace(), &named.name)?;
-        Ok::<_, ::identity::Error>(Reply::json(StatusCode::OK, &RetiredView { ended }))
+    let ends = |identity: &Identity, tx: &mut Tx<'_>, permit: &Permit<cap::ApiKeysManage>, name: &str| {
+        identity.retire_old_token(tx, permit, permit.workspace(), name)
     };
-    attempt.write(&api.db, Refusal::from, effect).await
+    end_old((guard, api), named, attempt, ends).await
 }

@@ -32,6 +32,7 @@ mod oauth_clients;
 mod people;
 mod preview;
 mod resources;
+mod rotation;
 mod routing;
 mod runs;
 mod sessions;

@@ -1,21 +1,20 @@
 //! OAuth clients of a workspace: for people in a session only, so that no program can make another one (E-08).
 
-use std::time::Duration;
-
-use ::identity::{KeyRotation, OauthClientInfo, USUAL_OVERLAP};
-use ::resources::{Change, Draft, Error, Ground, Json as Body, Outcome, Removal, Resources, Written};
+use ::identity::{Identity, KeyRotation, OauthClientInfo, RotatedKey};
+use ::resources::{Draft, Edit, Error, Ground, Json as Body, Removal, Upon};
 use access::{Permit, cap};
 use base::{ExposeSecret, OauthClientId};
 use http::doc::Doc;
-use http::{Answer, Attempt, InWorkspace, Json, Path, Raw, Refusal, Reply, Response, Routes, State, StatusCode};
+use http::{Answer, Attempt, InWorkspace, Json, Path, Raw, Reply, Response, Routes, State, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use store::Tx;
 use utoipa::ToSchema;
 
 use crate::Api;
-use crate::body::{List, optional};
-use crate::keys::{Named, RetiredView, Rotate};
+use crate::body::List;
 use crate::resources::{explained, ground};
+use crate::rotation::{Named, RetiredView, Rotate, end_old, renew};
 use crate::tag::OAUTH;
 use crate::time::At;
 
@@ -271,8 +270,16 @@ async fn create(
     Json(new): Json<NewClient>,
 ) -> Answer<Response> {
     let (resources, permit) = (api.resources.clone(), guard.into_permit());
-    let effect = move |tx: &mut store::Tx<'_>| {
-        let written = put(&resources, tx, &permit, &new)?;
+    let effect = move |tx: &mut Tx<'_>| {
+        let edit = Edit {
+            kind: KIND.to_owned(),
+            workspace: Some(permit.workspace()),
+            upon: Upon::Nothing,
+            draft: Draft::new(new.body()),
+            reason: new.reason.clone(),
+            ground: ground(new.change.as_deref())?,
+        };
+        let written = resources.edit(tx, &permit, &edit)?;
         let secret = written.drawn.iter().find(|drawn| drawn.field == "secret");
         let view = CreatedClient {
             name: new.name.clone(),
@@ -284,25 +291,6 @@ async fn create(
     attempt.write(&api.db, explained, effect).await
 }
 
-fn put(
-    resources: &Resources,
-    tx: &mut store::Tx<'_>,
-    permit: &Permit<cap::ApiKeysManage>,
-    new: &NewClient,
-) -> Result<Written, Error> {
-    let workspace = Some(permit.workspace());
-    let clearance = resources.clear(tx, permit, workspace, &ground(new.change.as_deref())?)?;
-    let body = Draft::new(new.body());
-    let change = Change { kind: KIND, workspace, body, reason: new.reason.as_deref(), clearance: &clearance };
-    let written = resources.put(tx, permit, change)?;
-    if written.outcome == Outcome::Created {
-        return Ok(written);
-    }
-    // The error rolls the change back: creating must not change a client that is there.
-    let detail = "there is a client of this name already; rotate its secret, delete it first, or take another name";
-    Err(Error::invalid("name", "client-exists", detail))
-}
-
 async fn delete(
     guard: InWorkspace<cap::ApiKeysManage>,
     State(api): State<Api>,
@@ -310,7 +298,7 @@ async fn delete(
     attempt: Attempt,
 ) -> Answer<Response> {
     let (resources, permit) = (api.resources.clone(), guard.into_permit());
-    let effect = move |tx: &mut store::Tx<'_>| {
+    let effect = move |tx: &mut Tx<'_>| {
         let workspace = Some(permit.workspace());
         let clearance = resources.clear(tx, &permit, workspace, &Ground::None)?;
         let removal = Removal { kind: KIND, workspace, key: &named.name, reason: None, clearance: &clearance };
@@ -327,28 +315,17 @@ async fn rotate(
     attempt: Attempt,
     body: Raw,
 ) -> Answer<Response> {
-    let wanted: Rotate = optional(&body)?;
-    let (resources, identity, permit) = (api.resources.clone(), api.identity.clone(), guard.into_permit());
-    let effect = move |tx: &mut store::Tx<'_>| {
-        let ground = ground(wanted.change.as_deref())?;
-        let clearance = resources.clear(tx, &permit, Some(permit.workspace()), &ground)?;
-        let rotation = KeyRotation {
-            key: &named.name,
-            overlap: wanted.overlap_hours.map_or(USUAL_OVERLAP, |hours| Duration::from_hours(hours.into())),
-            reason: wanted.reason.as_deref(),
-            clearance: &clearance,
-        };
-        let rotated = identity.rotate_client_secret(tx, &permit, permit.workspace(), &rotation)?;
-        let view = RotatedClient {
-            name: rotated.name,
-            client_id: rotated.id.uuid().into(),
-            client_secret: rotated.token.expose_secret().to_owned(),
-            expires: At(rotated.expires_at),
-            old_until: At(rotated.old_until),
-        };
-        Ok::<_, ::identity::Error>(Reply::json(StatusCode::OK, &view))
+    let view = |rotated: RotatedKey| RotatedClient {
+        name: rotated.name,
+        client_id: rotated.id.uuid().into(),
+        client_secret: rotated.token.expose_secret().to_owned(),
+        expires: At(rotated.expires_at),
+        old_until: At(rotated.old_until),
     };
-    attempt.write(&api.db, Refusal::from, effect).await
+    let renews = |identity: &Identity, tx: &mut Tx<'_>, permit: &Permit<cap::ApiKeysManage>, how: &KeyRotation<'_>| {
+        identity.rotate_client_secret(tx, permit, permit.workspace(), how)
+    };
+    renew((guard, api), named, (attempt, body), renews, view).await
 }
 
 async fn retire(
@@ -357,10 +334,8 @@ async fn retire(
     Path(named): Path<Named>,
     attempt: Attempt,
 ) -> Answer<Response> {
-    let (identity, permit) = (api.identity.clone(), guard.into_permit());
-    let effect = move |tx: &mut store::Tx<'_>| {
-        let ended = identity.retire_old_secret(tx, &permit, permit.workspace(), &named.name)?;
-        Ok::<_, ::identity::Error>(Reply::json(StatusCode::OK, &RetiredView { ended }))
+    let ends = |identity: &Identity, tx: &mut Tx<'_>, permit: &Permit<cap::ApiKeysManage>, name: &str| {
+        identity.retire_old_secret(tx, permit, permit.workspace(), name)
     };
-    attempt.write(&api.db, Refusal::from, effect).await
+    end_old((guard, api), named, attempt, ends).await
 }

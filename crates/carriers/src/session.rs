@@ -248,6 +248,9 @@ impl Session {
         let over = loop {
             tokio::select! {
                 biased;
+                // Before what the carrier brings: one that never pauses is ended all the same.
+                () = stop.cancelled() => break true,
+                Ok(()) = again.changed() => break true,
                 taken = incoming.next_many(&mut batch, BATCH) => {
                     if taken == 0 {
                         break false;
@@ -257,8 +260,6 @@ impl Session {
                     }
                 }
                 Some(()) = work.next(), if !work.is_empty() => {}
-                Ok(()) = again.changed() => break true,
-                () = stop.cancelled() => break true,
             }
         };
         // What nobody has looked at is refused, so that the carrier keeps it.

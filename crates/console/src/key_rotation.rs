@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use access::cap;
+use access::{Permit, cap};
 use axum::extract::State;
 use http::{Answer, Form, HeaderMap, InWorkspace, Path, Response};
-use identity::KeyRotation;
+use identity::{Error, Identity, KeyRotation, RotatedKey, USUAL_OVERLAP};
 use serde::Deserialize;
+use store::Tx;
 
 use crate::Console;
 use crate::change::ground;
@@ -22,6 +23,28 @@ pub struct RotationForm {
     change: String,
 }
 
+type Renews = fn(&Identity, &mut Tx<'_>, &Permit<cap::ApiKeysManage>, &KeyRotation<'_>) -> Result<RotatedKey, Error>;
+
+/// Renews the secret of a program by `renews`, as its form says.
+pub async fn renew(
+    console: &Console,
+    guard: &InWorkspace<cap::ApiKeysManage>,
+    name: String,
+    form: RotationForm,
+    renews: Renews,
+) -> Result<RotatedKey, Error> {
+    let (identity, resources, permit) = (console.identity.clone(), console.resources.clone(), guard.permit().clone());
+    let overlap = form.hours.map_or(USUAL_OVERLAP, |hours| Duration::from_hours(u64::from(hours)));
+    console
+        .db
+        .write(move |tx| {
+            let clearance = resources.clear(tx, &permit, Some(permit.workspace()), &ground(&form.change)?)?;
+            let rotation = KeyRotation { key: &name, overlap, reason: None, clearance: &clearance };
+            renews(&identity, tx, &permit, &rotation)
+        })
+        .await
+}
+
 /// Draws a new token. The answer to this very request is the only page that ever shows it.
 pub async fn rotate(
     guard: InWorkspace<cap::ApiKeysManage>,
@@ -30,17 +53,10 @@ pub async fn rotate(
     Path((_, name)): Path<(String, String)>,
     Form(form): Form<RotationForm>,
 ) -> Answer<Response> {
-    let (identity, resources, permit) = (console.identity.clone(), console.resources.clone(), guard.permit().clone());
-    let overlap = Duration::from_hours(u64::from(form.hours.unwrap_or(24)));
-    let rotated = console
-        .db
-        .write(move |tx| {
-            let workspace = permit.workspace();
-            let clearance = resources.clear(tx, &permit, Some(workspace), &ground(&form.change)?)?;
-            let rotation = KeyRotation { key: &name, overlap, reason: None, clearance: &clearance };
-            identity.rotate_key(tx, &permit, workspace, &rotation)
-        })
-        .await;
+    let rotated = renew(&console, &guard, name, form, |identity, tx, permit, how| {
+        identity.rotate_key(tx, permit, permit.workspace(), how)
+    });
+    let rotated = rotated.await;
     let around = match rotated {
         Ok(rotated) => {
             let made = Made { name: rotated.name, token: rotated.token, old_until: Some(rotated.old_until) };
@@ -58,7 +74,7 @@ pub async fn retire(
     Path((_, name)): Path<(String, String)>,
 ) -> Answer<Response> {
     let (identity, permit, key) = (console.identity.clone(), guard.permit().clone(), name.clone());
-    let retired: Result<bool, identity::Error> =
+    let retired: Result<bool, Error> =
         console.db.write(move |tx| identity.retire_old_token(tx, &permit, permit.workspace(), &key)).await;
     retired?;
     Ok(see_other(&format!("/w/{}/keys?retired={}", guard.name(), encode(&name))))

@@ -5,12 +5,13 @@ use askama::Template;
 use axum::extract::State;
 use base::{Explain as _, ExposeSecret as _, SecretString, Timestamp};
 use http::{Answer, Form, HeaderMap, InWorkspace, Path, Refusal, Response};
-use resources::{Change, Draft, Removal};
+use resources::{Draft, Removal};
 use serde::Deserialize;
 
 use crate::Console;
 use crate::carrier_dialect::listed;
 use crate::change::ground;
+use crate::editing::{self, Act, Why};
 use crate::facts::Choice;
 use crate::key_rows::{Row, overlaps, reminder, row};
 use crate::page::{Wrong, encode, page_with, see_other};
@@ -237,41 +238,22 @@ pub async fn create(
     headers: HeaderMap,
     Form(form): Form<KeyForm>,
 ) -> Answer<Response> {
-    let read: Permit<cap::WorkspaceRead> = guard.also().ok_or_else(Refusal::not_found)?;
-    let (identity, resources, permit) = (console.identity.clone(), console.resources.clone(), guard.permit().clone());
-    let name = form.name.trim().to_owned();
     let body = serde_json::json!({
-        "name": name,
+        "name": form.name.trim(),
         "scopes": form.scope,
         "expires_days": form.days.unwrap_or(90),
         "allow": listed(&form.allow),
         "certificates": listed(&form.certificates),
     });
-    let change = form.change.clone();
-    let written: Result<Option<Made>, identity::Error> = console
-        .db
-        .write(move |tx| {
-            let workspace = permit.workspace();
-            // Putting again would give a program in use another token without anybody having meant it.
-            let taken = identity.api_keys(tx, &read, workspace)?.iter().any(|key| key.name.eq_ignore_ascii_case(&name));
-            if taken {
-                return Ok(None);
-            }
-            let clearance = resources.clear(tx, &permit, Some(workspace), &ground(&change)?)?;
-            let body = Draft::new(body.clone()).draw("token");
-            let change = Change { kind: KIND, workspace: Some(workspace), body, reason: None, clearance: &clearance };
-            let drawn = resources.put(tx, &permit, change)?.drawn;
-            let drawn = drawn.into_iter().next().ok_or(identity::Error::Lost)?;
-            Ok(Some(Made { name: drawn.key, token: drawn.secret, old_until: None }))
-        })
-        .await;
-    let around = match written {
-        Ok(Some(made)) => Around { made: Some(made), ..Around::default() },
-        Ok(None) => {
-            let wrong = Wrong::one("name", "There is a key of that name. Rotate it, or choose another name.");
-            Around { wrong, form, ..Around::default() }
+    // On nothing: putting again would give a program in use another token without anybody having meant it.
+    let (draft, why) = (Draft::new(body).draw("token"), Why { change: form.change.clone(), ..Why::default() });
+    let around = match console.edit(&guard, Act::Save, KIND, None, draft, &why).await {
+        Ok(written) => {
+            let made = written.drawn.into_iter().next();
+            let made = made.map(|drawn| Made { name: drawn.key, token: drawn.secret, old_until: None });
+            Around { made, ..Around::default() }
         }
-        Err(error) => Around { wrong: mistakes(error)?, form, ..Around::default() },
+        Err(error) => Around { wrong: editing::mistakes(error)?, form, ..Around::default() },
     };
     render(&console, &guard, &headers, around).await
 }

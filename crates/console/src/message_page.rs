@@ -44,11 +44,19 @@ struct MessagePage {
     /// What applications were told of it.
     callbacks: Vec<Line>,
     text: Masked,
+    /// Where the person was for whom it was sent, when that was said.
+    address: Option<Masked>,
     /// Whether number and text are erased.
     erased: bool,
     may_cancel: bool,
     may_erase: bool,
     facts: Vec<Fact>,
+}
+
+impl MessagePage {
+    fn address_is_shown(&self) -> bool {
+        self.address.as_ref().is_some_and(Masked::is_shown)
+    }
 }
 
 fn knot_of(kind: &str) -> Knot {
@@ -83,6 +91,8 @@ pub enum Part {
     /// What it says.
     #[default]
     Text,
+    /// Where the person was for whom it was sent.
+    Address,
 }
 
 /// The query of a reveal.
@@ -92,11 +102,12 @@ pub struct Asked {
     part: Part,
 }
 
-/// Where the mask of a message's number or text posts to.
+/// Where the mask of a message's number, text or address posts to.
 fn reveal_path(slug: &str, id: MessageId, part: Part) -> String {
     let part = match part {
         Part::Number => "number",
         Part::Text => "text",
+        Part::Address => "address",
     };
     format!("/w/{slug}/messages/{id}/reveal?part={part}")
 }
@@ -116,6 +127,15 @@ fn text_of(slug: &str, id: MessageId, may: bool) -> Masked {
         Capability::MessageContentRead,
         reveal_path(slug, id, Part::Text),
     )
+}
+
+/// Where the person was, masked; what was erased is gone.
+fn address_of(slug: &str, id: MessageId, mask: &str, may: bool) -> Masked {
+    let masked = Masked::new(format!("m-{id}-address"), "address", mask, Class::Confidential);
+    if mask == messaging::ERASED {
+        return masked.gone("");
+    }
+    masked.offered(may, Capability::MessageContentRead, reveal_path(slug, id, Part::Address))
 }
 
 /// One message.
@@ -153,7 +173,7 @@ pub async fn erase(
     Ok(see_other(&format!("/w/{}/messages/{id}", guard.name())))
 }
 
-/// Number or text of a message: a POST, because it is written to the audit log. A script gets the value alone, to stand
+/// Number, text or address of a message: a POST, because it is written to the audit log. A script gets the value alone, to stand
 /// where its mask was; without script it is the message's page with the value on it.
 pub async fn reveal(
     guard: InWorkspace<cap::MessageContentRead>,
@@ -173,19 +193,22 @@ pub async fn reveal(
             Ok(match part {
                 Part::Number => messaging.number(tx, &permit, id)?.map(|number| number.to_string()),
                 Part::Text => messaging.content(tx, &permit, id)?.map(|content| content.text),
+                Part::Address => messaging.client_ip(tx, &permit, id)?.map(|address| address.to_string()),
             })
         })
         .await;
     let masked = match part {
         Part::Number => number_of(guard.name(), id, &details.summary.to, true),
         Part::Text => text_of(guard.name(), id, true),
+        Part::Address => address_of(guard.name(), id, details.client_ip.as_deref().unwrap_or_default(), true),
     };
     let masked = match value? {
         Some(value) => masked.shown(value, reveal_path(guard.name(), id, part)),
+        None if part == Part::Address && details.client_ip.is_none() => return Err(Refusal::not_found()),
         None => masked.gone("It was erased with its day’s key."),
     };
     match (mask::wants_part(&headers), part) {
-        (true, Part::Number) => mask::line(masked),
+        (true, Part::Number | Part::Address) => mask::line(masked),
         (true, Part::Text) => mask::block(masked),
         (false, _) => message_page(&console, guard, &headers, details, Some((part, masked))).await,
     }
@@ -226,9 +249,11 @@ async fn message_page<C: access::Cap>(
     let callbacks = console.callbacks_about(&guard, details.summary.id).await?;
     let (id, may) = (details.summary.id, guard.may(Capability::MessageContentRead));
     let (mut to, mut text) = (number_of(&slug, id, &details.summary.to, may), text_of(&slug, id, may));
+    let mut address = details.client_ip.as_deref().map(|mask| address_of(&slug, id, mask, may));
     match shown {
         Some((Part::Number, masked)) => to = masked,
         Some((Part::Text, masked)) => text = masked,
+        Some((Part::Address, masked)) => address = Some(masked),
         None => {}
     }
     let summary = &details.summary;
@@ -249,7 +274,6 @@ async fn message_page<C: access::Cap>(
         Fact::new("For", for_whom(summary, &names)),
     ];
     facts.extend(summary.client_ref.clone().map(|reference| Fact::mono("Own reference", reference)));
-    facts.extend(details.client_ip.clone().map(|address| Fact::mono("For a person at", address)));
     facts.extend(summary.country.clone().map(|country| Fact::new("Country", country)));
     facts.extend(summary.batch.as_ref().map(|batch| {
         let name = batch.client_ref.clone().unwrap_or_else(|| batch.id.to_string());
@@ -275,6 +299,7 @@ async fn message_page<C: access::Cap>(
         history: details.history.iter().rev().map(|step| told(step, &names, &shell.zone)).collect(),
         callbacks: callbacks.iter().map(|callback| line(&slug, callback, shell.now)).collect(),
         text,
+        address,
         erased: summary.to == messaging::ERASED,
         may_cancel: summary.state == MessageState::Queued
             && summary.origin.is_none()
@@ -338,6 +363,7 @@ mod tests {
             decide: may.then(|| "/w/demo/unknown".into()),
             callbacks: vec![line("demo", &crate::callbacks_page::tests::callback(), NOW)],
             text: text_of("demo", id, may),
+            address: Some(address_of("demo", id, "192.0.2.•", may)),
             erased: false,
             may_cancel: may,
             may_erase: may,
@@ -350,12 +376,18 @@ mod tests {
     fn e_34_a_text_is_shown_where_it_was_asked_for() {
         let offered = checked(&sample(true));
         assert!(offered.contains("/reveal?part=text\"") && offered.contains("/reveal?part=number\""));
+        assert!(offered.contains("/reveal?part=address\"") && offered.contains("192.0.2.•"));
         assert!(offered.contains("written to the audit log") && offered.contains("/w/demo/unknown\""));
         let text = text_of("demo", uuid::Uuid::from_u128(9).into(), true).shown(HOSTILE, "/again");
         let shown = checked(&MessagePage { text, ..sample(true) });
         assert!(shown.contains("data-shown=\"60\"") && shown.contains("http-equiv=\"refresh\""));
         let closed = checked(&sample(false));
         assert!(closed.contains("messages:content") && !closed.contains("/reveal"));
+        let address =
+            Some(address_of("demo", uuid::Uuid::from_u128(9).into(), "192.0.2.•", true).shown("192.0.2.7", "/again"));
+        assert!(checked(&MessagePage { address, ..sample(true) }).contains("192.0.2.7"));
+        let address = Some(address_of("demo", uuid::Uuid::from_u128(9).into(), messaging::ERASED, true));
+        assert!(!checked(&MessagePage { address, ..sample(true) }).contains("part=address"));
         let gone = Masked::new("x", "text", "•••", Class::Restricted).gone("It was erased.");
         assert!(checked(&MessagePage { text: gone, ..sample(true) }).contains("erased"));
     }

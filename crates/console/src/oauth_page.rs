@@ -1,21 +1,21 @@
 //! OAuth clients of a workspace: programs that fetch short-lived tokens. Made, shown once, rotated, deleted; by people alone (E-08).
 
-use std::time::Duration;
-
 use access::{Permit, cap};
 use askama::Template;
 use axum::extract::State;
 use base::{ExposeSecret as _, SecretString, Timestamp};
 use http::{Answer, Form, HeaderMap, InWorkspace, Path, Refusal, Response};
-use identity::{ClientProof, KeyRotation, KeyState, MappedCertificate, OauthClientInfo};
-use resources::{Change, Draft, Removal};
+use identity::{ClientProof, KeyState, MappedCertificate, OauthClientInfo};
+use resources::{Draft, Removal};
 use serde::Deserialize;
 
 use crate::Console;
 use crate::carrier_dialect::listed;
 use crate::certificate_rows::{CertificateRow, certificate_rows};
 use crate::change::ground;
+use crate::editing::{self, Act, Why};
 use crate::facts::{Choice, choices};
+use crate::key_rotation::{RotationForm, renew};
 use crate::key_rows::{Old, overlaps};
 use crate::keys::{mistakes, scopes};
 use crate::page::{Wrong, encode, page_with, see_other};
@@ -122,14 +122,6 @@ pub struct Said {
     retired: String,
 }
 
-/// How a client is to be rotated.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct RotationForm {
-    hours: Option<u32>,
-    change: String,
-}
-
 #[derive(Default)]
 struct Around {
     made: Option<Made>,
@@ -173,7 +165,7 @@ fn row(slug: &str, client: &OauthClientInfo, certificates: &[MappedCertificate],
         }),
         certificates: certificate_rows(certificates, KIND, client.id.uuid(), shell),
         path: format!("/w/{slug}/oauth/{}", encode(&client.name)),
-        entry: format!("/w/{slug}/config/{KIND}/{}", encode(&client.name)),
+        entry: format!("/w/{slug}/config/{KIND}/{}", client.id),
         name: client.name.clone(),
     }
 }
@@ -261,35 +253,15 @@ pub async fn create(
     headers: HeaderMap,
     Form(form): Form<ClientForm>,
 ) -> Answer<Response> {
-    let (resources, permit) = (console.resources.clone(), guard.permit().clone());
-    let read: Permit<cap::WorkspaceRead> = guard.also().ok_or_else(Refusal::not_found)?;
-    let (identity, body, change) = (console.identity.clone(), form.body(), form.change.clone());
-    let name = form.name.trim().to_owned();
-    let written: Result<Option<Made>, identity::Error> = console
-        .db
-        .write(move |tx| {
-            let workspace = permit.workspace();
-            // Putting again would change a client in use without anybody having meant it.
-            let known = identity.oauth_clients(tx, &read, workspace)?;
-            if known.iter().any(|client| client.name.eq_ignore_ascii_case(&name)) {
-                return Ok(None);
-            }
-            let clearance = resources.clear(tx, &permit, Some(workspace), &ground(&change)?)?;
-            let body = Draft::new(body.clone());
-            let change = Change { kind: KIND, workspace: Some(workspace), body, reason: None, clearance: &clearance };
-            let written = resources.put(tx, &permit, change)?;
+    let why = Why { change: form.change.clone(), ..Why::default() };
+    // On nothing: putting again would change a client in use without anybody having meant it.
+    let around = match console.edit(&guard, Act::Save, KIND, None, Draft::new(form.body()), &why).await {
+        Ok(written) => {
             let secret = written.drawn.into_iter().next().map(|drawn| drawn.secret);
-            Ok(Some(Made { name: name.clone(), id: written.id.to_string(), secret, old_until: None }))
-        })
-        .await;
-    let around = match written {
-        Ok(Some(made)) => Around { made: Some(made), ..Around::default() },
-        Ok(None) => {
-            let wrong =
-                Wrong::one("name", "There is a client of that name. Rotate its secret, or choose another name.");
-            Around { wrong, form, ..Around::default() }
+            let (name, id) = (form.name.trim().to_owned(), written.id.to_string());
+            Around { made: Some(Made { name, id, secret, old_until: None }), ..Around::default() }
         }
-        Err(error) => Around { wrong: mistakes(error)?, form, ..Around::default() },
+        Err(error) => Around { wrong: editing::mistakes(error)?, form, ..Around::default() },
     };
     render(&console, &guard, &headers, around).await
 }
@@ -302,17 +274,10 @@ pub async fn rotate(
     Path((_, name)): Path<(String, String)>,
     Form(form): Form<RotationForm>,
 ) -> Answer<Response> {
-    let (identity, resources, permit) = (console.identity.clone(), console.resources.clone(), guard.permit().clone());
-    let overlap = Duration::from_hours(u64::from(form.hours.unwrap_or(24)));
-    let rotated = console
-        .db
-        .write(move |tx| {
-            let workspace = permit.workspace();
-            let clearance = resources.clear(tx, &permit, Some(workspace), &ground(&form.change)?)?;
-            let rotation = KeyRotation { key: &name, overlap, reason: None, clearance: &clearance };
-            identity.rotate_client_secret(tx, &permit, workspace, &rotation)
-        })
-        .await;
+    let rotated = renew(&console, &guard, name, form, |identity, tx, permit, how| {
+        identity.rotate_client_secret(tx, permit, permit.workspace(), how)
+    });
+    let rotated = rotated.await;
     let around = match rotated {
         Ok(rotated) => {
             let (id, old_until) = (rotated.id.to_string(), Some(rotated.old_until));

@@ -5,13 +5,12 @@ use askama::Template;
 use axum::extract::State;
 use http::{Answer, Form, HeaderMap, InWorkspace, Query, Response};
 use identity::{CharacterClass, SignInRules};
-use resources::{Change, Draft, Error};
+use resources::{Draft, Error};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::Console;
-use crate::change::ground;
-use crate::editing::{everywhere, mistakes};
+use crate::editing::{Act, Why, everywhere, mistakes};
 use crate::page::{Wrong, page_with, see_other};
 use crate::shell::{Page, Shell};
 
@@ -68,10 +67,12 @@ pub struct RulesForm {
     locked_after: String,
     tries_per_address: String,
     reason: String,
+    /// The version that its author looked at; none while the defaults hold.
+    version: Option<i64>,
 }
 
 impl RulesForm {
-    fn of(rules: &SignInRules) -> Self {
+    fn of(rules: &SignInRules, version: Option<i64>) -> Self {
         let words = CharacterClass::ALL.into_iter();
         Self {
             password_min_length: rules.password_min_length.to_string(),
@@ -89,6 +90,7 @@ impl RulesForm {
             locked_after: rules.locked_after.to_string(),
             tries_per_address: rules.tries_per_address.to_string(),
             reason: String::new(),
+            version,
         }
     }
 
@@ -122,7 +124,10 @@ async fn render<C: access::Cap>(
     let shell = console.shell(guard, headers, Page::Users).await?;
     let (wrong, form) = match given {
         Some(given) => given,
-        None => (Wrong::default(), RulesForm::of(&console.db.read(SignInRules::of).await?)),
+        None => {
+            let version = console.rules_version().await?;
+            (Wrong::default(), RulesForm::of(&console.db.read(SignInRules::of).await?, version))
+        }
     };
     let class = |(value, class): (&'static str, CharacterClass)| ClassLine {
         value,
@@ -139,6 +144,15 @@ async fn render<C: access::Cap>(
         shell,
     };
     page_with(page.wrong.status(), &page)
+}
+
+impl Console {
+    /// The version of the rules that were set; none while the defaults hold.
+    async fn rules_version(&self) -> Result<Option<i64>, Error> {
+        let resources = self.resources.clone();
+        let stored = self.db.read(move |tx| resources.by_key(tx, KIND, None, SignInRules::KEY)).await?;
+        Ok(stored.map(|stored| stored.version))
+    }
 }
 
 /// What was just done.
@@ -165,18 +179,12 @@ pub async fn save(
     headers: HeaderMap,
     Form(form): Form<RulesForm>,
 ) -> Answer<Response> {
-    let (permit, resources) = (everywhere(&guard)?, console.resources.clone());
-    let sent = form.clone();
-    let written: Result<_, Error> = console
-        .db
-        .write(move |tx| {
-            let clearance = resources.clear(tx, &permit, None, &ground("")?)?;
-            let reason = Some(sent.reason.trim()).filter(|reason| !reason.is_empty());
-            let change = Change { kind: KIND, workspace: None, body: sent.draft(), reason, clearance: &clearance };
-            resources.put(tx, &permit, change)
-        })
-        .await;
-    match written {
+    everywhere(&guard)?;
+    let why = Why { reason: form.reason.clone(), change: String::new(), version: form.version };
+    // Set for the first time only if it was so when the form was opened: else somebody else was faster.
+    let set = form.version.is_some() || console.rules_version().await?.is_some();
+    let known = set.then_some(SignInRules::KEY);
+    match console.edit(&guard, Act::Save, KIND, known, form.draft(), &why).await {
         Ok(_) => Ok(see_other(&format!("/w/{}/sign-in-rules?saved=true", guard.name()))),
         Err(error) => render(&console, &guard, &headers, false, Some((mistakes(error)?, form))).await,
     }
@@ -188,7 +196,7 @@ mod tests {
     use crate::testing::{checked, shell};
 
     fn sample(may_write: bool) -> RulesPage {
-        let form = RulesForm::of(&SignInRules::default());
+        let form = RulesForm::of(&SignInRules::default(), may_write.then_some(7));
         RulesPage {
             shell: shell(),
             slug: "demo".into(),
@@ -212,6 +220,12 @@ mod tests {
     }
 
     #[test]
+    fn the_form_carries_the_version_that_it_was_made_on() {
+        assert!(checked(&sample(true)).contains("name=\"version\" value=\"7\""));
+        assert!(!checked(&sample(false)).contains("name=\"version\""), "nothing is set yet");
+    }
+
+    #[test]
     fn who_may_not_change_them_sees_no_button() {
         let html = checked(&sample(false));
         assert!(!html.contains("Save</button>") && html.contains("administrator of the organisation"));
@@ -220,7 +234,7 @@ mod tests {
     #[test]
     fn a_form_that_changes_nothing_is_what_is_stored() {
         let rules = SignInRules { password_classes: vec![CharacterClass::Digit], ..SignInRules::default() };
-        let draft = RulesForm::of(&rules).draft();
+        let draft = RulesForm::of(&rules, None).draft();
         assert_eq!(serde_json::from_value::<SignInRules>(draft.body().clone()).unwrap(), rules);
     }
 }

@@ -151,6 +151,23 @@ impl FormPage {
     const FIELDS: &'static [&'static str] = &["name", "login", "time_zone", "enabled", "roles", "number", "change"];
 }
 
+/// What can be chosen, with the one that is stored: names are the same however they are written, and one that is not offered to
+/// this reader stays what it is. Else saving the form would give the role everywhere, or take it away.
+fn chosen<'a>(
+    none: (&'a str, &'a str),
+    offered: impl Iterator<Item = (&'a str, &'a str)>,
+    stored: Option<&'a String>,
+) -> Vec<Choice> {
+    let stored = stored.map_or("", String::as_str);
+    let mut all: Vec<(&str, &str)> = std::iter::once(none).chain(offered).collect();
+    let same = |value: &str| value.to_lowercase() == stored.to_lowercase();
+    let current = all.iter().map(|(value, _)| *value).find(|value| same(value)).unwrap_or(stored);
+    if current == stored && !all.iter().any(|(value, _)| *value == stored) {
+        all.push((stored, stored));
+    }
+    choices(&all, current)
+}
+
 /// Every role that can be given, ready and custom, with what it is for.
 async fn offered(console: &Console) -> Answer<Vec<(String, String)>> {
     let custom = console.db.read(access::custom_roles).await?;
@@ -174,14 +191,12 @@ async fn render(
     let slugs = console.slugs(guard).await?;
     let offered = offered(console).await?;
     let role_line = |at: usize| {
-        let mut roles = vec![("", "no role")];
-        roles.extend(offered.iter().map(|(name, words)| (name.as_str(), words.as_str())));
-        let mut places = vec![("", "everywhere")];
-        places.extend(slugs.iter().map(|(_, slug)| (slug.as_str(), slug.as_str())));
+        let roles = offered.iter().map(|(name, words)| (name.as_str(), words.as_str()));
+        let places = slugs.iter().map(|(_, slug)| (slug.as_str(), slug.as_str()));
         RoleLine {
             number: at + 1,
-            roles: choices(&roles, form.role.get(at).map_or("", String::as_str)),
-            places: choices(&places, form.place.get(at).map_or("", String::as_str)),
+            roles: chosen(("", "no role"), roles, form.role.get(at)),
+            places: chosen(("", "everywhere"), places, form.place.get(at)),
         }
     };
     let held = form.role.iter().rposition(|role| !role.is_empty()).map_or(0, |at| at + 1);
@@ -315,6 +330,22 @@ mod tests {
         expected["enabled"] = true.into();
         expected["roles"][1]["workspace"] = Json::Null;
         assert_eq!(draft.body(), &expected);
+    }
+
+    /// E-17: a role that is stored in other letters, or in a workspace that is not offered, stays where it is.
+    #[test]
+    fn e_17_saving_a_form_moves_no_role() {
+        let places = || [("demo", "demo"), ("Berlin", "Berlin")].into_iter();
+        let current = |stored: &str| {
+            let all = chosen(("", "everywhere"), places(), Some(&stored.to_owned()));
+            let current: Vec<String> = all.into_iter().filter(|one| one.current).map(|one| one.value).collect();
+            current.join(",")
+        };
+        for (stored, kept) in [("", ""), ("demo", "demo"), ("DEMO", "demo"), ("berlin", "Berlin"), ("hidden", "hidden")]
+        {
+            assert_eq!(current(stored), kept, "{stored}");
+        }
+        assert_eq!(chosen(("", "everywhere"), places(), None).iter().filter(|one| one.current).count(), 1);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use access::{Capabilities, Capability, KeyScope};
+use access::Capability;
 use base::{ApiKeyId, ExposeSecret, Timestamp};
 use resources::{Check, Class, Error, Field, KindScope, Projection, SecretSlot, Shape, TypedKind};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,8 @@ use crate::certificates::{
     CertificateOwner, check_certificates, check_credential, check_new_certificates, forget_certificates, set_certificates,
     taken,
 };
-use crate::fields::{check_networks, check_scopes};
+use crate::fields::{check_networks, check_rights, check_scopes, ends};
+use crate::key_rotation::{KEYS, rotate_secret};
 
 /// The path of the token.
 const TOKEN: &str = "token";
@@ -109,18 +110,12 @@ impl TypedKind for ApiKeysKind {
             return Ok(());
         };
         let now = change.now;
-        let life = Duration::from_hours(24) * new.expires_days;
         let before: Option<(Timestamp, Timestamp)> =
             tx.query_opt("SELECT created_at, expires_at FROM api_keys WHERE id = $1", &params![id], |row| {
                 Ok((row.get("created_at")?, row.get("expires_at")?))
             })?;
-        // A new token starts the clock anew; another number of days alone counts from when the token was set.
-        let expires_at = match (before, change.old) {
-            (Some((_, expires_at)), Some(old)) if !change.secret_changed(TOKEN) => {
-                expires_at.minus(Duration::from_hours(24) * old.expires_days).plus(life)
-            }
-            _ => now.plus(life),
-        };
+        let kept = before.zip(change.old).filter(|_| !change.secret_changed(TOKEN));
+        let expires_at = ends(kept.map(|((_, end), old)| (end, old.expires_days)), new.expires_days, now);
         tx.execute(
             "INSERT INTO api_keys (id, workspace, name, scopes, allow, created_at, expires_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7) \
@@ -152,45 +147,22 @@ impl ApiKeysKind {
     /// A key is a program of whoever holds its token, so it never holds what they do not. What it held before stays when no
     /// token is drawn: a security officer narrows a key that they could not make.
     fn within_rights(body: &ApiKeyBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
-        let of = |scopes: &str| -> Capabilities {
-            let known = scopes.split_whitespace().filter_map(|scope| scope.parse::<KeyScope>().ok());
-            known.map(KeyScope::capability).collect()
-        };
-        let mut given = of(&body.scopes.join(" "));
+        let mut kept = String::new();
         // A certificate is a credential too, and could be one's own.
         if !check.is_new() && !check.secret_changed(TOKEN) && body.certificates.is_empty() {
             let id: ApiKeyId = check.id();
             let sql = "SELECT scopes FROM api_keys WHERE id = $1";
-            let before: Option<String> = check.tx().query_opt(sql, &params![id], |row| row.get("scopes"))?;
-            given = given.without(of(&before.unwrap_or_default()));
+            kept = check.tx().query_opt(sql, &params![id], |row| row.get("scopes"))?.unwrap_or_default();
         }
-        let beyond = check.beyond(given);
-        for (at, scope) in body.scopes.iter().enumerate() {
-            if beyond.iter().any(|capability| capability.name() == scope) {
-                let words = format!("you do not hold {scope} here, so no key of yours does");
-                check.problem(format!("scopes[{at}]"), "beyond-your-rights", words);
-            }
-        }
+        check_rights(check, "scopes", &body.scopes, &kept);
         Ok(())
     }
 }
 
-/// Two tokens are valid in rotation: the new one, and the one before until it retires. An older one goes at once.
+/// The new token, with the one before in rotation.
 fn rotate(tx: &mut Tx<'_>, change: &Projection<'_, ApiKeyBody>, id: ApiKeyId, overlap: Duration) -> Result<(), Error> {
     let Some(hash) = change.secret_hash(TOKEN) else { return Ok(()) };
-    let taken = tx.query_opt(
-        "SELECT api_key FROM api_key_tokens WHERE token_hash = $1 AND api_key <> $2",
-        &params![hash.to_vec(), id],
-        |row| row.get::<String>("api_key"),
-    )?;
-    if taken.is_some() {
-        return Err(Error::invalid(TOKEN, "token-taken", "another key has this token; every key needs its own"));
-    }
-    tx.execute(
-        "DELETE FROM api_key_tokens WHERE api_key = $1 AND (retires_at IS NOT NULL OR token_hash = $2)",
-        &params![id, hash.to_vec()],
-    )?;
-    tx.execute("UPDATE api_key_tokens SET retires_at = $2 WHERE api_key = $1", &params![id, change.now.plus(overlap)])?;
+    rotate_secret(tx, &KEYS, id.uuid().into(), &hash, change.now.plus(overlap))?;
     let imported = change.secret(TOKEN).is_none_or(|token| crypto::token::check(token.expose_secret()).is_err());
     tx.execute(
         "INSERT INTO api_key_tokens (token_hash, api_key, retires_at, imported, set_at) VALUES ($1, $2, $3, $4, $5)",

@@ -1,6 +1,9 @@
 //! Rules of fields that several kinds of programs share: scopes and address lists.
 
-use access::{KeyScope, ScopeError};
+use std::time::Duration;
+
+use access::{Capabilities, KeyScope, ScopeError};
+use base::Timestamp;
 use resources::Check;
 
 use crate::cidr::Cidr;
@@ -23,15 +26,26 @@ pub(crate) fn check_scopes(check: &mut Check<'_, '_>, field: &str, scopes: &[Str
 }
 
 /// Notes the scopes that whoever changes the entry does not hold: nobody gives what they do not have, not to a program either.
-pub(crate) fn check_rights(check: &mut Check<'_, '_>, field: &str, scopes: &[String]) {
-    let known = scopes.iter().filter_map(|scope| scope.parse::<KeyScope>().ok());
-    let beyond = check.beyond(known.map(KeyScope::capability).collect());
+/// Those in `kept`, a stored text, are not given now.
+pub(crate) fn check_rights(check: &mut Check<'_, '_>, field: &str, scopes: &[String], kept: &str) {
+    let of = |names: &mut dyn Iterator<Item = &str>| -> Capabilities {
+        names.filter_map(|scope| scope.parse::<KeyScope>().ok()).map(KeyScope::capability).collect()
+    };
+    let given = of(&mut scopes.iter().map(String::as_str)).without(of(&mut kept.split_whitespace()));
+    let beyond = check.beyond(given);
     for (at, scope) in scopes.iter().enumerate() {
         if beyond.iter().any(|capability| capability.name() == scope) {
             let words = format!("you do not hold {scope} here, so no program of yours does");
             check.problem(format!("{field}[{at}]"), "beyond-your-rights", words);
         }
     }
+}
+
+/// When a secret ends that lives for `days`. A new one starts the clock anew (`before` is none); another number of days alone counts
+/// from when the secret was set: `before` is the end it had, and its days.
+pub(crate) fn ends(before: Option<(Timestamp, u32)>, days: u32, now: Timestamp) -> Timestamp {
+    let life = |days: u32| Duration::from_hours(24) * days;
+    before.map_or(now, |(end, days)| end.minus(life(days))).plus(life(days))
 }
 
 /// Notes what is wrong with the networks in the field `allow`.

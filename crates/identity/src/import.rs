@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use access::{OrganisationPermit, cap};
-use resources::{Change, Draft, Ground, Outcome};
+use resources::{Draft, Edit, Ground, Upon};
 use serde_json::json;
 use store::Tx;
 
@@ -150,12 +150,16 @@ impl Identity {
         if account::by_login(tx, &row.login)?.is_some() {
             return Ok(vec![THERE.to_owned()]);
         }
-        let clearance = self.0.resources.clear(tx, permit, None, &Ground::None)?;
-        let change =
-            Change { kind: NAME, workspace: None, body: Draft::new(row.body()), reason, clearance: &clearance };
-        match self.0.resources.put(tx, permit, change) {
-            Ok(written) if written.outcome == Outcome::Created => Ok(Vec::new()),
-            Ok(_) => Ok(vec![THERE.to_owned()]),
+        let edit = Edit {
+            kind: NAME.to_owned(),
+            workspace: None,
+            upon: Upon::Nothing,
+            draft: Draft::new(row.body()),
+            reason: reason.map(str::to_owned),
+            ground: Ground::None,
+        };
+        match self.0.resources.edit(tx, permit, &edit) {
+            Ok(_) => Ok(Vec::new()),
             Err(error) => {
                 let problems = error.problems();
                 if problems.iter().any(|problem| problem.kind == base::ProblemKind::Internal) || problems.is_empty() {
@@ -263,7 +267,7 @@ fn read(text: &str) -> Result<Vec<Row>, Imported> {
             line: record.position().map_or(0, csv::Position::line),
             name: of("name"),
             login: of("login"),
-            role: of("role").to_lowercase(),
+            role: of("role"),
             workspace: of("workspace"),
             time_zone: of("time_zone"),
             phone: of("phone"),

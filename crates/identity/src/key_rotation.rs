@@ -16,7 +16,7 @@ pub const LONGEST_OVERLAP: Duration = Duration::from_hours(7 * 24);
 pub const USUAL_OVERLAP: Duration = Duration::from_hours(24);
 
 /// Where the secrets of a kind of program lie: the same rotation serves each.
-struct Material {
+pub(crate) struct Material {
     kind: &'static str,
     entries: &'static str,
     tokens: &'static str,
@@ -24,9 +24,10 @@ struct Material {
     field: &'static str,
     rotated: &'static str,
     retired: &'static str,
+    taken: (&'static str, &'static str),
 }
 
-const KEYS: Material = Material {
+pub(crate) const KEYS: Material = Material {
     kind: "api_keys",
     entries: "api_keys",
     tokens: "api_key_tokens",
@@ -34,9 +35,10 @@ const KEYS: Material = Material {
     field: "token",
     rotated: "api_key.rotate",
     retired: "api_key.retire",
+    taken: ("token-taken", "another key has this token; every key needs its own"),
 };
 
-const CLIENTS: Material = Material {
+pub(crate) const CLIENTS: Material = Material {
     kind: "oauth_clients",
     entries: "oauth_clients",
     tokens: "oauth_client_secrets",
@@ -44,6 +46,7 @@ const CLIENTS: Material = Material {
     field: "secret",
     rotated: "oauth_client.rotate",
     retired: "oauth_client.retire",
+    taken: ("secret-taken", "another client has this secret; every client needs its own"),
 };
 
 /// Which key to renew, and how.
@@ -232,6 +235,26 @@ impl Identity {
         tx.after_commit(move || identity.0.keys.clear());
         Ok(())
     }
+}
+
+/// Makes room for a new secret of `hash`: two are valid in rotation, that one and the one before until `retires_at`. An older one
+/// goes at once.
+pub(crate) fn rotate_secret(
+    tx: &mut Tx<'_>,
+    material: &Material,
+    id: ResourceId,
+    hash: &[u8],
+    retires_at: Timestamp,
+) -> Result<(), resources::Error> {
+    let Material { tokens, owner, field, taken: (code, remedy), .. } = material;
+    let sql = format!("SELECT {owner} FROM {tokens} WHERE token_hash = $1 AND {owner} <> $2");
+    if tx.query_opt(&sql, &params![hash.to_vec(), id], |row| row.get::<String>(0))?.is_some() {
+        return Err(resources::Error::invalid(*field, *code, *remedy));
+    }
+    let sql = format!("DELETE FROM {tokens} WHERE {owner} = $1 AND (retires_at IS NOT NULL OR token_hash = $2)");
+    tx.execute(&sql, &params![id, hash.to_vec()])?;
+    tx.execute(&format!("UPDATE {tokens} SET retires_at = $2 WHERE {owner} = $1"), &params![id, retires_at])?;
+    Ok(())
 }
 
 /// The entry of that name, within the permit's reach, and when its secret ends.

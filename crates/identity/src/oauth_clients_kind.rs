@@ -13,7 +13,8 @@ use store::{Tx, params};
 use crate::certificates::{
     CertificateOwner, check_certificates, check_credential, check_new_certificates, forget_certificates, set_certificates,
 };
-use crate::fields::{check_networks, check_rights, check_scopes};
+use crate::fields::{check_networks, check_rights, check_scopes, ends};
+use crate::key_rotation::{CLIENTS, rotate_secret};
 use crate::oauth_client::{Audience, ClientProof};
 
 /// The path of the secret.
@@ -107,7 +108,7 @@ impl TypedKind for OauthClientsKind {
 
     fn validate(&self, body: &OauthClientBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
         check_scopes(check, "scopes", &body.scopes);
-        check_rights(check, "scopes", &body.scopes);
+        check_rights(check, "scopes", &body.scopes, "");
         check_networks(check, &body.allow);
         check_certificates(check, &body.certificates);
         if check.is_new() || check.secret_changed(SECRET) {
@@ -170,15 +171,9 @@ impl TypedKind for OauthClientsKind {
             tx.query_opt("SELECT created_at, expires_at FROM oauth_clients WHERE id = $1", &params![id], |row| {
                 Ok((row.get("created_at")?, row.get("expires_at")?))
             })?;
-        let life = |days: u32| Duration::from_hours(24) * days;
-        // A new secret starts the clock anew; another number of days alone counts from when the secret was set.
-        let expires_at = match (before, change.old) {
-            _ if new.proof != ClientProof::Secret => None,
-            (Some((_, Some(end))), Some(old)) if !change.secret_changed(SECRET) => {
-                Some(end.minus(life(old.expires_days)).plus(life(new.expires_days)))
-            }
-            _ => Some(now.plus(life(new.expires_days))),
-        };
+        let kept = before.and_then(|(_, end)| end).zip(change.old).filter(|_| !change.secret_changed(SECRET));
+        let expires_at = (new.proof == ClientProof::Secret)
+            .then(|| ends(kept.map(|(end, old)| (end, old.expires_days)), new.expires_days, now));
         tx.execute(
             "INSERT INTO oauth_clients \
              (id, workspace, name, proof, scopes, audiences, allow, token_minutes, public_keys, created_at, expires_at) \
@@ -242,7 +237,7 @@ fn check_keys(check: &mut Check<'_, '_>, body: &OauthClientBody) {
     }
 }
 
-/// Two secrets are valid in rotation: the new one, and the one before until it retires. An older one goes at once.
+/// The new secret, with the one before in rotation.
 fn rotate(
     tx: &mut Tx<'_>,
     change: &Projection<'_, OauthClientBody>,
@@ -250,26 +245,7 @@ fn rotate(
     overlap: Duration,
 ) -> Result<(), Error> {
     let Some(hash) = change.secret_hash(SECRET) else { return Ok(()) };
-    let taken = tx.query_opt(
-        "SELECT client FROM oauth_client_secrets WHERE token_hash = $1 AND client <> $2",
-        &params![hash.to_vec(), id],
-        |row| row.get::<String>("client"),
-    )?;
-    if taken.is_some() {
-        return Err(Error::invalid(
-            SECRET,
-            "secret-taken",
-            "another client has this secret; every client needs its own",
-        ));
-    }
-    tx.execute(
-        "DELETE FROM oauth_client_secrets WHERE client = $1 AND (retires_at IS NOT NULL OR token_hash = $2)",
-        &params![id, hash.to_vec()],
-    )?;
-    tx.execute(
-        "UPDATE oauth_client_secrets SET retires_at = $2 WHERE client = $1",
-        &params![id, change.now.plus(overlap)],
-    )?;
+    rotate_secret(tx, &CLIENTS, id.uuid().into(), &hash, change.now.plus(overlap))?;
     tx.execute(
         "INSERT INTO oauth_client_secrets (token_hash, client, retires_at, set_at) VALUES ($1, $2, $3, $4)",
         &params![hash.to_vec(), id, None::<Timestamp>, change.now],

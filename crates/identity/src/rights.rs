@@ -134,8 +134,9 @@ fn way(held: &Held, capability: Capability) -> Way {
         by: held.role.name().to_owned(),
         words: held.role.words().to_owned(),
         scope: match held.reach() {
-            Scope::Organisation => None,
-            Scope::Workspace(id) => Some(id),
+            // What holds nowhere gives no way to come here.
+            None | Some(Scope::Organisation) => None,
+            Some(Scope::Workspace(id)) => Some(id),
         },
         bounded: matches!(&held.role, HeldRole::Ready(role) if role.is_bounded(capability)),
     }

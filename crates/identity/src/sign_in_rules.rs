@@ -10,8 +10,6 @@ use store::{Tx, params};
 
 use crate::lockout::Limits;
 
-/// The key of the one entry.
-const ONLY: &str = "organisation";
 /// No setting goes below this many characters.
 const FLOOR: u32 = 8;
 
@@ -102,6 +100,9 @@ impl Default for SignInRules {
 }
 
 impl SignInRules {
+    /// The key of the one entry there can be.
+    pub const KEY: &'static str = "organisation";
+
     /// The rules in force.
     ///
     /// # Errors
@@ -220,7 +221,7 @@ impl TypedKind for SignInRulesKind {
     ];
 
     fn key(&self, _body: &SignInRules) -> String {
-        ONLY.to_owned()
+        SignInRules::KEY.to_owned()
     }
 
     fn validate(&self, body: &SignInRules, check: &mut Check<'_, '_>) -> Result<(), Error> {

@@ -139,7 +139,7 @@ impl TypedKind for TokenIssuersKind {
         }
         for (at, rule) in body.rules.iter().enumerate() {
             check_scopes(check, &format!("rules[{at}].scopes"), &rule.scopes);
-            check_rights(check, &format!("rules[{at}].scopes"), &rule.scopes);
+            check_rights(check, &format!("rules[{at}].scopes"), &rule.scopes, "");
             let path = format!("rules[{at}].claims");
             if !(1..=CLAIMS).contains(&rule.claims.len()) {
                 check.problem(&path, "bad-claims", format!("1 to {CLAIMS} claims are expected, such as sub"));

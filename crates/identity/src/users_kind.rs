@@ -128,7 +128,8 @@ struct RoleName(String);
 
 impl From<String> for RoleName {
     fn from(name: String) -> Self {
-        Self(name.parse::<Role>().map_or(name, |role| role.name().to_owned()))
+        // A ready role is one however it is written: no custom role may have such a name.
+        Self(name.to_lowercase().parse::<Role>().map_or(name, |role| role.name().to_owned()))
     }
 }
 

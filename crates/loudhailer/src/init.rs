@@ -116,10 +116,35 @@ listen_tls = "0.0.0.0:2776"
 # The authority that vouches for the mail server, when it is a private one:
 # ca = "mail-ca.pem"
 
+# The audit log as a stream to a collector: syslog over TLS. Without this section it stays here.
+# [audit]
+# syslog = "collector.example.com:6514"
+# The authority that vouches for the collector, when it is a private one:
+# syslog_ca = "collector-ca.pem"
+# For a collector that asks for a certificate:
+# syslog_cert = "loudhailer.pem"
+# syslog_key = "loudhailer.key"
+# "jsonl", "cef" or "ocsf":
+# syslog_format = "jsonl"
+
 [log]
 # "text" for people, "json" for machines.
 format = "text"
 level = "info"
 "#
     )
+}
+
+#[cfg(test)]
+mod tests {
+    /// Whoever reads the file that `init` writes learns of every section there is.
+    #[test]
+    fn every_section_stands_in_the_commented_file() {
+        let text = super::commented("pager.example.com");
+        for (section, keys) in crate::config::KEYS {
+            assert!(text.contains(&format!("[{section}]")), "[{section}]");
+            let known = keys.iter().any(|key| text.contains(&format!("{} = ", key.trim_end_matches('!'))));
+            assert!(known, "a key of [{section}]");
+        }
+    }
 }

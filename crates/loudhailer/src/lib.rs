@@ -31,6 +31,11 @@ use clap::Parser as _;
 use cli::{Audit, Cli, Command, Keys};
 use error::Result;
 
+/// Every command there is, as its own parser knows them: for the test that tries each.
+pub fn command_line() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// What the binary does, from its arguments to its exit code: 0 on success, 1 on failure, 2 on wrong usage.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -47,25 +47,16 @@ impl Mail {
 
     async fn send(&self, job: Job) -> Result<(), JobError> {
         let Payload { id } = job.parse()?;
-        let found = {
-            let vault = self.0.vault.clone();
-            self.0
-                .db
-                .read(move |tx| {
-                    let Some(waiting) = rows::waiting(tx, id)? else { return Ok(None) };
-                    let words = vault.open(tx, None, &place(&id.to_string()), &waiting.letter)?;
-                    let words: Words = serde_json::from_slice(&words).map_err(|_| Error::Corrupt)?;
-                    Ok::<_, Error>(Some((waiting, words)))
-                })
-                .await?
-        };
         // Withdrawn meanwhile: the job ends with nothing done.
-        let Some((waiting, words)) = found else { return Ok(()) };
+        let Some(waiting) = self.0.db.read(move |tx| rows::waiting(tx, id)).await? else { return Ok(()) };
         let now = self.0.db.context().now();
+        // Before its words are opened: a letter that cannot be read any more ends as well.
         if now >= waiting.expires_at {
             let reason = format!("its time ran out before a mail server took it; {}", tried(waiting.tries));
             return self.settle(job, id, waiting, Event::TooLate, Some(reason)).await;
         }
+        let (vault, letter) = (self.0.vault.clone(), waiting.letter.clone());
+        let words = self.0.db.read(move |tx| open(tx, &vault, id, &letter)).await?;
         let outcome = match &self.0.way {
             None => Err(Trouble::Later("no mail server is configured any more".into())),
             Some(way) => attempt(way, id, &words, waiting.created_at).await,
@@ -111,6 +102,11 @@ impl Mail {
         meters::LETTERS.add(&[outcome], 1);
         Ok(())
     }
+}
+
+fn open(tx: &mut Tx<'_>, vault: &vault::Vault, id: MailId, letter: &str) -> Result<Words, Error> {
+    let words = vault.open(tx, None, &place(&id.to_string()), letter)?;
+    serde_json::from_slice(&words).map_err(|_| Error::Corrupt)
 }
 
 /// The audit log has the letter's cause; here it has its end.

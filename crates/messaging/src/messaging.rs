@@ -1,37 +1,32 @@
 //! The handle.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use access::{Authority, OrganisationPermit, Permit, Principal, cap};
+use access::{OrganisationPermit, Permit, cap};
 use async_trait::async_trait;
-use base::{BatchId, ExportId, InboundId, MessageId, Page, PageRequest, Timestamp, WorkspaceId};
-use futures_util::Stream;
+use base::{MessageId, Timestamp};
 use store::{Db, Tx, params};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vault::Vault;
 
-use crate::batches::{Batch, BatchDetails, OpenBatch, Rejection};
+use crate::batches::OpenBatch;
 use crate::carrier::{Carrier, Deliveries, Inbound, Receipt};
-use crate::deliveries::{Delivery, DeliveryKey};
 use crate::engine::{Engine, Lanes};
 use crate::erase::Erased;
-use crate::exports::{Export, Lines, NewExport};
-use crate::inbox::Inbox;
+use crate::exports::Lines;
 use crate::intake::{Later, Submit};
 use crate::lane::Lane;
-use crate::model::{Accepted, Content, Details, Filter, InboundMessage, InboundSummary, Minute, New, Summary};
-use crate::news::{self, News};
+use crate::model::{Accepted, New};
 use crate::reply::Reply;
 use crate::routes::RoutesKind;
 use crate::settle::{Settle, Waiting};
 use crate::{
-    Decide, Error, State, UnknownFigures, batches, cancel, claim, deliveries, dispatch, erase, exports, feedback,
-    inbound, intake, many, owners, reads, rebuild, recover, reroute, reveal, routes, settle, unknown,
+    Decide, Error, State, UnknownFigures, cancel, claim, deliveries, dispatch, erase, exports, feedback, inbound,
+    intake, many, owners, rebuild, recover, reroute, routes, settle, unknown,
 };
 
 /// Routes that other nodes changed are read this often.
@@ -195,53 +190,6 @@ impl Messaging {
         many::submit(&self.0.engine, &self.0.turns, permit, batch.map(|batch| batch.number), items).await
     }
 
-    /// Notes that a request with `items` messages came, before the first of them is taken.
-    pub async fn begin_batch(
-        &self,
-        permit: &Permit<cap::MessagesSend>,
-        client_ref: Option<String>,
-        items: usize,
-    ) -> Result<OpenBatch, Error> {
-        let permit = permit.clone();
-        self.0.engine.db.write(move |tx| batches::begin(tx, &permit, client_ref.as_deref(), items)).await
-    }
-
-    /// Notes what became of the messages of that request: how many were accepted and rejected, and why those were.
-    pub async fn end_batch(
-        &self,
-        batch: OpenBatch,
-        counts: (u32, u32),
-        rejections: Vec<Rejection>,
-    ) -> Result<(), Error> {
-        self.0.engine.db.write(move |tx| batches::end(tx, batch, counts, &rejections)).await
-    }
-
-    /// Batches of the permit's workspace, the newest first; those with the caller's own id `client_ref` when it is given.
-    pub fn batches(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &Permit<cap::MessagesRead>,
-        client_ref: Option<&str>,
-        page: &PageRequest,
-    ) -> Result<Page<Batch>, Error> {
-        batches::list(tx, permit, client_ref, page)
-    }
-
-    /// One batch, with how many of its messages are in each state.
-    pub fn batch(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &Permit<cap::MessagesRead>,
-        id: BatchId,
-    ) -> Result<Option<BatchDetails>, Error> {
-        batches::get(tx, permit, id)
-    }
-
-    /// Takes back what still waits of a batch, in pieces; how many were. Audited.
-    pub async fn cancel_batch(&self, permit: &Permit<cap::MessagesSend>, id: BatchId) -> Result<u32, Error> {
-        batches::cancel(&self.0.engine, permit, id).await
-    }
-
     /// Erases number and text of a message for good, out or in: now, or as soon as it has been handed over. Audited.
     pub fn erase(&self, tx: &mut Tx<'_>, permit: &Permit<cap::MessagesErase>, id: uuid::Uuid) -> Result<Erased, Error> {
         erase::erase(tx, &self.0.engine, permit, id)
@@ -259,78 +207,6 @@ impl Messaging {
         feedback::feedback(tx, &self.0.engine, permit, id, success, at)
     }
 
-    /// Asks for messages as files; a job makes them. Audited.
-    pub fn start_export(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &Permit<cap::MessagesRead>,
-        new: &NewExport,
-    ) -> Result<ExportId, Error> {
-        exports::start(tx, &self.0.engine, permit, new)
-    }
-
-    /// Exports of the permit's workspace, the newest first.
-    pub fn exports(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &Permit<cap::MessagesRead>,
-        page: &PageRequest,
-    ) -> Result<Page<Export>, Error> {
-        exports::list(tx, permit, page)
-    }
-
-    /// How far an export is.
-    pub fn export(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &Permit<cap::MessagesRead>,
-        id: ExportId,
-    ) -> Result<Option<Export>, Error> {
-        exports::get(tx, permit, id)
-    }
-
-    /// Removes an export with its files, or stops it. Audited.
-    pub fn delete_export(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &Permit<cap::MessagesRead>,
-        id: ExportId,
-    ) -> Result<(), Error> {
-        exports::delete(tx, permit, id)
-    }
-
-    /// A file of an export piece by piece, so that memory holds one of them; `None` when there is no such file.
-    pub async fn export_file(
-        &self,
-        permit: &Permit<cap::MessagesRead>,
-        id: ExportId,
-        file: u32,
-    ) -> Result<Option<impl Stream<Item = Result<bytes::Bytes, Error>> + Send + 'static + use<>>, Error> {
-        let read = {
-            let (messaging, permit) = (self.clone(), permit.clone());
-            move |piece: i64| {
-                let (messaging, permit) = (messaging.clone(), permit.clone());
-                let db = messaging.0.engine.db.clone();
-                async move { db.read(move |tx| exports::piece(tx, &messaging.0.engine, &permit, id, (file, piece))).await }
-            }
-        };
-        if read(0).await?.is_none() {
-            return Ok(None);
-        }
-        let pieces = futures_util::stream::unfold(Some(0_i64), move |place| {
-            let next = place.map(&read);
-            async move {
-                match next?.await {
-                    Ok(Some(text)) => Some((Ok(bytes::Bytes::from(text)), place.map(|place| place + 1))),
-                    Ok(None) => None,
-                    // Whoever reads sees a file that was cut off, and not one that looks whole.
-                    Err(error) => Some((Err(error), None)),
-                }
-            }
-        });
-        Ok(Some(pieces))
-    }
-
     /// Adds the jobs of this room to the worker; `lines` is how exports are written.
     #[must_use]
     pub fn work(&self, worker: store::Worker, lines: Lines) -> store::Worker {
@@ -338,104 +214,6 @@ impl Messaging {
         worker
             .handle(erase::JOB, 2, move |job| erase::work(erasing.clone(), job))
             .handle(exports::JOB, 1, move |job| exports::work(exporting.clone(), lines, job))
-    }
-
-    /// One message from a handset, as lists show it.
-    pub fn inbound_summary(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &Permit<cap::MessagesRead>,
-        id: InboundId,
-    ) -> Result<Option<InboundSummary>, Error> {
-        reads::inbound_one(tx, &self.0.engine, permit, id)
-    }
-
-    /// Messages of the permit's workspace, newest first, with masked numbers and without texts.
-    pub fn list(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &Permit<cap::MessagesRead>,
-        filter: &Filter,
-        page: &PageRequest,
-    ) -> Result<Page<Summary>, Error> {
-        reads::list(tx, &self.0.engine, permit, filter, page)
-    }
-
-    /// One message with its parts, receipts, notes and readable history.
-    pub fn get(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &Permit<cap::MessagesRead>,
-        id: MessageId,
-    ) -> Result<Option<Details>, Error> {
-        reads::get(tx, &self.0.engine, permit, id)
-    }
-
-    /// The id of a message by its [number](Accepted::number), when it is one of the permit's workspace.
-    pub fn by_number(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &Permit<cap::MessagesRead>,
-        number: i64,
-    ) -> Result<Option<MessageId>, Error> {
-        reads::by_number(tx, permit, number)
-    }
-
-    /// Number and text of a message, for those who may read content. Audited, so `tx` must be a writing one.
-    pub fn content(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &Permit<cap::MessageContentRead>,
-        id: MessageId,
-    ) -> Result<Option<Content>, Error> {
-        reads::content(tx, &self.0.engine, permit, id)
-    }
-
-    /// The number alone that a message goes to, for those who may read content. Audited, so `tx` must be a writing one.
-    pub fn number(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &Permit<cap::MessageContentRead>,
-        id: MessageId,
-    ) -> Result<Option<sms::Number>, Error> {
-        reveal::number(tx, &self.0.engine, permit, id)
-    }
-
-    /// Handset and words of a message that came in, for a person to read. Audited, so `tx` must be a writing one;
-    /// [`Self::inbound`] is for the rooms that act on it.
-    pub fn inbound_content(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &Permit<cap::MessageContentRead>,
-        id: InboundId,
-    ) -> Result<Option<InboundMessage>, Error> {
-        reveal::inbound(tx, &self.0.engine, permit, id)
-    }
-
-    /// The last hour minute by minute, the oldest first. Approximate after a crash; about a second behind.
-    pub fn last_hour(&self, tx: &mut Tx<'_>, permit: &Permit<cap::MessagesRead>) -> Result<Vec<Minute>, Error> {
-        reads::last_hour(tx, permit, self.now())
-    }
-
-    /// Messages from handsets, newest first: of the permit's workspace, or, for a permit of the organisation, those that
-    /// belong to no workspace.
-    pub fn inbound_list(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &impl Authority<cap::MessagesRead>,
-        page: &PageRequest,
-    ) -> Result<Page<InboundSummary>, Error> {
-        reads::inbound_list(tx, &self.0.engine, permit, page)
-    }
-
-    /// One message from a handset, opened. A permit of the organisation opens every one, also those of no workspace.
-    pub fn inbound(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &impl Authority<cap::MessageContentRead>,
-        id: InboundId,
-    ) -> Result<Option<InboundMessage>, Error> {
-        reads::inbound(tx, &self.0.engine, permit, id)
     }
 
     /// Decides about a message of which nobody knows whether it arrived: audited, and told in its history.
@@ -475,93 +253,6 @@ impl Messaging {
         cancel::cancel(tx, &self.0.engine, permit, id)
     }
 
-    /// Turns whenever there may be something new to tell an application; what there is, [`Self::waiting`] says.
-    pub fn told(&self) -> watch::Receiver<u64> {
-        self.0.engine.told.subscribe()
-    }
-
-    /// What waits for the holder of the permit: ends of its messages that it wants to hear of, and messages from handsets
-    /// for it. The oldest `most` since `before` or longer, without those in `skip` (that are on their way to it).
-    pub async fn waiting(
-        &self,
-        permit: &Permit<cap::MessageContentRead>,
-        before: Timestamp,
-        skip: HashSet<DeliveryKey>,
-        most: usize,
-    ) -> Result<Vec<Delivery>, Error> {
-        let (engine, permit) = (Arc::clone(&self.0.engine), permit.clone());
-        self.0.engine.db.read(move |tx| deliveries::waiting(tx, &engine, &permit, before, &skip, most)).await
-    }
-
-    /// Where ends of the permit holder's messages are put from now on, in memory, once they are on disk. It only saves looking: what
-    /// is not put here is [`Self::waiting`] all the same.
-    pub fn inbox(&self, permit: &Permit<cap::MessageContentRead>) -> Inbox {
-        self.0.engine.desks.open(permit.actor().principal.key())
-    }
-
-    /// The holder of the permit has these, and is not told them again.
-    pub async fn taken(&self, permit: &Permit<cap::MessageContentRead>, keys: Vec<DeliveryKey>) -> Result<(), Error> {
-        let permit = permit.clone();
-        self.0.engine.db.write(move |tx| deliveries::taken(tx, &permit, &keys)).await
-    }
-
-    /// Takes or keeps the lease on telling the holder of the permit; false while another process has it.
-    pub async fn lease_deliveries(&self, permit: &Permit<cap::MessageContentRead>) -> Result<bool, Error> {
-        let (engine, permit) = (Arc::clone(&self.0.engine), permit.clone());
-        self.0.engine.db.write(move |tx| deliveries::lease(tx, &engine, &permit)).await
-    }
-
-    /// Gives that lease back.
-    pub async fn release_deliveries(&self, permit: &Permit<cap::MessageContentRead>) -> Result<(), Error> {
-        let (engine, permit) = (Arc::clone(&self.0.engine), permit.clone());
-        self.0.engine.db.write(move |tx| deliveries::release(tx, &engine, &permit)).await
-    }
-
-    /// Gives a message from a handset to an application. Called by the room that knows whose it is, in the transaction in
-    /// which it heard of the message.
-    pub fn give_inbound(&self, tx: &mut Tx<'_>, recipient: &Principal, id: InboundId) -> Result<(), Error> {
-        deliveries::tell_inbound(tx, &recipient.key(), id)?;
-        let engine = Arc::clone(&self.0.engine);
-        tx.after_commit(move || engine.told.send_modify(|turn| *turn += 1));
-        Ok(())
-    }
-
-    /// Who listens to what becomes of a workspace's messages: said once, by the composition, before the first message. Asked
-    /// for each message that [wants it](Tell::Each), so it answers from memory.
-    pub fn listeners(&self, listens: impl Fn(WorkspaceId) -> bool + Send + Sync + 'static) {
-        self.0.engine.set_listeners(Box::new(listens));
-    }
-
-    /// Whose an address of ours is, as a room above knows: said once, before the first message. Asked for messages from handsets
-    /// that nothing was sent to from there.
-    pub fn address_owners(
-        &self,
-        owners: impl Fn(&mut Tx<'_>, &str) -> Result<Vec<WorkspaceId>, store::Error> + Send + Sync + 'static,
-    ) {
-        self.0.engine.set_address_owners(Box::new(owners));
-    }
-
-    /// What became of messages that somebody listens to, and what came in for them: the oldest `most`, opened. It stays until
-    /// it is [told](Self::told_news).
-    pub fn news(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &OrganisationPermit<cap::MessageContentRead>,
-        most: usize,
-    ) -> Result<Vec<News>, Error> {
-        news::read(tx, &self.0.engine, permit, most)
-    }
-
-    /// These are told, or written down where they will be; they are not read again.
-    pub fn told_news(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &OrganisationPermit<cap::MessageContentRead>,
-        news: &[News],
-    ) -> Result<(), Error> {
-        news::told(tx, permit, news)
-    }
-
     /// Receipts that belonged to no message we know, since the start.
     pub fn stray_receipts(&self) -> u64 {
         self.0.engine.strays.load(Ordering::Relaxed)
@@ -585,7 +276,7 @@ impl Messaging {
         self.0.intake.capacity()
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.0.engine.ctx.now()
     }
 }

@@ -1,5 +1,7 @@
 //! What only some may read of messages, opened one value at a time. Each reading is on record before it is shown (E-11).
 
+use std::net::IpAddr;
+
 use access::{Permit, cap};
 use base::{InboundId, MessageId};
 use store::{Tx, params};
@@ -28,6 +30,22 @@ pub(crate) fn number(
     let number = String::from_utf8(number).map_err(|_| Error::Corrupt("destination"))?;
     record(tx, permit, "message.number.read", ("message", &uid), "confidential: the number it goes to")?;
     Ok(Some(sms::Number::from_carrier(&number).map_err(|_| Error::Corrupt("destination"))?))
+}
+
+/// Where the person was for whom a message was sent.
+pub(crate) fn client_ip(
+    tx: &mut Tx<'_>,
+    engine: &Engine,
+    permit: &Permit<cap::MessageContentRead>,
+    id: MessageId,
+) -> Result<Option<IpAddr>, Error> {
+    let sql = "SELECT id FROM messages WHERE umid = $1 AND workspace = $2";
+    let found = tx.query_opt(sql, &params![id, permit.workspace()], |row| row.get::<i64>(0))?;
+    let Some(row) = found else { return Ok(None) };
+    let Some(address) = reads::client_ip(tx, engine, permit.workspace(), (row, id))?.flatten() else { return Ok(None) };
+    let why = "confidential: where the person was for whom it was sent";
+    record(tx, permit, "message.client_ip.read", ("message", &id.to_string()), why)?;
+    Ok(Some(address))
 }
 
 /// Handset and words of a message that came in.

@@ -24,6 +24,7 @@ use crate::job::Outcome;
 use crate::outstanding::{Early, Hashed, Map, Outstanding, Strays};
 use crate::probe::{self, Found};
 use crate::reply::Reply;
+use crate::settle_receipts as receipts;
 use crate::settle_store::{self as rows, Applied, Touched};
 
 /// Items written in one transaction at most: an outcome and a receipt for each message that one of the intake's holds, and room to
@@ -399,16 +400,17 @@ fn apply(tx: &mut Tx<'_>, batch: &Batch) -> Result<Applied, Error> {
     let mut applied = Applied::default();
     let mut touched = Touched::default();
     rows::outcomes(tx, batch.outcomes(), &mut applied, &mut touched)?;
-    rows::plain_receipts(tx, &batch.plain, &mut applied, &mut touched)?;
+    receipts::plain_receipts(tx, &batch.plain, &mut applied, &mut touched)?;
     for matched in &batch.careful {
-        let ended = rows::careful_receipt(tx, &matched.to, &matched.receipt, matched.at, &mut applied, &mut touched)?;
+        let ended =
+            receipts::careful_receipt(tx, &matched.to, &matched.receipt, matched.at, &mut applied, &mut touched)?;
         applied.ended.push(ended);
     }
     for (carrier, carrier_ref, to) in &batch.found_strays {
-        rows::take_strays(tx, carrier, carrier_ref, to, &mut applied, &mut touched)?;
+        receipts::take_strays(tx, carrier, carrier_ref, to, &mut applied, &mut touched)?;
     }
     for (receipt, at) in &batch.strays {
-        rows::keep_stray(tx, receipt, *at)?;
+        receipts::keep_stray(tx, receipt, *at)?;
     }
     write_minutes(tx, &batch.minutes)?;
     touched.announce(tx);

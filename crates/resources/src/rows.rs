@@ -244,7 +244,6 @@ pub(crate) fn referrers(tx: &mut Tx<'_>, id: ResourceId) -> Result<Vec<String>, 
     )
 }
 
-/// The keys of a kind, for the nearest neighbour of a reference that leads nowhere.
 /// The ids and names of the entries of a kind in a workspace, for rooms that show whose they are and nothing of what they hold.
 pub fn named_entries(
     tx: &mut Tx<'_>,
@@ -258,6 +257,7 @@ pub fn named_entries(
     )
 }
 
+/// The keys of a kind, for the nearest neighbour of a reference that leads nowhere.
 pub(crate) fn keys(tx: &mut Tx<'_>, kind: &str, workspace: Option<WorkspaceId>) -> Result<Vec<String>, store::Error> {
     tx.query(
         "SELECT name FROM resources WHERE kind = $1 AND workspace = $2 AND deleted_at IS NULL ORDER BY name_folded LIMIT 1000",

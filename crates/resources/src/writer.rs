@@ -92,6 +92,18 @@ impl Resources {
         Ok(rows::by_id(tx, kind.name(), id)?)
     }
 
+    /// The same by its key.
+    pub fn by_key(
+        &self,
+        tx: &mut Tx<'_>,
+        kind: &str,
+        workspace: Option<WorkspaceId>,
+        key: &str,
+    ) -> Result<Option<Stored>, Error> {
+        let kind = self.registry.require(kind)?;
+        Ok(rows::find(tx, kind.name(), workspace, key)?)
+    }
+
     /// All live entries of a kind in a workspace (or of the organisation), by name; as [`Self::get`].
     pub fn list(
         &self,

@@ -7,6 +7,9 @@ macro_rules! commands {
         impl CommandId {
             $($(#[$doc])* pub const $name: Self = Self($id);)*
 
+            /// Every id that SMPP 3.4 defines.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
             /// The name in the specification; `unknown` for an id that it does not have.
             pub const fn name(self) -> &'static str {
                 match self {

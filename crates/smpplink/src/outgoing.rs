@@ -12,8 +12,7 @@ use crate::error::{NoAnswer, NotSent, Unknown};
 use crate::handle::Response;
 use crate::pile::Sender;
 
-/// One PDU to write.
-#[derive(Debug)]
+/// One PDU to write. Not printable: its octets are texts and numbers of people.
 pub(crate) enum Outgoing {
     /// A request; its sequence number is set when it is written.
     Request(BytesMut, Waiter),

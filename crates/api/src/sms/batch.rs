@@ -339,7 +339,7 @@ impl Done {
                 index: u32::try_from(place).unwrap_or(u32::MAX),
                 code: problem.code.to_string(),
                 field: problem.field.clone(),
-                reason: sentence(problem),
+                reason: kept(problem),
             });
         }
     }
@@ -386,6 +386,17 @@ pub(super) fn sentence(problem: &Problem) -> String {
     format!("{} ({})", problem.detail, super::envelope::code(problem))
 }
 
+/// The same as the batch keeps it, where it is not sealed: nothing that stands in the text.
+fn kept(problem: &Problem) -> String {
+    let detail = match &*problem.code {
+        "text-not-gsm7" => {
+            "the text has a character that GSM 7-bit cannot write; send it as UCS-2 or leave the choice to us"
+        }
+        _ => &*problem.detail,
+    };
+    format!("{detail} ({})", super::envelope::code(problem))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -425,6 +436,18 @@ mod tests {
         let request = request(&body).unwrap();
         let good: Vec<_> = (0..4).map(|place| request.order(place, rules()).is_ok()).collect();
         assert_eq!(good, [true, false, false, false]);
+    }
+
+    /// E-10: what is kept of a rejection says nothing of the text, the answer to its sender may.
+    #[test]
+    fn e_10_a_kept_rejection_has_no_character_of_the_text() {
+        let problem = ::messaging::Error::Text(::sms::SegmentError::NotGsm { character: 'ğ' }).problem();
+        assert!(sentence(&problem).contains('ğ'));
+        assert!(kept(&problem).ends_with("(1003)") && !kept(&problem).contains('ğ'), "{}", kept(&problem));
+        let mut done = Done::default();
+        done.reject(3, &problem);
+        let kept = &done.rejections[0];
+        assert_eq!((kept.index, kept.code.as_str(), kept.reason.contains('ğ')), (3, "text-not-gsm7", false));
     }
 
     #[test]

@@ -70,12 +70,15 @@ fn state(tx: &mut Tx<'_>) -> Result<Option<Streaming>, Error> {
         Ok((row.get::<String>("target")?, row.get::<i64>("delivered")?, failure))
     })?;
     let Some((target, delivered, failure)) = found else { return Ok(None) };
-    let (behind, oldest) = tx.query_one(
-        "SELECT COUNT(*) AS behind, MIN(time) AS oldest FROM audit_entries WHERE seq > $1",
+    // By number, not by counting: a log of years may wait, and this is asked every few seconds.
+    let end = crate::seal::head(tx, "")?.map_or(0, |head| head.seq);
+    let oldest = tx.query_opt(
+        "SELECT time FROM audit_entries WHERE seq > $1 ORDER BY seq LIMIT 1",
         &params![delivered],
-        |row| Ok((row.get::<i64>("behind")?, row.get::<Option<Timestamp>>("oldest")?)),
+        |row| row.get::<Timestamp>("time"),
     )?;
-    Ok(Some(Streaming { target, delivered, behind: u64::try_from(behind).unwrap_or(0), oldest, failure }))
+    let behind = u64::try_from(end - delivered).unwrap_or(0);
+    Ok(Some(Streaming { target, delivered, behind, oldest, failure }))
 }
 
 /// Forgets where the stream goes when none is configured any more; its cursor stays, so that it goes on from there.
@@ -152,7 +155,6 @@ impl Shipper {
                 return Ok(());
             }
             let entries = self.db.read(move |tx| after_seq(tx, sent, BATCH)).await?;
-            let now = self.db.context().monotonic();
             for entry in &entries {
                 connection
                     .write(&frame::framed(entry, self.format, self.target.here()))
@@ -161,6 +163,8 @@ impl Shipper {
                 sent = entry.seq.unwrap_or(sent);
             }
             connection.flush().await.map_err(Error::Stream)?;
+            // Only now it is with the kernel: a batch may wait long for a slow collector.
+            let now = self.db.context().monotonic();
             if !entries.is_empty() {
                 unconfirmed.push_back((sent, now));
             }

@@ -88,6 +88,50 @@ async fn what_could_not_be_kept_comes_again() {
     assert_eq!(reply.message.text(), "1 K7Q");
 }
 
+/// A session ends in order and in time although what was kept of it is not confirmed yet; a late confirmation harms nobody, and the
+/// carrier brings again what it was not told of.
+#[tokio::test]
+async fn a_session_ends_with_replies_outstanding() {
+    let stage = Stage::new(quick()).await;
+    let (carrier, inbox) = Stage::bound(stage.settings()).await;
+    *inbox.held.lock().unwrap() = Some(Vec::new());
+    let mut sent = Vec::new();
+    for number in 0..5 {
+        sent.push(carrier.submit(part(&format!("text {number}"))).await.unwrap().carrier_ref);
+    }
+    let waiting = || inbox.held.lock().unwrap().as_ref().map_or(0, Vec::len);
+    until("the receipts", async || waiting() == 5).await;
+    assert_eq!(
+        stage.control.counters().await.unwrap().receipts_acknowledged,
+        0,
+        "none is answered before it is on disk"
+    );
+    tokio::time::timeout(Duration::from_secs(20), carrier.stop()).await.expect("it ends in time");
+    until("unbound", async || stage.control.counters().await.unwrap().binds.is_empty()).await;
+    // Now they are on disk: nobody is there any more to hear it.
+    let late = inbox.held.lock().unwrap().take().unwrap();
+    assert!(late.len() >= 5);
+    late.into_iter().for_each(|reply| reply.say(Ok(())));
+    let before = inbox.receipts().len();
+    let (carrier, again) = Stage::bound(stage.settings()).await;
+    until("they come again", async || again.receipts().len() == 5).await;
+    assert_eq!(inbox.receipts().len(), before, "the session that ended hears nothing more");
+    carrier.stop().await;
+}
+
+/// One that never pauses is ended all the same: at once, when somebody asks to.
+#[tokio::test]
+async fn a_carrier_that_never_pauses_does_not_hold_its_session() {
+    let stage = Stage::new(Behaviour { receipts_twice_percent: 100.0, ..quick() }).await;
+    let (carrier, inbox) = Stage::bound(Settings { window: 200, ..stage.settings() }).await;
+    let busy = std::sync::Arc::clone(&carrier);
+    let flood = tokio::spawn(async move { while burst(&busy, 200).await.iter().any(Result::is_ok) {} });
+    until("receipts stream in", async || inbox.receipts().len() > 400).await;
+    tokio::time::timeout(Duration::from_secs(20), carrier.stop()).await.expect("it ends in time");
+    until("unbound", async || stage.control.counters().await.unwrap().binds.is_empty()).await;
+    flood.await.unwrap();
+}
+
 #[tokio::test]
 async fn a_long_reply_in_ucs_2_arrives_with_its_part_information() {
     let stage = Stage::new(quick()).await;

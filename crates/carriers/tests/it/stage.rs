@@ -29,6 +29,8 @@ pub struct Inbox {
     pub receipts: Mutex<Vec<Receipt>>,
     pub texts: Mutex<Vec<Inbound>>,
     pub refusals: AtomicU32,
+    /// Replies that are not given yet, once somebody asks for that.
+    pub held: Mutex<Option<Vec<Reply<()>>>>,
 }
 
 impl Inbox {
@@ -49,7 +51,10 @@ impl Deliveries for Inbox {
         if taken.is_ok() {
             self.receipts.lock().unwrap().push(receipt);
         }
-        reply.say(taken);
+        match &mut *self.held.lock().unwrap() {
+            Some(held) => held.push(reply),
+            None => reply.say(taken),
+        }
     }
 
     async fn on_inbound(&self, inbound: Inbound) -> Result<(), Error> {

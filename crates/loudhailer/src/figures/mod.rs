@@ -135,10 +135,9 @@ impl AllFigures {
             meters::JOBS_AGE.set(&[&kind.kind], kind.oldest_due.map_or(0.0, age));
         }
         meters::UNSEALED.set(whole(unsealed.entries));
-        if let Some(stream) = stream {
-            meters::STREAM_BEHIND.set(whole(stream.behind));
-            meters::STREAM_LAG.set(stream.oldest.map_or(0.0, age));
-        }
+        // Without a stream nothing waits for it: an alert on these ends when somebody takes the stream away.
+        meters::STREAM_BEHIND.set(stream.as_ref().map_or(0.0, |stream| whole(stream.behind)));
+        meters::STREAM_LAG.set(stream.and_then(|stream| stream.oldest).map_or(0.0, age));
         meters::SEALING_LAG.set(unsealed.oldest.map_or(0.0, age));
         Ok(())
     }

@@ -7,7 +7,9 @@
 )]
 
 mod api_docs;
+mod audit_page;
 mod callbacks;
+mod cli_matrix;
 mod commands;
 mod demo;
 mod due;
@@ -19,12 +21,14 @@ mod first_use;
 mod forgotten;
 mod gateway;
 mod hands;
+mod installation;
 mod issued;
 mod keys;
 mod killed;
 mod live;
 mod matrix;
 mod pages;
+mod rights;
 mod selftest;
 mod server;
 mod sign_on;

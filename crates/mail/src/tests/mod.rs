@@ -178,6 +178,22 @@ testdb::both_databases! {
         assert!(status.reason.unwrap().contains("its time ran out"));
     }
 
+    /// A letter that nobody can open any more waits until its end, and then it ends too.
+    async fn a_letter_that_cannot_be_read_ends_with_its_time(db: Db, clock: Arc<ManualClock>) {
+        let server = MailServer::start(MailMode::Implicit, None);
+        let mail = Mail::new(db.clone(), vault(&db).await, Some(to(&server, Security::Implicit))).unwrap();
+        post(&db, &mail, "ada@example.com").await;
+        db.write(|tx| tx.execute("UPDATE mails SET letter = 'v1.1.spoilt'", &[])).await.unwrap();
+        drain(&db, &mail).await;
+        assert_eq!(status(&db, &mail).await[0].state, State::Queued);
+        clock.advance(Duration::from_hours(25));
+        drain(&db, &mail).await;
+        let status = status(&db, &mail).await.remove(0);
+        assert_eq!(status.state, State::Failed);
+        assert!(status.reason.unwrap().contains("its time ran out"));
+        assert!(server.letters().is_empty());
+    }
+
     async fn a_newer_letter_takes_the_place_of_one_that_waits(db: Db) {
         let server = MailServer::start(MailMode::Implicit, None);
         let mail = Mail::new(db.clone(), vault(&db).await, Some(to(&server, Security::Implicit))).unwrap();

@@ -21,7 +21,7 @@ use crate::{Error, State};
 pub(crate) use handset::{inbound, inbound_after, inbound_list, inbound_one};
 pub(crate) use list::{about, ceiling, list, outbound_after};
 pub(crate) use minutes::last_hour;
-pub(crate) use one::{by_number, content, get};
+pub(crate) use one::{by_number, client_ip, content, get};
 
 const COLUMNS: &str = "id, umid, workspace, state, class, carrier, sender, destination, parts, encoding, created_at, due_at, \
      expires_at, submitted_at, receipt_at, receipt_time, done_at, reason, routed, error, attempts, throttled, unknown_outcomes, origin_kind, \

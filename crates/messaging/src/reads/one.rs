@@ -57,7 +57,7 @@ pub(crate) fn get(
 
 /// Where the person was for whom a message was sent: `Some(None)` when that was erased, or its key is gone.
 #[expect(clippy::option_option, reason = "none was given, one was erased, and one is there are three things")]
-fn client_ip(
+pub(crate) fn client_ip(
     tx: &mut Tx<'_>,
     engine: &Engine,
     workspace: WorkspaceId,

@@ -81,6 +81,8 @@ testdb::both_databases! {
         house.attach(Fake::new("sim"));
         let id = house.send(17, "from us").await;
         house.until(id, State::Sent).await;
+        let new = New { client_ip: "192.0.2.7".parse().ok(), ..New::text(number(18), "for somebody") };
+        let placed = house.submit(new).await.unwrap().id;
         house.messaging.on_inbound(super::incoming::text("+447700900117", "Dina here")).await.unwrap();
         let (messaging, content) = (house.messaging.clone(), house.permit::<cap::MessageContentRead>());
         let read = house.permit::<cap::MessagesRead>();
@@ -89,12 +91,15 @@ testdb::both_databases! {
             let number = messaging.number(tx, &content, id)?.unwrap();
             assert_eq!(number.to_string(), "+447700900117");
             assert_eq!(messaging.inbound_content(tx, &content, inbound)?.unwrap().text, "Dina here");
+            assert_eq!(messaging.client_ip(tx, &content, placed)?, "192.0.2.7".parse().ok());
+            assert!(messaging.client_ip(tx, &content, id)?.is_none(), "nobody said where");
             let foreign = Permit::engine(Engine("tests"), workspace_id(9));
+            assert!(messaging.client_ip(tx, &foreign, placed)?.is_none());
             assert!(messaging.number(tx, &foreign, id)?.is_none());
             assert!(messaging.inbound_content(tx, &foreign, inbound)?.is_none());
             // Two entries of one millisecond have no order.
             let audited = tx.query("SELECT action FROM audit_entries ORDER BY action", &store::params![], |row| row.get::<String>(0))?;
-            assert_eq!(audited, ["inbound.content.read", "message.number.read"]);
+            assert_eq!(audited, ["inbound.content.read", "message.client_ip.read", "message.number.read"]);
             Ok::<_, Error>(())
         }).await.unwrap();
         house.workspace = workspace_id(1);

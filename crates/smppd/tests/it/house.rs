@@ -87,6 +87,7 @@ impl House {
         );
         options.account = Some(Account { system_id: "demo".into(), password: "s3cret".to_owned().into() });
         options.control = Some(path("control.sock"));
+        options.ledger = Some(path("ledger.jsonl"));
         options.scenario.behaviour = behaviour;
         let simulator = Simulator::start(options, context()).await.unwrap();
         let control = Control::connect(path("control.sock")).await.unwrap();
@@ -215,6 +216,11 @@ routes:
 
     pub async fn count(&self, sql: &'static str) -> i64 {
         self.db.read(move |tx| tx.query_one(sql, &params![], |row| row.get::<i64>(0))).await.unwrap()
+    }
+
+    /// What the carrier took, in its order.
+    pub fn ledger(&self) -> Vec<simulator::ledger::Entry> {
+        simulator::ledger::read(&self.directory.path().join("ledger.jsonl")).unwrap()
     }
 
     /// The texts that the handset shows.

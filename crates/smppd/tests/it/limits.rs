@@ -12,13 +12,13 @@ use tokio::net::TcpStream;
 use crate::house::{House, account, delivered, id_of, submit, until};
 
 /// A connection in clear, spoken to octet by octet.
-struct Raw {
+pub struct Raw {
     stream: TcpStream,
     buffer: bytes::BytesMut,
 }
 
 impl Raw {
-    async fn open(house: &House) -> Self {
+    pub async fn open(house: &House) -> Self {
         Self { stream: TcpStream::connect(house.clear).await.unwrap(), buffer: bytes::BytesMut::new() }
     }
 
@@ -26,19 +26,23 @@ impl Raw {
         self.stream.write_all(octets).await.unwrap();
     }
 
-    async fn ask(&mut self, pdu: impl Into<Pdu>) -> Command {
+    pub async fn ask(&mut self, pdu: impl Into<Pdu>) -> Command {
         self.ask_numbered(7, pdu).await
     }
 
     async fn ask_numbered(&mut self, sequence: u32, pdu: impl Into<Pdu>) -> Command {
-        let mut out = bytes::BytesMut::new();
-        Command::request(sequence, pdu).encode(&mut out).unwrap();
-        self.write(&out).await;
+        self.tell(sequence, pdu).await;
         self.read().await.expect("an answer")
     }
 
+    pub async fn tell(&mut self, sequence: u32, pdu: impl Into<Pdu>) {
+        let mut out = bytes::BytesMut::new();
+        Command::request(sequence, pdu).encode(&mut out).unwrap();
+        self.write(&out).await;
+    }
+
     /// The next PDU; `None` when the server closed.
-    async fn read(&mut self) -> Option<Command> {
+    pub async fn read(&mut self) -> Option<Command> {
         let framer = smpp::Framer::new(smpp::LIMIT_BOUND);
         loop {
             if let Some(frame) = framer.next(&mut self.buffer).unwrap() {

@@ -6,5 +6,7 @@ mod binding;
 mod deliveries;
 mod house;
 mod limits;
+mod matrix;
+mod migrating;
 mod operations;
 mod submitting;

@@ -1,7 +1,9 @@
 //! What an application submits, and what it may ask about it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use simulator::Behaviour;
 use smpp::{
     BindMode, DataCoding, DataSm, EsmClass, Message, MessageState, Pdu, QuerySm, ReplaceSm, Status, SubmitSm, Tag,
     Text, Tlvs,
@@ -82,6 +84,48 @@ testdb::both_databases! {
         assert_eq!(house.count("SELECT COUNT(*) FROM messages").await, 0);
         let receiver = house.bind(BindMode::Receiver, "pa55word").await.unwrap();
         assert_eq!(receiver.handle.request(submit(b"x")).await.unwrap().status, Status::RINVBNDSTS);
+        house.end().await;
+    }
+
+    /// Texts of one sender to one handset keep their order, whether they were queued at once or had to wait for their turn: the first
+    /// ones are counted, a low bound has the others counted again and again, and what is refused leaves no gap behind it open.
+    async fn a_conversation_keeps_its_order_through_both_ways(db: Db) {
+        let behaviour = Behaviour { answer_delay_ms: 1, answer_spread_ms: 10, receipt_percent: 0.0, ..Behaviour::default() };
+        let house = House::behaving(db, behaviour).await;
+        house.apply(&account(", window: 100, max_waiting: 60")).await.unwrap();
+        let link = house.bind(BindMode::Transceiver, "pa55word").await.unwrap();
+        let mut pending = Vec::new();
+        for number in 0..120 {
+            for (sender, handset) in [("70007", "447700900117"), ("70007", "447700900118"), ("70008", "447700900117")] {
+                let pdu = SubmitSm {
+                    source: smpp::Address::short_code(sender),
+                    destination: smpp::Address::international(handset),
+                    registered_delivery: smpp::RegisteredDelivery::NONE,
+                    ..submit(format!("{number:04}").as_bytes())
+                };
+                // On the wire in this order, without waiting for the answer to the one before.
+                let sent = link.handle.reserve().await.unwrap().send(pdu).unwrap();
+                pending.push(((sender, handset), format!("{number:04}"), sent));
+            }
+        }
+        let (mut accepted, mut refused): (BTreeMap<_, Vec<String>>, _) = (BTreeMap::new(), 0);
+        for (conversation, text, sent) in pending {
+            match sent.await.unwrap().status {
+                Status::ROK => accepted.entry(conversation).or_default().push(text),
+                Status::RMSGQFUL => refused += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        let count: usize = accepted.values().map(Vec::len).sum();
+        assert!(count > 120 && refused + count == 360, "{count} accepted, {refused} refused");
+        until("the carrier has them", async || house.ledger().len() == count).await;
+        let mut taken: BTreeMap<_, Vec<String>> = BTreeMap::new();
+        let ledger = house.ledger();
+        for entry in &ledger {
+            let conversation = (entry.source.as_str(), entry.destination.trim_start_matches('+'));
+            taken.entry(conversation).or_default().push(entry.text.clone());
+        }
+        assert_eq!(taken, accepted, "{refused} refused");
         house.end().await;
     }
 

@@ -1,23 +1,26 @@
 //! People of the organisation: who they are, whether they can sign in, and what an administrator does about that. What is
 //! configured about them (name, roles, phones) is a resource, written by `apply` as well as here.
 
-use ::identity::{Imported, PeopleFilter, PersonInfo, Standing};
-use ::resources::{Change, Draft, Error, Ground, Json as Body, Outcome, Removal};
-use access::{OrganisationPermit, Scope, cap};
-use base::{ExposeSecret, Problem, ProblemKind, ResourceId, UserId, WorkspaceId};
+mod acts;
+mod import;
+mod write;
+
+use ::identity::{PeopleFilter, PersonInfo, Standing};
+use access::{Scope, cap};
+use base::{Problem, ProblemKind, UserId, WorkspaceId};
 use http::doc::Doc;
-use http::{
-    Answer, Attempt, InOrganisation, Json, PageQuery, Path, Query, Refusal, Reply, Response, Routes, State, StatusCode,
-};
+use http::{Answer, InOrganisation, Json, PageQuery, Path, Query, Refusal, Routes, State, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::Api;
 use crate::body::{List, TakenElsewhere};
-use crate::resources::explained;
 use crate::tag::PEOPLE;
 use crate::time::At;
+use acts::{Ended, Invitation, Queued};
+use import::{Import, ImportView};
+use write::{Changes, NewPerson};
 
 pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
     routes
@@ -32,7 +35,7 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
                 "settled": "2026-10-23T01:12:08.002Z",
             }]}),
         ))
-        .post("/api/v1/people", create)
+        .post("/api/v1/people", write::create)
         .atomic()
         .doc(
             Doc::new("createPerson", PEOPLE, "Add a person")
@@ -43,12 +46,13 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
                 }))
                 .answers::<PersonView>(StatusCode::CREATED, "The person.", example()),
         )
-        .post("/api/v1/people/import", import)
+        .post("/api/v1/people/import", import::import)
+        .limit(import::LIMIT)
         .doc(
             Doc::new("importPeople", PEOPLE, "Add people from a table")
                 .text(
-                    "Comma-separated values whose first line names the columns: name, login, role, workspace, time_zone, phone. All \
-                     of them or none; `dryRun` looks and adds nobody. Audited.",
+                    "Comma-separated values whose first line names the columns: name, login, role, workspace, time_zone, phone; 5,000 \
+                     rows and 1 MiB at most. All of them or none; `dryRun` looks and adds nobody. Audited.",
                 )
                 .reads::<Import>(json!({"csv": "name,login,role,workspace\nDina Sample,dina@example.com,on_call,demo\n", "dryRun": true}))
                 .answers::<ImportView>(
@@ -59,7 +63,7 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
                     ]}),
                 ),
         )
-        .post("/api/v1/people/{user}", change)
+        .post("/api/v1/people/{user}", write::change)
         .atomic()
         .doc(
             of_one(Doc::new("changePerson", PEOPLE, "Change a person"))
@@ -67,7 +71,7 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
                 .reads::<Changes>(json!({"enabled": false, "reason": "Left the company"}))
                 .answers::<PersonView>(StatusCode::OK, "The person.", example()),
         )
-        .delete("/api/v1/people/{user}", delete)
+        .delete("/api/v1/people/{user}", write::delete)
         .atomic()
         .doc(
             of_one(Doc::new("deletePerson", PEOPLE, "Delete a person"))
@@ -75,7 +79,7 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
                 .answers_nothing(StatusCode::NO_CONTENT, "They are gone.")
                 .refuses(StatusCode::CONFLICT, "A group names them, or they are the last administrator."),
         )
-        .post("/api/v1/people/{user}/unlock", unlock)
+        .post("/api/v1/people/{user}/unlock", acts::unlock)
         .session_only()
         .atomic()
         .doc(
@@ -83,7 +87,7 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
                 .text("Forgets their wrong passwords. Audited.")
                 .answers_nothing(StatusCode::NO_CONTENT, "Their next try is looked at."),
         )
-        .post("/api/v1/people/{user}/expire-password", expire)
+        .post("/api/v1/people/{user}/expire-password", acts::expire)
         .session_only()
         .atomic()
         .doc(
@@ -92,7 +96,7 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
                 .answers_nothing(StatusCode::NO_CONTENT, "It is asked for.")
                 .refuses(StatusCode::CONFLICT, "They have no password."),
         )
-        .post("/api/v1/people/{user}/letter", letter)
+        .post("/api/v1/people/{user}/letter", acts::letter)
         .session_only()
         .atomic()
         .doc(
@@ -104,7 +108,7 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
                 .answers::<Queued>(StatusCode::ACCEPTED, "The letter is queued.", json!({"queued": true}))
                 .refuses(StatusCode::CONFLICT, "There is no mail server."),
         )
-        .post("/api/v1/people/{user}/invitation", invite)
+        .post("/api/v1/people/{user}/invitation", acts::invite)
         .session_only()
         .atomic()
         .shows_secret()
@@ -117,7 +121,7 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
                     json!({"url": "https://pager.example.com/invite#loudhailer_setup_…", "expires": "2026-10-24T01:12:07.214Z"}),
                 ),
         )
-        .delete("/api/v1/people/{user}/sessions", end_sessions)
+        .delete("/api/v1/people/{user}/sessions", acts::end_sessions)
         .session_only()
         .atomic()
         .doc(
@@ -326,324 +330,4 @@ async fn show(
         .await?;
     let (person, letters) = found.ok_or(::identity::Error::NoSuchUser)?;
     Ok(Json(OnePerson { person: person.into(), letters: letters.into_iter().map(LetterView::from).collect() }))
-}
-
-/// A letter is on its way.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = QueuedLetter)]
-struct Queued {
-    /// Always true.
-    queued: bool,
-}
-
-async fn letter(
-    guard: InOrganisation<cap::PeopleWrite>,
-    State(api): State<Api>,
-    Path(user): Path<UserId>,
-    attempt: Attempt,
-) -> Answer<Response> {
-    let (identity, permit) = (api.identity.clone(), guard.into_permit());
-    let effect = move |tx: &mut store::Tx<'_>| {
-        identity.write_link_to(tx, &permit, user)?;
-        Ok::<_, ::identity::Error>(Reply::json(StatusCode::ACCEPTED, &Queued { queued: true }))
-    };
-    attempt.write(&api.db, Refusal::from, effect).await
-}
-
-/// An invitation. It is shown here and never again.
-#[derive(Serialize, ToSchema)]
-#[schema(as = PersonInvitation)]
-struct Invitation {
-    /// The link.
-    url: String,
-    /// When it stops to work.
-    expires: At,
-}
-
-async fn invite(
-    guard: InOrganisation<cap::PeopleWrite>,
-    State(api): State<Api>,
-    Path(user): Path<UserId>,
-    attempt: Attempt,
-) -> Answer<Response> {
-    let (identity, permit, public_url) = (api.identity.clone(), guard.into_permit(), api.public_url.clone());
-    let effect = move |tx: &mut store::Tx<'_>| {
-        let link = identity.invite_link(tx, &permit, user)?;
-        let url = format!("{public_url}/invite#{}", link.secret.expose_secret());
-        Ok::<_, ::identity::Error>(Reply::json(StatusCode::CREATED, &Invitation { url, expires: At(link.expires_at) }))
-    };
-    attempt.write(&api.db, Refusal::from, effect).await
-}
-
-/// What ended.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = EndedSessions)]
-struct Ended {
-    /// How many sessions.
-    ended: u64,
-}
-
-async fn end_sessions(
-    guard: InOrganisation<cap::PeopleWrite>,
-    State(api): State<Api>,
-    Path(user): Path<UserId>,
-    attempt: Attempt,
-) -> Answer<Response> {
-    let (identity, permit) = (api.identity.clone(), guard.into_permit());
-    let effect = move |tx: &mut store::Tx<'_>| {
-        let ended = identity.end_sessions(tx, &permit, user)?;
-        Ok::<_, ::identity::Error>(Reply::json(StatusCode::OK, &Ended { ended }))
-    };
-    attempt.write(&api.db, Refusal::from, effect).await
-}
-
-const KIND: &str = "users";
-
-/// A role to be given.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = NewPersonRole)]
-struct NewRole {
-    /// The role.
-    role: String,
-    /// The short name of the workspace; the whole organisation when left out.
-    #[serde(default)]
-    workspace: Option<String>,
-}
-
-/// A person to be added.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct NewPerson {
-    /// Their name.
-    name: String,
-    /// Their log-in name, an e-mail address.
-    login: String,
-    /// What they are trusted with.
-    #[serde(default)]
-    roles: Vec<NewRole>,
-    /// An IANA name such as Europe/Zurich; UTC when left out.
-    #[serde(default)]
-    time_zone: Option<String>,
-    /// Their phones in international form, the first to use first.
-    #[serde(default)]
-    phones: Vec<String>,
-    /// Why, for history and audit log.
-    #[serde(default)]
-    reason: Option<String>,
-}
-
-/// What of a person is to be another.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schema(as = PersonChanges)]
-struct Changes {
-    /// Their name.
-    name: Option<String>,
-    /// What they are trusted with, all of it. Other roles end the sessions.
-    roles: Option<Vec<NewRole>>,
-    /// An IANA name.
-    time_zone: Option<String>,
-    /// Whether the account is in use.
-    enabled: Option<bool>,
-    /// Their phones, all of them.
-    phones: Option<Vec<String>>,
-    /// Why, for history and audit log.
-    reason: Option<String>,
-}
-
-fn roles(given: &[NewRole]) -> Body {
-    given.iter().map(|one| json!({ "role": one.role, "workspace": one.workspace })).collect()
-}
-
-fn phones(given: &[String]) -> Body {
-    (1..).zip(given).map(|(order, number)| json!({ "kind": "sms", "number": number, "order": order })).collect()
-}
-
-impl NewPerson {
-    fn body(&self) -> Body {
-        let mut body = json!({
-            "name": self.name, "login": self.login, "roles": roles(&self.roles), "devices": phones(&self.phones),
-        });
-        if let Some(zone) = &self.time_zone {
-            body["time_zone"] = json!(zone);
-        }
-        body
-    }
-}
-
-impl Changes {
-    fn over(&self, mut body: Body) -> Body {
-        let given = [
-            ("name", self.name.as_ref().map(|name| json!(name))),
-            ("roles", self.roles.as_deref().map(roles)),
-            ("time_zone", self.time_zone.as_ref().map(|zone| json!(zone))),
-            ("enabled", self.enabled.map(|enabled| json!(enabled))),
-            ("devices", self.phones.as_deref().map(phones)),
-        ];
-        for (field, value) in given {
-            if let Some(value) = value {
-                body[field] = value;
-            }
-        }
-        body
-    }
-}
-
-/// Writes a person, and what they are now.
-fn put(
-    api: &Api,
-    tx: &mut store::Tx<'_>,
-    permit: &OrganisationPermit<cap::PeopleWrite>,
-    body: Body,
-    reason: Option<&str>,
-    new: bool,
-) -> Result<PersonView, Error> {
-    let clearance = api.resources.clear(tx, permit, None, &Ground::None)?;
-    let change = Change { kind: KIND, workspace: None, body: Draft::new(body), reason, clearance: &clearance };
-    let written = api.resources.put(tx, permit, change)?;
-    if new && written.outcome != Outcome::Created {
-        // The error rolls the change back: adding must not change somebody who is there.
-        return Err(Error::invalid("login", "person-exists", "there is a person of this log-in name already"));
-    }
-    let read = permit.also::<cap::PeopleRead>()?;
-    let person = api.identity.person(tx, &read, UserId::from(written.id.uuid())).map_err(Error::kind)?;
-    person.map(PersonView::from).ok_or(Error::NotFound)
-}
-
-async fn create(
-    guard: InOrganisation<cap::PeopleWrite>,
-    State(api): State<Api>,
-    attempt: Attempt,
-    Json(new): Json<NewPerson>,
-) -> Answer<Response> {
-    let (db, permit) = (api.db.clone(), guard.into_permit());
-    let effect = move |tx: &mut store::Tx<'_>| {
-        let view = put(&api, tx, &permit, new.body(), new.reason.as_deref(), true)?;
-        Ok::<_, Error>(Reply::json(StatusCode::CREATED, &view))
-    };
-    attempt.write(&db, explained, effect).await
-}
-
-async fn change(
-    guard: InOrganisation<cap::PeopleWrite>,
-    State(api): State<Api>,
-    Path(user): Path<UserId>,
-    attempt: Attempt,
-    Json(changes): Json<Changes>,
-) -> Answer<Response> {
-    let (db, permit) = (api.db.clone(), guard.into_permit());
-    let effect = move |tx: &mut store::Tx<'_>| {
-        let stored = api.resources.by_id(tx, KIND, ResourceId::from(user.uuid()))?.ok_or(Error::NotFound)?;
-        let view = put(&api, tx, &permit, changes.over(stored.body), changes.reason.as_deref(), false)?;
-        Ok::<_, Error>(Reply::json(StatusCode::OK, &view))
-    };
-    attempt.write(&db, explained, effect).await
-}
-
-async fn delete(
-    guard: InOrganisation<cap::PeopleWrite>,
-    State(api): State<Api>,
-    Path(user): Path<UserId>,
-    attempt: Attempt,
-) -> Answer<Response> {
-    let (db, permit) = (api.db.clone(), guard.into_permit());
-    let effect = move |tx: &mut store::Tx<'_>| {
-        let stored = api.resources.by_id(tx, KIND, ResourceId::from(user.uuid()))?.ok_or(Error::NotFound)?;
-        let clearance = api.resources.clear(tx, &permit, None, &Ground::None)?;
-        let removal = Removal { kind: KIND, workspace: None, key: &stored.key, reason: None, clearance: &clearance };
-        api.resources.delete(tx, &permit, removal)?;
-        Ok::<_, Error>(Reply::empty(StatusCode::NO_CONTENT))
-    };
-    attempt.write(&db, explained, effect).await
-}
-
-async fn unlock(
-    guard: InOrganisation<cap::PeopleWrite>,
-    State(api): State<Api>,
-    Path(user): Path<UserId>,
-    attempt: Attempt,
-) -> Answer<Response> {
-    let (identity, permit) = (api.identity.clone(), guard.into_permit());
-    let effect = move |tx: &mut store::Tx<'_>| {
-        identity.unlock(tx, &permit, user)?;
-        Ok::<_, ::identity::Error>(Reply::empty(StatusCode::NO_CONTENT))
-    };
-    attempt.write(&api.db, Refusal::from, effect).await
-}
-
-async fn expire(
-    guard: InOrganisation<cap::PeopleWrite>,
-    State(api): State<Api>,
-    Path(user): Path<UserId>,
-    attempt: Attempt,
-) -> Answer<Response> {
-    let (identity, permit) = (api.identity.clone(), guard.into_permit());
-    let effect = move |tx: &mut store::Tx<'_>| {
-        identity.expire_password(tx, &permit, user)?;
-        Ok::<_, ::identity::Error>(Reply::empty(StatusCode::NO_CONTENT))
-    };
-    attempt.write(&api.db, Refusal::from, effect).await
-}
-
-/// A table of people.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schema(as = PeopleImport)]
-struct Import {
-    /// The table, as comma-separated values.
-    csv: String,
-    /// Whether it is only looked at.
-    #[serde(default)]
-    dry_run: bool,
-    /// Why, for history and audit log.
-    #[serde(default)]
-    reason: Option<String>,
-}
-
-/// A row of the table.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = PeopleImportRow)]
-struct RowView {
-    /// Its line, from 1.
-    line: u64,
-    /// The person's name.
-    name: String,
-    /// Their log-in name.
-    login: String,
-    /// What is wrong with it; nothing when it can be taken.
-    problems: Vec<String>,
-}
-
-/// What an import did or would do.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = PeopleImported)]
-struct ImportView {
-    /// Whether the people were added.
-    done: bool,
-    /// What is wrong with the table as a whole.
-    problem: Option<String>,
-    /// Its rows.
-    rows: Vec<RowView>,
-}
-
-impl From<Imported> for ImportView {
-    fn from(report: Imported) -> Self {
-        let row = |row: ::identity::ImportRow| RowView {
-            line: row.line,
-            name: row.name,
-            login: row.login,
-            problems: row.problems,
-        };
-        Self { done: report.done, problem: report.problem, rows: report.rows.into_iter().map(row).collect() }
-    }
-}
-
-async fn import(
-    guard: InOrganisation<cap::PeopleWrite>,
-    State(api): State<Api>,
-    Json(given): Json<Import>,
-) -> Answer<Json<ImportView>> {
-    let report = api.identity.import(guard.permit(), given.csv, given.dry_run, given.reason).await?;
-    Ok(Json(report.into()))
 }
