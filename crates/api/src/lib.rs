@@ -9,6 +9,7 @@
 //! | `alerts`, `activity`, `integrations`, `webhooks`, `runs`, `messages`, `routing`, `groups`, `keys`, `smpp` | our own API of a workspace |
 //! | `people`, `resources`, `audit` | our own API of the organisation |
 //! | `resources`, `audit`, `access` | our own API of the organisation |
+//! | `scim`, `scim_admin`, `scim_error` | directories at their own door, and what administrators do about them |
 //! | `signals` | `POST /signals/{integration}` and the xMatters-shaped alias |
 //! | `sms` | `/api/v1/subaccounts/{workspace}/messages` with its own error envelope |
 //! | `tag`, `words` | chapters and words of the OpenAPI document |
@@ -33,6 +34,9 @@ mod preview;
 mod resources;
 mod routing;
 mod runs;
+mod scim;
+mod scim_admin;
+mod scim_error;
 mod signals;
 mod smpp;
 mod sms;
@@ -55,6 +59,8 @@ use ::webhooks::Webhooks;
 use http::{Door, Routes};
 use store::Db;
 
+pub use scim::{Provisioning, provisioning_routes};
+pub use scim_error::ScimErrors;
 pub use sms::{Envelope, LINES, SubAccounts};
 
 /// What applications are told, in that API's shape: for whoever writes callbacks down.

@@ -22,10 +22,12 @@ mod assertion;
 mod error;
 mod federation;
 mod flight;
+mod group_roles;
 mod kind;
 mod links;
 mod mapping;
 mod oidc;
+mod provisioned;
 mod rows;
 mod sign_in;
 
@@ -33,8 +35,10 @@ pub use arrive::Arrived;
 pub use assertion::Assertion;
 pub use error::Error;
 pub use federation::{Answered, Begun, Federation, redirect_uri};
+pub use group_roles::{GROUP_ROLES, GroupRole, check_group_roles, resolve_group_roles};
 pub use kind::{PROVIDERS, ProvidersKind};
 pub use links::LinkedIdentity;
+pub use provisioned::{Linked, link_provisioned, unlink_provisioned};
 pub use rows::{Health, Provider};
 pub use sign_in::{SIGN_IN, SignInKind};
 

@@ -1,7 +1,7 @@
 //! The people of the organisation as pages list them: who they are, what they are trusted with, and whether they can sign in.
 
 use access::{Authority, Held, OrganisationPermit, Scope, cap};
-use base::{Page, PageRequest, Timestamp, UserId};
+use base::{Page, PageRequest, ResourceId, Timestamp, UserId};
 use store::{Row, Tx, params};
 
 use crate::{Error, Identity, SignInRules, account, session};
@@ -47,6 +47,8 @@ pub struct PersonInfo {
     pub last_use: Option<Timestamp>,
     /// When they were added.
     pub created_at: Timestamp,
+    /// The directory that keeps them; none when they are kept by hand.
+    pub directory: Option<ResourceId>,
 }
 
 /// Which people are listed.
@@ -181,7 +183,7 @@ fn times(tx: &mut Tx<'_>) -> Result<(Timestamp, Timestamp), Error> {
     Ok((tx.now(), tx.now().minus(idle)))
 }
 
-const PERSON: &str = "SELECT u.id, u.name, u.login, u.login_folded, u.time_zone, u.created_at, u.last_sign_in_at, u.disabled_at,
+const PERSON: &str = "SELECT u.id, u.name, u.login, u.login_folded, u.time_zone, u.created_at, u.last_sign_in_at, u.disabled_at, u.directory,
     (SELECT COUNT(*) FROM credentials c WHERE c.user_id = u.id) AS passwords,
     (SELECT COUNT(*) FROM one_time_links l WHERE l.user_id = u.id AND l.expires_at > $1) AS links,
     (SELECT COALESCE(MAX(f.failures), 0) FROM login_failures f WHERE f.user_id = u.id AND f.device = '') AS failures,
@@ -212,6 +214,7 @@ fn read(row: &Row<'_>, locked: i64) -> Result<Found, store::Error> {
             sessions: row.get("sessions")?,
             last_use: row.get("last_use")?,
             created_at: row.get("created_at")?,
+            directory: row.get("directory")?,
         },
     })
 }
