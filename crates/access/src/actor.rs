@@ -110,6 +110,11 @@ impl Principal {
         }
     }
 
+    /// Whether it is a program with a credential of its own: a key, a token of ours, a token of another service.
+    pub const fn is_program(&self) -> bool {
+        matches!(self, Self::ApiKey { .. } | Self::OauthClient { .. } | Self::Issued { .. })
+    }
+
     /// The person's id, when it is a person.
     pub const fn user(&self) -> Option<UserId> {
         match self {

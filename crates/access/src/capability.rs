@@ -86,6 +86,8 @@ capabilities! {
     PeopleWrite = "people:write";
     /// Change on-call groups; a supervisor's right holds for the groups that name them.
     GroupsWrite = "groups:write";
+    /// Keep people and directory groups as a directory elsewhere says (SCIM): for programs that speak for it.
+    PeopleProvision = "people:provision";
     /// See who may do what: roles, and what people and programs hold.
     AccessRead = "access:read";
     /// Create, change and remove custom roles.
@@ -146,6 +148,7 @@ impl Capability {
             Self::ResourcesRead
             | Self::ResourcesApply
             | Self::PeopleWrite
+            | Self::PeopleProvision
             | Self::RolesWrite
             | Self::SignInManage
             | Self::CarriersWrite

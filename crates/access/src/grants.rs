@@ -45,7 +45,12 @@ impl Grants {
     pub fn of_api_key(actor: Actor, workspace: WorkspaceId, scopes: &[crate::KeyScope]) -> Self {
         let held: Capabilities = scopes.iter().map(|scope| scope.capability()).collect();
         let mut grants = Self::none(actor);
-        grants.add(Scope::Workspace(workspace), held.without(crate::never_for_api_keys()));
+        let held = held.without(crate::never_for_api_keys());
+        grants.add(Scope::Workspace(workspace), held);
+        if held.contains(Capability::PeopleProvision) {
+            // A directory's people belong to no workspace. This is the one right of a program beyond its own.
+            grants.add(Scope::Organisation, [Capability::PeopleProvision].into_iter().collect());
+        }
         grants
     }
 
@@ -132,7 +137,9 @@ impl Grants {
     /// Whether the actor may know that `workspace` exists. Doors answer "not found" when not, so that a
     /// stranger cannot learn which names are taken.
     pub fn sees(&self, workspace: WorkspaceId) -> bool {
-        !self.capabilities(workspace).is_empty()
+        // A directory's program knows people, and no workspace by that.
+        let of_directory = [Capability::PeopleProvision].into_iter().collect();
+        !self.capabilities(workspace).without(of_directory).is_empty()
     }
 
     /// Whether a right is held in `workspace`: for showing or hiding a button. Acting needs a [`Permit`].
@@ -224,7 +231,29 @@ mod tests {
         assert!(grants.permit::<cap::ApiKeysManage>(workspace(1)).is_err());
         let apply = grants.permit::<cap::ResourcesApply>(workspace(1)).unwrap();
         assert!(apply.also::<cap::PeopleWrite>().is_err());
+        assert_eq!(
+            grants.organisation_capabilities().iter().collect::<Vec<_>>(),
+            [Capability::PeopleProvision],
+            "a directory's key keeps people, and nothing else outside its workspace"
+        );
         assert!(apply.require(Capability::ApiKeysManage).is_err());
+    }
+
+    /// E-08: the right to keep a directory's people comes by its scope alone, and gives the kind of people alone.
+    #[test]
+    fn e_08_only_its_own_scope_lets_a_key_provision() {
+        let id: ApiKeyId = Uuid::from_u128(5).into();
+        let actor = || Actor::new(Principal::ApiKey { id, name: "directory".into() }, AuthMethod::ApiKey);
+        let others: Vec<_> = KeyScope::all().filter(|scope| scope.capability() != Capability::PeopleProvision).collect();
+        let grants = Grants::of_api_key(actor(), workspace(1), &others);
+        assert!(grants.permit_organisation::<cap::PeopleProvision>().is_err());
+        assert!(grants.permit::<cap::PeopleProvision>(workspace(1)).is_err());
+        let grants = Grants::of_api_key(actor(), workspace(1), &["people:provision".parse().unwrap()]);
+        let permit = grants.permit_organisation::<cap::PeopleProvision>().unwrap();
+        assert!(permit.also::<cap::PeopleWrite>().is_err(), "only the room that keeps the directory's people says so");
+        let people = permit.of_directory();
+        assert_eq!(people.actor().principal.name(), "directory");
+        assert!(people.also::<cap::RolesWrite>().is_err() && people.require(Capability::ApiKeysManage).is_err());
     }
 
     /// E-17: the engine's permit holds the one right it was made for.

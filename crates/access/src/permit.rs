@@ -187,6 +187,19 @@ impl<C: Cap> OrganisationPermit<C> {
     }
 }
 
+impl OrganisationPermit<crate::cap::PeopleProvision> {
+    /// The right to write people that follows from the right to provision, for the room that bounds it to the people of the
+    /// actor's own directory. It holds nothing else, and the actor stays who they are.
+    pub fn of_directory(&self) -> OrganisationPermit<crate::cap::PeopleWrite> {
+        let proof = Proof {
+            actor: Arc::clone(&self.proof.actor),
+            capabilities: [Capability::PeopleWrite].into_iter().collect(),
+            bounds: None,
+        };
+        OrganisationPermit { proof, right: PhantomData }
+    }
+}
+
 impl<C: Cap> Authority<C> for Permit<C> {
     fn actor(&self) -> &Actor {
         self.actor()

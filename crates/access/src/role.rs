@@ -206,6 +206,8 @@ pub fn holders(capability: Capability) -> &'static [Role] {
         Capability::PeopleWrite | Capability::RolesWrite => &[Administrator, SecurityOfficer],
         // Groups of a provider may give every role, so nobody below gives them.
         Capability::SignInManage => &[Administrator],
+        // Held to be given to the key of a directory; at its door no person counts.
+        Capability::PeopleProvision => &[Administrator],
         Capability::ApiKeysManage => &[Administrator, SecurityOfficer, WorkspaceAdministrator],
 
         // Kinds of credentials: of integrations for those who build these, of the rest for those who manage keys.
@@ -225,7 +227,9 @@ pub fn holders(capability: Capability) -> &'static [Role] {
 
 /// What is held in the whole organisation or not at all: people and roles belong to no single workspace.
 pub fn organisation_only() -> Capabilities {
-    [Capability::PeopleWrite, Capability::RolesWrite, Capability::SignInManage].into_iter().collect()
+    [Capability::PeopleWrite, Capability::PeopleProvision, Capability::RolesWrite, Capability::SignInManage]
+        .into_iter()
+        .collect()
 }
 
 /// Rights with which rights are given: to people, to roles, to programs, or by writing any of these as configuration.
@@ -233,6 +237,7 @@ pub fn organisation_only() -> Capabilities {
 pub fn governing() -> Capabilities {
     [
         Capability::PeopleWrite,
+        Capability::PeopleProvision,
         Capability::RolesWrite,
         Capability::SignInManage,
         Capability::ApiKeysManage,
@@ -343,9 +348,20 @@ mod tests {
         assert!(!may(Role::Sender, Capability::MessageContentRead) && !may(Role::Sender, Capability::AlertsRead));
         assert!(!may(Role::Observer, Capability::AlertsAnswer));
         for capability in Capability::ALL.iter().copied() {
-            let changes = [":write", ":apply", ":manage", ":send", ":answer", ":open", ":use", ":erase", ":alert"]
-                .iter()
-                .any(|ending| capability.name().ends_with(ending));
+            let changes = [
+                ":write",
+                ":apply",
+                ":manage",
+                ":send",
+                ":answer",
+                ":open",
+                ":use",
+                ":erase",
+                ":alert",
+                ":provision",
+            ]
+            .iter()
+            .any(|ending| capability.name().ends_with(ending));
             assert!(!(changes && may(Role::Auditor, capability)), "an auditor changes nothing: {capability}");
             assert!(!(changes && may(Role::Observer, capability)), "an observer changes nothing: {capability}");
         }

@@ -7,8 +7,8 @@
 //! | file | what |
 //! |---|---|
 //! | `alerts`, `activity`, `integrations`, `webhooks`, `runs`, `messages`, `routing`, `groups`, `keys`, `smpp` | our own API of a workspace |
-//! | `people`, `sessions`, `factors`, `resources`, `audit` | our own API of the organisation |
-//! | `resources`, `audit`, `access` | our own API of the organisation |
+//! | `people`, `sessions`, `factors`, `resources`, `audit`, `access` | our own API of the organisation |
+//! | `scim`, `scim_admin`, `scim_error` | directories at their own door, and what administrators do about them |
 //! | `signals` | `POST /signals/{integration}` and the xMatters-shaped alias |
 //! | `sms` | `/api/v1/subaccounts/{workspace}/messages` with its own error envelope |
 //! | `tag`, `words` | chapters and words of the OpenAPI document |
@@ -35,6 +35,9 @@ mod resources;
 mod rotation;
 mod routing;
 mod runs;
+mod scim;
+mod scim_admin;
+mod scim_error;
 mod sessions;
 mod signals;
 mod smpp;
@@ -58,6 +61,8 @@ use ::webhooks::Webhooks;
 use http::{Door, Routes};
 use store::Db;
 
+pub use scim::{Provisioning, provisioning_routes};
+pub use scim_error::ScimErrors;
 pub use sms::{Envelope, LINES, SubAccounts};
 
 /// What applications are told, in that API's shape: for whoever writes callbacks down.

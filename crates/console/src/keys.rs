@@ -98,6 +98,7 @@ fn words(capability: Capability) -> &'static str {
         Capability::PeopleRead => "see people",
         Capability::PeopleWrite => "change people",
         Capability::GroupsWrite => "change on-call groups",
+        Capability::PeopleProvision => "keep people as a directory says (SCIM)",
         Capability::AccessRead => "see who may do what",
         Capability::RolesWrite => "change custom roles",
         Capability::SignInManage => "set up how people sign in",

@@ -64,6 +64,9 @@ mod password_page;
 mod phones;
 mod picture;
 mod programs_due;
+mod provisioning_form;
+mod provisioning_page;
+mod provisioning_source;
 mod qr;
 mod reset_page;
 mod role_form;
@@ -126,6 +129,8 @@ pub struct Parts {
     pub mail: mail::Mail,
     /// Signing in with identities elsewhere.
     pub federation: federation::Federation,
+    /// People whom directories keep.
+    pub scim: scim::Scim,
     /// What people configure.
     pub resources: resources::Resources,
     /// Alerts.
@@ -417,6 +422,18 @@ impl Console {
             .session_only()
             .get("/w/{workspace}/sign-on/{entry}", sso_form::change)
             .post("/w/{workspace}/sign-on/{entry}", sso_form::save)
+            .session_only()
+            .get("/w/{workspace}/provisioning", provisioning_page::list)
+            .get("/w/{workspace}/provisioning/new", provisioning_form::new)
+            .post("/w/{workspace}/provisioning/new", provisioning_form::create)
+            .session_only()
+            .get("/w/{workspace}/provisioning/{entry}", provisioning_source::show)
+            .get("/w/{workspace}/provisioning/{entry}/edit", provisioning_form::change)
+            .post("/w/{workspace}/provisioning/{entry}/edit", provisioning_form::save)
+            .session_only()
+            .post("/w/{workspace}/provisioning/{entry}/people", provisioning_source::hand_over)
+            .session_only()
+            .post("/w/{workspace}/provisioning/{entry}/people/{user}/release", provisioning_source::release)
             .session_only()
             .get("/w/{workspace}/groups", groups_page::list)
             .get("/w/{workspace}/groups/new", group_form::new)

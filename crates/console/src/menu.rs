@@ -46,6 +46,8 @@ pub enum Page {
     Access,
     /// Identity providers.
     SignOn,
+    /// Directories that keep people here.
+    Provisioning,
     /// The audit log.
     Audit,
     /// Everything that is configured, as text with its history.
@@ -252,6 +254,14 @@ pub const PAGES: &[Entry] = &[
         "/sign-on",
         ("Single sign-on", "Single sign-on"),
         "sso oidc openid identity provider idp break glass password only groups",
+        Capability::SignInManage,
+    ),
+    entry(
+        Page::Provisioning,
+        Group::Govern,
+        "/provisioning",
+        ("Provisioning", "Provisioning"),
+        "scim directory entra okta sync accounts deprovision groups",
         Capability::SignInManage,
     ),
     entry(

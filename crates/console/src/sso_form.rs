@@ -43,13 +43,13 @@ fn secret<'de, D: serde::Deserializer<'de>>(value: D) -> Result<SecretString, D:
 }
 
 /// A mapping as a line of the form: `group = role`, or `group = role @ workspace`.
-fn line(mapping: &Json) -> String {
+pub fn line(mapping: &Json) -> String {
     let (group, role, workspace) = (shown(mapping, "group"), shown(mapping, "role"), shown(mapping, "workspace"));
     if workspace.is_empty() { format!("{group} = {role}") } else { format!("{group} = {role} @ {workspace}") }
 }
 
 /// The mapping of a line. What is no mapping stays a group without a role, for the writer to say so.
-fn mapping(line: &str) -> Json {
+pub fn mapping(line: &str) -> Json {
     let (group, rest) = line.rsplit_once('=').unwrap_or((line, ""));
     let (role, workspace) =
         rest.split_once('@').map_or((rest, None), |(role, workspace)| (role, Some(workspace.trim())));

@@ -144,6 +144,8 @@ struct FormPage {
     phones: Vec<PhoneLine>,
     numbers: Vec<NewLine>,
     zones: Vec<String>,
+    /// The directory that says their name and whether their account is in use; empty when that is said here.
+    directory: String,
     why: WhyView,
 }
 
@@ -190,6 +192,10 @@ async fn render(
     let slug = guard.name().to_owned();
     let slugs = console.slugs(guard).await?;
     let offered = offered(console).await?;
+    let directory = match known {
+        Some((user, _)) => console.directory_name(guard, user).await?,
+        None => String::new(),
+    };
     let role_line = |at: usize| {
         let roles = offered.iter().map(|(name, words)| (name.as_str(), words.as_str()));
         let places = slugs.iter().map(|(_, slug)| (slug.as_str(), slug.as_str()));
@@ -224,6 +230,7 @@ async fn render(
             phones: phones.iter().enumerate().map(phone_line).collect(),
             numbers: numbers.enumerate().map(|(at, value)| NewLine { number: at + 1, value }).collect(),
             zones: crate::zone::all(),
+            directory,
             why: form.why().view(false),
             known: known.map(|(_, body)| shown(body, "login")),
             back,
@@ -383,6 +390,7 @@ mod tests {
             phones: vec![PhoneLine { at: 0, masked: base::mask_phone("+447700900118"), keep: true, order: "1".into() }],
             numbers: vec![NewLine { number: 1, value: String::new() }],
             zones: vec!["Europe/London".into()],
+            directory: String::new(),
             why: WhyView::default(),
             form,
         });

@@ -18,7 +18,7 @@ use crate::mask::{self, Class, Masked};
 use crate::page::page;
 use crate::shell::{Page, Shell};
 use crate::user_security::Security;
-use crate::users_page::{roles_words, standing_words};
+use crate::users_page::{directory_of, roles_words, standing_words};
 use crate::zone::age;
 
 struct Phone {
@@ -212,6 +212,10 @@ async fn render<C: access::Cap>(
     ];
     if let Standing::Disabled(since) = person.standing {
         facts.push(Fact::new("Switched off", shell.zone.day_clock(&since)));
+    }
+    if person.directory.is_some() {
+        let directory = directory_of(&console.directories(guard).await?, &person);
+        facts.push(Fact::new("Kept by", format!("{directory}: name and standing are said there, not here")));
     }
     facts.push(Fact::mono("Id", user.to_string()));
     let (knot, state, mut standing) = standing_words(person.standing);

@@ -4,7 +4,7 @@ use access::{Held, Permit, Role, Scope, cap};
 use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
-use base::{Page as Listed, PageRequest, Timestamp, UserId, WorkspaceId};
+use base::{Page as Listed, PageRequest, ResourceId, Timestamp, UserId, WorkspaceId};
 use http::{Answer, HeaderMap, InWorkspace, PageQuery, Query, Refusal, Response};
 use identity::{PeopleFilter, PersonInfo, Standing};
 use serde::Deserialize;
@@ -20,6 +20,8 @@ struct Row {
     href: String,
     name: String,
     login: String,
+    /// The directory that keeps them; empty when they are kept by hand.
+    directory: String,
     roles: String,
     knot: Knot,
     standing: &'static str,
@@ -116,6 +118,19 @@ impl Console {
         Ok(all.into_iter().filter(|one| grants.sees(one.id)).map(|one| (one.id, one.slug.to_string())).collect())
     }
 
+    /// The names of the directories that keep people here.
+    pub async fn directories<C: access::Cap>(&self, guard: &InWorkspace<C>) -> Answer<Vec<(ResourceId, String)>> {
+        let permit: Permit<cap::PeopleRead> = guard.also().ok_or_else(Refusal::not_found)?;
+        let scim = self.scim.clone();
+        Ok(self.db.read(move |tx| scim.labels(tx, &permit)).await?)
+    }
+
+    /// The name of the directory that keeps a person; empty for one who is kept by hand.
+    pub async fn directory_name<C: access::Cap>(&self, guard: &InWorkspace<C>, user: UserId) -> Answer<String> {
+        let person = self.person_of(guard, user).await?;
+        Ok(if person.directory.is_some() { directory_of(&self.directories(guard).await?, &person) } else { String::new() })
+    }
+
     /// A page of people, as far as this reader sees them: all of the organisation, or those who have to do with the workspace.
     pub async fn people_of<C: access::Cap>(
         &self,
@@ -143,6 +158,12 @@ impl Console {
         };
         found.ok_or_else(Refusal::not_found)
     }
+}
+
+/// The name of the directory that keeps a person; empty for one who is kept by hand.
+pub fn directory_of(all: &[(ResourceId, String)], person: &PersonInfo) -> String {
+    let Some(id) = person.directory else { return String::new() };
+    all.iter().find(|(known, _)| *known == id).map_or_else(|| "a directory".to_owned(), |(_, label)| label.clone())
 }
 
 fn heading(count: usize, more: bool, narrowed: bool) -> String {
@@ -185,6 +206,7 @@ pub async fn list(
     };
     let found = console.people_of(&guard, &filter, request).await?;
     let slugs = console.slugs(&guard).await?;
+    let directories = console.directories(&guard).await?;
     let slug_of = |id: WorkspaceId| slugs.iter().find(|(known, _)| *known == id).map(|(_, slug)| slug.clone());
     let mut rows = Vec::with_capacity(found.items.len());
     for person in &found.items {
@@ -194,6 +216,7 @@ pub async fn list(
             href: format!("/w/{slug}/users/{}", person.id),
             name: person.name.clone(),
             login: person.login.clone(),
+            directory: directory_of(&directories, person),
             roles: roles_words(&person.roles, slug_of),
             knot,
             standing,
@@ -278,6 +301,7 @@ mod tests {
             href: "/w/demo/users/1".into(),
             name: HOSTILE.into(),
             login: HOSTILE.into(),
+            directory: HOSTILE.into(),
             roles: "observer everywhere".into(),
             knot,
             standing,

@@ -1,21 +1,18 @@
 //! The kind `identity_providers`: who vouches for people, and what follows from it.
 
-use access::{Capability, HeldRole, Role, RoleRef, Scope};
-use base::{ExposeSecret, RoleId, WorkspaceId};
+use access::Capability;
+use base::ExposeSecret;
 use crypto::jwt::Algorithm;
 use resources::{Check, Class, Error, Field, KindScope, Projection, SecretSlot, Shape, TypedKind};
 use serde::{Deserialize, Serialize};
 use store::Tx;
 use vault::{SealedColumn, Vault};
 
+use crate::group_roles::{GROUP_ROLES, Mapping, check_group_roles, resolve_group_roles};
 use crate::{mapping, rows};
 
 /// The kind's name.
 pub const PROVIDERS: &str = "identity_providers";
-/// The kind of custom roles.
-const ROLES: &str = "roles";
-/// Groups that give roles, of one provider at most.
-const MAPPINGS: usize = 500;
 
 /// Providers as a kind of resource. Without a vault it checks files and stores nothing.
 #[derive(Clone)]
@@ -144,21 +141,8 @@ impl TypedKind for ProvidersKind {
         ),
         Field::new("groups_claim", Class::Internal, Shape::Text)
             .about("the claim that lists a person's groups; groups when left out"),
-        Field::new(
-            "group_roles",
-            Class::Internal,
-            Shape::List(&Shape::Object(&[
-                Field::new("group", Class::Internal, Shape::Text)
-                    .required()
-                    .about("the group, exactly as the provider writes it"),
-                Field::new("role", Class::Internal, Shape::ChoiceOr(Role::NAMES, ROLES))
-                    .required()
-                    .about("a ready role, such as on_call, or the name of a custom one"),
-                Field::new("workspace", Class::Internal, Shape::Reference("workspaces"))
-                    .about("where the role holds; in the whole organisation when absent"),
-            ])),
-        )
-        .about("which groups give which roles; looked at anew at each sign-on"),
+        Field::new("group_roles", Class::Internal, GROUP_ROLES)
+            .about("which groups give which roles; looked at anew at each sign-on"),
         Field::new("second_factor", Class::Internal, Shape::Choice(&["ask", "trust"])).about(
             "ask (when left out): who has or must have a second factor here shows it; trust: the provider saw to it",
         ),
@@ -233,25 +217,8 @@ impl TypedKind for ProvidersKind {
         if !(1..=100).contains(&body.groups_claim.len()) {
             check.problem("groups_claim", "bad-claim", "the name of a claim has 1 to 100 characters");
         }
-        if body.group_roles.len() > MAPPINGS {
-            check.problem("group_roles", "too-many", format!("at most {MAPPINGS} are read"));
-        }
-        check_roles(body, check)?;
-        for (at, one) in body.group_roles.iter().enumerate() {
-            if !(1..=256).contains(&one.group.len()) || one.group.chars().any(char::is_control) {
-                check.problem(format!("group_roles[{at}].group"), "bad-group", "a group has 1 to 256 characters");
-            }
-            if one.role.parse().is_ok_and(Role::is_local) && one.workspace.is_none() {
-                check.problem(
-                    format!("group_roles[{at}].workspace"),
-                    "workspace-missing",
-                    "this role is one of a workspace; name the workspace",
-                );
-            }
-            if body.group_roles[..at].contains(one) {
-                check.problem(format!("group_roles[{at}]"), "twice", "the same stands here twice; leave one out");
-            }
-        }
+        let known = known_roles(body, check)?;
+        check_group_roles(&body.group_roles, &known, check)?;
         let own = check.id();
         if rows::issuer_taken(check.tx(), &body.issuer, own)? {
             check.problem(
@@ -287,18 +254,7 @@ impl TypedKind for ProvidersKind {
             _ => None,
         };
         rows::put(tx, id, new, secret)?;
-        let mut mappings = Vec::with_capacity(new.group_roles.len());
-        for one in &new.group_roles {
-            let scope = match &one.workspace {
-                None => Scope::Organisation,
-                Some(slug) => Scope::Workspace(change.reference::<WorkspaceId>("workspaces", slug)?),
-            };
-            let role = match one.role.parse::<Role>() {
-                Ok(role) => RoleRef::Ready(role),
-                Err(_) => RoleRef::Custom(change.reference::<RoleId>(ROLES, &one.role)?),
-            };
-            mappings.push((one.group.as_str(), role, scope));
-        }
+        let mappings = resolve_group_roles(&new.group_roles, change)?;
         mapping::put(tx, id, &mappings)?;
         mapping::settle_all(tx, id, &format!("the groups of {} give other roles", new.name)).map_err(Error::kind)
     }
@@ -308,11 +264,8 @@ impl TypedKind for ProvidersKind {
     }
 }
 
-/// What whoever writes a provider may have its groups give: what they hold themselves. The provider decides who is in a group, so
-/// whoever configures one could be in each of them.
-///
-/// What stands there already is not given now, as long as the same issuer says the same claim to the same client of it.
-fn check_roles(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
+/// What stands there already, which is not given now, as long as the same issuer says the same claim to the same client of it.
+fn known_roles(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<Vec<Mapping>, Error> {
     let own = check.id();
     let stored = rows::by_id(check.tx(), own)?.filter(|stored| {
         stored.issuer == body.issuer
@@ -321,44 +274,7 @@ fn check_roles(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<(), Err
             && stored.authority == body.tls_ca
             && stored.algorithms == listed(&body.algorithms.join(" "))
     });
-    let known = match stored {
-        Some(stored) => mapping::of(check.tx(), stored.id)?,
-        None => Vec::new(),
-    };
-    for (at, one) in body.group_roles.iter().enumerate().take(MAPPINGS) {
-        let place = one.workspace.as_ref().and_then(|slug| check.reference::<WorkspaceId>("workspaces", slug));
-        let scope = place.map_or(Scope::Organisation, Scope::Workspace);
-        let role = if let Ok(role) = one.role.parse::<Role>() {
-            HeldRole::Ready(role)
-        } else {
-            let id = check.reference::<RoleId>(ROLES, &one.role);
-            let found = match id {
-                Some(id) => access::custom_role(check.tx(), id)?,
-                None => None,
-            };
-            let Some(found) = found else { continue };
-            if found.workspace.is_some_and(|only| place != Some(only)) {
-                let path = format!("group_roles[{at}].workspace");
-                check.problem(path, "other-workspace", "this role is of one workspace; give it there");
-            }
-            HeldRole::Custom(found.into())
-        };
-        let same =
-            |held: &mapping::Mapping| held.group == one.group && held.role == role.reference() && held.scope == scope;
-        if known.iter().any(same) {
-            continue;
-        }
-        let mut given = role.capabilities();
-        if place.is_some() {
-            given = given.without(access::organisation_only());
-        }
-        if let Some(first) = check.beyond(given).iter().next() {
-            let words =
-                format!("it gives {first} to whoever is in that group there, and you do not hold that yourself");
-            check.problem(format!("group_roles[{at}].role"), "beyond-your-rights", words);
-        }
-    }
-    Ok(())
+    Ok(stored.map(|stored| mapping::of(check.tx(), stored.id)).transpose()?.unwrap_or_default())
 }
 
 /// Why the provider that is the only way in stays.

@@ -23,11 +23,13 @@ mod assertion;
 mod error;
 mod federation;
 mod flight;
+mod group_roles;
 mod kind;
 mod links;
 mod logout;
 mod mapping;
 mod oidc;
+mod provisioned;
 mod rows;
 mod sign_in;
 
@@ -36,10 +38,11 @@ pub use assertion::Assertion;
 pub use error::Error;
 pub use federation::{Answered, Begun, Federation, redirect_uri};
 pub use flight::Purpose;
+pub use group_roles::{GROUP_ROLES, GroupRole, Mapping, check_group_roles, resolve_group_roles};
 pub use kind::{PROVIDERS, ProvidersKind};
-pub use links::LinkedIdentity;
-pub use links::signs_on;
+pub use links::{LinkedIdentity, signs_on};
 pub use logout::{Onward, back_channel_uri, signed_out_uri};
+pub use provisioned::{Linked, link_provisioned, unlink_provisioned};
 pub use rows::{Health, Provider};
 pub use sign_in::{SIGN_IN, SignInKind};
 

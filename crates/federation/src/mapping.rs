@@ -10,14 +10,8 @@ use access::{Actor, Held, RoleRef, Scope};
 use base::{ResourceId, UserId, WorkspaceId};
 use store::{Tx, params};
 
+use crate::group_roles::Mapping;
 use crate::{Error, links, rows};
-
-/// A group that gives a role somewhere.
-pub(crate) struct Mapping {
-    pub(crate) group: String,
-    pub(crate) role: RoleRef,
-    pub(crate) scope: Scope,
-}
 
 fn place(scope: Scope) -> String {
     match scope {

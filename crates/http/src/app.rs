@@ -314,7 +314,7 @@ fn access_line(method: &Method, route: &str, door: Door, response: &Response, to
     // Unknown for streams and for what is made while it is sent.
     let bytes = response.body().size_hint().exact();
     match door {
-        Door::Console | Door::Api | Door::Compatible => {
+        Door::Console | Door::Api | Door::Compatible | Door::Scim => {
             tracing::info!(target: "access", %method, route, status, took_ms, bytes, door = door_name, "answered");
         }
         Door::Signal | Door::Public | Door::Probe => {

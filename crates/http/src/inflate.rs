@@ -39,7 +39,7 @@ impl Coding {
         let Some(value) = value else { return Ok(None) };
         let value = value.as_bytes().trim_ascii();
         let is = |name: &str| value.eq_ignore_ascii_case(name.as_bytes());
-        let programs = matches!(door, Door::Api | Door::Compatible | Door::Signal);
+        let programs = matches!(door, Door::Api | Door::Compatible | Door::Scim | Door::Signal);
         if is("identity") || value.is_empty() {
             Ok(None)
         } else if programs && (is("gzip") || is("x-gzip")) {

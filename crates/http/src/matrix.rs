@@ -237,7 +237,9 @@ impl Player {
                 sets.iter().any(|(set, scope)| set.contains(capability) && there(capability, scope.as_deref(), place))
             }
             Rights::Key { workspace, scopes } => {
-                place == Some(workspace) && scopes.contains(&capability) && !never_for_api_keys().contains(capability)
+                // What a directory's key may do is of the organisation, and of no workspace.
+                let here = if organisation_only().contains(capability) { place.is_none() } else { place == Some(workspace) };
+                here && scopes.contains(&capability) && !never_for_api_keys().contains(capability)
             }
         }
     }

@@ -61,6 +61,7 @@ pub(crate) const fn name(door: Door) -> &'static str {
         Door::Console => "console",
         Door::Api => "api",
         Door::Compatible => "compatible",
+        Door::Scim => "scim",
         Door::Signal => "signal",
         Door::Public => "public",
         Door::Probe => "probe",

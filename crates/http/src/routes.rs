@@ -49,6 +49,8 @@ pub enum Door {
     Api,
     /// Doors in the shape of other products: API key only, their own error envelope.
     Compatible,
+    /// People and groups kept by a directory elsewhere (SCIM): API key or token only, that protocol's error messages.
+    Scim,
     /// Inbound signals: proven inside `signals` by the integration's own credential.
     Signal,
     /// For everybody: well-known files, hashed assets.
@@ -62,7 +64,7 @@ impl Door {
     pub const fn body_limit(self) -> usize {
         match self {
             Self::Console => 64 * 1024,
-            Self::Api | Self::Compatible => 1024 * 1024,
+            Self::Api | Self::Compatible | Self::Scim => 1024 * 1024,
             Self::Signal => 256 * 1024,
             Self::Public | Self::Probe => 1024,
         }
@@ -72,7 +74,7 @@ impl Door {
     pub const fn content_types(self) -> &'static [ContentType] {
         match self {
             Self::Console => &[ContentType::Form],
-            Self::Api | Self::Compatible => &[ContentType::Json],
+            Self::Api | Self::Compatible | Self::Scim => &[ContentType::Json],
             Self::Signal => &[ContentType::Json, ContentType::Form],
             Self::Public | Self::Probe => &[],
         }
@@ -86,7 +88,7 @@ impl Door {
 
     /// Whether an API key is looked at.
     pub const fn reads_key(self) -> bool {
-        matches!(self, Self::Api | Self::Compatible | Self::Probe)
+        matches!(self, Self::Api | Self::Compatible | Self::Scim | Self::Probe)
     }
 }
 

@@ -19,6 +19,7 @@ mod challenge;
 mod change;
 mod cidr;
 mod device;
+mod directory;
 mod error;
 mod expiry;
 mod factors;
@@ -67,6 +68,7 @@ pub use certificates::{
 };
 pub use change::PasswordChange;
 pub use cidr::{Cidr, CidrError};
+pub use directory::{by_login, directory_of, fold_login, is_break_glass, release_directory, set_directory};
 pub use error::Error;
 pub use factors::{Enrolled, Factors, Going, NewFactor, Offer, Proof, Ways};
 pub use half_way::{Entered, HalfWay, Needs, Proven};
@@ -114,5 +116,6 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
         },
         store::Migration { version: 9, name: "proofs", sql: include_str!("../migrations/009_proofs.sql") },
         store::Migration { version: 10, name: "vouched", sql: include_str!("../migrations/010_vouched.sql") },
+        store::Migration { version: 11, name: "directory", sql: include_str!("../migrations/011_directory.sql") },
     ],
 };

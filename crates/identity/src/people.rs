@@ -1,7 +1,7 @@
 //! The people of the organisation as pages list them: who they are, what they are trusted with, and whether they can sign in.
 
 use access::{Authority, Held, OrganisationPermit, Scope, cap};
-use base::{Page, PageRequest, Timestamp, UserId};
+use base::{Page, PageRequest, ResourceId, Timestamp, UserId};
 use store::{Row, Tx, params};
 
 use crate::{Error, Identity, SignInRules, account, session};
@@ -53,6 +53,8 @@ pub struct PersonInfo {
     pub last_use: Option<Timestamp>,
     /// When they were added.
     pub created_at: Timestamp,
+    /// The directory that keeps them; none when they are kept by hand.
+    pub directory: Option<ResourceId>,
 }
 
 /// Which people are listed.
@@ -206,7 +208,7 @@ fn times(tx: &mut Tx<'_>) -> Result<(Timestamp, Timestamp), Error> {
     Ok((tx.now(), tx.now().minus(idle)))
 }
 
-const PERSON: &str = "SELECT u.id, u.name, u.login, u.login_folded, u.time_zone, u.created_at, u.last_sign_in_at, u.disabled_at,
+const PERSON: &str = "SELECT u.id, u.name, u.login, u.login_folded, u.time_zone, u.created_at, u.last_sign_in_at, u.disabled_at, u.directory,
     (SELECT COUNT(*) FROM credentials c WHERE c.user_id = u.id) AS passwords,
     (CASE WHEN EXISTS (SELECT 1 FROM sign_in) AND NOT EXISTS (SELECT 1 FROM break_glass b WHERE b.user_id = u.id)
         THEN 0 ELSE 1 END) AS opens,
@@ -247,6 +249,7 @@ fn read(row: &Row<'_>, locked: i64) -> Result<Found, store::Error> {
             sessions: row.get("sessions")?,
             last_use: row.get("last_use")?,
             created_at: row.get("created_at")?,
+            directory: row.get("directory")?,
         },
     })
 }

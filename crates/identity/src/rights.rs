@@ -104,7 +104,10 @@ impl Basis {
     fn ways(&self, capability: Capability, place: Option<WorkspaceId>) -> Vec<Way> {
         let nobody = || Actor::anonymous(None);
         let one = |by: &str, words: &str, workspace: WorkspaceId, grants: &Grants| {
-            let here = place.is_some_and(|place| grants.may(capability, place));
+            let here = place.map_or_else(
+                || grants.organisation_capabilities().contains(capability),
+                |place| grants.may(capability, place),
+            );
             let way = Way { by: by.to_owned(), words: words.to_owned(), scope: Some(workspace), bounded: false };
             if here { vec![way] } else { Vec::new() }
         };

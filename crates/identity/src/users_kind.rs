@@ -9,7 +9,7 @@ use resources::{Check, Class, Error, Field, KindScope, Projection, Shape, TypedK
 use serde::{Deserialize, Serialize};
 use store::{Tx, params};
 
-use crate::{account, roles_kind};
+use crate::{account, directory, roles_kind};
 
 /// The kind's name.
 pub(crate) const NAME: &str = "users";
@@ -101,14 +101,14 @@ impl UsersKind {
 /// A person as people configure one.
 #[derive(Serialize, Deserialize)]
 pub struct UserBody {
-    name: String,
+    pub(crate) name: String,
     login: String,
     #[serde(default)]
     roles: Vec<RoleBody>,
     #[serde(default = "utc")]
     time_zone: String,
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
-    enabled: bool,
+    pub(crate) enabled: bool,
     #[serde(default)]
     devices: Vec<DeviceSpec>,
 }
@@ -212,7 +212,7 @@ impl TypedKind for UsersKind {
         if !(1..=120).contains(&length) || body.name.trim() != body.name || body.name.chars().any(char::is_control) {
             check.problem("name", "bad-name", "a name has 1 to 120 characters, without spaces at its ends");
         }
-        if !is_address(&body.login) {
+        if !directory::login_fits(&body.login, is_address(&body.login), check) {
             check.problem("login", "bad-login", "an e-mail address such as ada@example.com is expected");
         }
         if jiff::tz::TimeZone::get(&body.time_zone).is_err() {
@@ -227,7 +227,11 @@ impl TypedKind for UsersKind {
                 check.problem(format!("roles[{at}]"), "twice", "the same role stands here twice; leave one out");
             }
         }
-        check_roles(body, check)?;
+        directory::check_owned(body, check)?;
+        // A directory gives no role by a person's entry: what stands there was given by hand before.
+        if !directory::provisions(&check.actor().principal) {
+            check_roles(body, check)?;
+        }
         for (at, one) in body.devices.iter().enumerate() {
             let digits = one.number.strip_prefix('+').unwrap_or_default();
             let fits = (7..=15).contains(&digits.len())

@@ -31,6 +31,7 @@ pub const MIGRATIONS: &[Migrations] = &[
     mail::MIGRATIONS,
     identity::MIGRATIONS,
     federation::MIGRATIONS,
+    scim::MIGRATIONS,
     messaging::MIGRATIONS,
     carriers::MIGRATIONS,
     oncall::MIGRATIONS,
@@ -59,6 +60,8 @@ pub struct Product {
     pub issuers: issuers::Issuers,
     /// Signing in with identities elsewhere.
     pub federation: federation::Federation,
+    /// People whom directories keep.
+    pub scim: scim::Scim,
     /// Who is reached when.
     pub oncall: OnCall,
     /// Texts.
@@ -145,6 +148,7 @@ impl Product {
             identity.clone(),
             issuers.clone(),
         );
+        let scim = scim::Scim::new(db.clone(), vault.clone(), resources.clone(), identity.clone());
         identity.ask_issuers(issuers.clone());
         identity.ask_sign_on(federation::signs_on);
         let webhooks = Webhooks::new(db.clone(), vault.clone(), &callbacks, guarded).await?;
@@ -180,6 +184,7 @@ impl Product {
             identity,
             issuers,
             federation,
+            scim,
             oncall,
             messaging,
             carriers,
@@ -234,7 +239,7 @@ impl Product {
         tasks.spawn(async move { drop(running.await) });
         let (identity, mail, replays, stopping) =
             (self.identity.clone(), self.mail.clone(), self.replays(), stop.clone());
-        let federation = self.federation.clone();
+        let (federation, scim) = (self.federation.clone(), self.scim.clone());
         tasks.spawn(async move {
             while tokio::time::timeout(std::time::Duration::from_mins(10), stopping.cancelled()).await.is_err() {
                 if let Err(error) = identity.sweep().await {
@@ -248,6 +253,9 @@ impl Product {
                 }
                 if let Err(error) = federation.sweep().await {
                     tracing::warn!(%error, "sign-ons that took too long could not be removed");
+                }
+                if let Err(error) = scim.sweep().await {
+                    tracing::warn!(%error, "what is left of people who are gone could not be removed");
                 }
                 if let Err(error) = replays.sweep().await {
                     tracing::warn!(%error, "answers that were kept long enough could not be removed");
@@ -293,6 +301,7 @@ fn kinds(
         resources::typed(identity::TokenIssuersKind),
         resources::typed(federation::ProvidersKind::new(vault.clone())),
         resources::typed(federation::SignInKind),
+        resources::typed(scim::SourcesKind),
         resources::typed(identity::SignInRulesKind),
         resources::typed(carriers),
         resources::typed(routes),

@@ -35,6 +35,7 @@ pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
         identity: product.identity.clone(),
         mail: product.mail.clone(),
         federation: product.federation.clone(),
+        scim: product.scim.clone(),
         resources: product.resources.clone(),
         alerts: product.alerts.clone(),
         oncall: product.oncall.clone(),
@@ -49,6 +50,7 @@ pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
         public_url: public_url.clone(),
         fingerprint: extras.fingerprint,
     });
+    let provisioning = api::Provisioning { scim: product.scim.clone(), public_url: public_url.clone() };
     let api = api::Api {
         db: product.db.clone(),
         identity: product.identity.clone(),
@@ -67,7 +69,9 @@ pub fn app(product: &Product, settings: Settings, extras: Extras) -> App {
     let builder = App::builder(settings, Arc::new(keeper), product.db.context().clone())
         .routes(console.routes())
         .routes(api::routes(api))
+        .routes(api::provisioning_routes(provisioning))
         .render(Door::Console, ErrorPages)
+        .render(Door::Scim, api::ScimErrors)
         .render(Door::Compatible, api::Envelope)
         .replays(product.replays())
         .overview(api::overview())

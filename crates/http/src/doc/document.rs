@@ -111,10 +111,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Document {
     }
 }
 
-/// Whether a route belongs into the document: all but the pages of the console and their files.
+/// Whether a route belongs into the document: all but the pages of the console and their files, and what describes itself: a
+/// directory reads its schemas at its own door (RFC 7643 section 8).
 pub(crate) fn described(route: &RouteInfo) -> bool {
     match route.door {
-        Door::Console => false,
+        Door::Console | Door::Scim => false,
         Door::Public => {
             route.doc.is_some() || route.path.starts_with("/.well-known/") || route.path.starts_with("/api")
         }

@@ -98,6 +98,8 @@ async fn patterns() -> BTreeSet<String> {
             && !path.starts_with("/sso/")
             // A provider is there only where one was set up.
             && path != "/w/demo/sign-on/{entry}"
+            // So is a directory; its pages are looked at in `provisioning`.
+            && !path.starts_with("/w/demo/provisioning/{entry}")
     };
     let patterns = patterns.filter(pages).collect();
     product.close().await;

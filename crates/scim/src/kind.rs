@@ -1,0 +1,128 @@
+//! The kind `provisioning_sources`: directories that keep people here, and what follows from it.
+
+use access::Capability;
+use base::ResourceId;
+use federation::{GROUP_ROLES, GroupRole, PROVIDERS, check_group_roles, resolve_group_roles};
+use resources::{Check, Class, Error, Field, KindScope, Projection, Shape, TypedKind};
+use serde::{Deserialize, Serialize};
+use store::Tx;
+use vault::SealedColumn;
+
+use crate::{rows, settle};
+
+/// The kind's name.
+pub const SOURCES: &str = "provisioning_sources";
+/// Programs that one source names at most.
+const PROGRAMS: usize = 20;
+
+/// Directories as a kind of resource.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SourcesKind;
+
+/// A directory as people configure it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SourceBody {
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) label: String,
+    #[serde(default = "yes")]
+    pub(crate) enabled: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
+    #[serde(default = "external_id")]
+    pub(crate) subject: String,
+    #[serde(default)]
+    pub(crate) invite: bool,
+    #[serde(default)]
+    pub(crate) programs: Vec<String>,
+    #[serde(default)]
+    group_roles: Vec<GroupRole>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+fn external_id() -> String {
+    "external_id".to_owned()
+}
+
+impl TypedKind for SourcesKind {
+    type Body = SourceBody;
+    const NAME: &'static str = SOURCES;
+    const SCOPE: KindScope = KindScope::Organisation;
+    const CAPABILITY: Capability = Capability::SignInManage;
+    const FIELDS: &'static [Field] = &[
+        Field::new("name", Class::Internal, Shape::Text)
+            .required()
+            .about("how addresses name it, such as entra: letters, digits and hyphens; the base address of its door holds it"),
+        Field::new("label", Class::Internal, Shape::Text).about("what people call it"),
+        Field::new("enabled", Class::Internal, Shape::Boolean).about(
+            "whether its requests are answered; switched off, the roles that came from its groups go; true when left out",
+        ),
+        Field::new("provider", Class::Internal, Shape::Reference(PROVIDERS))
+            .about("the identity provider with which its people sign in; their accounts are linked with it as they come"),
+        Field::new("subject", Class::Internal, Shape::Choice(&["external_id", "user_name"])).about(
+            "which attribute is a person's subject at that provider: external_id (when left out), or user_name",
+        ),
+        Field::new("invite", Class::Internal, Shape::Boolean).about(
+            "whether a new person is sent an invitation by e-mail, with which they choose a password; false when left out: they \
+             sign in with the provider alone",
+        ),
+        Field::new("programs", Class::Internal, Shape::List(&Shape::Text)).about(
+            "the names of the API keys and OAuth clients that speak for it; when left out, each with the scope people:provision",
+        ),
+        Field::new("group_roles", Class::Internal, GROUP_ROLES)
+            .about("which groups of the directory give which roles, by their displayName"),
+    ];
+
+    fn key(&self, body: &SourceBody) -> String {
+        body.name.clone()
+    }
+
+    fn validate(&self, body: &SourceBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
+        let plain =
+            |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        if !(1..=40).contains(&body.name.len()) || !plain(&body.name) {
+            check.problem("name", "bad-name", "a name has 1 to 40 lower-case letters, digits and hyphens, such as entra");
+        }
+        if body.label.chars().count() > 60 || body.label.chars().any(char::is_control) {
+            check.problem("label", "bad-label", "a label has at most 60 characters");
+        }
+        if body.programs.len() > PROGRAMS {
+            check.problem("programs", "too-many", format!("at most {PROGRAMS} are read"));
+        }
+        for (at, name) in body.programs.iter().enumerate() {
+            if !(1..=120).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+                check.problem(format!("programs[{at}]"), "bad-program", "the name of a key or client is expected");
+            }
+        }
+        // What stands there already is not given now, as long as the same programs say who is in which group.
+        let own = check.id();
+        let known = match rows::source_by_id(check.tx(), own)? {
+            Some(stored) if stored.programs == body.programs => settle::of(check.tx(), own)?,
+            _ => Vec::new(),
+        };
+        check_group_roles(&body.group_roles, &known, check)
+    }
+
+    fn project(&self, tx: &mut Tx<'_>, change: &Projection<'_, SourceBody>) -> Result<(), Error> {
+        let id = change.resource;
+        let Some(new) = change.new else {
+            // Its people stay, and are kept by hand from now on.
+            settle::everybody(tx, id, &[], change.now)?;
+            identity::release_directory(tx, id)?;
+            return Ok(rows::remove_source(tx, id)?);
+        };
+        let provider = new.provider.as_deref().map(|name| change.reference::<ResourceId>(PROVIDERS, name)).transpose()?;
+        rows::put_source(tx, id, new, provider, change.now)?;
+        let roles = resolve_group_roles(&new.group_roles, change)?;
+        settle::put(tx, id, &roles)?;
+        let roles = if new.enabled { settle::of(tx, id)? } else { Vec::new() };
+        settle::everybody(tx, id, &roles, change.now)
+    }
+
+    fn sealed_columns(&self) -> &'static [SealedColumn] {
+        rows::SEALED
+    }
+}

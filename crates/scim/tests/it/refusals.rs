@@ -1,0 +1,112 @@
+//! What no directory may: come in as a person, touch others' people, the last administrator, or an account for emergencies.
+
+use access::{Actor, AuthMethod, Grants, Principal, Role, Scope, cap};
+use base::{SecretString, UserId};
+use identity::{Caller, SetUp};
+use scim::{Error, Shown};
+use serde_json::json;
+
+use crate::house::{House, PASSWORD, PUBLIC, open, operator, program, user};
+
+/// The first administrator, with a password, handed over to the directory.
+async fn ada(house: &House) -> (UserId, String) {
+    let identity = house.identity.clone();
+    let link = house.db.write(move |tx| identity.setup_link(tx, &Actor::os("root", "host1"))).await.unwrap();
+    let form = SetUp {
+        secret: link.secret,
+        name: "Ada Sample".into(),
+        login: "ada@example.com".into(),
+        password: SecretString::from(PASSWORD),
+        time_zone: None,
+    };
+    let ada = house.identity.setup(form, &Caller::default()).await.unwrap().into_session().unwrap().session.user;
+    let source = house.texts("SELECT id FROM provisioning_sources WHERE name = 'entra'").await[0].parse().unwrap();
+    let scim = house.scim.clone();
+    house.db.write(move |tx| scim.hand_over(tx, &operator(), source, "ada@example.com")).await.unwrap();
+    (ada, ada.to_string())
+}
+
+testdb::both_databases! {
+    migrations = [&vault::MIGRATIONS, &access::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &mail::MIGRATIONS, &identity::MIGRATIONS,
+        &federation::MIGRATIONS, &scim::MIGRATIONS];
+
+    async fn only_programs_of_the_source_come_in(db: store::Db) {
+        let house = open(&db).await;
+        house.apply(&crate::house::CONFIGURED.replace("{ name: other }", "{ name: other, programs: [okta] }")).await.unwrap();
+        let come = |permit, source: &'static str| {
+            let (scim, db) = (house.scim.clone(), db.clone());
+            async move { db.read(move |tx| scim.desk(tx, &permit, source, PUBLIC).map(drop)).await }
+        };
+        let id: UserId = uuid::Uuid::from_u128(7).into();
+        let person = Actor::new(Principal::User { id, name: "Ada".into() }, AuthMethod::AdminToken);
+        let person = Grants::of_roles(person, &[(Role::Administrator, Scope::Organisation)]).permit_organisation::<cap::PeopleProvision>().unwrap();
+        assert!(matches!(come(person, "entra").await, Err(Error::PeopleNever)));
+        assert!(come(program("okta"), "other").await.is_ok());
+        assert!(matches!(come(program("entra"), "other").await, Err(Error::NoSource)), "another directory's key");
+        assert!(matches!(come(program("entra"), "nowhere").await, Err(Error::NoSource)));
+    }
+
+    async fn the_last_administrator_is_not_a_directorys(db: store::Db) {
+        let house = open(&db).await;
+        let (ada, id) = ada(&house).await;
+        for refused in [
+            house.patch(&id, json!([{"op": "replace", "value": {"active": false}}])).await.map(drop),
+            house.delete(&id).await.map(drop),
+        ] {
+            assert!(matches!(refused, Err(Error::HandsOff(words)) if words.contains("last administrator")), "{refused:?}");
+        }
+        assert_eq!(house.roles(ada).await, ["administrator"]);
+        house.patch(&id, json!([{"op": "replace", "path": "displayName", "value": "Ada S."}])).await.unwrap();
+        // The last one by a group.
+        let house = &house;
+        db.write(move |tx| access::forget_roles(tx, ada, tx.now())).await.unwrap();
+        let group = house.group("Admins", &[&id]).await.unwrap();
+        assert_eq!(house.roles(ada).await, ["administrator"]);
+        let refused = house.patch_group(&group.id, json!([{"op": "remove", "path": "members"}])).await;
+        assert!(matches!(refused, Err(Error::HandsOff(_))), "{refused:?}");
+        assert_eq!(house.roles(ada).await, ["administrator"]);
+    }
+
+    async fn accounts_for_emergencies_are_nobodys_to_touch(db: store::Db) {
+        let house = open(&db).await;
+        let (bea, person) = house.made("bea@example.com").await;
+        house.session(person).await;
+        db.write(move |tx| identity::set_only_way(tx, Some(uuid::Uuid::from_u128(3).into()), &[person])).await.unwrap();
+        for refused in [
+            house.patch(&bea, json!([{"op": "replace", "value": {"active": false}}])).await.map(drop),
+            house.patch(&bea, json!([{"op": "replace", "value": {"displayName": "x"}}])).await.map(drop),
+            house.delete(&bea).await.map(drop),
+        ] {
+            assert!(matches!(refused, Err(Error::HandsOff(words)) if words.contains("emergencies")), "{refused:?}");
+        }
+        house.group("Admins", &[&bea]).await.unwrap();
+        assert!(house.roles(person).await.is_empty(), "nor does a directory raise it");
+    }
+
+    async fn what_is_wrong_is_said_and_changes_nothing(db: store::Db) {
+        let house = open(&db).await;
+        let (id, _) = house.made("bea@example.com").await;
+        for (body, words) in [
+            (json!({"schemas": [scim::USER]}), "userName is required"),
+            (json!({"schemas": [scim::GROUP], "userName": "x@example.com"}), "schemas has to name"),
+            (json!({"userName": "two words"}), "no spaces"),
+            (json!({"userName": "x".repeat(300)}), "at most 254"),
+        ] {
+            let error = house.make(body).await.unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+        // Another version, another's id, and what is not there.
+        let (known, body) = (id.clone(), user("bea@example.com"));
+        let old = house.at("entra", move |tx, scim, desk| scim.replace_user(tx, desk, (&known, Some(9)), &body, &Shown::default())).await;
+        assert!(matches!(old, Err(Error::OtherVersion)));
+        let known = id.clone();
+        assert!(matches!(house.at("other", move |tx, scim, desk| scim.user(tx, desk, &known, &Shown::default())).await, Err(Error::NotFound)));
+        let known = id.clone();
+        assert!(matches!(house.at("other", move |tx, scim, desk| scim.delete_user(tx, desk, (&known, None))).await, Err(Error::NotFound)));
+        assert!(matches!(house.read("not-an-id").await, Err(Error::NotFound)));
+        assert_eq!(house.read(&id).await.unwrap()["meta"]["version"], "W/\"1\"");
+        // What was said already is no new version.
+        let same = house.patch(&id, json!([{"op": "replace", "path": "active", "value": true}])).await.unwrap();
+        assert_eq!(same.version, 1);
+    }
+}
