@@ -1,0 +1,6 @@
+mod forge;
+mod forged;
+mod genuine;
+mod logout;
+mod metadata;
+mod travel;
