@@ -4,7 +4,7 @@ use access::cap;
 use askama::Template;
 use axum::extract::State;
 use base::{Explain as _, UserId};
-use federation::{Error, LinkedIdentity};
+use federation::{Error, LinkedIdentity, Purpose};
 use http::{Answer, Form, HeaderMap, InWorkspace, Path, Query, Refusal, Response, StatusCode};
 use identity::Session;
 use serde::Deserialize;
@@ -160,8 +160,8 @@ pub async fn link_own(
     let session = console.own_session(&guard).await?;
     let back = format!("/w/{}/you/identities", guard.name());
     let next = format!("{back}?did=linked");
-    let (caller, user) = (guard.caller().source().into(), Some(session.user));
-    match console.federation.begin(&which.provider, user, &next, None, &console.public_url, &caller).await {
+    let (caller, purpose) = (guard.caller().source().into(), Purpose::Link(session.user));
+    match console.federation.begin(&which.provider, purpose, &next, None, &console.public_url, &caller).await {
         Ok(begun) => {
             let shell = console.shell(&guard, &headers, Page::You).await?;
             let response = page(&OnwardPage { shell, location: begun.location, back })?;

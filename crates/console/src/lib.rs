@@ -239,6 +239,15 @@ impl Console {
                 "an identity provider sends people back here; the answer proves who they are",
                 sso::callback,
             )
+            .get("/sso/again", sso::again)
+            .session_only()
+            .public(Method::GET, sso::PROVEN, "says that a proof with an identity provider worked", sso::proven)
+            .public(
+                Method::GET,
+                "/signed-out",
+                "an identity provider sends people back here who signed out there",
+                sso::signed_out,
+            )
             .public(Method::GET, "/sso/start", "an identity provider begins a sign-on here", sso::start)
             .public(
                 Method::GET,
@@ -508,6 +517,14 @@ impl Console {
             .public(Method::POST, "/sso/start", "an identity provider begins a sign-on here", sso::start_by_form)
             .accepts(&[http::ContentType::Form])
             .limit(8 * 1024)
+            .public(
+                Method::POST,
+                "/sso/{provider}/back-channel-logout",
+                "an identity provider says that it ended a session; its signed token proves it",
+                sso::back_channel,
+            )
+            .accepts(&[http::ContentType::Form])
+            .limit(16 * 1024)
             .public(
                 Method::GET,
                 "/assets/{name}",

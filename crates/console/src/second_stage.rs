@@ -298,7 +298,13 @@ mod tests {
 
     #[test]
     fn the_second_page_offers_what_the_person_has_and_no_more() {
-        let ways = Ways { password: false, app: true, recovery: true, passkey: Some(r#"{"challenge":"a\"b"}"#.into()) };
+        let ways = Ways {
+            password: false,
+            app: true,
+            recovery: true,
+            passkey: Some(r#"{"challenge":"a\"b"}"#.into()),
+            elsewhere: false,
+        };
         let page = FactorPage { shell: outside(), problem: Some(HOSTILE.into()), ways, next: "/w/demo".into() };
         let html = checked(&page);
         assert!(html.contains("autocomplete=\"one-time-code\"") && html.contains("data-passkey=\"get\""));

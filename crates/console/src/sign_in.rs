@@ -12,6 +12,7 @@ use crate::Console;
 use crate::draw::Draw as _;
 use crate::facts::paired;
 use crate::page::{Wrong, bare, encode, own_zone, page, page_with, see_other};
+use crate::sso::ToldPage;
 use crate::shell::Shell;
 use crate::start_forms::WorkspaceForm;
 
@@ -126,7 +127,7 @@ const ENVIRONMENTS: [(&str, &str); 3] = [
 pub fn local(path: &str) -> Option<&str> {
     let plain = path.len() <= 2_000 && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let rooted = path.starts_with('/') && !path.starts_with("//");
-    let back = ["/sign-in", "/sign-out", "/setup", "/invite", "/forgot", "/reset", "/sso"]
+    let back = ["/sign-in", "/sign-out", "/signed-out", "/setup", "/invite", "/forgot", "/reset", "/sso"]
         .iter()
         .any(|way| path.starts_with(way));
     (plain && rooted && !back && path != "/").then_some(path)
@@ -281,12 +282,24 @@ pub fn told_when(mut response: Response, problem: &Problem) -> Response {
     response
 }
 
-/// Ends the session, here and in the browser.
-pub async fn sign_out(guard: SignedIn, State(console): State<Console>) -> Answer<Response> {
+/// Ends the session, here and in the browser. Whom a provider vouched for may then sign out there, too.
+pub async fn sign_out(guard: SignedIn, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
+    let mut onward = None;
     if let Some(token) = guard.caller().session_token() {
+        let session = console.identity.session_still(token, &guard.caller().source().into()).await?;
         console.identity.logout(token, &guard.caller().source().into()).await?;
+        if let Some(session) = session {
+            onward = console.federation.sign_out_there(&session, &console.public_url).await?;
+        }
     }
-    Ok(http::end_session(see_other("/sign-in?left=true")))
+    let Some(onward) = onward else { return Ok(http::end_session(see_other("/sign-in?left=true"))) };
+    let told = ToldPage {
+        shell: bare(&headers, console.db.context().now(), ""),
+        heading: "You are signed out here",
+        words: format!("This browser may still be signed in at {}.", onward.label),
+        onward: Some((onward.label, onward.location)),
+    };
+    Ok(http::end_session(page(&told)?))
 }
 
 async fn setup_page(

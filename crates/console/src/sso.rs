@@ -4,13 +4,13 @@
 use askama::Template;
 use axum::extract::State;
 use base::{Explain as _, ProblemKind, SecretString};
-use federation::{Answered, Arrived, Error};
-use http::{Answer, Form, HeaderMap, HeaderValue, Open, Path, Query, Response, header};
+use federation::{Answered, Arrived, Error, Purpose};
+use http::{Answer, Form, HeaderMap, HeaderValue, IntoResponse as _, Open, Path, Query, Refusal, Response, SignedIn, StatusCode, header};
 use identity::Session;
 use serde::Deserialize;
 
 use crate::Console;
-use crate::page::{bare, page_with, see_other};
+use crate::page::{bare, page, page_with, see_other};
 use crate::shell::Shell;
 use crate::sign_in::local;
 
@@ -22,6 +22,17 @@ struct FailedPage {
     detail: String,
     back: String,
     back_words: &'static str,
+}
+
+/// Something that was done, and where one can go on.
+#[derive(Template)]
+#[template(path = "sso-told.html")]
+pub struct ToldPage {
+    pub shell: Shell,
+    pub heading: &'static str,
+    pub words: String,
+    /// Where the person signs out, too: what they call the provider, and the address there.
+    pub onward: Option<(String, String)>,
 }
 
 /// Where to go on after signing in.
@@ -69,9 +80,72 @@ pub async fn callback(
     let response = match arrived {
         Ok(Arrived::In { entered, next }) => Console::let_on(if next.is_empty() { "/" } else { &next }, &entered),
         Ok(Arrived::Linked { next }) => see_other(if next.is_empty() { "/" } else { &next }),
+        Ok(Arrived::Proved { token, next }) => {
+            http::start_session(see_other(if next.is_empty() { PROVEN } else { &next }), &token)
+        }
         Err(error) => console.sso_failed(&open, &headers, error, linking)?,
     };
     Ok(http::end_sign_on(response))
+}
+
+/// Sends somebody who is signed in to their provider once more, to prove that it is them: before something risky.
+pub async fn again(
+    guard: SignedIn,
+    State(console): State<Console>,
+    headers: HeaderMap,
+    Query(asked): Query<Next>,
+) -> Answer<Response> {
+    let source = guard.caller().source();
+    let Some(token) = guard.caller().session_token() else { return Err(Refusal::unauthenticated()) };
+    let session = console.identity.by_session(token, &source.into()).await?.ok_or_else(Refusal::unauthenticated)?;
+    let next = local(&asked.next).unwrap_or_default();
+    match console.federation.begin_proof(&session, next, &console.public_url, &source.into()).await {
+        Ok(begun) => Ok(http::begin_sign_on(sent(&begun.location), &begun.token)),
+        Err(error) => console.sso_failed_for(guard.caller().csrf(), &headers, error, true),
+    }
+}
+
+/// Where somebody ends who proved themselves beside a form that waits.
+pub const PROVEN: &str = "/sso/proven";
+
+/// Says so.
+pub async fn proven(open: Open, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
+    let shell = bare(&headers, console.db.context().now(), open.caller().csrf());
+    page(&ToldPage {
+        shell,
+        heading: "It is you",
+        words: "Go back to the tab where you came from, and press “Go on” there. You can close this one.".to_owned(),
+        onward: None,
+    })
+}
+
+/// Where a provider sends people back to who signed out there.
+pub async fn signed_out(open: Open, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
+    let shell = bare(&headers, console.db.context().now(), open.caller().csrf());
+    page(&ToldPage {
+        shell,
+        heading: "You are signed out",
+        words: "Here, and at your provider.".to_owned(),
+        onward: None,
+    })
+}
+
+/// A provider's word that it ended a session (OpenID Connect Back-Channel Logout 1.0 section 2.5).
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct LoggedOut {
+    logout_token: String,
+}
+
+/// Takes it: what rested on that session ends here. No cookie is read; the token proves the provider.
+pub async fn back_channel(
+    open: Open,
+    State(console): State<Console>,
+    Path(provider): Path<String>,
+    Form(said): Form<LoggedOut>,
+) -> Answer<Response> {
+    console.federation.back_channel_logout(&provider, &said.logout_token, &open.source().into()).await?;
+    Ok(StatusCode::OK.into_response())
 }
 
 /// A sign-on that a provider begins, by a link.
@@ -116,7 +190,7 @@ impl Console {
         hint: Option<&str>,
     ) -> Answer<Response> {
         let caller = open.source().into();
-        match self.federation.begin(provider, None, next, hint, &self.public_url, &caller).await {
+        match self.federation.begin(provider, Purpose::SignIn, next, hint, &self.public_url, &caller).await {
             Ok(begun) => Ok(http::begin_sign_on(sent(&begun.location), &begun.token)),
             Err(error) => self.sso_failed(open, headers, error, false),
         }
@@ -131,12 +205,16 @@ impl Console {
 
     /// The page that says why somebody is not in.
     fn sso_failed(&self, open: &Open, headers: &HeaderMap, error: Error, linking: bool) -> Answer<Response> {
+        self.sso_failed_for(open.caller().csrf(), headers, error, linking)
+    }
+
+    fn sso_failed_for(&self, csrf: &str, headers: &HeaderMap, error: Error, linking: bool) -> Answer<Response> {
         let problem = error.problem();
         if problem.kind == ProblemKind::Internal {
             return Err(error.into());
         }
         let shown = FailedPage {
-            shell: bare(headers, self.db.context().now(), open.caller().csrf()),
+            shell: bare(headers, self.db.context().now(), csrf),
             heading: if linking { "That did not work" } else { "You are not signed in" },
             detail: problem.detail.to_string(),
             back: if linking { "/" } else { "/sign-in" }.to_owned(),
@@ -174,6 +252,14 @@ mod tests {
             back_words: "To the sign-in page",
         });
         assert!(html.contains("href=\"/sign-in\"") && html.contains("role=\"alert\""));
+    }
+
+    #[test]
+    fn who_signed_out_here_may_sign_out_there() {
+        let told = |onward| ToldPage { shell: Shell { place: None, stream: None, ..shell() }, heading: "You are signed out here", words: String::new(), onward };
+        let html = checked(&told(Some((HOSTILE.to_owned(), "https://login.example.com/out?a=1".to_owned()))));
+        assert!(html.contains("href=\"https://login.example.com/out?a=1\"") && html.contains("href=\"/sign-in\""));
+        assert!(!checked(&told(None)).contains("login.example.com"));
     }
 
     #[test]

@@ -1,13 +1,38 @@
 //! From a provider's word to a session: the account that the identity opens, or a new one; the roles of the groups; the audit.
+//! Every protocol comes in here, with an [`Arrival`].
 
-use access::{AuthMethod, Engine, OrganisationPermit, Principal, cap};
-use base::{SecretString, UserId};
-use identity::{Caller, Entered};
+use std::time::Duration;
+
+use access::{Actor, AuthMethod, Engine, OrganisationPermit, Principal, cap};
+use base::{SecretString, Timestamp, UserId};
+use identity::{Caller, Entered, Proven, Session, Vouched};
 use resources::{Change, Draft, Ground};
 use store::Tx;
 
 use crate::federation::Federation;
+use crate::flight::Purpose;
 use crate::{Assertion, Error, Provider, links, mapping, rows};
+
+/// How far the clocks of two machines may be apart.
+const LEEWAY: Duration = Duration::from_mins(1);
+
+/// Somebody comes from a provider with its word, which the protocol's own means have proven.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The provider as it was when its word was checked.
+    pub provider: Provider,
+    /// Its word.
+    pub said: Assertion,
+    /// What they were sent there for. Who comes unasked, by a sign-on that the provider began, signs in.
+    pub purpose: Purpose,
+    /// When they were sent there. Who is to prove themselves must have done so since.
+    pub began_at: Timestamp,
+    /// Where they go on; empty when they said nothing.
+    pub next: String,
+    /// The session that the browser still has, with its token: it is replaced, or it is the one whose person links an identity or
+    /// proves themselves.
+    pub session: Option<(Session, SecretString)>,
+}
 
 /// What came of a sign-on.
 #[derive(Clone, Debug)]
@@ -24,6 +49,13 @@ pub enum Arrived {
         /// Where they go on.
         next: String,
     },
+    /// Somebody proved once more who they are.
+    Proved {
+        /// The token that takes the place of their session's.
+        token: SecretString,
+        /// Where they go on.
+        next: String,
+    },
 }
 
 /// Why a session begins, in the audit log.
@@ -32,8 +64,58 @@ pub(crate) fn reason(provider: &Provider) -> String {
 }
 
 impl Federation {
+    /// Ends a sign-on with what a provider said, whichever protocol it speaks: somebody is let in, links an identity, or proves
+    /// themselves. A refusal is written down.
+    ///
+    /// # Errors
+    /// When the provider was switched off meanwhile, nobody is known by the identity, or somebody else is signed in.
+    pub(crate) async fn land(&self, arrival: Arrival, caller: &Caller) -> Result<Arrived, Error> {
+        let (this, by, provider) = (self.clone(), caller.clone(), arrival.provider.clone());
+        let arrival = std::sync::Arc::new(arrival);
+        let landed =
+            self.0.db.write(move |tx| tx.attempt(|tx| -> Result<Arrived, Error> { this.lands(tx, &arrival, &by) })).await;
+        match landed {
+            Ok(arrived) => Ok(arrived),
+            Err(error) => Err(self.refused(provider, error, caller).await),
+        }
+    }
+
+    fn lands(&self, tx: &mut Tx<'_>, arrival: &Arrival, caller: &Caller) -> Result<Arrived, Error> {
+        // Switched off while the person was there: its word counts no more.
+        let of = rows::by_id(tx, arrival.provider.id)?
+            .filter(|now| now.enabled && now.issuer == arrival.provider.issuer)
+            .ok_or(Error::NoProvider)?;
+        let (said, next) = (&arrival.said, arrival.next.clone());
+        if said.proven_at.is_some_and(|at| at > tx.now().plus(LEEWAY)) {
+            return Err(Error::Provider("it says that the person proved themselves at a time to come".to_owned()));
+        }
+        match (arrival.purpose, &arrival.session) {
+            (Purpose::SignIn, session) => {
+                let old = session.as_ref().map(|(_, token)| token);
+                let entered = self.arrive(tx, &of, said, old, caller)?;
+                Ok(Arrived::In { entered, next })
+            }
+            (Purpose::Link(user), Some((session, _))) if session.user == user => {
+                link_own(tx, &of, said, session.grants.actor(), user)?;
+                Ok(Arrived::Linked { next })
+            }
+            (Purpose::Prove(user), Some((session, token))) if session.user == user => {
+                let known = links::find(tx, &of.issuer, &said.subject)?.ok_or(Error::OtherPerson)?;
+                if known.user != user {
+                    return Err(Error::OtherPerson);
+                }
+                // Silently passed through, or a provider that does not say when: no fresh proof.
+                let at = said.proven_at.filter(|at| at.plus(LEEWAY) >= arrival.began_at).ok_or(Error::NotFresh)?;
+                rows::went_well(tx, of.id)?;
+                let token = self.0.identity.step_up_vouched(tx, session, token, at, of.trusted_factor)?;
+                Ok(Arrived::Proved { token, next })
+            }
+            (Purpose::Link(_) | Purpose::Prove(_), _) => Err(Error::OtherPerson),
+        }
+    }
+
     /// Lets in whom a provider vouches for.
-    pub(crate) fn arrive(
+    fn arrive(
         &self,
         tx: &mut Tx<'_>,
         provider: &Provider,
@@ -49,37 +131,33 @@ impl Federation {
             return Err(Error::SwitchedOff);
         }
         links::used(tx, &provider.issuer, &said.subject, &said.groups)?;
-        let now = tx.now();
-        let before = access::roles_of(tx, user)?;
-        if mapping::apply(tx, provider.id, user, &said.groups, now)? {
-            // Other roles, other session: those of before end.
-            self.0.identity.end_all(tx, user)?;
-            let held = access::roles_of(tx, user)?;
-            let list = |roles: &[access::Held]| roles.iter().map(words).collect::<Vec<_>>();
-            audit::record(
-                tx,
-                audit::Entry {
-                    actor: &access::Actor::engine("federation"),
-                    workspace: None,
-                    action: "user.roles_mapped",
-                    target: ("user", &user.to_string()),
-                    outcome: audit::Outcome::Success,
-                    reason: Some(&format!("groups of {}", provider.name)),
-                    changes: Some(serde_json::json!({ "from": list(&before), "to": list(&held) })),
-                },
-            )?;
-        }
+        self.settle(tx, &Actor::engine("federation"), user, &format!("groups of {}", provider.name))?;
         rows::went_well(tx, provider.id)?;
-        let entered = self.0.identity.enter_proven(
-            tx,
+        let vouched = Vouched {
+            provider: provider.id,
+            subject: said.subject.clone(),
+            session: said.session.clone().unwrap_or_default(),
+            hint: said.hint.clone(),
+        };
+        let proven = Proven {
             user,
-            AuthMethod::SingleSignOn,
-            provider.trusted_factor,
+            auth: AuthMethod::SingleSignOn,
+            strong: provider.trusted_factor,
+            at: said.proven_at,
+            vouched: &vouched,
             old,
-            &reason(provider),
-            caller,
-        )?;
-        Ok(entered)
+            reason: &reason(provider),
+        };
+        Ok(self.0.identity.enter_proven(tx, &proven, caller)?)
+    }
+
+    /// Gives a person what all their identities give, and ends what they have open when that changes what they hold.
+    pub(crate) fn settle(&self, tx: &mut Tx<'_>, actor: &Actor, user: UserId, why: &str) -> Result<(), Error> {
+        if mapping::settle(tx, actor, user, why)? {
+            // Also what this node remembers.
+            self.0.identity.end_all(tx, user)?;
+        }
+        Ok(())
     }
 
     /// An account for somebody who has none, if the provider's settings make one. Never one of an address that is taken: that
@@ -208,11 +286,4 @@ pub(crate) fn note_refused(
         },
     )?;
     Ok(())
-}
-
-fn words(held: &access::Held) -> String {
-    match held.scope {
-        access::Scope::Organisation => held.role.name().to_owned(),
-        access::Scope::Workspace(id) => format!("{} in {id}", held.role.name()),
-    }
 }

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use base::{SecretString, Timestamp};
+
 /// Groups that are read at most; a person of more is one whose provider should send fewer.
 const GROUPS: usize = 500;
 
 /// A provider's word about a person, proven by the protocol's own means.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Assertion {
     /// Who they are there: unique with the issuer, and never given to somebody else.
     pub subject: String,
@@ -18,6 +20,13 @@ pub struct Assertion {
     pub time_zone: Option<String>,
     /// The groups that they are in.
     pub groups: Vec<String>,
+    /// When they proved themselves there (`auth_time`, `AuthnInstant`), if the provider says so. Without it their word is fresh
+    /// for nothing: what is risky asks anew.
+    pub proven_at: Option<Timestamp>,
+    /// What the provider calls its session with them (`sid`, `SessionIndex`), if it says so.
+    pub session: Option<String>,
+    /// What the provider wants to see when they sign out there (`id_token_hint`).
+    pub hint: Option<SecretString>,
 }
 
 impl fmt::Debug for Assertion {
@@ -57,6 +66,9 @@ impl Assertion {
             address: text("email").filter(|_| !unproven),
             time_zone: text("zoneinfo"),
             groups,
+            proven_at: None,
+            session: None,
+            hint: None,
         }
     }
 }

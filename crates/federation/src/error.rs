@@ -17,6 +17,18 @@ pub enum Error {
     /// The provider cannot be asked, or what it says does not hold. The sentence is for administrators.
     #[error("{0}")]
     Provider(String),
+    /// The answer names another provider than the one that was asked. It came by the browser, so it says nothing about the provider.
+    #[error("{0}")]
+    Mixed(&'static str),
+    /// The provider does not take the code. It came by the browser, too.
+    #[error("{0}")]
+    BadCode(String),
+    /// The provider let the person through without asking them, or does not say when it did.
+    #[error("the provider did not ask the person anew (auth_time)")]
+    NotFresh,
+    /// The token says of no session that it ended.
+    #[error("{0}")]
+    NotLogout(String),
     /// Nobody here is known by this identity.
     #[error("no account is linked with this identity")]
     NoAccount {
@@ -111,6 +123,29 @@ impl Explain for Error {
                 "provider-failed",
                 "Signing in with your provider does not work just now. Try again in a minute; if it stays, tell your \
                  administrator: the page of the provider says why.",
+            ),
+            Self::Mixed(_) => forbidden(
+                "mixed-up",
+                "The answer that your browser brought is not your provider's. Begin again on the sign-in page, and tell your \
+                 administrator if it happens again."
+                    .to_owned(),
+            ),
+            Self::BadCode(_) => forbidden(
+                "bad-code",
+                "Your provider does not know the answer that your browser brought, or it was used already. Begin again on the \
+                 sign-in page; if it stays, tell your administrator."
+                    .to_owned(),
+            ),
+            Self::NotFresh => forbidden(
+                "not-fresh",
+                "Your provider let you through without asking who you are, or does not say when it asked (auth_time). That is no \
+                 fresh proof. Set up a second factor on the page about your security, and prove yourself with that."
+                    .to_owned(),
+            ),
+            Self::NotLogout(_) => Problem::new(
+                ProblemKind::Invalid,
+                "not-a-logout",
+                "This is no log-out token of that provider, or it was shown before. The audit log says why.",
             ),
             Self::NoAccount { label, subject } => forbidden(
                 "no-account",

@@ -10,9 +10,10 @@ use resources::Resources;
 use store::{Db, Tx};
 use vault::Vault;
 
+use crate::flight::Purpose;
 pub use crate::oidc::Answered;
 use crate::rows::Provider;
-use crate::{Arrived, Error, LinkedIdentity, arrive, flight, links, oidc, rows};
+use crate::{Arrival, Arrived, Error, LinkedIdentity, arrive, flight, links, logout, oidc, rows};
 
 /// Signing in with identities elsewhere. Cheap to clone.
 #[derive(Clone)]
@@ -73,12 +74,11 @@ impl Federation {
         all.into_iter().map(|one| Ok((links::count(tx, one.id)?, one)).map(|(people, one)| (one, people))).collect()
     }
 
-    /// Begins a sign-on with a provider. `user` is whose account the identity is to be linked with, when somebody who is signed
-    /// in asks for that; `hint` is who the provider shall expect.
+    /// Begins a sign-on with a provider, for whichever `purpose`; `hint` is who the provider shall expect.
     pub async fn begin(
         &self,
         name: &str,
-        user: Option<UserId>,
+        purpose: Purpose,
         next: &str,
         hint: Option<&str>,
         public_url: &str,
@@ -91,13 +91,30 @@ impl Federation {
             Err(error) => return Err(self.refused(provider, error, caller).await),
         };
         let (id, next) = (provider.id, next.to_owned());
-        let (token, secrets) = self.0.db.write(move |tx| flight::begin(tx, id, user, &next)).await?;
+        let (token, secrets) = self.0.db.write(move |tx| flight::begin(tx, id, purpose, &next)).await?;
         let redirect = redirect_uri(public_url, name);
-        let location = match oidc::request(&provider, &metadata, &redirect, &secrets, hint) {
+        let location = match oidc::request(&provider, &metadata, &redirect, &secrets, purpose, hint) {
             Ok(location) => location,
             Err(error) => return Err(self.refused(provider, error, caller).await),
         };
         Ok(Begun { token, location })
+    }
+
+    /// Begins the fresh proof of a session's person: they sign in anew at the provider that vouched for them, whatever session they
+    /// have there.
+    ///
+    /// # Errors
+    /// [`Error::NoProvider`] when nobody elsewhere vouched for them, or the provider is switched off.
+    pub async fn begin_proof(
+        &self,
+        session: &Session,
+        next: &str,
+        public_url: &str,
+        caller: &Caller,
+    ) -> Result<Begun, Error> {
+        let id = session.vouched.as_ref().map(|by| by.provider).ok_or(Error::NoProvider)?;
+        let provider = self.0.db.read(move |tx| rows::by_id(tx, id)).await?.ok_or(Error::NoProvider)?;
+        self.begin(&provider.name, Purpose::Prove(session.user), next, None, public_url, caller).await
     }
 
     /// Ends a sign-on with what came back to the redirect URI. `token` is the cookie of whoever began it, `session` the session
@@ -143,48 +160,21 @@ impl Federation {
             .await
         };
         let said = match said.await {
-            Ok(said) => Arc::new(said),
+            Ok(said) => said,
             Err(error) => return Err(self.refused(provider, error, caller).await),
         };
-        let (this, of, by) = (self.clone(), provider.clone(), caller.clone());
-        let arrived = self
-            .0
-            .db
-            .write(move |tx| {
-                tx.attempt(|tx| -> Result<Arrived, Error> {
-                    // Switched off while the person was there: its word counts no more.
-                    let of = rows::by_id(tx, of.id)?
-                        .filter(|now| now.enabled && now.issuer == of.issuer)
-                        .ok_or(Error::NoProvider)?;
-                    match (flight.user, &session) {
-                        (None, session) => {
-                            let old = session.as_ref().map(|(_, token)| token);
-                            let entered = this.arrive(tx, &of, &said, old, &by)?;
-                            Ok(Arrived::In { entered, next: flight.next.clone() })
-                        }
-                        (Some(user), Some((session, _))) if session.user == user => {
-                            arrive::link_own(tx, &of, &said, session.grants.actor(), user)?;
-                            Ok(Arrived::Linked { next: flight.next.clone() })
-                        }
-                        (Some(_), _) => Err(Error::OtherPerson),
-                    }
-                })
-            })
-            .await;
-        match arrived {
-            Ok(arrived) => Ok(arrived),
-            Err(error) => Err(self.refused(provider, error, caller).await),
-        }
+        let (purpose, began_at, next) = (flight.purpose, flight.began_at, flight.next.clone());
+        self.land(Arrival { provider, said, purpose, began_at, next, session }, caller).await
     }
 
-    async fn provider(&self, name: &str) -> Result<Provider, Error> {
+    pub(crate) async fn provider(&self, name: &str) -> Result<Provider, Error> {
         let name = name.to_owned();
         let found = self.0.db.read(move |tx| rows::by_name(tx, &name)).await?;
         found.filter(|one| one.enabled).ok_or(Error::NoProvider)
     }
 
     /// Writes a refusal down, and gives it back. A failure of ours is none.
-    async fn refused(&self, provider: Provider, error: Error, caller: &Caller) -> Error {
+    pub(crate) async fn refused(&self, provider: Provider, error: Error, caller: &Caller) -> Error {
         if matches!(error, Error::Store(_) | Error::Vault(_) | Error::Crypto(_) | Error::Audit(_)) {
             return error;
         }
@@ -217,6 +207,8 @@ impl Federation {
         if !(1..=255).contains(&subject.len()) || subject.chars().any(char::is_control) {
             return Err(Error::Incomplete("subject: 1 to 255 characters, exactly as the provider writes it"));
         }
+        // Who holds the identity is that person from then on: nobody makes themselves one who may more than they do.
+        identity::stand_in(tx, permit, user)?;
         arrive::link(tx, &provider, subject, user, "administrator", permit.actor())
     }
 
@@ -232,9 +224,13 @@ impl Federation {
         self.unlink(tx, permit.actor(), user, provider, subject)
     }
 
-    /// Takes an identity from one's own account.
+    /// Takes an identity from one's own account, unless nothing else would open it as things are now.
     pub fn unlink_own(&self, tx: &mut Tx<'_>, session: &Session, provider: &str, subject: &str) -> Result<(), Error> {
-        if !identity::has_password(tx, session.user)? && links::of(tx, session.user)?.len() < 2 {
+        links::hold(tx, session.user)?;
+        let others = links::of(tx, session.user)?;
+        let another =
+            others.iter().any(|one| one.enabled && !(one.provider_name == provider && one.subject == subject));
+        if !another && !identity::has_own_way(tx, session.user)? {
             return Err(Error::LastWay);
         }
         self.unlink(tx, session.grants.actor(), session.user, provider, subject)
@@ -252,15 +248,12 @@ impl Federation {
         if !links::remove(tx, &provider.issuer, subject, user)? {
             return Err(Error::NoLink);
         }
-        let now = tx.now();
-        if access::set_roles_from::<access::RoleRef>(tx, user, &provider.id.to_string(), &[], now)? {
-            self.0.identity.end_all(tx, user)?;
-        }
-        arrive::note(tx, actor, "identity.unlink", user, &provider)
+        arrive::note(tx, actor, "identity.unlink", user, &provider)?;
+        self.settle(tx, actor, user, &format!("an identity of {} was removed", provider.name))
     }
 
-    /// Removes sign-ons that took too long. Called now and then.
+    /// Removes sign-ons that took too long, and log-out tokens that nobody can show again. Called now and then.
     pub async fn sweep(&self) -> Result<u64, Error> {
-        Ok(self.0.db.write(flight::sweep).await?)
+        self.0.db.write(|tx| Ok(flight::sweep(tx)? + logout::sweep(tx)?)).await
     }
 }

@@ -41,13 +41,52 @@ impl Secrets {
     }
 }
 
+/// What somebody was sent to a provider for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To sign in.
+    SignIn,
+    /// To link an identity with the account of whoever is signed in.
+    Link(UserId),
+    /// To prove once more that they are whoever is signed in: by signing in there anew.
+    Prove(UserId),
+}
+
+impl Purpose {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::SignIn => "",
+            Self::Link(_) => "link",
+            Self::Prove(_) => "prove",
+        }
+    }
+
+    const fn user(self) -> Option<UserId> {
+        match self {
+            Self::SignIn => None,
+            Self::Link(user) | Self::Prove(user) => Some(user),
+        }
+    }
+
+    /// The purpose of a row. One that is not known is none, and so is one without whom it is about.
+    fn read(name: &str, user: Option<UserId>) -> Option<Self> {
+        match (name, user) {
+            ("", None) => Some(Self::SignIn),
+            // Rows of the version before have no word for it.
+            ("link" | "", Some(user)) => Some(Self::Link(user)),
+            ("prove", Some(user)) => Some(Self::Prove(user)),
+            _ => None,
+        }
+    }
+}
+
 /// A sign-on as it was begun.
 pub(crate) struct Flight {
     pub(crate) provider: ResourceId,
-    /// Whose account an identity is linked to; nobody's when somebody signs in.
-    pub(crate) user: Option<UserId>,
+    pub(crate) purpose: Purpose,
     /// Where the person goes on.
     pub(crate) next: String,
+    pub(crate) began_at: Timestamp,
     pub(crate) secrets: Secrets,
 }
 
@@ -55,18 +94,19 @@ pub(crate) struct Flight {
 pub(crate) fn begin(
     tx: &mut Tx<'_>,
     provider: ResourceId,
-    user: Option<UserId>,
+    purpose: Purpose,
     next: &str,
 ) -> Result<(SecretString, Secrets), Error> {
     let token: Zeroizing<[u8; 32]> = Zeroizing::new(tx.context().random());
     let secrets = Secrets::of(&token)?;
     let expires_at = tx.now().plus(LIFE);
     tx.execute(
-        "INSERT INTO sign_ons (token_hash, provider, user_id, next, expires_at) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO sign_ons (token_hash, provider, user_id, purpose, next, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
         &params![
             crypto::sha256(&*token).to_vec(),
             provider,
-            user.map(|user| user.to_string()).unwrap_or_default(),
+            purpose.user().map(|user| user.to_string()).unwrap_or_default(),
+            purpose.name(),
             next,
             expires_at
         ],
@@ -83,22 +123,24 @@ pub(crate) fn take(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<Fligh
         return Ok(None);
     }
     let found = tx.query_opt(
-        "DELETE FROM sign_ons WHERE token_hash = $1 RETURNING provider, user_id, next, expires_at",
+        "DELETE FROM sign_ons WHERE token_hash = $1 RETURNING provider, user_id, purpose, next, expires_at",
         &params![crypto::sha256(&*bytes).to_vec()],
         |row| {
             Ok((
                 row.get::<ResourceId>("provider")?,
                 row.get::<String>("user_id")?,
+                row.get::<String>("purpose")?,
                 row.get::<String>("next")?,
                 row.get::<Timestamp>("expires_at")?,
             ))
         },
     )?;
-    let Some((provider, user, next, expires_at)) = found else { return Ok(None) };
+    let Some((provider, user, purpose, next, expires_at)) = found else { return Ok(None) };
     if tx.now() >= expires_at {
         return Ok(None);
     }
-    Ok(Some(Flight { provider, user: user.parse().ok(), next, secrets: Secrets::of(&bytes)? }))
+    let Some(purpose) = Purpose::read(&purpose, user.parse().ok()) else { return Ok(None) };
+    Ok(Some(Flight { provider, purpose, next, began_at: expires_at.minus(LIFE), secrets: Secrets::of(&bytes)? }))
 }
 
 /// Removes those that took too long.

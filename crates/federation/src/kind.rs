@@ -1,6 +1,6 @@
 //! The kind `identity_providers`: who vouches for people, and what follows from it.
 
-use access::{Capability, Role, RoleRef, Scope};
+use access::{Capability, HeldRole, Role, RoleRef, Scope};
 use base::{ExposeSecret, RoleId, WorkspaceId};
 use crypto::jwt::Algorithm;
 use resources::{Check, Class, Error, Field, KindScope, Projection, SecretSlot, Shape, TypedKind};
@@ -236,6 +236,7 @@ impl TypedKind for ProvidersKind {
         if body.group_roles.len() > MAPPINGS {
             check.problem("group_roles", "too-many", format!("at most {MAPPINGS} are read"));
         }
+        check_roles(body, check)?;
         for (at, one) in body.group_roles.iter().enumerate() {
             if !(1..=256).contains(&one.group.len()) || one.group.chars().any(char::is_control) {
                 check.problem(format!("group_roles[{at}].group"), "bad-group", "a group has 1 to 256 characters");
@@ -259,8 +260,14 @@ impl TypedKind for ProvidersKind {
                 "another provider has this issuer; a person is known by issuer and subject, so there is one of each",
             );
         }
-        if !body.enabled && identity::only_way(check.tx())? == Some(own) {
-            check.problem("enabled", "only-way-in", ONLY_WAY);
+        if identity::only_way(check.tx())? == Some(own) {
+            if !body.enabled {
+                check.problem("enabled", "only-way-in", ONLY_WAY);
+            }
+            // Another issuer is another provider, of which nobody has seen that it works.
+            if rows::by_id(check.tx(), own)?.is_some_and(|stored| stored.issuer != body.issuer) {
+                check.problem("issuer", "only-way-in", ONLY_WAY);
+            }
         }
         Ok(())
     }
@@ -268,12 +275,12 @@ impl TypedKind for ProvidersKind {
     fn project(&self, tx: &mut Tx<'_>, change: &Projection<'_, ProviderBody>) -> Result<(), Error> {
         let id = change.resource;
         let Some(new) = change.new else {
-            mapping::forget(tx, id, change.now)?;
+            mapping::forget(tx, id, "the provider was removed").map_err(Error::kind)?;
             return Ok(rows::remove(tx, id)?);
         };
         if change.old.is_some_and(|old| old.issuer != new.issuer) {
             // Subjects of the issuer before are nobody's of this one.
-            mapping::forget(tx, id, change.now)?;
+            mapping::forget(tx, id, "the provider has another issuer").map_err(Error::kind)?;
         }
         let secret = match (change.secret("client_secret"), &self.0) {
             (Some(secret), Some(vault)) => Some(rows::seal(tx, vault, id, secret, change.now).map_err(Error::kind)?),
@@ -293,12 +300,66 @@ impl TypedKind for ProvidersKind {
             mappings.push((one.group.as_str(), role, scope));
         }
         mapping::put(tx, id, &mappings)?;
-        mapping::apply_all(tx, id, new.enabled, change.now)
+        mapping::settle_all(tx, id, &format!("the groups of {} give other roles", new.name)).map_err(Error::kind)
     }
 
     fn sealed_columns(&self) -> &'static [SealedColumn] {
         rows::SEALED
     }
+}
+
+/// What whoever writes a provider may have its groups give: what they hold themselves. The provider decides who is in a group, so
+/// whoever configures one could be in each of them.
+///
+/// What stands there already is not given now, as long as the same issuer says the same claim to the same client of it.
+fn check_roles(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
+    let own = check.id();
+    let stored = rows::by_id(check.tx(), own)?.filter(|stored| {
+        stored.issuer == body.issuer
+            && stored.client_id == body.client_id
+            && stored.groups_claim == body.groups_claim
+            && stored.authority == body.tls_ca
+            && stored.algorithms == listed(&body.algorithms.join(" "))
+    });
+    let known = match stored {
+        Some(stored) => mapping::of(check.tx(), stored.id)?,
+        None => Vec::new(),
+    };
+    for (at, one) in body.group_roles.iter().enumerate().take(MAPPINGS) {
+        let place = one.workspace.as_ref().and_then(|slug| check.reference::<WorkspaceId>("workspaces", slug));
+        let scope = place.map_or(Scope::Organisation, Scope::Workspace);
+        let role = if let Ok(role) = one.role.parse::<Role>() {
+            HeldRole::Ready(role)
+        } else {
+            let id = check.reference::<RoleId>(ROLES, &one.role);
+            let found = match id {
+                Some(id) => access::custom_role(check.tx(), id)?,
+                None => None,
+            };
+            let Some(found) = found else { continue };
+            if found.workspace.is_some_and(|only| place != Some(only)) {
+                let path = format!("group_roles[{at}].workspace");
+                check.problem(path, "other-workspace", "this role is of one workspace; give it there");
+            }
+            HeldRole::Custom(found.into())
+        };
+        let same = |held: &mapping::Mapping| {
+            held.group == one.group && held.role == role.reference() && held.scope == scope
+        };
+        if known.iter().any(same) {
+            continue;
+        }
+        let mut given = role.capabilities();
+        if place.is_some() {
+            given = given.without(access::organisation_only());
+        }
+        if let Some(first) = check.beyond(given).iter().next() {
+            let words =
+                format!("it gives {first} to whoever is in that group there, and you do not hold that yourself");
+            check.problem(format!("group_roles[{at}].role"), "beyond-your-rights", words);
+        }
+    }
+    Ok(())
 }
 
 /// Why the provider that is the only way in stays.

@@ -8,11 +8,12 @@
 //! | `flight` | a sign-on under way: ten minutes, one browser, once |
 //! | `oidc` | OpenID Connect: code with PKCE, state and nonce, and what the provider's token says |
 //! | `assertion` | [`Assertion`]: what any protocol comes to; everything after it is the same for all |
-//! | `arrive` | from an assertion to a session: the linked account, or a new one, its roles, the audit |
+//! | `arrive` | from an assertion to a session: the linked account, or a new one, its roles, the audit; [`Arrival`] is the entry |
+//! | `logout` | log-out here that goes on there, and log-out there that ends what is open here |
 //! | `links`, `mapping` | which identity is which account; which group gives which role |
 //!
-//! Another protocol (SAML) is a new word for `kind`, a module beside `oidc` that ends in an [`Assertion`], and its routes;
-//! provisioning by the provider (SCIM) writes `users`, `linked_identities` and `groups` and calls `mapping`.
+//! Another protocol (SAML) is a new word for `kind`, a module beside `oidc` that ends in an [`Arrival`], and its routes;
+//! provisioning by the provider (SCIM) writes `users`, `linked_identities` and `groups` and calls `mapping::settle`.
 //!
 //! Identity is issuer and subject, never an address: whoever controls a mailbox, or a provider that lets people write their own
 //! address, takes nobody's account over. An account that exists is linked by its owner or by an administrator alone.
@@ -24,26 +25,28 @@ mod federation;
 mod flight;
 mod kind;
 mod links;
+mod logout;
 mod mapping;
 mod oidc;
 mod rows;
 mod sign_in;
 
-pub use arrive::Arrived;
+pub use arrive::{Arrival, Arrived};
 pub use assertion::Assertion;
 pub use error::Error;
 pub use federation::{Answered, Begun, Federation, redirect_uri};
+pub use flight::Purpose;
 pub use kind::{PROVIDERS, ProvidersKind};
 pub use links::LinkedIdentity;
+pub use logout::{Onward, back_channel_uri, signed_out_uri};
 pub use rows::{Health, Provider};
 pub use sign_in::{SIGN_IN, SignInKind};
 
 /// The tables of this room.
 pub const MIGRATIONS: store::Migrations = store::Migrations {
     room: "federation",
-    steps: &[store::Migration {
-        version: 1,
-        name: "federation",
-        sql: include_str!("../migrations/001_federation.sql"),
-    }],
+    steps: &[
+        store::Migration { version: 1, name: "federation", sql: include_str!("../migrations/001_federation.sql") },
+        store::Migration { version: 2, name: "sessions", sql: include_str!("../migrations/002_sessions.sql") },
+    ],
 };

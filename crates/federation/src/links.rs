@@ -21,6 +21,8 @@ pub struct LinkedIdentity {
     pub subject: String,
     /// The account.
     pub user: UserId,
+    /// Whether people sign in with the provider.
+    pub enabled: bool,
     /// Who linked it: `person`, `administrator`; or `provisioned`, when the account was made for it.
     pub origin: String,
     /// The groups that the provider named last.
@@ -31,8 +33,8 @@ pub struct LinkedIdentity {
     pub last_used: Option<Timestamp>,
 }
 
-const LINKS: &str = "SELECT l.provider, p.name, p.label, l.issuer, l.subject, l.user_id, l.origin, l.groups, l.created_at, \
-     l.last_used_at FROM linked_identities l JOIN identity_providers p ON p.id = l.provider";
+const LINKS: &str = "SELECT l.provider, p.name, p.label, p.enabled, l.issuer, l.subject, l.user_id, l.origin, l.groups, \
+     l.created_at, l.last_used_at FROM linked_identities l JOIN identity_providers p ON p.id = l.provider";
 
 fn read(row: &Row<'_>) -> Result<LinkedIdentity, store::Error> {
     let (name, label): (String, String) = (row.get("name")?, row.get("label")?);
@@ -43,6 +45,7 @@ fn read(row: &Row<'_>) -> Result<LinkedIdentity, store::Error> {
         issuer: row.get("issuer")?,
         subject: row.get("subject")?,
         user: row.get("user_id")?,
+        enabled: row.get("enabled")?,
         origin: row.get("origin")?,
         groups: serde_json::from_str(&row.get::<String>("groups")?).unwrap_or_default(),
         since: row.get("created_at")?,
@@ -58,6 +61,26 @@ pub(crate) fn find(tx: &mut Tx<'_>, issuer: &str, subject: &str) -> Result<Optio
 /// The identities of an account.
 pub(crate) fn of(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<LinkedIdentity>, store::Error> {
     tx.query(&format!("{LINKS} WHERE l.user_id = $1 ORDER BY l.created_at, l.issuer, l.subject"), &params![user], read)
+}
+
+/// Has changes of an account's identities wait for each other: of two that go at once, the second sees the first.
+pub(crate) fn hold(tx: &mut Tx<'_>, user: UserId) -> Result<(), store::Error> {
+    tx.execute("UPDATE linked_identities SET user_id = user_id WHERE user_id = $1", &params![user])?;
+    Ok(())
+}
+
+/// The groups that each identity of an account is in, with its provider and whether that is switched on.
+pub(crate) fn groups_of(
+    tx: &mut Tx<'_>,
+    user: UserId,
+) -> Result<Vec<(ResourceId, bool, Vec<String>)>, store::Error> {
+    Ok(of(tx, user)?.into_iter().map(|one| (one.provider, one.enabled, one.groups)).collect())
+}
+
+/// Everybody who is known by a provider.
+pub(crate) fn people(tx: &mut Tx<'_>, provider: ResourceId) -> Result<Vec<UserId>, store::Error> {
+    let sql = "SELECT DISTINCT user_id FROM linked_identities WHERE provider = $1 ORDER BY user_id";
+    tx.query(sql, &params![provider], |row| row.get("user_id"))
 }
 
 /// How many people are known by a provider.

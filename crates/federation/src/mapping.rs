@@ -1,9 +1,16 @@
 //! Which groups of a provider give which roles. What a person holds by them is worked out anew whenever the provider speaks of
 //! the person and whenever the mapping changes; what was configured by hand is left alone.
+//!
+//! A person may have several identities, at one provider and at several: [`settle`] gives them what all of these together give,
+//! and it is the one way by which roles come from groups.
 
-use access::{RoleRef, Scope};
-use base::{ResourceId, Timestamp, UserId, WorkspaceId};
+use std::collections::BTreeMap;
+
+use access::{Actor, Held, RoleRef, Scope};
+use base::{ResourceId, UserId, WorkspaceId};
 use store::{Tx, params};
+
+use crate::{Error, links, rows};
 
 /// A group that gives a role somewhere.
 pub(crate) struct Mapping {
@@ -63,46 +70,76 @@ pub(crate) fn roles(mappings: &[Mapping], groups: &[String]) -> Vec<(RoleRef, Sc
     roles
 }
 
-/// Gives a person the roles of these groups of this provider; whether what they hold changed.
-pub(crate) fn apply(
-    tx: &mut Tx<'_>,
-    provider: ResourceId,
-    user: UserId,
-    groups: &[String],
-    now: Timestamp,
-) -> Result<bool, access::Error> {
-    let given = roles(&of(tx, provider)?, groups);
-    access::set_roles_from(tx, user, &provider.to_string(), &given, now)
+/// Gives a person exactly the roles that all their identities give, each by the groups that its provider named last, besides
+/// those that were configured. When that changes what they hold, it is audited with `why`, and everything that they have open
+/// ends. Whether it did; the caller's node then forgets what it knows of their sessions.
+pub(crate) fn settle(tx: &mut Tx<'_>, actor: &Actor, user: UserId, why: &str) -> Result<bool, Error> {
+    // Whoever is switched off holds nothing, and gets it back by signing on.
+    let counts = identity::is_enabled(tx, user)?;
+    let before = access::roles_of(tx, user)?;
+    let mut given: BTreeMap<ResourceId, Vec<(RoleRef, Scope)>> = BTreeMap::new();
+    // Providers whose groups gave something so far: what nobody gives any more goes.
+    for (source, ..) in access::roles_by_source(tx, user)? {
+        if let Ok(provider) = source.parse::<ResourceId>()
+            && rows::by_id(tx, provider)?.is_some()
+        {
+            given.entry(provider).or_default();
+        }
+    }
+    for (provider, enabled, groups) in links::groups_of(tx, user)? {
+        let held = given.entry(provider).or_default();
+        if enabled && counts {
+            held.extend(roles(&of(tx, provider)?, &groups));
+        }
+    }
+    let (now, mut changed) = (tx.now(), false);
+    for (provider, roles) in given {
+        changed |= access::set_roles_from(tx, user, &provider.to_string(), &roles, now)?;
+    }
+    if !changed {
+        return Ok(false);
+    }
+    // Other rights, other session: those of before end.
+    identity::end_everything_of(tx, user)?;
+    let held = access::roles_of(tx, user)?;
+    let list = |roles: &[Held]| roles.iter().map(words).collect::<Vec<_>>();
+    audit::record(
+        tx,
+        audit::Entry {
+            actor,
+            workspace: None,
+            action: "user.roles_mapped",
+            target: ("user", &user.to_string()),
+            outcome: audit::Outcome::Success,
+            reason: Some(why),
+            changes: Some(serde_json::json!({ "from": list(&before), "to": list(&held) })),
+        },
+    )?;
+    Ok(true)
 }
 
-/// Works out anew what everybody holds by this provider, by the groups that it named last. Whoever's roles change is signed out.
-pub(crate) fn apply_all(
-    tx: &mut Tx<'_>,
-    provider: ResourceId,
-    enabled: bool,
-    now: Timestamp,
-) -> Result<(), resources::Error> {
-    let mappings = of(tx, provider)?;
-    let people = tx.query(
-        "SELECT l.user_id, l.groups FROM linked_identities l JOIN users u ON u.id = l.user_id \
-         WHERE l.provider = $1 AND u.removed_at IS NULL AND u.disabled_at IS NULL",
-        &params![provider],
-        |row| Ok((row.get::<UserId>("user_id")?, row.get::<String>("groups")?)),
-    )?;
-    for (user, groups) in people {
-        let groups: Vec<String> = serde_json::from_str(&groups).unwrap_or_default();
-        let given = if enabled { roles(&mappings, &groups) } else { Vec::new() };
-        if access::set_roles_from(tx, user, &provider.to_string(), &given, now)? {
-            identity::end_everything_of(tx, user)?;
-        }
+fn words(held: &Held) -> String {
+    match held.scope {
+        Scope::Organisation => held.role.name().to_owned(),
+        Scope::Workspace(id) => format!("{} in {id}", held.role.name()),
+    }
+}
+
+/// Works out anew what everybody holds who is known by this provider.
+pub(crate) fn settle_all(tx: &mut Tx<'_>, provider: ResourceId, why: &str) -> Result<(), Error> {
+    for user in links::people(tx, provider)? {
+        settle(tx, &Actor::engine("federation"), user, why)?;
     }
     Ok(())
 }
 
 /// A provider is no more who it was: nobody is known by it, and nothing is held by it.
-pub(crate) fn forget(tx: &mut Tx<'_>, provider: ResourceId, now: Timestamp) -> Result<(), resources::Error> {
-    apply_all(tx, provider, false, now)?;
+pub(crate) fn forget(tx: &mut Tx<'_>, provider: ResourceId, why: &str) -> Result<(), Error> {
+    let people = links::people(tx, provider)?;
     tx.execute("DELETE FROM linked_identities WHERE provider = $1", &params![provider])?;
+    for user in people {
+        settle(tx, &Actor::engine("federation"), user, why)?;
+    }
     Ok(())
 }
 

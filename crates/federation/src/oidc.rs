@@ -11,8 +11,11 @@ use outbound::{Get, HeaderName, HeaderValue, Post};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::flight::Secrets;
+use crate::flight::{Purpose, Secrets};
 use crate::{Assertion, Error, Provider};
+
+/// How old a proof may be that somebody signs in with, in seconds: as old as any session here.
+const MAX_AGE: &str = "43200";
 
 /// What comes back to the redirect URI.
 #[derive(Clone, Default, Deserialize)]
@@ -40,7 +43,7 @@ fn provider(sentence: impl std::fmt::Display) -> Error {
     Error::Provider(sentence.to_string())
 }
 
-fn source(of: &Provider) -> Source<'_> {
+pub(crate) fn source(of: &Provider) -> Source<'_> {
     Source { issuer: &of.issuer, jwks_uri: None, authority: of.authority.as_deref() }
 }
 
@@ -55,6 +58,7 @@ pub(crate) fn request(
     metadata: &Metadata,
     redirect: &str,
     secrets: &Secrets,
+    purpose: Purpose,
     hint: Option<&str>,
 ) -> Result<String, Error> {
     let endpoint = metadata
@@ -71,6 +75,13 @@ pub(crate) fn request(
         .append_pair("nonce", &secrets.nonce)
         .append_pair("code_challenge", &secrets.challenge())
         .append_pair("code_challenge_method", "S256");
+    match purpose {
+        // A fresh proof: they sign in there anew, whatever session they have there.
+        Purpose::Prove(_) => query.append_pair("prompt", "login").append_pair("max_age", "0"),
+        // With it the token says when they signed in there (OpenID Connect Core section 3.1.2.1), and nobody comes in by a proof
+        // that is older than any session here may be.
+        Purpose::SignIn | Purpose::Link(_) => query.append_pair("max_age", MAX_AGE),
+    };
     if let Some(hint) = hint.filter(|hint| hint.len() <= 254 && !hint.chars().any(char::is_control)) {
         query.append_pair("login_hint", hint);
     }
@@ -92,8 +103,8 @@ pub(crate) fn code<'a>(
     match answered.iss.as_deref() {
         Some(issuer) if issuer == of.issuer => {}
         None if !metadata.names_itself => {}
-        Some(_) => return Err(provider("the answer came from another issuer (iss)")),
-        None => return Err(provider("the answer names no issuer (iss), though the provider says that its answers do")),
+        Some(_) => return Err(Error::Mixed("the answer came from another issuer (iss)")),
+        None => return Err(Error::Mixed("the answer names no issuer (iss), though the provider says that its answers do")),
     }
     if let Some(error) = &answered.error {
         // A code word of the standard, or what a stranger wrote into a URL.
@@ -132,7 +143,11 @@ pub(crate) async fn exchange(
         }
     }
     let find = |name: &str| claims.get(name).or_else(|| more.get(name)).cloned();
-    Ok(Assertion::of_claims(claims.subject(), &of.groups_claim, find))
+    let said = Assertion::of_claims(claims.subject(), &of.groups_claim, find);
+    // Only the token itself says these two.
+    let session = claims.text("sid").filter(|sid| sid.len() <= 255).map(str::to_owned);
+    let hint = Some(SecretString::from(granted.id_token));
+    Ok(Assertion { proven_at: claims.time("auth_time"), session, hint, ..said })
 }
 
 /// The request that exchanges the code.
@@ -180,7 +195,9 @@ fn exchanging<'a>(
 async fn granted(issuers: &Issuers, post: Post<'_>) -> Result<Granted, Error> {
     let reply = issuers.guarded().post(post).await.map_err(|error| provider(format!("its token endpoint: {error}")))?;
     if reply.status != 200 || reply.cut {
-        return Err(provider(format!("its token endpoint answered {}{}", reply.status, word(&reply.body))));
+        // The code came by the browser: whoever wrote one themselves must not make the provider look broken.
+        let told = format!("its token endpoint answered {}{}", reply.status, word(&reply.body));
+        return Err(if told.contains("(invalid_grant") { Error::BadCode(told) } else { provider(told) });
     }
     serde_json::from_slice(&reply.body)
         .map_err(|_| provider("its token endpoint's answer holds no id_token; is openid a scope?"))

@@ -150,7 +150,7 @@ impl Provider {
     }
 }
 
-/// Writes a provider as it was configured.
+/// Writes a provider as it was configured. One with another issuer has to be seen to work anew.
 pub(crate) fn put(
     tx: &mut Tx<'_>,
     id: ResourceId,
@@ -166,6 +166,8 @@ pub(crate) fn put(
              client_auth = excluded.client_auth, client_secret = excluded.client_secret, scopes = excluded.scopes, \
              algorithms = excluded.algorithms, authority = excluded.authority, accounts = excluded.accounts, \
              groups_claim = excluded.groups_claim, second_factor = excluded.second_factor, \
+             last_success_at = CASE WHEN identity_providers.issuer = excluded.issuer \
+                 THEN identity_providers.last_success_at ELSE NULL END, \
              last_failure_at = NULL, last_failure = NULL",
         &params![
             id,

@@ -195,7 +195,9 @@ impl App {
         let user_agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
         let user_agent =
             user_agent.map(|agent| agent.chars().filter(|letter| !letter.is_control()).take(200).collect());
+        // A browser shows it by itself, also to pages of others: there it proves no program, at no door.
         let certificate = parts.extensions.get::<Arc<ClientCertificate>>().cloned();
+        let certificate = certificate.filter(|_| !origin::by_browser(&parts.headers));
         Ok(Source { address, user_agent, request: id, certificate })
     }
 

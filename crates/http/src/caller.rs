@@ -91,7 +91,6 @@ impl Caller {
             return Ok(Self::of_session(live, token, source, &gate.context));
         } else if door.reads_key()
             && source.certificate.is_some()
-            && !origin::by_browser(&parts.headers)
             && let Some(grants) = gate.keeper().certificate(&source).await?
         {
             return Ok(Self::new(grants, Credential::Certificate, source));

@@ -100,7 +100,12 @@ impl Keeper for Doorkeeper {
 
     async fn ways(&self, token: &SecretString, source: &Source) -> Result<Ways, Refusal> {
         let ways = self.identity.step_up_ways(token, &source.into()).await?;
-        Ok(Ways { password: ways.password, code: ways.app || ways.recovery, passkey: ways.passkey })
+        Ok(Ways {
+            password: ways.password,
+            code: ways.app || ways.recovery,
+            passkey: ways.passkey,
+            elsewhere: ways.elsewhere,
+        })
     }
 
     async fn step_up(&self, token: &SecretString, proof: Proof, source: &Source) -> Result<SecretString, Refusal> {

@@ -55,6 +55,8 @@ pub struct Ways {
     pub code: bool,
     /// A passkey: what the browser is asked, as JSON.
     pub passkey: Option<String>,
+    /// Signing in anew with the provider that vouched for them.
+    pub elsewhere: bool,
 }
 
 /// A proof that is given once more. `Debug` shows no secret.

@@ -177,12 +177,22 @@ pub(crate) fn taken(
 ) -> Result<Option<String>, store::Error> {
     for rule in rules.iter().filter_map(|rule| rule.parse::<CertificateRule>().ok()) {
         let other = tx.query_opt(
-            "SELECT owner FROM client_certificates WHERE kind = $1 AND matcher = $2 AND owner <> $3",
+            "SELECT owner FROM client_certificates WHERE kind = $1 AND matcher = $2 AND owner <> $3 LIMIT 1",
             &params![owner.kind, rule.matcher(), owner.id.to_string()],
             |row| row.get::<String>("owner"),
         )?;
         if other.is_some() {
             return Ok(Some(rule.to_string()));
+        }
+        // The certificate that another one showed, which stands there by its name.
+        let CertificateRule::Fingerprint(fingerprint) = rule else { continue };
+        let shown = tx.query_opt(
+            "SELECT owner FROM client_certificates WHERE kind = $1 AND seen_fingerprint = $2 AND owner <> $3 LIMIT 1",
+            &params![owner.kind, fingerprint.to_string(), owner.id.to_string()],
+            |row| row.get::<String>("owner"),
+        )?;
+        if shown.is_some() {
+            return Ok(Some(fingerprint.to_string()));
         }
     }
     Ok(None)
@@ -209,6 +219,9 @@ pub fn certificate_fits(
 }
 
 /// The owner of that kind whom the certificate proves, when it has not ended.
+///
+/// Fingerprints and names are no secrets, so somebody in another workspace may have written down the certificate of a program that
+/// is not theirs, by the other sort of rule. Then it goes on proving whom it has proven so far, and else nobody.
 pub(crate) fn owner_of(
     tx: &mut Tx<'_>,
     kind: &'static str,
@@ -217,18 +230,38 @@ pub(crate) fn owner_of(
     if certificate.not_after <= tx.now() {
         return Ok(None);
     }
-    // The one certificate goes before all of a name.
-    for matcher in [by_fingerprint(certificate.fingerprint), by_names(&certificate.subject, &certificate.issuer)] {
-        let found = tx.query_opt(
-            "SELECT owner FROM client_certificates WHERE kind = $1 AND matcher = $2",
-            &params![kind, matcher],
-            |row| row.get::<String>("owner"),
-        )?;
-        if found.is_some() {
-            return Ok(found);
-        }
+    let found = tx.query(
+        "SELECT owner, seen_fingerprint FROM client_certificates WHERE kind = $1 AND matcher IN ($2, $3)",
+        &params![kind, by_fingerprint(certificate.fingerprint), by_names(&certificate.subject, &certificate.issuer)],
+        |row| {
+            Ok(Claim {
+                owner: row.get("owner")?,
+                known: row.get::<Option<String>>("seen_fingerprint")?.is_some(),
+            })
+        },
+    )?;
+    let owner = decide(&found);
+    if owner.is_none() && !found.is_empty() {
+        tracing::warn!(certificate = %certificate.fingerprint, "several programs have this certificate, so it proves none of them");
     }
-    Ok(None)
+    Ok(owner)
+}
+
+/// A rule that fits a certificate.
+struct Claim {
+    owner: String,
+    /// Whether the rule has proven its owner before.
+    known: bool,
+}
+
+fn decide(claims: &[Claim]) -> Option<String> {
+    let first = claims.first()?;
+    if claims.iter().all(|one| one.owner == first.owner) {
+        return Some(first.owner.clone());
+    }
+    let mut known = claims.iter().filter(|one| one.known);
+    let one = known.next()?;
+    known.all(|other| other.owner == one.owner).then(|| one.owner.clone())
 }
 
 /// Writes down that a certificate proved its owner, and when it ends: at most once a minute.
@@ -323,6 +356,19 @@ mod tests {
         {
             assert!(wrong.parse::<CertificateRule>().is_err(), "{wrong}");
         }
+    }
+
+    /// whoever writes down the certificate of somebody else's program becomes nobody by it, and takes nobody's place.
+    #[test]
+    fn x_22_a_certificate_of_two_programs_proves_whom_it_has_proven_so_far() {
+        let claim = |owner: &str, known| Claim { owner: owner.to_owned(), known };
+        let decided = |claims: &[Claim]| decide(claims).unwrap_or_default();
+        assert_eq!(decided(&[]), "");
+        assert_eq!(decided(&[claim("a", false), claim("a", false)]), "a");
+        assert_eq!(decided(&[claim("a", true), claim("b", false)]), "a");
+        assert_eq!(decided(&[claim("a", false), claim("b", true)]), "b");
+        assert_eq!(decided(&[claim("a", false), claim("b", false)]), "", "nobody guesses");
+        assert_eq!(decided(&[claim("a", true), claim("b", true)]), "");
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Ways {
     pub recovery: bool,
     /// A passkey: what the browser is asked, as JSON.
     pub passkey: Option<String>,
+    /// The provider that vouched for them; only where there is no second factor.
+    pub elsewhere: bool,
 }
 
 /// A person's factors.
@@ -218,7 +220,9 @@ impl Identity {
                 };
                 let codes = this.take(tx, &half_way::actor(&walker.account, auth, &caller), walker.account.id, &new)?;
                 half_way::end(tx, &token)?;
-                let first = First { auth, strong: true, device: &walker.device, old: old.as_ref() };
+                let (at, vouched) = (tx.now(), walker.vouched.as_ref());
+                let first =
+                    First { auth, strong: true, device: &walker.device, old: old.as_ref(), at, vouched };
                 let entered = this.admit(tx, &walker.account, &first, &caller)?;
                 record(tx, entered.session.grants.actor(), "session.start", walker.account.id, auth.name())?;
                 Ok(Enrolled { codes, entered: Some(Box::new(entered)) })
@@ -298,6 +302,7 @@ impl Identity {
             app,
             recovery: any && recovery::left(tx, user)? > 0,
             passkey,
+            elsewhere: false,
         })
     }
 
@@ -354,7 +359,7 @@ impl Identity {
                 if ways::opens(tx, account.id)? == Opens::BreakGlass {
                     ways::glass_broken(tx, &account, auth, caller)?;
                 }
-                let first = First { auth, strong: true, device: "passkey", old };
+                let first = First { auth, strong: true, device: "passkey", old, at: tx.now(), vouched: None };
                 let entered = self.admit(tx, &account, &first, caller)?;
                 record(tx, entered.session.grants.actor(), "session.start", account.id, "passkey alone")?;
                 Ok(Ok(entered))

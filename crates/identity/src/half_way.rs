@@ -14,6 +14,7 @@ use crate::factors::{self, Proof};
 use crate::lockout::Door;
 use crate::login::LoggedIn;
 use crate::session::start;
+use crate::vouched::Vouched;
 use crate::ways::{self, Opens};
 use crate::{Caller, Error, Identity, device};
 
@@ -82,6 +83,29 @@ pub(crate) struct First<'a> {
     pub device: &'a str,
     /// The token of a session that the browser still has; it ends with the new one.
     pub old: Option<&'a SecretString>,
+    /// When the person proved themselves.
+    pub at: Timestamp,
+    /// Who vouched for them elsewhere.
+    pub vouched: Option<&'a Vouched>,
+}
+
+/// Somebody whom another room proved.
+#[derive(Clone, Copy, Debug)]
+pub struct Proven<'a> {
+    /// Whose account it is.
+    pub user: UserId,
+    /// How they were proven.
+    pub auth: AuthMethod,
+    /// Whether it was two factors at once: then no other is asked for.
+    pub strong: bool,
+    /// When they proved themselves there. Who does not say it proved nothing that is fresh: what is risky asks anew.
+    pub at: Option<Timestamp>,
+    /// Who vouched for them.
+    pub vouched: &'a Vouched,
+    /// The token of a session that the browser still has; it ends with the new one.
+    pub old: Option<&'a SecretString>,
+    /// How, for the audit log.
+    pub reason: &'a str,
 }
 
 /// Who is half way, and where wrong factors are counted.
@@ -89,6 +113,7 @@ pub(crate) struct Walker {
     pub account: Account,
     pub needs: Needs,
     pub device: String,
+    pub vouched: Option<Vouched>,
     tries: i64,
 }
 
@@ -100,16 +125,18 @@ fn hash(token: &SecretString) -> Vec<u8> {
 pub(crate) fn walker(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<Walker>, Error> {
     let now = tx.now();
     let found = tx.query_opt(
-        "UPDATE half_way SET tries = tries WHERE token_hash = $1 AND expires_at > $2 RETURNING user_id, stage, device, tries",
+        "UPDATE half_way SET tries = tries WHERE token_hash = $1 AND expires_at > $2 \
+         RETURNING user_id, stage, device, tries, provider, provider_subject, provider_session",
         &params![hash(token), now],
         |row| {
             let stage: String = row.get("stage")?;
             let needs = if stage == Needs::Factor.name() { Needs::Factor } else { Needs::Enrolment };
-            Ok((row.get::<UserId>("user_id")?, needs, row.get::<String>("device")?, row.get::<i64>("tries")?))
+            let vouched = Vouched::read(row)?;
+            Ok((row.get::<UserId>("user_id")?, needs, row.get::<String>("device")?, row.get::<i64>("tries")?, vouched))
         },
     )?;
-    let Some((user, needs, device, tries)) = found else { return Ok(None) };
-    Ok(account::by_id(tx, user)?.map(|account| Walker { account, needs, device, tries }))
+    let Some((user, needs, device, tries, vouched)) = found else { return Ok(None) };
+    Ok(account::by_id(tx, user)?.map(|account| Walker { account, needs, device, vouched, tries }))
 }
 
 /// Ends it.
@@ -137,10 +164,10 @@ impl Identity {
         }
         if !first.strong {
             if factors::has_any(tx, account.id)? {
-                return Self::half(tx, account, Needs::Factor, first.device);
+                return Self::half(tx, account, Needs::Factor, first);
             }
             if factors::are_wanted(tx, account.id)? {
-                return Self::half(tx, account, Needs::Enrolment, first.device);
+                return Self::half(tx, account, Needs::Enrolment, first);
             }
         }
         Ok(Entered::In(Box::new(self.admit(tx, account, first, caller)?)))
@@ -158,19 +185,29 @@ impl Identity {
         if let Some(old) = first.old {
             crate::session::end(tx, old)?;
         }
-        let (token, session) = start(tx, account, first.auth, caller)?;
+        let (token, session) = start(tx, account, first, caller)?;
         let device = device::mint(&self.0.vault, &tx.context().clone(), account.id);
         self.forget_after(tx);
         Ok(LoggedIn { token, session, device })
     }
 
-    fn half(tx: &mut Tx<'_>, account: &Account, needs: Needs, device: &str) -> Result<Entered, Error> {
+    fn half(tx: &mut Tx<'_>, account: &Account, needs: Needs, first: &First<'_>) -> Result<Entered, Error> {
         let (now, expires_at) = (tx.now(), tx.now().plus(LIFE));
         let token = SecretString::from(BASE64.encode(tx.context().random::<32>()));
         tx.execute(
-            "INSERT INTO half_way (token_hash, user_id, stage, device, tries, created_at, expires_at) \
-             VALUES ($1, $2, $3, $4, 0, $5, $6)",
-            &params![hash(&token), account.id, needs.name(), device, now, expires_at],
+            "INSERT INTO half_way (token_hash, user_id, stage, device, tries, created_at, expires_at, \
+             provider, provider_subject, provider_session) VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $8, $9)",
+            &params![
+                hash(&token),
+                account.id,
+                needs.name(),
+                first.device,
+                now,
+                expires_at,
+                first.vouched.map(|by| by.provider.to_string()).unwrap_or_default(),
+                first.vouched.map(|by| by.subject.as_str()).unwrap_or_default(),
+                first.vouched.map(|by| by.session.as_str()).unwrap_or_default()
+            ],
         )?;
         let all: Vec<Vec<u8>> = tx.query(
             "SELECT token_hash FROM half_way WHERE user_id = $1 ORDER BY created_at DESC, token_hash",
@@ -183,22 +220,19 @@ impl Identity {
         Ok(Entered::Half(HalfWay { token, expires_at, needs }))
     }
 
-    /// Lets in whom another room proved, an identity provider's assertion for instance; or leads them half way. `strong` says
-    /// that the proof was two factors at once. Audited; `reason` says how.
-    #[expect(clippy::too_many_arguments, reason = "each is a fact of its own, and none belongs with another")]
-    pub fn enter_proven(
-        &self,
-        tx: &mut Tx<'_>,
-        user: UserId,
-        auth: AuthMethod,
-        strong: bool,
-        old: Option<&SecretString>,
-        reason: &str,
-        caller: &Caller,
-    ) -> Result<Entered, Error> {
-        let account = account::by_id(tx, user)?.ok_or(Error::BadLogin)?;
-        let entered = self.enter(tx, &account, &First { auth, strong, device: "", old }, caller)?;
-        note(tx, &account, &entered, auth, reason, caller)?;
+    /// Lets in whom another room proved, an identity provider's assertion for instance; or leads them half way. Audited.
+    pub fn enter_proven(&self, tx: &mut Tx<'_>, proven: &Proven<'_>, caller: &Caller) -> Result<Entered, Error> {
+        let account = account::by_id(tx, proven.user)?.ok_or(Error::BadLogin)?;
+        let first = First {
+            auth: proven.auth,
+            strong: proven.strong,
+            device: "",
+            old: proven.old,
+            at: proven.at.unwrap_or_default().min(tx.now()),
+            vouched: Some(proven.vouched),
+        };
+        let entered = self.enter(tx, &account, &first, caller)?;
+        note(tx, &account, &entered, proven.auth, proven.reason, caller)?;
         Ok(entered)
     }
 
@@ -250,7 +284,8 @@ impl Identity {
         match self.prove(tx, user, proof)? {
             Ok(auth) => {
                 end(tx, token)?;
-                let first = First { auth, strong: true, device: &walker.device, old };
+                let vouched = walker.vouched.as_ref();
+                let first = First { auth, strong: true, device: &walker.device, old, at: now, vouched };
                 let entered = self.admit(tx, &walker.account, &first, caller)?;
                 record(tx, entered.session.grants.actor(), "session.start", user, auth.name())?;
                 Ok(Ok(entered))

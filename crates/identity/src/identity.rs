@@ -95,6 +95,8 @@ pub(crate) struct Inner {
     pub issuers: OnceLock<Issuers>,
     /// Tries of strangers at the token endpoint that failed, by address.
     pub token_failures: Throttle<IpAddr>,
+    /// Log-out tokens that did not count, by address.
+    pub logout_failures: Throttle<IpAddr>,
     /// Tokens that each client fetches.
     pub token_rate: Throttle<OauthClientId>,
     /// What an unknown person's password is checked against, so that the answer takes as long as any.
@@ -123,6 +125,7 @@ impl Identity {
             issued_tokens: Cache::default(),
             issuers: OnceLock::new(),
             token_failures: Throttle::default(),
+            logout_failures: Throttle::default(),
             token_rate: Throttle::default(),
             decoy,
             site: OnceLock::new(),

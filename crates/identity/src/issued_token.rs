@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{AuthMethod, Authority, Grants, KeyScope, Principal, Scope, cap};
+use access::{AuthMethod, Authority, Grants, KeyScope, Permit, Principal, Scope, cap};
 use base::{Timestamp, TokenIssuerId, WorkspaceId};
 use crypto::jwt::{Algorithm, Claims, Expected, Unproven};
-use issuers::{Issuers, Source};
+use issuers::{Issuers, Known, Source};
 use serde_json::Value as Json;
 use store::{Row, Tx, params};
 
@@ -46,6 +46,8 @@ pub struct TokenIssuerInfo {
     pub allow: Vec<String>,
     /// When one was last taken, to the minute.
     pub last_used_at: Option<Timestamp>,
+    /// When one was last refused, to the minute, and why.
+    pub refused: Option<(Timestamp, String)>,
     jwks_uri: Option<String>,
     ca: Option<String>,
     algorithms: Vec<Algorithm>,
@@ -63,7 +65,7 @@ pub(crate) struct Issued {
 }
 
 const COLUMNS: &str = "id, workspace, name, issuer, jwks_uri, ca, audiences, algorithms, rules, doors, allow, longest_minutes, \
-     last_used_at";
+     last_used_at, last_refused_at, last_refusal";
 
 fn info(row: &Row<'_>) -> Result<TokenIssuerInfo, store::Error> {
     let allow: String = row.get("allow")?;
@@ -84,10 +86,15 @@ fn info(row: &Row<'_>) -> Result<TokenIssuerInfo, store::Error> {
         allow: allow.split_whitespace().map(str::to_owned).collect(),
         longest: Duration::from_mins(minutes),
         last_used_at: row.get("last_used_at")?,
+        refused: row.get::<Option<Timestamp>>("last_refused_at")?.zip(row.get::<Option<String>>("last_refusal")?),
     })
 }
 
 impl TokenIssuerInfo {
+    fn source(&self) -> Source<'_> {
+        Source { issuer: &self.issuer, jwks_uri: self.jwks_uri.as_deref(), authority: self.ca.as_deref() }
+    }
+
     fn admits(&self, address: Option<IpAddr>) -> bool {
         self.networks.is_empty() || address.is_some_and(|ip| self.networks.iter().any(|network| network.contains(ip)))
     }
@@ -157,7 +164,17 @@ impl Identity {
             }
         };
         let issuer = &found.issuer;
-        if context.now() >= found.expires_at || !issuer.doors.contains(&audience) || !issuer.admits(caller.ip()) {
+        let refusal = if context.now() >= found.expires_at {
+            Some("the token has run out")
+        } else if !issuer.doors.contains(&audience) {
+            Some("its tokens do not count at the door where it was shown (doors)")
+        } else if !issuer.admits(caller.ip()) {
+            Some("it came from an address that is not allowed (allow)")
+        } else {
+            None
+        };
+        if let Some(why) = refusal {
+            self.refused_issuer(issuer, why).await;
             return Ok(None);
         }
         let principal = Principal::Issued { id: issuer.id, name: found.name.clone() };
@@ -177,25 +194,33 @@ impl Identity {
         for entry in entries {
             let audiences: Vec<&str> = entry.audiences.iter().map(String::as_str).collect();
             let expected = Expected::access_token(&entry.algorithms, &entry.issuer, &audiences, now);
-            let source =
-                Source { issuer: &entry.issuer, jwks_uri: entry.jwks_uri.as_deref(), authority: entry.ca.as_deref() };
-            let claims = match issuers.prove(token, source, &expected).await {
+            let claims = match issuers.prove(token, entry.source(), &expected).await {
                 Ok(claims) => claims,
-                Err(issuers::Error::Refused(_)) => continue,
+                Err(issuers::Error::Refused(refused)) => {
+                    self.refused_issuer(&entry, &refused.to_string()).await;
+                    continue;
+                }
                 Err(error) => {
                     tracing::warn!(token_issuer.id = %entry.id, %error, "a token could not be checked");
+                    self.refused_issuer(&entry, &error.to_string()).await;
                     continue;
                 }
             };
             if proven.is_some() {
                 // Meant for two workspaces: which of them is not for us to guess.
+                self.refused_issuer(&entry, "the token is meant for the audiences of two entries").await;
                 return Ok(None);
             }
             proven = Some((Arc::new(entry), claims));
         }
         let Some((issuer, claims)) = proven else { return Ok(None) };
         let scopes = issuer.scopes(&claims);
-        if scopes.is_empty() || claims.expires() > now.plus(issuer.longest) {
+        if scopes.is_empty() {
+            self.refused_issuer(&issuer, "no rule fits what the token says").await;
+            return Ok(None);
+        }
+        if claims.expires() > now.plus(issuer.longest) {
+            self.refused_issuer(&issuer, "the token lives longer than longest_minutes allows").await;
             return Ok(None);
         }
         let subject: String = claims.subject().chars().filter(|letter| !letter.is_control()).take(SHOWN).collect();
@@ -215,6 +240,40 @@ impl Identity {
         if let Err(error) = written {
             tracing::warn!(token_issuer.id = %id, %error, "the last use of an issuer could not be written down");
         }
+    }
+
+    /// Writes down why a token did not count, once a minute: whoever shows many writes no more than one does. Nothing of the token
+    /// is written.
+    async fn refused_issuer(&self, issuer: &TokenIssuerInfo, why: &str) {
+        let now = self.0.db.context().now();
+        if issuer.refused.as_ref().is_some_and(|(last, _)| now.since(*last) < WRITTEN) {
+            return;
+        }
+        let (id, why) = (issuer.id, why.chars().take(SHOWN * 2).collect::<String>());
+        let sql = "UPDATE token_issuers SET last_refused_at = $2, last_refusal = $3 WHERE id = $1";
+        let written: Result<(), store::Error> =
+            self.0.db.write(move |tx| tx.send(sql, &params![id, now, why.as_str()])).await;
+        if let Err(error) = written {
+            tracing::warn!(token_issuer.id = %id, %error, "why a token was refused could not be written down");
+        }
+    }
+
+    /// What this node knows of an issuer's keys, without asking it.
+    pub fn issuer_known(&self, issuer: &TokenIssuerInfo) -> Known {
+        self.0.issuers.get().map(|issuers| issuers.known(issuer.source())).unwrap_or_default()
+    }
+
+    /// Asks an issuer for its keys now: how many it has.
+    ///
+    /// # Errors
+    /// A sentence that says why it cannot be asked, or what is wrong with its answer.
+    pub async fn ask_issuer(
+        &self,
+        _permit: &Permit<cap::ApiKeysManage>,
+        issuer: &TokenIssuerInfo,
+    ) -> Result<usize, String> {
+        let Some(issuers) = self.0.issuers.get() else { return Err("no issuer is asked here".to_owned()) };
+        issuers.keys(issuer.source()).await.map(|keys| keys.len()).map_err(|error| error.to_string())
     }
 
     /// The issuers of a workspace, by name.

@@ -51,6 +51,7 @@ mod step_up;
 mod throttle;
 mod token_issuers_kind;
 mod users_kind;
+mod vouched;
 mod ways;
 
 pub use admin_token::AdminToken;
@@ -66,12 +67,13 @@ pub use change::PasswordChange;
 pub use cidr::{Cidr, CidrError};
 pub use error::Error;
 pub use factors::{Enrolled, Factors, Going, NewFactor, Offer, Proof, Ways};
-pub use half_way::{Entered, HalfWay, Needs};
+pub use half_way::{Entered, HalfWay, Needs, Proven};
 pub use identity::{Caller, Identity, Options};
 pub use import::{ImportRow, Imported};
 pub use issued_token::TokenIssuerInfo;
+pub use issuers::Known as IssuerKnown;
 pub use key_rotation::{KeyRotation, LONGEST_OVERLAP, RotatedKey, USUAL_OVERLAP};
-pub use link::{Link, SetUp};
+pub use link::{Link, SetUp, stand_in};
 pub use login::{LogIn, LoggedIn};
 pub use oauth::{ClientCredentials, IssuedToken, TokenRequest};
 pub use oauth_client::{Audience, ClientProof, OauthClientInfo};
@@ -87,8 +89,9 @@ pub use sessions::SessionInfo;
 pub use sign_in_rules::{CharacterClass, SignInRules, SignInRulesKind};
 pub use token_issuers_kind::{Rule as IssuerRule, TokenIssuersKind};
 pub use users_kind::{DeviceSpec, NoHooks, PeopleHooks, PersonSpec, UsersKind};
+pub use vouched::{EndedThere, Vouched};
 pub use ways::{
-    break_glass_used, end_everything_of, has_password, is_enabled, is_time_zone, login_taken, only_way, set_only_way,
+    break_glass_used, end_everything_of, has_own_way, has_password, is_enabled, is_time_zone, login_taken, only_way, set_only_way,
 };
 
 /// The tables of this room.
@@ -107,5 +110,7 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
             name: "sign_in_rules",
             sql: include_str!("../migrations/008_sign_in_rules.sql"),
         },
+        store::Migration { version: 9, name: "reserved", sql: "SELECT 1" },
+        store::Migration { version: 10, name: "vouched", sql: include_str!("../migrations/010_vouched.sql") },
     ],
 };

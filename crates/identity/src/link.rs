@@ -50,8 +50,11 @@ pub struct SetUp {
     pub time_zone: Option<String>,
 }
 
-/// Refuses whoever would get, with a link that is shown to them, into an account that may more than they may.
-fn stand_in(tx: &mut Tx<'_>, permit: &impl Authority<cap::PeopleWrite>, user: UserId) -> Result<(), Error> {
+/// Refuses whoever would get, with a link or an identity that they hold, into an account that may more than they may.
+///
+/// # Errors
+/// [`Error::Denied`] with the first right that the account holds and they do not.
+pub fn stand_in<C: access::Cap>(tx: &mut Tx<'_>, permit: &impl Authority<C>, user: UserId) -> Result<(), Error> {
     if matches!(permit.actor().principal, Principal::Engine(_)) {
         return Ok(());
     }
@@ -298,7 +301,8 @@ impl Identity {
         caller: &Caller,
         auth: AuthMethod,
     ) -> Result<Entered, Error> {
-        let entered = self.enter(tx, account, &First { auth, strong: false, device: "", old: None }, caller)?;
+        let first = First { auth, strong: false, device: "", old: None, at: tx.now(), vouched: None };
+        let entered = self.enter(tx, account, &first, caller)?;
         let actor = match &entered {
             Entered::In(entered) => entered.session.grants.actor().clone(),
             Entered::Half(_) => half_way::actor(account, auth, caller),

@@ -203,7 +203,8 @@ impl Identity {
         }
         let auth = AuthMethod::Password;
         let place = counted.device.as_deref().unwrap_or_default();
-        let entered = self.enter(tx, found, &First { auth, strong: false, device: place, old }, caller)?;
+        let first = First { auth, strong: false, device: place, old, at: tx.now(), vouched: None };
+        let entered = self.enter(tx, found, &first, caller)?;
         if let Entered::Half(_) = &entered {
             // This try was no failure; those before it count on until the second factor is right.
             account::set_failures(tx, found.id, place, counted.failures.without_one(tx.now()))?;

@@ -13,6 +13,8 @@ use store::{Tx, params};
 use zeroize::Zeroizing;
 
 use crate::account::Account;
+use crate::half_way::First;
+use crate::vouched::{HINT, Vouched};
 use crate::{Caller, Error, Identity, account};
 
 /// A session ends after this, used or not.
@@ -45,6 +47,8 @@ pub struct Session {
     pub idle_until: Timestamp,
     /// When it ends in any case.
     pub expires_at: Timestamp,
+    /// Who vouched for the person elsewhere, where somebody did.
+    pub vouched: Option<Vouched>,
     roles: Vec<Held>,
     seen_at: Timestamp,
 }
@@ -77,6 +81,9 @@ struct Data {
     secret: String,
     /// When the person proved themselves.
     proven_at: Timestamp,
+    /// A provider's word, to be shown to it at sign-out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
 }
 
 struct Row {
@@ -86,6 +93,7 @@ struct Row {
     data: String,
     last_seen_at: Timestamp,
     expires_at: Timestamp,
+    vouched: Option<Vouched>,
 }
 
 /// The bytes of a token as it stands in the cookie.
@@ -143,17 +151,19 @@ pub(crate) fn method(name: &str) -> AuthMethod {
 pub(crate) fn start(
     tx: &mut Tx<'_>,
     account: &Account,
-    auth: AuthMethod,
+    first: &First<'_>,
     caller: &Caller,
 ) -> Result<(SecretString, Session), Error> {
-    let (context, now) = (tx.context().clone(), tx.now());
+    let (context, now, auth) = (tx.context().clone(), tx.now(), first.auth);
     let token: Zeroizing<[u8; 32]> = Zeroizing::new(context.random());
     let id: SessionId = context.id();
-    let data = Data { secret: BASE64.encode(context.random::<32>()), proven_at: now };
+    let hint = first.vouched.and_then(|by| by.hint.as_ref()).map(|hint| hint.expose_secret().to_owned());
+    let hint = hint.filter(|hint| hint.len() <= HINT);
+    let data = Data { secret: BASE64.encode(context.random::<32>()), proven_at: first.at, hint };
     let expires_at = now.plus(ABSOLUTE);
     tx.execute(
-        "INSERT INTO sessions (id, token_hash, user_id, data, created_at, last_seen_at, expires_at, auth, address, user_agent) \
-         VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9)",
+        "INSERT INTO sessions (id, token_hash, user_id, data, created_at, last_seen_at, expires_at, auth, address, user_agent, \
+         provider, provider_subject, provider_session) VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12)",
         &params![
             id,
             crypto::sha256(&*token).to_vec(),
@@ -164,6 +174,9 @@ pub(crate) fn start(
             auth.name(),
             caller.ip().map(|ip| ip.to_string()).unwrap_or_default(),
             caller.user_agent.as_deref().unwrap_or_default(),
+            first.vouched.map(|by| by.provider.to_string()).unwrap_or_default(),
+            first.vouched.map(|by| by.subject.as_str()).unwrap_or_default(),
+            first.vouched.map(|by| by.session.as_str()).unwrap_or_default(),
         ],
     )?;
     tx.execute("UPDATE users SET last_sign_in_at = $2 WHERE id = $1", &params![account.id, now])?;
@@ -184,10 +197,11 @@ pub(crate) fn start(
         grants: Grants::none(caller.actor(Principal::Anonymous, AuthMethod::None)),
         csrf: csrf(&data.secret),
         auth,
-        proven_at: now,
-        fresh_until: now.plus(fresh(tx)?),
+        proven_at: first.at,
+        fresh_until: first.at.plus(fresh(tx)?),
         idle_until: now.plus(idle(tx)?).min(expires_at),
         expires_at,
+        vouched: first.vouched.cloned(),
         roles,
         seen_at: now,
     };
@@ -205,9 +219,13 @@ pub(crate) fn end(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<(Sessi
     )?)
 }
 
-/// Gives a session another identifier, and writes down that its person has just proven themselves: the token that takes the old
+/// Gives a session another identifier, and writes down when its person has proven themselves: the token that takes the old
 /// one's place. The secret of its forms stays, so that those of other tabs still work.
-pub(crate) fn replace(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<SecretString>, Error> {
+pub(crate) fn replace(
+    tx: &mut Tx<'_>,
+    token: &SecretString,
+    proven_at: Timestamp,
+) -> Result<Option<SecretString>, Error> {
     let Some(old) = bytes(token) else { return Ok(None) };
     let hash = crypto::sha256(&*old).to_vec();
     let row: Option<(SessionId, String)> =
@@ -217,7 +235,7 @@ pub(crate) fn replace(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<Se
     let Some((id, data)) = row else { return Ok(None) };
     let Some(data) = open(&old, id, &data) else { return Ok(None) };
     let (context, now) = (tx.context().clone(), tx.now());
-    let data = Data { secret: data.secret, proven_at: now };
+    let data = Data { proven_at, ..data };
     let fresh: Zeroizing<[u8; 32]> = Zeroizing::new(context.random());
     let rows = tx.execute(
         "UPDATE sessions SET token_hash = $3, data = $4, last_seen_at = $5 WHERE id = $1 AND token_hash = $2",
@@ -228,7 +246,8 @@ pub(crate) fn replace(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<Se
 
 fn find(tx: &mut Tx<'_>, token: &[u8; 32]) -> Result<Option<Session>, Error> {
     let row = tx.query_opt(
-        "SELECT id, user_id, auth, data, last_seen_at, expires_at FROM sessions WHERE token_hash = $1",
+        "SELECT id, user_id, auth, data, last_seen_at, expires_at, provider, provider_subject, provider_session \
+         FROM sessions WHERE token_hash = $1",
         &params![crypto::sha256(token).to_vec()],
         |row| {
             Ok(Row {
@@ -238,6 +257,7 @@ fn find(tx: &mut Tx<'_>, token: &[u8; 32]) -> Result<Option<Session>, Error> {
                 data: row.get("data")?,
                 last_seen_at: row.get("last_seen_at")?,
                 expires_at: row.get("expires_at")?,
+                vouched: Vouched::read(row)?,
             })
         },
     )?;
@@ -251,6 +271,7 @@ fn find(tx: &mut Tx<'_>, token: &[u8; 32]) -> Result<Option<Session>, Error> {
     // A row whose data does not open under its token was tampered with: no session.
     let Some(data) = open(token, row.id, &row.data) else { return Ok(None) };
     let roles = access::roles_of(tx, row.user)?;
+    let vouched = row.vouched.map(|by| Vouched { hint: data.hint.clone().map(SecretString::from), ..by });
     Ok(Some(Session {
         id: row.id,
         user: row.user,
@@ -262,6 +283,7 @@ fn find(tx: &mut Tx<'_>, token: &[u8; 32]) -> Result<Option<Session>, Error> {
         fresh_until: data.proven_at.plus(fresh(tx)?),
         idle_until: idle_until.min(row.expires_at),
         expires_at: row.expires_at,
+        vouched,
         roles,
         seen_at: row.last_seen_at,
     }))
@@ -380,7 +402,7 @@ mod tests {
             std::sync::Arc::new(base::SeededChance::new(3)),
         );
         let (one, two): (SessionId, SessionId) = (context.id(), context.id());
-        let data = Data { secret: BASE64.encode([7; 32]), proven_at: context.now() };
+        let data = Data { secret: BASE64.encode([7; 32]), proven_at: context.now(), hint: None };
         let sealed = seal(&[1; 32], one, &data, &context).unwrap();
         assert!(open(&[1; 32], one, &sealed).is_some());
         assert!(open(&[2; 32], one, &sealed).is_none());

@@ -20,7 +20,14 @@ impl Identity {
     pub async fn step_up_ways(&self, token: &SecretString, caller: &Caller) -> Result<Ways, Error> {
         let Some(session) = self.session_still(token, caller).await? else { return Ok(Ways::default()) };
         let this = self.clone();
-        self.0.db.read(move |tx| this.ways(tx, session.user)).await
+        self.0
+            .db
+            .read(move |tx| {
+                let ways = this.ways(tx, session.user)?;
+                let factor = ways.app || ways.recovery || ways.passkey.is_some();
+                Ok(Ways { elsewhere: !factor && session.vouched.is_some(), ..ways })
+            })
+            .await
     }
 
     /// Proves the person of a session once more: the token that takes the old one's place. Five wrong proofs end the session.
@@ -55,7 +62,8 @@ impl Identity {
         match proven {
             Ok(auth) => {
                 account::forgive(tx, user, &place)?;
-                let Some(fresh) = session::replace(tx, token)? else { return Ok(Err(Error::HalfWayOver)) };
+                let now = tx.now();
+                let Some(fresh) = session::replace(tx, token, now)? else { return Ok(Err(Error::HalfWayOver)) };
                 note(tx, session, audit::Outcome::Success, auth.name())?;
                 self.forget_after(tx);
                 Ok(Ok(fresh))
@@ -93,7 +101,9 @@ impl Identity {
     }
 }
 
-fn note(tx: &mut Tx<'_>, session: &Session, outcome: audit::Outcome, reason: &str) -> Result<(), Error> {
+pub(crate) fn note(
+    tx: &mut Tx<'_>,
+    session: &Session, outcome: audit::Outcome, reason: &str) -> Result<(), Error> {
     audit::record(
         tx,
         audit::Entry {

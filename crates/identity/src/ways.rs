@@ -100,6 +100,14 @@ pub fn has_password(tx: &mut Tx<'_>, user: UserId) -> Result<bool, store::Error>
     Ok(account::password_hash(tx, user)?.is_some())
 }
 
+/// Whether a proof of their own, a password or a passkey, opens somebody's account as things are now.
+pub fn has_own_way(tx: &mut Tx<'_>, user: UserId) -> Result<bool, Error> {
+    if opens(tx, user)? == Opens::No {
+        return Ok(false);
+    }
+    Ok(has_password(tx, user)? || !crate::passkey::of(tx, user)?.is_empty())
+}
+
 /// Whether an IANA time zone is known here.
 pub fn is_time_zone(name: &str) -> bool {
     jiff::tz::TimeZone::get(name).is_ok()

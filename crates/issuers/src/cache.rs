@@ -1,9 +1,12 @@
 //! What was fetched: used for a while, fetched by one at a time, and never fetched more often than makes sense, whatever
 //! strangers show. A fetch that fails leaves what was there until it is too old.
+//!
+//! What is at hand is looked at under a lock that nobody holds while waiting; whoever fetches holds the turn, which is another one.
+//! So an issuer that answers slowly keeps those waiting who need what is not there yet, and nobody else.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::issuers::Error;
@@ -20,12 +23,31 @@ const REFETCH: Duration = Duration::from_secs(30);
 const SLOTS: usize = 256;
 
 /// Things fetched from somewhere.
-pub(crate) struct Cache<K, T>(Mutex<HashMap<K, Arc<tokio::sync::Mutex<Slot<T>>>>>);
+pub(crate) struct Cache<K, T>(Mutex<HashMap<K, Arc<Slot<T>>>>);
 
 struct Slot<T> {
+    state: Mutex<State<T>>,
+    /// Held by whoever fetches.
+    turn: tokio::sync::Mutex<()>,
+}
+
+struct State<T> {
     held: Option<(Arc<T>, Duration)>,
     failed: Option<(Error, Duration)>,
     refetched: Option<Duration>,
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        let state = State { held: None, failed: None, refetched: None };
+        Self { state: Mutex::new(state), turn: tokio::sync::Mutex::default() }
+    }
+}
+
+impl<T> Slot<T> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<K, T> Default for Cache<K, T> {
@@ -35,7 +57,6 @@ impl<K, T> Default for Cache<K, T> {
 }
 
 /// Whether what is at hand will do.
-#[derive(Clone, Copy)]
 pub(crate) enum Need<'a, T> {
     /// Anything that is fresh.
     Usual,
@@ -43,16 +64,54 @@ pub(crate) enum Need<'a, T> {
     Other(&'a Arc<T>),
 }
 
+impl<T> Clone for Need<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Need<'_, T> {}
+
+/// What a look at the state came to.
+enum Look<T> {
+    /// The answer.
+    Done(Result<Option<Arc<T>>, Error>),
+    /// It has to be fetched; until then this would do.
+    Fetch(Option<Arc<T>>),
+}
+
+impl<T> State<T> {
+    fn look(&self, need: Need<'_, T>, now: Duration) -> Look<T> {
+        let paused = self.failed.as_ref().filter(|(_, at)| now.saturating_sub(*at) < PAUSE).map(|(error, _)| error);
+        let usable = self.held.as_ref().filter(|(_, at)| now.saturating_sub(*at) < STALE);
+        match (need, &self.held) {
+            (Need::Usual, Some((value, at))) if now.saturating_sub(*at) < FRESH => {
+                Look::Done(Ok(Some(Arc::clone(value))))
+            }
+            (Need::Usual, _) => match (paused, usable) {
+                (Some(_), Some((value, _))) => Look::Done(Ok(Some(Arc::clone(value)))),
+                (Some(error), None) => Look::Done(Err(error.clone())),
+                (None, usable) => Look::Fetch(usable.map(|(value, _)| Arc::clone(value))),
+            },
+            // Somebody else had it fetched meanwhile.
+            (Need::Other(than), Some((value, _))) if !Arc::ptr_eq(value, than) => {
+                Look::Done(Ok(Some(Arc::clone(value))))
+            }
+            (Need::Other(_), _) => {
+                let soon = self.refetched.is_some_and(|at| now.saturating_sub(at) < REFETCH);
+                if paused.is_some() || soon { Look::Done(Ok(None)) } else { Look::Fetch(None) }
+            }
+        }
+    }
+}
+
 impl<K: Eq + Hash, T> Cache<K, T> {
-    fn slot(&self, key: K) -> Arc<tokio::sync::Mutex<Slot<T>>> {
+    fn slot(&self, key: K) -> Arc<Slot<T>> {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() >= SLOTS && !slots.contains_key(&key) {
             slots.clear();
         }
-        let slot = slots
-            .entry(key)
-            .or_insert_with(|| Arc::new(tokio::sync::Mutex::new(Slot { held: None, failed: None, refetched: None })));
-        Arc::clone(slot)
+        Arc::clone(slots.entry(key).or_default())
     }
 
     /// What is behind `key`. For [`Need::Other`] nothing comes back when there is nothing else to be had now.
@@ -64,53 +123,51 @@ impl<K: Eq + Hash, T> Cache<K, T> {
         fetch: impl Future<Output = Result<T, Error>>,
     ) -> Result<Option<Arc<T>>, Error> {
         let slot = self.slot(key);
-        // Whoever comes while it is fetched waits for that one fetch.
-        let mut slot = slot.lock().await;
-        let paused =
-            slot.failed.as_ref().filter(|(_, at)| now.saturating_sub(*at) < PAUSE).map(|(error, _)| error.clone());
-        let held = slot.held.clone();
-        match need {
-            Need::Usual => {
-                if let Some((value, at)) = &held
-                    && now.saturating_sub(*at) < FRESH
-                {
-                    return Ok(Some(Arc::clone(value)));
-                }
-            }
-            Need::Other(than) => {
-                // Somebody else had it fetched meanwhile.
-                if let Some((value, _)) = &held
-                    && !Arc::ptr_eq(value, than)
-                {
-                    return Ok(Some(Arc::clone(value)));
-                }
-                if paused.is_some() || slot.refetched.is_some_and(|at| now.saturating_sub(at) < REFETCH) {
-                    return Ok(None);
-                }
-                slot.refetched = Some(now);
-            }
-        }
-        let error = match paused {
-            Some(error) => error,
-            None => match fetch.await {
-                Ok(value) => {
-                    let value = Arc::new(value);
-                    slot.held = Some((Arc::clone(&value), now));
-                    slot.failed = None;
-                    return Ok(Some(value));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "an issuer could not be asked");
-                    slot.failed = Some((error.clone(), now));
-                    error
-                }
+        let looked = slot.state().look(need, now);
+        let _turn = match looked {
+            Look::Done(answer) => return answer,
+            // One fetches; who has something that will do goes on with that.
+            Look::Fetch(Some(old)) => match slot.turn.try_lock() {
+                Ok(turn) => turn,
+                Err(_) => return Ok(Some(old)),
             },
+            Look::Fetch(None) => slot.turn.lock().await,
         };
-        match held {
-            _ if matches!(need, Need::Other(_)) => Ok(None),
-            Some((value, at)) if now.saturating_sub(at) < STALE => Ok(Some(value)),
-            _ => Err(error),
+        // Whoever waited for the turn may find it done.
+        let looked = slot.state().look(need, now);
+        if let Look::Done(answer) = looked {
+            return answer;
         }
+        if matches!(need, Need::Other(_)) {
+            slot.state().refetched = Some(now);
+        }
+        let fetched = fetch.await;
+        let mut state = slot.state();
+        match fetched {
+            Ok(value) => {
+                let value = Arc::new(value);
+                state.held = Some((Arc::clone(&value), now));
+                state.failed = None;
+                Ok(Some(value))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "an issuer could not be asked");
+                state.failed = Some((error, now));
+                match state.look(need, now) {
+                    Look::Done(answer) => answer,
+                    Look::Fetch(old) => Ok(old),
+                }
+            }
+        }
+    }
+
+    /// What is at hand behind `key`, and since when, without asking anybody.
+    pub(crate) fn held(&self, key: &K) -> (Option<(Arc<T>, Duration)>, Option<(Error, Duration)>) {
+        let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(slot) = slots.get(key).map(Arc::clone) else { return (None, None) };
+        drop(slots);
+        let state = slot.state();
+        (state.held.clone(), state.failed.clone())
     }
 }
 
@@ -154,6 +211,38 @@ mod tests {
         assert_eq!(house.usual(3_009, true).await.unwrap(), 1);
         assert_eq!(house.fetched.load(Ordering::SeqCst), 3);
         assert!(house.usual(1_600 + 7_200, false).await.is_err());
+    }
+
+    /// An issuer that does not answer: who has keys goes on, who has none waits for the one fetch, and nobody asks twice.
+    #[tokio::test]
+    async fn a_slow_fetch_keeps_only_those_waiting_who_have_nothing() {
+        let cache: Arc<Cache<&str, u32>> = Arc::default();
+        let at = Duration::from_secs;
+        assert_eq!(cache.get("a", Need::Usual, at(0), async { Ok(1) }).await.unwrap().as_deref(), Some(&1));
+        let (release, held) = tokio::sync::oneshot::channel::<()>();
+        let slow = {
+            let cache = Arc::clone(&cache);
+            tokio::spawn(async move {
+                let fetch = async {
+                    held.await.unwrap();
+                    Ok(2)
+                };
+                cache.get("a", Need::Usual, at(601), fetch).await
+            })
+        };
+        tokio::task::yield_now().await;
+        let never = || async { Err(Error::Unusable("asked twice".into())) };
+        for _ in 0..100 {
+            let soon = tokio::time::timeout(at(1), cache.get("a", Need::Usual, at(602), never())).await;
+            assert_eq!(soon.expect("nobody waits").unwrap().as_deref(), Some(&1));
+        }
+        // Who needs another key than those that are there waits for the fetch that is under way.
+        let first = cache.held(&"a").0.unwrap().0;
+        let waits = cache.get("a", Need::Other(&first), at(602), never());
+        release.send(()).unwrap();
+        assert_eq!(waits.await.unwrap().as_deref(), Some(&2));
+        assert_eq!(slow.await.unwrap().unwrap().as_deref(), Some(&2));
+        assert_eq!(cache.get("a", Need::Usual, at(603), never()).await.unwrap().as_deref(), Some(&2));
     }
 
     #[tokio::test]

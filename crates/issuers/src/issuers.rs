@@ -1,6 +1,7 @@
 //! The handle: proves tokens of issuers, and says what they publish.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::Context;
 use crypto::jwt::{Claims, Expected, KeySet, Refused, Unproven};
@@ -32,6 +33,15 @@ pub struct Source<'a> {
     pub jwks_uri: Option<&'a str>,
     /// The authority (PEM) that vouches for its addresses, in place of the machine's.
     pub authority: Option<&'a str>,
+}
+
+/// What is known of an issuer's keys, without asking it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// How many keys there are at hand, and how long ago they were fetched.
+    pub keys: Option<(usize, Duration)>,
+    /// Why it could not be asked when it was last tried, and how long ago that was.
+    pub failed: Option<(Duration, String)>,
 }
 
 /// All issuers, with what was fetched from them. Cheap to clone.
@@ -85,6 +95,19 @@ impl Issuers {
     pub async fn keys(&self, source: Source<'_>) -> Result<Arc<KeySet>, Error> {
         let found = self.keys_for(source, Need::Usual).await?;
         found.ok_or_else(|| Error::Unusable("it publishes no keys".to_owned()))
+    }
+
+    /// What is known of an issuer's keys by now. Where they are may be the issuer's own word, which may not be known yet.
+    pub fn known(&self, source: Source<'_>) -> Known {
+        let (now, authority) = (self.0.context.monotonic(), source.authority.map(str::to_owned));
+        let (published, unpublished) = self.0.metadata.held(&(source.issuer.to_owned(), authority.clone()));
+        let url = source.jwks_uri.map(str::to_owned).or_else(|| published.map(|(found, _)| found.jwks_uri.clone()));
+        let (keys, failed) = url.map(|url| self.0.keys.held(&(url, authority))).unwrap_or_default();
+        let failed = failed.or_else(|| unpublished.filter(|_| source.jwks_uri.is_none()));
+        Known {
+            keys: keys.map(|(keys, at)| (keys.len(), now.saturating_sub(at))),
+            failed: failed.map(|(error, at)| (now.saturating_sub(at), error.to_string())),
+        }
     }
 
     async fn keys_for(&self, source: Source<'_>, need: Need<'_, KeySet>) -> Result<Option<Arc<KeySet>>, Error> {

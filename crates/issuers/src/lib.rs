@@ -14,5 +14,5 @@ mod cache;
 mod issuers;
 mod metadata;
 
-pub use issuers::{Error, Issuers, Source};
+pub use issuers::{Error, Issuers, Known, Source};
 pub use metadata::Metadata;

@@ -1,6 +1,6 @@
 //! Accounts: made for somebody, linked by somebody, and the roles that come and go with groups.
 
-use federation::{Arrived, Error};
+use federation::{Arrived, Error, Purpose};
 
 use crate::house::{from, open, shown};
 
@@ -22,6 +22,7 @@ testdb::both_databases! {
             "scope=openid+profile+email",
             "code_challenge_method=S256",
             "login_hint=ada",
+            "max_age=43200",
         ] {
             assert!(way.location.contains(part), "{part} in {}", way.location);
         }
@@ -73,7 +74,7 @@ testdb::both_databases! {
         assert_eq!(house.roles(bea.user).await, ["on_call", "observer"]);
         house.configure(&format!("    enabled: false\n{MAPPED}")).await;
         assert_eq!(house.roles(bea.user).await, ["observer"]);
-        assert!(matches!(house.federation.begin("corp", None, "", None, "https://x", &from("192.0.2.9")).await, Err(Error::NoProvider)));
+        assert!(matches!(house.federation.begin("corp", Purpose::SignIn, "", None, "https://x", &from("192.0.2.9")).await, Err(Error::NoProvider)));
     }
 
     /// 6.8.1: an address is no identity. An account that exists is linked by its owner or an administrator alone.

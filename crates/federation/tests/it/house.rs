@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use access::{Actor, Grants, cap};
 use base::{Context, ExposeSecret, SecretString, SystemClock, UserId};
 use crypto::password::Cost;
-use federation::{Answered, Arrived, Begun, Error, Federation, ProvidersKind, SignInKind};
+use federation::{Answered, Arrived, Begun, Error, Federation, ProvidersKind, Purpose, SignInKind};
 use identity::{Caller, Identity, NoHooks, Options, Session, SetUp, UsersKind};
 use issuers::Issuers;
 use outbound::{Guarded, Rules};
@@ -26,6 +26,7 @@ pub struct Said {
     pub user_info: Option<Value>,
     pub names_itself: bool,
     pub token_status: u16,
+    pub token_error: &'static str,
 }
 
 pub struct House {
@@ -73,14 +74,13 @@ async fn provider(said: &Arc<Mutex<Said>>) -> Receiver {
             "/.well-known/openid-configuration" => json!({
                 "issuer": at, "jwks_uri": format!("{at}/jwks"), "authorization_endpoint": format!("{at}/auth?prompt=x"),
                 "token_endpoint": format!("{at}/token"), "userinfo_endpoint": format!("{at}/me"),
+                "end_session_endpoint": format!("{at}/out"),
                 "authorization_response_iss_parameter_supported": said.names_itself,
             }),
             "/jwks" => serde_json::from_slice(&said.keys).unwrap(),
             "/token" if said.token_status != 200 => {
-                return Behaviour::Answer(
-                    said.token_status,
-                    r#"{"error":"invalid_client","error_description":"s3cret"}"#.into(),
-                );
+                let error = json!({ "error": said.token_error, "error_description": "s3cret" });
+                return Behaviour::Answer(said.token_status, error.to_string());
             }
             "/token" => json!({ "id_token": said.id_token, "access_token": "an-access-token", "token_type": "Bearer" }),
             "/me" => match &said.user_info {
@@ -104,6 +104,7 @@ pub async fn open(db: &Db) -> House {
         user_info: None,
         names_itself: true,
         token_status: 200,
+        token_error: "invalid_client",
     }));
     let receiver = provider(&said).await;
     let keys = vault::KeyFile::parse("1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap();
@@ -133,6 +134,26 @@ impl House {
         self.resources.apply(&permit, document, ApplyOptions::default()).await.map(drop)
     }
 
+    /// Applies as somebody who may no more than this.
+    pub async fn apply_with(&self, yaml: &str, capabilities: &[access::Capability]) -> Result<(), resources::Error> {
+        let role = access::CustomRole {
+            id: uuid::Uuid::from_u128(7).into(),
+            name: "limited".into(),
+            capabilities: capabilities.iter().copied().collect(),
+            workspace: None,
+        };
+        let held = access::Held {
+            role: access::HeldRole::Custom(role.into()),
+            scope: access::Scope::Organisation,
+            groups: Vec::new(),
+        };
+        let permit = Grants::of_roles(Actor::os("root", "host1"), &[held])
+            .permit_organisation::<cap::ResourcesApply>()
+            .unwrap();
+        let document = Parsed::yaml(yaml, self.resources.registry())?.resolve(&Environment)?;
+        self.resources.apply(&permit, document, ApplyOptions::default()).await.map(drop)
+    }
+
     /// The provider as configured, with more fields.
     pub fn configured(&self, more: &str) -> String {
         let ca = format!("      {}\n", self.receiver.authority.trim_end().replace('\n', "\n      "));
@@ -148,12 +169,15 @@ impl House {
     }
 
     pub async fn begin(&self, user: Option<UserId>) -> Way {
-        let begun =
-            self.federation.begin("corp", user, "/w/ops", Some("ada"), PUBLIC, &from("192.0.2.1")).await.unwrap();
-        Self::way(begun)
+        self.begin_at("corp", user.map_or(Purpose::SignIn, Purpose::Link)).await
     }
 
-    fn way(begun: Begun) -> Way {
+    pub async fn begin_at(&self, name: &str, purpose: Purpose) -> Way {
+        let begun = self.federation.begin(name, purpose, "/w/ops", Some("ada"), PUBLIC, &from("192.0.2.1")).await;
+        Self::way(begun.unwrap())
+    }
+
+    pub fn way(begun: Begun) -> Way {
         let query = begun.location.split_once('?').unwrap().1;
         let find = |name: &str| {
             let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
@@ -167,7 +191,8 @@ impl House {
         let now = self.db.context().now().as_millis() / 1_000;
         json!({
             "iss": self.issuer, "sub": subject, "aud": "loudhailer", "exp": now + 300, "iat": now, "nonce": way.nonce,
-            "name": "Bea Sample", "email": format!("{subject}@example.com"), "groups": groups,
+            "name": "Bea Sample", "email": format!("{subject}@example.com"), "groups": groups, "auth_time": now,
+            "sid": format!("sid-{subject}"),
         })
     }
 
@@ -206,7 +231,7 @@ impl House {
                 let entered = entered.into_session().unwrap();
                 Ok((entered.session, entered.token))
             }
-            Arrived::Linked { .. } => panic!("nobody links here"),
+            other => panic!("nobody links here: {other:?}"),
         }
     }
 
@@ -225,6 +250,23 @@ impl House {
         (entered.session, entered.token)
     }
 
+    /// Somebody who chooses a password by an invitation.
+    pub async fn with_password(&self, login: &'static str) -> Session {
+        let identity = self.identity.clone();
+        let link = self
+            .db
+            .write(move |tx| {
+                let user =
+                    tx.query_one("SELECT id FROM users WHERE login = $1", &store::params![login], |row| row.get("id"))?;
+                let grants = Grants::of_operator(Actor::os("root", "host1"));
+                identity.invite_link(tx, &grants.permit_organisation::<cap::PeopleWrite>()?, user)
+            })
+            .await
+            .unwrap();
+        let entered = self.identity.accept_invite(link.secret, SecretString::from(PASSWORD), &from("192.0.2.1")).await;
+        entered.unwrap().into_session().unwrap().session
+    }
+
     pub async fn is_in(&self, token: &SecretString) -> bool {
         self.identity.by_session(token, &from("192.0.2.1")).await.unwrap().is_some()
     }
@@ -232,6 +274,16 @@ impl House {
     pub async fn roles(&self, user: UserId) -> Vec<String> {
         let roles = self.db.read(move |tx| access::roles_of(tx, user)).await.unwrap();
         roles.into_iter().map(|held| held.role.name().to_owned()).collect()
+    }
+
+    /// Whether the provider's page says that it fails.
+    pub async fn is_failing(&self) -> bool {
+        let federation = self.federation.clone();
+        let found = self.db.read(move |tx| -> Result<_, Error> {
+            let grants = Grants::of_operator(Actor::os("root", "host1"));
+            federation.providers(tx, &grants.permit_organisation()?)
+        });
+        found.await.unwrap()[0].0.health.is_failing()
     }
 
     pub async fn texts(&self, sql: &'static str) -> Vec<String> {

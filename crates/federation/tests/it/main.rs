@@ -2,6 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod accounts;
+mod fresh;
 mod house;
+mod leaving;
+mod limits;
 mod only_way;
+mod several;
 mod refusals;
