@@ -35,7 +35,7 @@ pub use assertion::{Assertion, Attribute, NameId};
 pub use binding::{Binding, Posted, Sent, Signed, Way};
 pub use crypto::xmlsec::{OwnKey, PublicKey};
 pub use logout::{Asked, LogoutAnswer, LogoutRequest, Parties, answer_logout, ask_logout, read_logout_answer, read_logout_request};
-pub use metadata::{Endpoint, Facts, Ours, facts, ours};
+pub use metadata::{Endpoint, Facts, Ours, certificate, facts, is_address, ours};
 pub use refused::Refused;
 pub use request::ask;
 pub use response::{Expected, response};

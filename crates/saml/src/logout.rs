@@ -69,14 +69,16 @@ pub fn read_logout_request(posted: &Posted, parties: &Parties<'_>) -> Result<Log
 }
 
 /// A provider's answer to our own request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogoutAnswer {
+    /// The request that it answers; the caller knows whether it is one of ours.
+    pub answers: String,
     /// Whether it says that all is over there.
     pub done: bool,
 }
 
-/// Reads a provider's answer to our request `asked`.
-pub fn read_logout_answer(posted: &Posted, parties: &Parties<'_>, asked: &str) -> Result<LogoutAnswer, Refused> {
+/// Reads a provider's answer to a request of ours.
+pub fn read_logout_answer(posted: &Posted, parties: &Parties<'_>) -> Result<LogoutAnswer, Refused> {
     if posted.way != Way::Response {
         return Err(Refused::Kind("log-out answer"));
     }
@@ -84,15 +86,12 @@ pub fn read_logout_answer(posted: &Posted, parties: &Parties<'_>, asked: &str) -
     let root = document.root();
     let issued_at = proven(&document, "LogoutResponse", posted.signed, parties)?;
     time::lasts(issued_at.plus(LIFE), parties.now)?;
-    let answered = root.attribute("InResponseTo").unwrap_or_default();
-    if !crypto::constant_time_eq(answered.as_bytes(), asked.as_bytes()) {
-        return Err(Refused::InResponseTo);
-    }
+    let answers = root.attribute("InResponseTo").ok_or(Refused::InResponseTo)?.to_owned();
     let status = root.one(PROTOCOL, "Status")?.ok_or(Refused::Structure("Status is missing"))?;
     let code = status.one(PROTOCOL, "StatusCode")?.ok_or(Refused::Structure("StatusCode is missing"))?;
     // Success with PartialLogout inside: somebody else is not signed out.
     let partly = code.one(PROTOCOL, "StatusCode")?.is_some();
-    Ok(LogoutAnswer { done: code.attribute("Value") == Some(SUCCESS) && !partly })
+    Ok(LogoutAnswer { answers, done: code.attribute("Value") == Some(SUCCESS) && !partly })
 }
 
 /// That a message of this kind is signed, by whom it must be, sent here, and when.

@@ -100,7 +100,7 @@ fn read(at: At<'_>, now: Timestamp) -> Result<Facts, Refused> {
 }
 
 /// Whether something is an address that browsers are sent to: of https, without a name in it.
-fn is_address(text: &str) -> bool {
+pub fn is_address(text: &str) -> bool {
     text.len() <= 1_000
         && text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?', '#']))
         && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"'<>\\^`{|}".contains(&byte))
@@ -139,6 +139,17 @@ fn certificates(role: At<'_>) -> Result<Vec<String>, Refused> {
     }
     all.truncate(CERTIFICATES);
     Ok(all)
+}
+
+/// A certificate as people enter it, PEM or its inside alone, as DER in base64; `None` when no key of it can be used.
+pub fn certificate(text: &str) -> Option<String> {
+    let text = text.trim();
+    let inside = match text.strip_prefix("-----BEGIN CERTIFICATE-----") {
+        Some(rest) => rest.split_once("-----END CERTIFICATE-----").filter(|(_, after)| after.trim().is_empty())?.0,
+        None => text,
+    };
+    let der = base64(inside).ok()?;
+    PublicKey::of_certificate(&der).map(|_| STANDARD.encode(der))
 }
 
 /// What we publish about us, for one provider.
