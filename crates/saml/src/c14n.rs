@@ -38,7 +38,8 @@ impl Writer<'_> {
             self.attribute(&qualified(&one.prefix, &one.local), &one.value);
         }
         self.out.push('>');
-        for index in element.children.iter().copied().filter(|index| Some(*index) != self.without) {
+        let without = self.without;
+        for index in element.children.iter().copied().filter(|index| Some(*index) != without) {
             match at.document.node(index) {
                 Node::Element(_) => self.element(At { index, ..at }),
                 Node::Text(text) => escape(&mut self.out, text, false),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use base::{ExposeSecret, SecretString};
+use base::ExposeSecret;
 use identity::{Caller, EndedThere, Vouched};
 use saml::{Asked, LogoutRequest, NameId, Parties, Posted, Refused, Sent, Signed, Way};
 use store::{Tx, params};
@@ -198,6 +198,8 @@ impl Federation {
 
 #[cfg(test)]
 mod tests {
+    use base::SecretString;
+
     use super::*;
 
     #[test]

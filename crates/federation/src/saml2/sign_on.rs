@@ -115,7 +115,7 @@ fn park(tx: &mut Tx<'_>, provider: &Provider, parked: &Parked) -> Result<SecretS
     let token: Zeroizing<[u8; 32]> = Zeroizing::new(tx.context().random());
     let nonce: [u8; 12] = tx.context().random();
     let plain = Zeroizing::new(serde_json::to_vec(parked).map_err(|_| Error::Saml(Refused::Ours))?);
-    let sealed = crypto::aead::seal(&sealing(&token)?, nonce, provider.id.to_string().as_bytes(), &plain)?;
+    let sealed = crypto::aead::seal(&*sealing(&token)?, nonce, provider.id.to_string().as_bytes(), &plain)?;
     let sealed = BASE64.encode([nonce.as_slice(), &sealed].concat());
     let until = tx.now().plus(MINUTE);
     tx.execute(
@@ -138,7 +138,7 @@ fn unpark(tx: &mut Tx<'_>, provider: &Provider, token: &SecretString) -> Result<
     let Some((sealed, _)) = found.filter(|(_, until)| *until > now) else { return Ok(None) };
     let sealed = BASE64.decode(sealed).map_err(|_| Error::Saml(Refused::Ours))?;
     let Some((nonce, sealed)) = sealed.split_first_chunk::<12>() else { return Ok(None) };
-    let plain = crypto::aead::open(&sealing(&bytes)?, *nonce, provider.id.to_string().as_bytes(), sealed)?;
+    let plain = crypto::aead::open(&*sealing(&bytes)?, *nonce, provider.id.to_string().as_bytes(), sealed)?;
     Ok(serde_json::from_slice(&plain).ok())
 }
 

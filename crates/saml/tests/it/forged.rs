@@ -177,7 +177,7 @@ fn writing() -> Vec<Row> {
         row("nul by number", "Character", named(">bea&#0;<")),
         row("nul", "Character", named(">bea\0<")),
         row("a number that is no character", "Character", named(">bea&#xD800;<")),
-        row("a number that is none", "Entity", named(">bea&#x;<")),
+        row("a number that is none", "Character", named(">bea&#x;<")),
         row("UTF-16", "Encoding", utf16(&genuine())),
         row("UTF-16 that says so", "Encoding", format!("<?xml version=\"1.0\" encoding=\"UTF-16\"?>{}", genuine())),
         row("Latin-1 that says so", "Encoding", format!("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>{}", genuine())),
@@ -311,7 +311,7 @@ fn x_11_every_forged_answer_is_refused_for_its_own_reason() {
         match read(message) {
             Ok(said) => wrong.push(format!("{name}: believed, as {}", said.subject.value)),
             Err(refused) if refused.name() != *because => wrong.push(format!("{name}: {refused:?} and not {because}")),
-            Err(refused) => assert!(!refused.to_string().contains("root") && !refused.public().contains("evil"), "{name}"),
+            Err(refused) => assert!(!refused.to_string().contains("evil") && !refused.public().contains("evil"), "{name}"),
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), all.len(), wrong.join("\n"));

@@ -1,3 +1,5 @@
+//! The protocol as seen from outside: what is genuine is understood, and what is forged is refused.
+
 mod forge;
 mod forged;
 mod genuine;

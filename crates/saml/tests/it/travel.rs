@@ -63,7 +63,7 @@ fn x_11_addresses_that_were_touched_are_refused() {
         ("two signatures", format!("{query}&{}", part("Signature=")), "NoMessage"),
         ("nothing", String::new(), "NoMessage"),
         ("no base64", "SAMLRequest=%21".to_owned(), "Base64"),
-        ("not packed", format!("SAMLRequest={}", STANDARD.encode("<samlp:AuthnRequest/>")), "Unpacking"),
+        ("not packed", format!("SAMLRequest={}", STANDARD.encode("<<<<samlp:AuthnRequest/>").replace('+', "%2B")), "Unpacking"),
     ];
     for (name, query, because) in cases {
         assert_eq!(Posted::query(&query, &keys).unwrap_err().name(), because, "{name}");
