@@ -25,12 +25,17 @@ async function main() {
       clients: [{
         client_id: "loudhailer", client_secret: "sample-client-secret", redirect_uris: [redirect],
         response_types: ["code"], grant_types: ["authorization_code"],
+        post_logout_redirect_uris: [new URL("/signed-out", redirect).href],
+        backchannel_logout_uri: redirect.replace(/callback$/, "back-channel-logout"),
+        backchannel_logout_session_required: true,
       }],
       jwks: { keys: [signingKey()] },
       cookies: { keys: ["sample cookie key"] },
       scopes: ["openid", "profile", "email", "groups"],
       claims: { openid: ["sub"], profile: ["name"], email: ["email", "email_verified"], groups: ["groups"] },
-      features: { devInteractions: { enabled: true } },
+      features: {
+        devInteractions: { enabled: true }, rpInitiatedLogout: { enabled: true }, backchannelLogout: { enabled: true },
+      },
       pkce: { required: () => true, methods: ["S256"] },
       findAccount: async (_, id) => ({
         accountId: id,

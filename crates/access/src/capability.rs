@@ -110,6 +110,18 @@ capabilities! {
     ResourcesApply = "resources:apply";
     /// Create and delete API keys and SMPP accounts.
     ApiKeysManage = "keys:manage";
+    /// Make tokens in the address of an integration.
+    CredentialUrlToken = "credentials:url_token";
+    /// Make user names and passwords of integrations.
+    CredentialBasic = "credentials:basic";
+    /// Make signing secrets of integrations.
+    CredentialHmac = "credentials:hmac";
+    /// Name client certificates of programs.
+    CredentialCertificate = "credentials:certificate";
+    /// Make tokens of API keys.
+    CredentialApiKey = "credentials:api_key";
+    /// Make OAuth clients and their secrets.
+    CredentialOauth = "credentials:oauth";
     /// Read the settings of the workspace.
     WorkspaceRead = "workspace:read";
     /// Change the settings of the workspace.
@@ -140,7 +152,13 @@ impl Capability {
             | Self::IntegrationsWrite
             | Self::ApiKeysManage
             | Self::WorkspaceWrite
-            | Self::MessagesErase => true,
+            | Self::MessagesErase
+            | Self::CredentialUrlToken
+            | Self::CredentialBasic
+            | Self::CredentialHmac
+            | Self::CredentialCertificate
+            | Self::CredentialApiKey
+            | Self::CredentialOauth => true,
             Self::OverviewRead
             | Self::AlertsRead
             | Self::AlertsAnswer
@@ -200,6 +218,18 @@ impl Capabilities {
     /// The set of everything.
     pub fn all() -> Self {
         Capability::ALL.iter().copied().collect()
+    }
+
+    /// The kinds of credentials of programs: a role says which of them its holders may make (control X-08). They count beside the
+    /// right to write what has the credential.
+    pub fn credentials() -> Self {
+        use Capability::{
+            CredentialApiKey, CredentialBasic, CredentialCertificate, CredentialHmac, CredentialOauth,
+            CredentialUrlToken,
+        };
+        [CredentialUrlToken, CredentialBasic, CredentialHmac, CredentialCertificate, CredentialApiKey, CredentialOauth]
+            .into_iter()
+            .collect()
     }
 
     /// Whether `capability` is in the set.

@@ -208,6 +208,15 @@ pub fn holders(capability: Capability) -> &'static [Role] {
         Capability::SignInManage => &[Administrator],
         Capability::ApiKeysManage => &[Administrator, SecurityOfficer, WorkspaceAdministrator],
 
+        // Kinds of credentials: of integrations for those who build these, of the rest for those who manage keys.
+        Capability::CredentialUrlToken | Capability::CredentialBasic | Capability::CredentialHmac => {
+            &[Administrator, WorkspaceAdministrator, Developer]
+        }
+        Capability::CredentialCertificate => &[Administrator, SecurityOfficer, WorkspaceAdministrator, Developer],
+        Capability::CredentialApiKey | Capability::CredentialOauth => {
+            &[Administrator, SecurityOfficer, WorkspaceAdministrator]
+        }
+
         Capability::AuditRead | Capability::AuditVerify => {
             &[Administrator, SecurityOfficer, WorkspaceAdministrator, Auditor]
         }
@@ -243,6 +252,8 @@ pub fn never_for_api_keys() -> Capabilities {
         Capability::RolesWrite,
         Capability::SignInManage,
         Capability::WorkspaceWrite,
+        Capability::CredentialApiKey,
+        Capability::CredentialOauth,
     ]
     .into_iter()
     .collect()

@@ -21,7 +21,7 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
         .get("/api/v1/workspaces/{workspace}/access/{kind}/{id}", what)
         .doc(
             Doc::new("whatCan", AUDIT, "What can they do?")
-                .path("kind", "`user`, `key` or `smpp_account`.", "user")
+                .path("kind", "`user`, `key`, `oauth_client`, `token_issuer`, `smpp_account` or `integration`.", "user")
                 .path("id", "Its id.", ID)
                 .text("Each right that the person or program holds in the workspace, with the role or scope that gives it.")
                 .answers::<HolderView>(StatusCode::OK, "What it holds.", example()),
@@ -97,7 +97,7 @@ struct RightView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AccessHolder)]
 struct HolderView {
-    /// `user`, `key` or `smpp_account`.
+    /// `user`, `key`, `oauth_client`, `token_issuer`, `smpp_account` or `integration`.
     #[serde(rename = "type")]
     kind: &'static str,
     /// Its id.

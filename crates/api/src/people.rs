@@ -258,7 +258,7 @@ impl From<PersonInfo> for PersonView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Letter)]
 struct LetterView {
-    /// Which sort it is: `invite`, `reset` or `password-changed`.
+    /// Which sort it is: `invite`, `reset`, `password-changed` or `credentials-end`.
     purpose: String,
     /// `queued`, `sent`, `failed` or `withdrawn`.
     state: &'static str,

@@ -18,7 +18,7 @@ use crate::shell::{Page, Shell};
 pub struct Asked {
     /// Who can do this?
     can: String,
-    /// What can they do? `user:ID`, `key:ID` or `smpp_account:ID`.
+    /// What can they do? `user:ID`, `key:ID` and so on, by [`HolderKind::name`].
     of: String,
 }
 
@@ -71,7 +71,11 @@ fn by_words(ways: &[Way]) -> String {
         .iter()
         .map(|way| {
             let place = if way.scope.is_some() { "in this workspace" } else { "everywhere" };
-            let bound = if way.bounded { ", for their own groups" } else { "" };
+            let bound = match (way.bounded, way.by.as_str()) {
+                (true, "itself") => ", for its own signals",
+                (true, _) => ", for their own groups",
+                (false, _) => "",
+            };
             format!("{} {place}{bound}", way.words)
         })
         .collect();
@@ -82,7 +86,10 @@ const fn kind_words(kind: HolderKind) -> &'static str {
     match kind {
         HolderKind::Person => "person",
         HolderKind::Key => "API key",
+        HolderKind::OauthClient => "OAuth client",
+        HolderKind::TokenIssuer => "issuer of tokens",
         HolderKind::SmppAccount => "SMPP account",
+        HolderKind::Integration => "integration",
     }
 }
 
@@ -111,7 +118,7 @@ fn who(slug: &str, capability: Capability, found: Vec<Holder>, more: bool) -> An
 fn what(slug: &str, holder: &Holder) -> Answered {
     Answered {
         sentence: format!("What {} can do here", holder.name),
-        standing: format!("A {} with {} rights in this workspace.", kind_words(holder.kind), holder.rights.len()),
+        standing: format!("{} rights in this workspace. What it is: {}.", holder.rights.len(), kind_words(holder.kind)),
         lines: holder
             .rights
             .iter()

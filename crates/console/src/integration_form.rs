@@ -1,6 +1,6 @@
 //! The form with which an integration is made and changed. Its secrets are drawn here and shown once; none is ever typed in.
 
-use access::cap;
+use access::{Capability, cap};
 use askama::Template;
 use axum::extract::State;
 use base::{IntegrationId, ResourceId};
@@ -143,9 +143,13 @@ fn method_words(method: Auth) -> &'static str {
     }
 }
 
-fn method_choices(chosen: &[String]) -> Vec<(Choice, &'static str)> {
+/// The ways that are chosen, and those of which the reader's roles let them make credentials.
+fn method_choices(chosen: &[String], may: impl Fn(Capability) -> bool) -> Vec<(Choice, &'static str)> {
     [Auth::Hmac, Auth::Certificate, Auth::Basic, Auth::ApiKey, Auth::UrlToken]
         .into_iter()
+        .filter(|method| {
+            chosen.iter().any(|name| name == method.as_str()) || signals::kind_of(*method).is_none_or(&may)
+        })
         .map(|method| {
             let choice = Choice {
                 value: method.as_str().to_owned(),
@@ -196,7 +200,7 @@ async fn render(
                 Some(id) => format!("/w/{slug}/integrations/{id}"),
                 None => format!("/w/{slug}/integrations"),
             },
-            methods: method_choices(&form.auth),
+            methods: method_choices(&form.auth, |kind| guard.may(kind)),
             mappings: named(mappings, &form.mapping),
             flows: named(flows, &form.flow),
             why: form.why().view(console.is_controlled(guard.workspace()).await?),
@@ -333,7 +337,7 @@ mod tests {
             shell: shell(),
             action: "/w/demo/integrations/new".into(),
             back: "/w/demo/integrations".into(),
-            methods: method_choices(&form.auth),
+            methods: method_choices(&form.auth, |kind| kind != Capability::CredentialUrlToken),
             mappings: named(vec!["generic".into()], &form.mapping),
             flows: named(vec!["page".into()], &form.flow),
             why: form.why().view(true),

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use signals::{Activity, Auth, CredentialRow, Example, Filter, Integration, Rotation, SignalState, examples};
 
 use crate::Console;
+use crate::certificate_rows::CertificateRow;
 use crate::change::ground;
 use crate::draw::Draw;
 use crate::facts::{Choice, Fact, choices};
@@ -96,6 +97,7 @@ struct IntegrationPage {
     methods: Vec<Method>,
     overlaps: Vec<Choice>,
     facts: Vec<Fact>,
+    certificates: Vec<CertificateRow>,
     may_write: bool,
     may_test: bool,
     may_signals: bool,
@@ -307,6 +309,7 @@ impl Console {
                 methods: found.auth.iter().map(|auth| method(*auth, &found.credentials, &shell)).collect(),
                 overlaps: choices(&OVERLAPS, "24"),
                 facts: facts(&slug, &found, flow),
+                certificates: self.certificates_of(guard, "integrations", id.uuid(), &shell).await?,
                 may_write: guard.may(Capability::IntegrationsWrite),
                 may_test: guard.may(Capability::SignalsSend),
                 may_signals: guard.may(Capability::SignalsRead),
@@ -498,6 +501,7 @@ mod tests {
             methods: found.auth.iter().map(|auth| method(*auth, &found.credentials, &shell())).collect(),
             overlaps: choices(&OVERLAPS, "24"),
             facts: facts("demo", &found, Some(uuid::Uuid::from_u128(6).into())),
+            certificates: Vec::new(),
             may_write,
             may_test: may_write,
             may_signals: true,

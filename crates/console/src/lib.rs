@@ -46,6 +46,7 @@ mod integration_form;
 mod integration_page;
 mod integrations_page;
 mod invite_page;
+mod issuers_page;
 mod key_rotation;
 mod key_rows;
 mod keys;
@@ -457,6 +458,18 @@ impl Console {
             .post("/w/{workspace}/oauth/{client}/retire", oauth_page::retire)
             .session_only()
             .post("/w/{workspace}/oauth/{client}/delete", oauth_page::delete)
+            .session_only()
+            .get("/w/{workspace}/issuers", issuers_page::list)
+            .session_only()
+            .get("/w/{workspace}/issuers/new", issuers_page::new)
+            .session_only()
+            .post("/w/{workspace}/issuers/new", issuers_page::create)
+            .session_only()
+            .get("/w/{workspace}/issuers/{issuer}", issuers_page::change)
+            .session_only()
+            .post("/w/{workspace}/issuers/{issuer}", issuers_page::save)
+            .session_only()
+            .post("/w/{workspace}/issuers/{issuer}/ask", issuers_page::ask)
             .session_only()
             .get("/w/{workspace}/smpp", smpp_page::list)
             .get("/w/{workspace}/smpp/new", smpp_form::new)

@@ -283,7 +283,7 @@ pub const PAGES: &[Entry] = &[
         Group::Govern,
         "/oauth",
         ("OAuth", "OAuth clients"),
-        "tokens clients secrets certificates programs",
+        "tokens clients secrets certificates programs issuers jwt",
         Capability::ApiKeysManage,
     ),
     entry(

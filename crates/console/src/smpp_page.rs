@@ -11,6 +11,7 @@ use serde::Deserialize;
 use smppd::{AccountInfo, BindStatus};
 
 use crate::Console;
+use crate::certificate_rows::CertificateRow;
 use crate::change::ground;
 use crate::draw::Draw;
 use crate::facts::Fact;
@@ -79,6 +80,7 @@ struct AccountPage {
     wrong: Wrong,
     binds: Vec<Bind>,
     facts: Vec<Fact>,
+    certificates: Vec<CertificateRow>,
     old_until: Option<Timestamp>,
     may_write: bool,
     controlled: bool,
@@ -311,6 +313,7 @@ pub async fn render<C: access::Cap>(
             },
             node: console.smppd.node().to_owned(),
             facts: facts(&account, &shell),
+            certificates: console.certificates_of(guard, KIND, account.id.uuid(), &shell).await?,
             binds: binds.into_iter().map(|one| bind(one, &shell)).collect(),
             old_until: account.retires_at,
             may_write: console.may_edit(guard, KIND),
@@ -442,6 +445,11 @@ mod tests {
                 delivered: 1_180,
             }],
             facts: vec![Fact::mono("Binds from", "192.0.2.0/24")],
+            certificates: vec![CertificateRow {
+                rule: "CN=app issued by CN=Example CA".into(),
+                seen: "last shown 2 min ago, ends in 3 d".into(),
+                due: true,
+            }],
             old_until: None,
             may_write: true,
             controlled: false,
@@ -454,6 +462,7 @@ mod tests {
     fn e_25_a_password_is_shown_on_one_page() {
         let made = Some(Made { fresh: false, password: "x1y2z3w4".to_owned().into() });
         let html = checked(&AccountPage { made, old_until: Some(NOW), ..account() });
+        assert!(html.contains("ends in 3 d") && html.contains("Two at once"), "{html}");
         assert!(html.contains("x1y2z3w4") && html.contains("only time"), "{html}");
         assert!(!checked(&account()).contains("x1y2z3w4"));
     }

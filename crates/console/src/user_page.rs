@@ -112,6 +112,7 @@ fn letter_line(letter: mail::Status, shell: &Shell) -> LetterLine {
         "invite" => "Invitation",
         "reset" => "Link for a new password",
         "password-changed" => "News of a changed password",
+        "credentials-end" => "Credentials of programs that end soon",
         _ => "Letter",
     };
     let since = age(shell.now.since(letter.settled_at.unwrap_or(letter.queued_at)));

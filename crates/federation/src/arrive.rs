@@ -207,7 +207,7 @@ pub(crate) fn link_own(
     tx: &mut Tx<'_>,
     provider: &Provider,
     said: &Assertion,
-    actor: &access::Actor,
+    actor: &Actor,
     user: UserId,
 ) -> Result<(), Error> {
     link(tx, provider, &said.subject, user, "person", actor)?;
@@ -223,7 +223,7 @@ pub(crate) fn link(
     subject: &str,
     user: UserId,
     origin: &str,
-    actor: &access::Actor,
+    actor: &Actor,
 ) -> Result<(), Error> {
     // Who was removed here does not come back by signing on again; linking them is somebody's act.
     links::forget_removed(tx, &provider.issuer, subject)?;
@@ -242,7 +242,7 @@ pub(crate) fn link(
 /// Writes down that an account got or lost an identity. The subject may be an address, so it is not written.
 pub(crate) fn note(
     tx: &mut Tx<'_>,
-    actor: &access::Actor,
+    actor: &Actor,
     action: &'static str,
     user: UserId,
     provider: &Provider,

@@ -13,7 +13,6 @@ use base::{Context, ExposeSecret, SecretString, Timestamp};
 use crate::cookie;
 use crate::gate::{Gate, HX_REQUEST};
 use crate::keeper::{LiveSession, Source};
-use crate::origin;
 use crate::packed;
 use crate::refusal::Refusal;
 use crate::routes::Door;

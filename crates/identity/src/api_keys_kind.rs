@@ -9,7 +9,10 @@ use resources::{Check, Class, Error, Field, KindScope, Projection, SecretSlot, S
 use serde::{Deserialize, Serialize};
 use store::{Tx, params};
 
-use crate::certificates::{CertificateOwner, check_certificates, forget_certificates, set_certificates, taken};
+use crate::certificates::{
+    CertificateOwner, check_certificates, check_credential, check_new_certificates, forget_certificates, set_certificates,
+    taken,
+};
 use crate::fields::{check_networks, check_scopes};
 
 /// The path of the token.
@@ -77,6 +80,10 @@ impl TypedKind for ApiKeysKind {
         Self::within_rights(body, check)?;
         check_networks(check, &body.allow);
         check_certificates(check, &body.certificates);
+        if check.secret_changed(TOKEN) {
+            check_credential(check, TOKEN, Capability::CredentialApiKey);
+        }
+        check_new_certificates(check, Self::NAME, &body.certificates)?;
         let given = check.secret(TOKEN).map(|token| token.expose_secret().to_owned());
         if let Some(token) = given.filter(|token| crypto::token::check(token) != Ok(crypto::token::Kind::Key)) {
             if token.starts_with("loudhailer_") {

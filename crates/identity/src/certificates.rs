@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use access::Capability;
 use base::{Timestamp, WorkspaceId};
 use crypto::tls::{ClientCertificate, DistinguishedName, Fingerprint};
 use resources::Check;
@@ -120,6 +121,36 @@ pub fn check_certificates(check: &mut Check<'_, '_>, rules: &[String]) {
         if let Err(error) = rule.parse::<CertificateRule>() {
             check.problem(format!("certificates[{at}]"), "bad-certificate", error.to_string());
         }
+    }
+}
+
+/// Notes what is wrong with naming certificates of an owner for whoever may not (control X-08). Those that stand there stay.
+pub fn check_new_certificates(
+    check: &mut Check<'_, '_>,
+    kind: &'static str,
+    rules: &[String],
+) -> Result<(), store::Error> {
+    let id: Uuid = check.id();
+    let held: Vec<String> = check.tx().query(
+        "SELECT matcher FROM client_certificates WHERE kind = $1 AND owner = $2",
+        &params![kind, id.to_string()],
+        |row| row.get("matcher"),
+    )?;
+    let new = rules.iter().filter_map(|rule| rule.parse::<CertificateRule>().ok()).any(|rule| {
+        let matcher = rule.matcher();
+        !held.contains(&matcher)
+    });
+    if new {
+        check_credential(check, "certificates", Capability::CredentialCertificate);
+    }
+    Ok(())
+}
+
+/// Notes that whoever makes a credential lacks the right to make that kind (control X-08). The product's own work makes any.
+pub fn check_credential(check: &mut Check<'_, '_>, path: &'static str, kind: Capability) {
+    if !check.beyond([kind].into_iter().collect()).is_empty() {
+        let words = format!("none of your roles holds {kind} here: somebody whose role does makes credentials of this kind");
+        check.problem(path, "kind-not-held", words);
     }
 }
 

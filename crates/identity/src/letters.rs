@@ -1,4 +1,4 @@
-//! What people are written: an invitation, a link for a new password, and the news that a password was changed. Plain text,
+//! What people are written: an invitation, a link for a new password, the news that a password was changed, and that credentials of programs end. Plain text,
 //! in few sentences; links are made of the public URL alone.
 
 use std::time::Duration;
@@ -14,6 +14,10 @@ use crate::{Error, Identity};
 
 /// The sort of letter that tells of a changed password.
 const CHANGED: &str = "password-changed";
+/// The sort of letter about credentials that end.
+const ENDS: &str = "credentials-end";
+/// For how long one is worth sending.
+const ENDS_WORTH: Duration = Duration::from_hours(48);
 /// For how long it is worth telling.
 const NEWS: Duration = Duration::from_hours(24);
 
@@ -79,6 +83,22 @@ impl Identity {
         };
         let until = tx.now().plus(NEWS);
         self.post(tx, to, said, until).map(drop)
+    }
+
+    /// Queues a letter about credentials of programs that end soon.
+    pub(crate) fn write_of_ends(&self, tx: &mut Tx<'_>, to: &Account, lines: &str) -> Result<MailId, Error> {
+        let here = here(tx)?;
+        let said = Said {
+            purpose: ENDS,
+            subject: format!("Credentials of programs in {here} end soon"),
+            text: Zeroizing::new(format!(
+                "Hello {},\n\nthese credentials of programs in {here} end soon:\n\n{lines}\nDraw new ones in time; the old ones work on \
+                 meanwhile:\n\n{}\n\nYou get this because you may manage keys there: fourteen days and three days before an end.\n",
+                to.name, self.0.options.public_url
+            )),
+        };
+        let until = tx.now().plus(ENDS_WORTH);
+        self.post(tx, to, said, until)
     }
 
     /// Whether letters to people can go out.

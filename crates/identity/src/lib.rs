@@ -20,6 +20,7 @@ mod change;
 mod cidr;
 mod device;
 mod error;
+mod expiry;
 mod factors;
 mod fields;
 mod gate;
@@ -61,7 +62,8 @@ pub use assertion::Assertion;
 pub use authenticator::AuthenticatorSecret;
 pub use certificates::{
     CERTIFICATE_DUE, CertificateOwner, CertificateRule, MOST_CERTIFICATES, MappedCertificate, RuleError,
-    certificate_fits, certificate_used, check_certificates, forget_certificates, set_certificates,
+    certificate_fits, certificate_used, check_certificates, check_credential, check_new_certificates,
+    forget_certificates, set_certificates,
 };
 pub use change::PasswordChange;
 pub use cidr::{Cidr, CidrError};

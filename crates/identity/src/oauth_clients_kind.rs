@@ -10,7 +10,9 @@ use resources::{Check, Class, Error, Field, KindScope, Projection, SecretSlot, S
 use serde::{Deserialize, Serialize};
 use store::{Tx, params};
 
-use crate::certificates::{CertificateOwner, check_certificates, forget_certificates, set_certificates};
+use crate::certificates::{
+    CertificateOwner, check_certificates, check_credential, check_new_certificates, forget_certificates, set_certificates,
+};
 use crate::fields::{check_networks, check_rights, check_scopes};
 use crate::oauth_client::{Audience, ClientProof};
 
@@ -108,6 +110,10 @@ impl TypedKind for OauthClientsKind {
         check_rights(check, "scopes", &body.scopes);
         check_networks(check, &body.allow);
         check_certificates(check, &body.certificates);
+        if check.is_new() || check.secret_changed(SECRET) {
+            check_credential(check, SECRET, Capability::CredentialOauth);
+        }
+        check_new_certificates(check, Self::NAME, &body.certificates)?;
         if body.audiences.is_empty() {
             check.problem("audiences", "no-audience", "a token that counts nowhere is of no use; give api or signals");
         }

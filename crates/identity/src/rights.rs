@@ -2,10 +2,10 @@
 //! here as at every door; this only asks for each of them.
 
 use access::{Actor, Authority, Capabilities, Capability, Grants, Held, HeldRole, KeyScope, Role, Scope, cap};
-use base::{ApiKeyId, SmppAccountId, UserId, WorkspaceId};
+use base::{ApiKeyId, OauthClientId, TokenIssuerId, UserId, WorkspaceId};
 use store::{Tx, params};
 
-use crate::Error;
+use crate::{Error, IssuerRule};
 
 /// Holders that one answer has at most.
 const MOST: usize = 2_000;
@@ -17,8 +17,14 @@ pub enum HolderKind {
     Person,
     /// An API key.
     Key,
+    /// A program that fetches tokens of ours (OAuth 2.1).
+    OauthClient,
+    /// Programs with tokens of another service that count here.
+    TokenIssuer,
     /// An application that binds by SMPP.
     SmppAccount,
+    /// A source of signals, by its own credentials.
+    Integration,
 }
 
 impl HolderKind {
@@ -27,26 +33,31 @@ impl HolderKind {
         match self {
             Self::Person => "user",
             Self::Key => "key",
+            Self::OauthClient => "oauth_client",
+            Self::TokenIssuer => "token_issuer",
             Self::SmppAccount => "smpp_account",
+            Self::Integration => "integration",
         }
     }
 
     /// The kind of that name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Person, Self::Key, Self::SmppAccount].into_iter().find(|kind| kind.name() == name)
+        let all =
+            [Self::Person, Self::Key, Self::OauthClient, Self::TokenIssuer, Self::SmppAccount, Self::Integration];
+        all.into_iter().find(|kind| kind.name() == name)
     }
 }
 
 /// By what somebody holds a right.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Way {
-    /// The role's name; "scope" of a key, "smpp" of an account.
+    /// The role's name; "scope" of a key or a client, "rule" of an issuer, "smpp" of an account, "itself" of an integration.
     pub by: String,
     /// The same in sentences.
     pub words: String,
     /// Where it was given; everywhere when absent.
     pub scope: Option<WorkspaceId>,
-    /// Whether it holds for single entries alone: a supervisor's own groups.
+    /// Whether it holds for single entries alone: a supervisor's own groups, an integration's own signals.
     pub bounded: bool,
 }
 
@@ -83,7 +94,10 @@ pub struct RoleRow {
 enum Basis {
     Roles(Vec<Held>),
     Key(WorkspaceId, Vec<KeyScope>),
+    /// Scopes of the rules of an issuer: a token has those of the rules that fit it.
+    Rules(WorkspaceId, Vec<KeyScope>),
     Smpp(WorkspaceId),
+    Integration(WorkspaceId),
 }
 
 impl Basis {
@@ -100,6 +114,13 @@ impl Basis {
             }
             Self::Key(workspace, scopes) => {
                 one("scope", "its scope", *workspace, &Grants::of_api_key(nobody(), *workspace, scopes))
+            }
+            Self::Rules(workspace, scopes) => {
+                one("rule", "a rule for its tokens", *workspace, &Grants::of_api_key(nobody(), *workspace, scopes))
+            }
+            Self::Integration(workspace) => {
+                let ways = one("itself", "its own credentials", *workspace, &Grants::of_integration(nobody(), *workspace));
+                ways.into_iter().map(|way| Way { bounded: true, ..way }).collect()
             }
             Self::Smpp(workspace) => {
                 one("smpp", "every SMPP account", *workspace, &Grants::of_smpp_account(nobody(), *workspace))
@@ -179,7 +200,11 @@ pub fn what_can(
             let Some(account) = crate::account::by_id(tx, user)? else { return Ok(None) };
             (account.name, Basis::Roles(access::roles_of(tx, user)?))
         }
-        HolderKind::Key | HolderKind::SmppAccount => {
+        HolderKind::Key
+        | HolderKind::OauthClient
+        | HolderKind::TokenIssuer
+        | HolderKind::SmppAccount
+        | HolderKind::Integration => {
             let Some(workspace) = place else { return Ok(None) };
             let found = programs(tx, workspace)?.into_iter().find(|(of, known, ..)| *of == kind && known == id);
             let Some((_, _, name, held)) = found else { return Ok(None) };
@@ -233,17 +258,37 @@ fn programs(tx: &mut Tx<'_>, workspace: WorkspaceId) -> Result<Vec<Program>, Err
         let scopes = scopes.split_whitespace().filter_map(|scope| scope.parse().ok()).collect();
         out.push((HolderKind::Key, id.to_string(), name, Basis::Key(workspace, scopes)));
     }
-    // The accounts are another room's, above this one; the entries they are configured by are everybody's.
-    let accounts = resources_of(tx, workspace)?;
-    out.extend(
-        accounts.into_iter().map(|(id, name)| (HolderKind::SmppAccount, id.to_string(), name, Basis::Smpp(workspace))),
-    );
+    let clients = tx.query(
+        "SELECT id, name, scopes FROM oauth_clients WHERE workspace = $1 AND (expires_at IS NULL OR expires_at > $2) \
+         ORDER BY name",
+        &params![workspace, now],
+        |row| Ok((row.get::<OauthClientId>("id")?, row.get::<String>("name")?, row.get::<String>("scopes")?)),
+    )?;
+    for (id, name, scopes) in clients {
+        let scopes = scopes.split_whitespace().filter_map(|scope| scope.parse().ok()).collect();
+        out.push((HolderKind::OauthClient, id.to_string(), name, Basis::Key(workspace, scopes)));
+    }
+    let issuers = tx.query(
+        "SELECT id, name, rules FROM token_issuers WHERE workspace = $1 ORDER BY name",
+        &params![workspace],
+        |row| Ok((row.get::<TokenIssuerId>("id")?, row.get::<String>("name")?, row.get::<String>("rules")?)),
+    )?;
+    for (id, name, rules) in issuers {
+        let rules: Vec<IssuerRule> = serde_json::from_str(&rules).unwrap_or_default();
+        let scopes = rules.iter().flat_map(|rule| &rule.scopes).filter_map(|scope| scope.parse().ok()).collect();
+        out.push((HolderKind::TokenIssuer, id.to_string(), name, Basis::Rules(workspace, scopes)));
+    }
+    // These are other rooms', above this one; the entries they are configured by are everybody's.
+    for (id, name) in entries_of(tx, "smpp_accounts", workspace)? {
+        out.push((HolderKind::SmppAccount, id, name, Basis::Smpp(workspace)));
+    }
+    for (id, name) in entries_of(tx, "integrations", workspace)? {
+        out.push((HolderKind::Integration, id, name, Basis::Integration(workspace)));
+    }
     Ok(out)
 }
 
-fn resources_of(tx: &mut Tx<'_>, workspace: WorkspaceId) -> Result<Vec<(SmppAccountId, String)>, Error> {
-    Ok(resources::named_entries(tx, "smpp_accounts", workspace)?
-        .into_iter()
-        .map(|(id, key)| (SmppAccountId::from(id.uuid()), key))
-        .collect())
+fn entries_of(tx: &mut Tx<'_>, kind: &'static str, workspace: WorkspaceId) -> Result<Vec<(String, String)>, Error> {
+    let entries = resources::named_entries(tx, kind, workspace)?;
+    Ok(entries.into_iter().map(|(id, key)| (id.uuid().to_string(), key)).collect())
 }

@@ -19,14 +19,16 @@ struct House {
     issuers: Issuers,
     receiver: Receiver,
     published: Arc<Mutex<Vec<u8>>>,
+    slow: Arc<Mutex<bool>>,
     issuer: String,
 }
 
 async fn house(first: &Signer) -> House {
     let published = Arc::new(Mutex::new(Signer::set(&[first])));
-    let (keys, port) = (Arc::clone(&published), Arc::new(Mutex::new(0)));
-    let own = Arc::clone(&port);
+    let (keys, port, slow) = (Arc::clone(&published), Arc::new(Mutex::new(0)), Arc::new(Mutex::new(false)));
+    let (own, hangs) = (Arc::clone(&port), Arc::clone(&slow));
     let receiver = Receiver::start(&["127.0.0.1"], move |received, _| match received.path.as_str() {
+        _ if *hangs.lock().unwrap() => Behaviour::Hang,
         "/.well-known/openid-configuration" => {
             let at = format!("https://127.0.0.1:{}", own.lock().unwrap());
             Behaviour::Answer(200, json!({ "issuer": at, "jwks_uri": format!("{at}/jwks") }).to_string())
@@ -41,7 +43,7 @@ async fn house(first: &Signer) -> House {
     let allow = vec![format!("127.0.0.1:{}", receiver.port).parse().unwrap()];
     let guarded = Guarded::new(Rules { allow, ..Rules::default() });
     let issuer = format!("https://127.0.0.1:{}", receiver.port);
-    House { clock, issuers: Issuers::new(guarded, context), receiver, published, issuer }
+    House { clock, issuers: Issuers::new(guarded, context), receiver, published, slow, issuer }
 }
 
 impl House {
@@ -83,6 +85,34 @@ async fn x_11_a_new_key_is_fetched_once_and_strangers_cause_no_flood() {
     // What is no token asks nobody at all.
     assert_eq!(house.prove("a.b").await.unwrap_err(), Refused::Form.into());
     assert_eq!(house.asked(), 4);
+}
+
+/// An issuer that stops answering: tokens whose key is at hand count on, at once, while somebody asks it in vain.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn x_11_a_slow_issuer_holds_up_nobody_whose_key_is_known() {
+    let key = Signer::ec("k", "P-256");
+    let house = Arc::new(house(&key).await);
+    let token = key.token("ES256", &house.claims());
+    assert_eq!(house.prove(&token).await.unwrap(), "ada");
+    house.clock.advance(Duration::from_secs(601));
+    *house.slow.lock().unwrap() = true;
+    let asked = house.asked();
+    let first = {
+        let (house, token) = (Arc::clone(&house), token.clone());
+        tokio::spawn(async move { house.prove(&token).await })
+    };
+    while house.asked() == asked {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let all = async {
+        for _ in 0..200 {
+            assert_eq!(house.prove(&token).await.unwrap(), "ada");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(1), all).await.expect("nobody waits for the slow one");
+    assert_eq!(house.asked(), asked + 1, "one asks, and no more");
+    // The one who asked gives up in its time, and goes on with what was there.
+    assert_eq!(first.await.unwrap().unwrap(), "ada");
 }
 
 #[tokio::test]

@@ -239,6 +239,9 @@ impl Product {
                 if let Err(error) = identity.sweep().await {
                     tracing::warn!(%error, "what ran out could not be removed");
                 }
+                if let Err(error) = identity.remind_of_ends().await {
+                    tracing::warn!(%error, "nobody could be told of credentials that end soon");
+                }
                 if let Err(error) = mail.sweep().await {
                     tracing::warn!(%error, "what is known of old letters could not be removed");
                 }

@@ -166,6 +166,7 @@ impl TypedKind for IntegrationsKind {
             );
         }
         identity::check_certificates(check, &body.certificates);
+        check_kinds(body, check)?;
         let by_certificate = body.auth.contains(&Auth::Certificate);
         if by_certificate == body.certificates.is_empty() {
             let detail = if by_certificate {
@@ -265,6 +266,30 @@ impl TypedKind for IntegrationsKind {
         }
         Ok(())
     }
+}
+
+/// The right to make credentials of a method; none for API keys, which are made elsewhere.
+pub const fn kind_of(method: Auth) -> Option<Capability> {
+    match method {
+        Auth::UrlToken => Some(Capability::CredentialUrlToken),
+        Auth::Basic => Some(Capability::CredentialBasic),
+        Auth::Hmac => Some(Capability::CredentialHmac),
+        Auth::Certificate => Some(Capability::CredentialCertificate),
+        Auth::ApiKey => None,
+    }
+}
+
+/// A role says which kinds of credentials its holders may make (control X-08). What is there already stays as it is.
+fn check_kinds(body: &IntegrationBody, check: &mut Check<'_, '_>) -> Result<(), resources::Error> {
+    let id: IntegrationId = check.id();
+    let before = rows::methods(check.tx(), id)?;
+    for method in &body.auth {
+        let changed = field_of(*method).is_some_and(|path| check.secret_changed(path));
+        if let Some(kind) = kind_of(*method).filter(|_| changed || !before.contains(method)) {
+            identity::check_credential(check, "auth", kind);
+        }
+    }
+    Ok(identity::check_new_certificates(check, IntegrationsKind::NAME, &body.certificates)?)
 }
 
 impl IntegrationsKind {

@@ -52,7 +52,7 @@ mod xml_lexis;
 
 pub use error::{Error, Refused};
 pub use examples::{Example, examples};
-pub use kinds::{IntegrationBody, IntegrationsKind, MappingsKind, kinds};
+pub use kinds::{IntegrationBody, IntegrationsKind, MappingsKind, kind_of, kinds};
 pub use mapping::{EventTemplates, FieldTemplates, Mapping, Sample};
 pub use meters::METERS;
 pub use rotate::{Rotated, Rotation};

@@ -7,11 +7,18 @@ use base::{IntegrationId, RunId, SignalId, Timestamp, WorkspaceId};
 use store::{Tx, Value, params};
 
 use crate::error::Error;
-use crate::types::{Door, SignalState};
+use crate::types::{Auth, Door, SignalState};
 
 /// The names of a workspace's own mappings.
 pub(crate) fn mapping_names(tx: &mut Tx<'_>, workspace: Option<WorkspaceId>) -> Result<Vec<String>, store::Error> {
     tx.query("SELECT name FROM mappings WHERE workspace = $1", &params![workspace], |row| row.get("name"))
+}
+
+/// The ways in which senders to an integration prove themselves so far; none for one that is not there.
+pub(crate) fn methods(tx: &mut Tx<'_>, integration: IntegrationId) -> Result<Vec<Auth>, store::Error> {
+    let sql = "SELECT auth FROM integrations WHERE id = $1 AND NOT removed";
+    let text: Option<String> = tx.query_opt(sql, &params![integration], |row| row.get("auth"))?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 
 /// A workspace's own mapping, as stored.

@@ -199,6 +199,11 @@ async fn internal(_: Open) -> Answer<&'static str> {
     Err(Refusal::new(base::Problem::internal()).because(cause))
 }
 
+/// Whether the door sees a certificate.
+async fn certificate(open: Open) -> Response {
+    if open.source().certificate.is_some() { "shown" } else { "none" }.into_response()
+}
+
 pub fn routes() -> Routes {
     Routes::<()>::new(Door::Console)
         .get("/w/{workspace}/alerts", page)
@@ -225,6 +230,7 @@ pub fn routes() -> Routes {
         .post("/api/v1/subaccounts/{workspace}/messages", create)
         .door(Door::Signal)
         .public(Method::POST, "/signals/{integration}", "proven by the integration's own token", signal)
+        .public(Method::GET, "/certificate", "only for this test", certificate)
         .public(Method::GET, "/slow", "only for this test", slow)
         .public(Method::GET, "/big", "only for this test", big)
         .door(Door::Public)
@@ -257,12 +263,21 @@ impl Stage {
         change: impl FnOnce(Settings) -> Settings,
         more: impl FnOnce(http::Builder) -> http::Builder,
     ) -> Self {
+        Self::asking(crypto::tls::Clients::Unasked, change, more).await
+    }
+
+    /// A server that asks its clients for certificates.
+    pub async fn asking(
+        clients: crypto::tls::Clients<'_>,
+        change: impl FnOnce(Settings) -> Settings,
+        more: impl FnOnce(http::Builder) -> http::Builder,
+    ) -> Self {
         crypto::install_default_provider();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let pair = SelfSigned::generate(&["localhost".into(), "127.0.0.1".into()], &context()).unwrap();
         let certificate = Arc::new(CertResolver::from_pem(&pair.cert_pem, pair.key_pem.expose_secret()).unwrap());
-        let tls = server_config(Arc::clone(&certificate) as _, crypto::tls::Clients::Unasked, &[]).unwrap();
+        let tls = server_config(Arc::clone(&certificate) as _, clients, &[]).unwrap();
         let accounts = Arc::new(Accounts::default());
         let settings = Settings::new(&format!("https://localhost:{}", address.port())).unwrap();
         let settings = settings.alias(&address.to_string()).unwrap().contact("mailto:security@example.com");

@@ -4,9 +4,11 @@
 mod administration;
 mod assertions;
 mod authenticator;
+mod expiry;
 mod factors;
 mod house;
 mod keys;
+mod kinds_of_credentials;
 mod links;
 mod login;
 mod oauth;

@@ -18,6 +18,7 @@ mod first_use;
 mod forgotten;
 mod gateway;
 mod hands;
+mod issued;
 mod keys;
 mod killed;
 mod live;

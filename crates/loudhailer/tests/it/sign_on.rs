@@ -21,7 +21,8 @@ struct Provider {
 }
 
 impl Provider {
-    fn start(dir: &Path, port: u16, redirect: &str) -> Self {
+    /// Starts it; `ours` vouches for our own certificate, since it tells us of log-outs.
+    fn start(dir: &Path, port: u16, redirect: &str, ours: &Path) -> Self {
         let context = base::Context::new(Arc::new(base::SystemClock), Arc::new(crypto::OsChance));
         let made = crypto::tls::SelfSigned::generate(&[HOST.to_owned()], &context).unwrap();
         let (cert, key) = (dir.join("cert.pem"), dir.join("key.pem"));
@@ -30,6 +31,7 @@ impl Provider {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop/provider.js");
         let mut command = Command::new("node");
         command.arg(script).args([&port.to_string(), HOST]).args([&cert, &key]).arg(redirect).env("NPM", npm(""));
+        command.env("NODE_EXTRA_CA_CERTS", ours);
         let mut process = Process::start(&mut command);
         while process.line() != "ready" {}
         process.drain();
@@ -51,6 +53,11 @@ async fn sign_on(browser: &Browser, console: &str) {
     browser.goto(&format!("{console}/sign-in?next=/w/demo/you")).await;
     browser.sees("a.btn.go", "Sign in with Corporate").await;
     browser.click("a.btn.go").await;
+    through(browser, console).await;
+}
+
+/// Through the provider's pages and back.
+async fn through(browser: &Browser, console: &str) {
     // Name and consent, when the provider asks for them: it has a session of its own.
     let consent = "const name = document.querySelector('input[name=prompt][value=login]') && document.querySelector('input[name=login]'); \
          if (name) { name.value = 'bea'; document.querySelector('input[name=password]').value = 'whatever'; name.form.submit(); } \
@@ -74,7 +81,7 @@ async fn x_11_people_sign_in_with_a_provider_that_we_did_not_write() {
     let allowed = format!("{HOST}:{port}");
     let demo = Demo::start_with(BINARY, None, &["--outbound-allow", &allowed]);
     let console = demo.fact("console").to_owned();
-    let provider = Provider::start(dir.path(), port, &format!("{console}/sso/corp/callback"));
+    let provider = Provider::start(dir.path(), port, &format!("{console}/sso/corp/callback"), Path::new(demo.fact("ca_cert")));
     let browser = Browser::open(1280, 1000).await;
     first_use::set_up(&demo, &browser).await;
 
@@ -106,6 +113,34 @@ async fn x_11_people_sign_in_with_a_provider_that_we_did_not_write() {
     provider.control("rotate=1").await;
     sign_on(&browser, &console).await;
     browser.sees("h1", "Bea Sample").await;
+
+    // They prove themselves anew there, for the same session: the provider asks although they are signed in.
+    browser.client.goto(&format!("{console}/sso/again?next=/w/demo/you")).await.unwrap();
+    let asked = browser.client.current_url().await.unwrap();
+    assert!(asked.as_str().starts_with(&provider.issuer), "{asked}");
+    through(&browser, &console).await;
+    browser.sees("h1", "Bea Sample").await;
+
+    // Signed out at the provider, they are signed out here: it says so by itself (back channel).
+    browser.client.goto(&format!("{}/session/end", provider.issuer)).await.unwrap();
+    browser.click("button[name=logout][value=yes]").await;
+    let here = || async {
+        browser.client.goto(&format!("{console}/w/demo/you")).await.ok()?;
+        let url = browser.client.current_url().await.ok()?;
+        url.path().starts_with("/sign-in").then_some(())
+    };
+    eventually("the session ends here, too", here).await;
+
+    // Signed out here, they may sign out there, and come back.
+    sign_on(&browser, &console).await;
+    browser.click("main form[action='/sign-out'] button").await;
+    browser.sees("h1", "You are signed out here").await;
+    browser.picture("signed-out-here").await;
+    browser.click("a.btn.go").await;
+    browser.click("button[name=logout][value=yes]").await;
+    browser.sees("h1", "You are signed out").await;
+    let url = browser.client.current_url().await.unwrap();
+    assert_eq!(url.as_str(), format!("{console}/signed-out"));
 
     // The group goes, and the role with it.
     sign_out(&browser).await;

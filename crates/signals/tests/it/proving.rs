@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Grants;
+use access::{Actor, Capability, CustomRole, Grants, Held, HeldRole, Permit, Scope, cap};
 use base::{Explain, ExposeSecret, ManualClock, Problem, ProblemKind};
 use resources::Ground;
 use signals::{Auth, Credential, Request, Rotated, Rotation, SignalState};
@@ -29,6 +29,47 @@ async fn actions(world: &World) -> Vec<String> {
 testdb::both_databases! {
     migrations = [&access::MIGRATIONS, &audit::MIGRATIONS, &vault::MIGRATIONS, &resources::MIGRATIONS, &identity::MIGRATIONS,
         &flows::MIGRATIONS, &signals::MIGRATIONS, &PAGES];
+
+    /// a role says which kinds of credentials its holders make; what others made stays, and so does the right to change the
+    /// rest of an integration.
+    async fn x_08_a_role_makes_only_the_kinds_that_it_holds(db: Db) {
+        let world = World::new(db).await;
+        let role = CustomRole {
+            id: uuid::Uuid::from_u128(5).into(),
+            name: "builder".into(),
+            capabilities: [Capability::IntegrationsWrite, Capability::IntegrationsRead, Capability::CredentialHmac].into_iter().collect(),
+            workspace: None,
+        };
+        let held = Held { role: HeldRole::Custom(role.into()), scope: Scope::Workspace(world.workspace), groups: Vec::new() };
+        let grants = Grants::of_roles(Actor::os("dev", "host1"), &[held]);
+        let permit: Permit<cap::IntegrationsWrite> = grants.permit(world.workspace).unwrap();
+        let put = async |body: serde_json::Value| {
+            let (resources, permit, place) = (world.resources.clone(), permit.clone(), world.workspace);
+            let written: Result<(), resources::Error> = world
+                .db
+                .write(move |tx| {
+                    let clearance = resources::Clearance::check(tx, Some(place), &Ground::None, permit.actor())?;
+                    let body = resources::Draft::new(body.clone());
+                    let change = resources::Change { kind: "integrations", workspace: Some(place), body, reason: None, clearance: &clearance };
+                    resources.put(tx, &permit, change).map(drop)
+                })
+                .await;
+            written.map_err(|error| error.problems().into_iter().map(|one| one.detail.to_string()).collect::<Vec<_>>().join("; "))
+        };
+        put(serde_json::json!({ "name": "mine", "flow": "page", "auth": ["hmac", "api_key"] })).await.unwrap();
+        for (auth, kind) in [("url_token", "credentials:url_token"), ("basic", "credentials:basic")] {
+            let refused = put(serde_json::json!({ "name": "other", "flow": "page", "auth": [auth] })).await.unwrap_err();
+            assert!(refused.contains(kind) && refused.contains("none of your roles"), "{refused}");
+        }
+        let certified = serde_json::json!({ "name": "other", "flow": "page", "auth": ["certificate"], "certificates": ["CN=a issued by CN=b"] });
+        assert!(put(certified).await.unwrap_err().contains("credentials:certificate"));
+        // Renewing makes one, too.
+        let rotation = |integration, method| Rotation { integration, method, overlap: Duration::ZERO, ground: Ground::None, reason: None };
+        let foreign = rotation(world.id("both").await, Auth::UrlToken);
+        let refused = world.signals.rotate(&world.resources, &permit, foreign).await.unwrap_err();
+        assert!(refused.problem().detail.contains("credentials:url_token") || format!("{refused:?}").contains("credentials:url_token"), "{refused:?}");
+        world.signals.rotate(&world.resources, &permit, rotation(world.id("mine").await, Auth::Hmac)).await.unwrap();
+    }
 
     /// HTTP Basic: user name and password of the integration, drawn or imported; all else is the same 401.
     async fn a_user_name_and_a_password_prove_a_sender(db: Db) {
