@@ -4,7 +4,7 @@ use access::cap;
 use askama::Template;
 use axum::extract::State;
 use base::{ExposeSecret as _, ResourceId, SecretString};
-use federation::{PROVIDERS, redirect_uri};
+use federation::{PROVIDERS, SAML, redirect_uri};
 use http::{Answer, Form, HeaderMap, InWorkspace, Path, Response};
 use resources::{Draft, Json};
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use crate::Console;
 use crate::editing::{Act, Why, WhyView, entry_path, mistakes, shown, text};
 use crate::facts::{Choice, choices};
 use crate::page::{Wrong, page_with, see_other};
+use crate::saml_form;
 use crate::shell::{Page, Shell};
 
 /// What the form sends.
@@ -43,13 +44,13 @@ fn secret<'de, D: serde::Deserializer<'de>>(value: D) -> Result<SecretString, D:
 }
 
 /// A mapping as a line of the form: `group = role`, or `group = role @ workspace`.
-fn line(mapping: &Json) -> String {
+pub fn line(mapping: &Json) -> String {
     let (group, role, workspace) = (shown(mapping, "group"), shown(mapping, "role"), shown(mapping, "workspace"));
     if workspace.is_empty() { format!("{group} = {role}") } else { format!("{group} = {role} @ {workspace}") }
 }
 
 /// The mapping of a line. What is no mapping stays a group without a role, for the writer to say so.
-fn mapping(line: &str) -> Json {
+pub fn mapping(line: &str) -> Json {
     let (group, rest) = line.rsplit_once('=').unwrap_or((line, ""));
     let (role, workspace) =
         rest.split_once('@').map_or((rest, None), |(role, workspace)| (role, Some(workspace.trim())));
@@ -238,6 +239,9 @@ pub async fn change(
     Path((_, id)): Path<(String, ResourceId)>,
 ) -> Answer<Response> {
     let stored = console.stored(&guard, PROVIDERS, id).await?;
+    if shown(&stored.body, "kind") == SAML {
+        return saml_form::change(&console, &guard, &headers, id, &stored.body, stored.version, "").await;
+    }
     let form = ProviderForm::of(&stored.body, stored.version);
     render(&console, &guard, &headers, Some(id), form, Wrong::default()).await
 }

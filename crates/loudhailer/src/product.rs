@@ -248,6 +248,9 @@ impl Product {
                 if let Err(error) = federation.sweep().await {
                     tracing::warn!(%error, "sign-ons that took too long could not be removed");
                 }
+                if let Err(error) = federation.renew().await {
+                    tracing::warn!(%error, "metadata of identity providers could not be renewed");
+                }
                 if let Err(error) = replays.sweep().await {
                     tracing::warn!(%error, "answers that were kept long enough could not be removed");
                 }

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod accounts;
+#[expect(dead_code, reason = "the tests of the protocol use all of it")]
+#[path = "../../../saml/tests/it/forge.rs"]
+mod forge;
 mod fresh;
 mod house;
 mod leaving;
@@ -9,3 +12,5 @@ mod limits;
 mod only_way;
 mod several;
 mod refusals;
+mod saml;
+mod saml_keys;

@@ -26,6 +26,7 @@ mod matrix;
 mod pages;
 mod selftest;
 mod server;
+mod saml;
 mod sign_on;
 mod signal_pages;
 mod smpp_page;
