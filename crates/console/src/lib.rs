@@ -85,6 +85,8 @@ mod signals_page;
 mod smpp_form;
 mod smpp_page;
 mod spark;
+mod saml;
+mod saml_form;
 mod sso;
 mod sso_form;
 mod sso_page;
@@ -246,6 +248,46 @@ impl Console {
                 "an identity provider sends people back here; the answer proves who they are",
                 sso::callback,
             )
+            .public(
+                Method::GET,
+                "/sso/{provider}/metadata",
+                "identity providers that speak SAML read here who we are to them",
+                saml::metadata,
+            )
+            .public(
+                Method::GET,
+                "/sso/{provider}/request",
+                "people who sign in with a provider that takes requests by POST alone are sent there",
+                saml::request,
+            )
+            .public(
+                Method::POST,
+                "/sso/{provider}/acs",
+                "an identity provider posts its answer here; the answer proves who somebody is",
+                saml::acs,
+            )
+            .from_elsewhere(saml::REASON)
+            .limit(saml::POSTED)
+            .public(
+                Method::GET,
+                "/sso/{provider}/arrive",
+                "people arrive here with an answer of their provider that was proven",
+                saml::arrive,
+            )
+            .public(
+                Method::GET,
+                "/sso/{provider}/slo",
+                "an identity provider signs people out here; its signed request proves it",
+                saml::leave,
+            )
+            .public(
+                Method::POST,
+                "/sso/{provider}/slo",
+                "an identity provider signs people out here; its signed request proves it",
+                saml::leave_by_form,
+            )
+            .from_elsewhere(saml::REASON)
+            .limit(saml::POSTED)
             .get("/sso/again", sso::again)
             .session_only()
             .public(Method::GET, sso::PROVEN, "says that a proof with an identity provider worked", sso::proven)
@@ -419,6 +461,16 @@ impl Console {
             .session_only()
             .get("/w/{workspace}/sign-on/new", sso_form::new)
             .post("/w/{workspace}/sign-on/new", sso_form::create)
+            .session_only()
+            .get("/w/{workspace}/sign-on/new-saml", saml_form::new)
+            .post("/w/{workspace}/sign-on/new-saml", saml_form::create)
+            .session_only()
+            .limit(saml_form::FORM)
+            .get("/w/{workspace}/sign-on/{entry}/saml", saml_form::show)
+            .post("/w/{workspace}/sign-on/{entry}/saml", saml_form::save)
+            .session_only()
+            .limit(saml_form::FORM)
+            .post("/w/{workspace}/sign-on/{entry}/keys", saml_form::keys)
             .session_only()
             .get("/w/{workspace}/sign-on/{entry}", sso_form::change)
             .post("/w/{workspace}/sign-on/{entry}", sso_form::save)

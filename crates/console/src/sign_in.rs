@@ -306,9 +306,13 @@ pub async fn sign_out(guard: SignedIn, State(console): State<Console>, headers: 
         shell: bare(&headers, console.db.context().now(), ""),
         heading: "You are signed out here",
         words: format!("This browser may still be signed in at {}.", onward.label),
-        onward: Some((onward.label, onward.location)),
+        onward: Some(onward),
     };
-    Ok(http::end_session(page(&told)?))
+    let response = http::end_session(page(&told)?);
+    Ok(match &told.onward {
+        Some(onward) if !onward.fields.is_empty() => http::forms_to(response, &onward.location),
+        _ => response,
+    })
 }
 
 async fn setup_page(

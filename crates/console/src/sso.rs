@@ -4,7 +4,7 @@
 use askama::Template;
 use axum::extract::State;
 use base::{Explain as _, ProblemKind, SecretString};
-use federation::{Answered, Arrived, Error, Purpose};
+use federation::{Answered, Arrived, Error, Onward, Purpose};
 use http::{Answer, Form, HeaderMap, HeaderValue, IntoResponse as _, Open, Path, Query, Refusal, Response, SignedIn, StatusCode, header};
 use identity::Session;
 use serde::Deserialize;
@@ -31,8 +31,8 @@ pub struct ToldPage {
     pub shell: Shell,
     pub heading: &'static str,
     pub words: String,
-    /// Where the person signs out, too: what they call the provider, and the address there.
-    pub onward: Option<(String, String)>,
+    /// Where the person signs out, too.
+    pub onward: Option<Onward>,
 }
 
 /// Where to go on after signing in.
@@ -197,14 +197,14 @@ impl Console {
     }
 
     /// The session that the browser still has, with its token.
-    async fn session_of(&self, open: &Open) -> Answer<Option<(Session, SecretString)>> {
+    pub(crate) async fn session_of(&self, open: &Open) -> Answer<Option<(Session, SecretString)>> {
         let Some(token) = open.caller().session_token() else { return Ok(None) };
         let session = self.identity.by_session(token, &open.source().into()).await?;
         Ok(session.map(|session| (session, token.clone())))
     }
 
     /// The page that says why somebody is not in.
-    fn sso_failed(&self, open: &Open, headers: &HeaderMap, error: Error, linking: bool) -> Answer<Response> {
+    pub(crate) fn sso_failed(&self, open: &Open, headers: &HeaderMap, error: Error, linking: bool) -> Answer<Response> {
         self.sso_failed_for(open.caller().csrf(), headers, error, linking)
     }
 
@@ -229,7 +229,7 @@ impl Console {
 }
 
 /// Sends the browser to another server.
-fn sent(location: &str) -> Response {
+pub fn sent(location: &str) -> Response {
     let mut response = see_other("/sign-in");
     if let Ok(location) = HeaderValue::from_str(location) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -257,7 +257,10 @@ mod tests {
     #[test]
     fn who_signed_out_here_may_sign_out_there() {
         let told = |onward| ToldPage { shell: Shell { place: None, stream: None, ..shell() }, heading: "You are signed out here", words: String::new(), onward };
-        let html = checked(&told(Some((HOSTILE.to_owned(), "https://login.example.com/out?a=1".to_owned()))));
+        let onward = |fields| Onward { label: HOSTILE.to_owned(), location: "https://login.example.com/out?a=1".to_owned(), fields };
+        let html = checked(&told(Some(onward(vec![("SAMLRequest", "AAAA".to_owned())]))));
+        assert!(html.contains("action=\"https://login.example.com/out?a=1\"") && html.contains("value=\"AAAA\""));
+        let html = checked(&told(Some(onward(Vec::new()))));
         assert!(html.contains("href=\"https://login.example.com/out?a=1\"") && html.contains("href=\"/sign-in\""));
         assert!(!checked(&told(None)).contains("login.example.com"));
     }

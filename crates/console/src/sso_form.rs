@@ -4,7 +4,7 @@ use access::cap;
 use askama::Template;
 use axum::extract::State;
 use base::{ExposeSecret as _, ResourceId, SecretString};
-use federation::{PROVIDERS, redirect_uri};
+use federation::{PROVIDERS, SAML, redirect_uri};
 use http::{Answer, Form, HeaderMap, InWorkspace, Path, Response};
 use resources::{Draft, Json};
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use crate::Console;
 use crate::editing::{Act, Why, WhyView, entry_path, mistakes, shown, text};
 use crate::facts::{Choice, choices};
 use crate::page::{Wrong, page_with, see_other};
+use crate::saml_form;
 use crate::shell::{Page, Shell};
 
 /// What the form sends.
@@ -238,6 +239,9 @@ pub async fn change(
     Path((_, id)): Path<(String, ResourceId)>,
 ) -> Answer<Response> {
     let stored = console.stored(&guard, PROVIDERS, id).await?;
+    if shown(&stored.body, "kind") == SAML {
+        return saml_form::change(&console, &guard, &headers, id, &stored.body, stored.version, "").await;
+    }
     let form = ProviderForm::of(&stored.body, stored.version);
     render(&console, &guard, &headers, Some(id), form, Wrong::default()).await
 }

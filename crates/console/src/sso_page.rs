@@ -5,7 +5,7 @@ use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
 use base::Timestamp;
-use federation::{Provider, SIGN_IN, redirect_uri};
+use federation::{Addresses, Provider, SAML, SIGN_IN, redirect_uri};
 use http::{Answer, Form, HeaderMap, InWorkspace, Query, Response};
 use resources::Draft;
 use serde::Deserialize;
@@ -29,6 +29,7 @@ struct Row {
     last_words: String,
     people: String,
     redirect: String,
+    registered: &'static str,
 }
 
 #[derive(Template)]
@@ -84,7 +85,11 @@ fn row(slug: &str, public_url: &str, provider: Provider, people: i64, now: Times
     let (knot, state, reason) = health(&provider, now);
     Row {
         href: format!("/w/{slug}/sign-on/{}", provider.id),
-        redirect: redirect_uri(public_url, &provider.name),
+        registered: if provider.kind == SAML { "Entity id and metadata" } else { "Redirect URI" },
+        redirect: match provider.kind.as_str() {
+            SAML => Addresses::of(public_url, &provider.name).entity_id,
+            _ => redirect_uri(public_url, &provider.name),
+        },
         label: provider.label,
         issuer: provider.issuer,
         knot,
@@ -230,6 +235,7 @@ mod tests {
             last_words: String::new(),
             people: "12".into(),
             redirect: "https://gateway.example.com/sso/corp/callback".into(),
+            registered: "Redirect URI",
         };
         let html = checked(&page(vec![row]));
         for words in ["/sso/corp/callback", "/sso/start", "another party", "Name at least one.", "/sign-on/new"] {

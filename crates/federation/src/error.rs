@@ -61,6 +61,12 @@ pub enum Error {
     /// Somebody else is signed in than the one who began.
     #[error("another person is signed in than the one who began to link")]
     OtherPerson,
+    /// What came by SAML is not believed, or could not be made.
+    #[error(transparent)]
+    Saml(#[from] saml::Refused),
+    /// Our keys are not as an act wants them.
+    #[error("{0}")]
+    Key(&'static str),
     /// The right is missing.
     #[error(transparent)]
     Denied(#[from] access::Denied),
@@ -191,6 +197,9 @@ impl Explain for Error {
                 "other-person",
                 "Somebody else is signed in now than when this began. Begin again on the page about you.".to_owned(),
             ),
+            Self::Saml(saml::Refused::Ours) => Problem::internal(),
+            Self::Saml(refused) => forbidden("saml-refused", refused.public().to_owned()),
+            Self::Key(why) => Problem::new(ProblemKind::Conflict, "key-act", format!("Nothing was done: {why}.")),
             Self::Denied(denied) => denied.problem(),
             Self::Identity(error) => error.problem(),
             Self::Access(error) => error.problem(),

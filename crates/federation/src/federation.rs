@@ -13,7 +13,7 @@ use vault::Vault;
 use crate::flight::Purpose;
 pub use crate::oidc::Answered;
 use crate::rows::Provider;
-use crate::{Arrival, Arrived, Error, LinkedIdentity, arrive, flight, links, logout, oidc, rows};
+use crate::{Arrival, Arrived, Error, LinkedIdentity, arrive, flight, links, logout, oidc, rows, saml2};
 
 /// Signing in with identities elsewhere. Cheap to clone.
 #[derive(Clone)]
@@ -86,6 +86,12 @@ impl Federation {
     ) -> Result<Begun, Error> {
         self.0.identity.throttled(caller)?;
         let provider = self.provider(name).await?;
+        if provider.kind == saml2::SAML {
+            return match self.begin_saml(&provider, purpose, next, public_url).await {
+                Ok(begun) => Ok(begun),
+                Err(error) => Err(self.refused(provider, error, caller).await),
+            };
+        }
         let metadata = match oidc::metadata(&self.0.issuers, &provider).await {
             Ok(metadata) => metadata,
             Err(error) => return Err(self.refused(provider, error, caller).await),
@@ -129,6 +135,9 @@ impl Federation {
         caller: &Caller,
     ) -> Result<Arrived, Error> {
         let provider = self.provider(name).await?;
+        if provider.kind == saml2::SAML {
+            return Err(Error::NoProvider);
+        }
         let token = token.cloned().ok_or(Error::NotBegun)?;
         let (vault, of) = (self.0.vault.clone(), provider.clone());
         let begun = self
@@ -254,6 +263,6 @@ impl Federation {
 
     /// Removes sign-ons that took too long, and log-out tokens that nobody can show again. Called now and then.
     pub async fn sweep(&self) -> Result<u64, Error> {
-        self.0.db.write(|tx| Ok(flight::sweep(tx)? + logout::sweep(tx)?)).await
+        self.0.db.write(|tx| Ok(flight::sweep(tx)? + logout::sweep(tx)? + saml2::sweep(tx)?)).await
     }
 }

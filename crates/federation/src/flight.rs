@@ -7,6 +7,7 @@ use std::time::Duration;
 use base::{ExposeSecret, ResourceId, SecretString, Timestamp, UserId};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use serde::{Deserialize, Serialize};
 use store::{Tx, params};
 use zeroize::Zeroizing;
 
@@ -23,6 +24,8 @@ pub(crate) struct Secrets {
     pub(crate) nonce: String,
     /// Shown where the code is exchanged: whoever stole the code alone gets nothing.
     pub(crate) verifier: SecretString,
+    /// The identifier of a request of SAML, which its answer names.
+    pub(crate) request: String,
 }
 
 impl Secrets {
@@ -32,6 +35,8 @@ impl Secrets {
             state: derive("loudhailer sign-on state v1")?,
             nonce: derive("loudhailer sign-on nonce v1")?,
             verifier: SecretString::from(derive("loudhailer sign-on verifier v1")?),
+            // An identifier of XML begins with a letter or this.
+            request: format!("_{}", derive("loudhailer sign-on request v1")?),
         })
     }
 
@@ -42,7 +47,7 @@ impl Secrets {
 }
 
 /// What somebody was sent to a provider for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purpose {
     /// To sign in.
     SignIn,
@@ -116,6 +121,15 @@ pub(crate) fn begin(
 
 /// Ends one, whatever comes of it: there is no second try with the same cookie.
 pub(crate) fn take(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<Flight>, Error> {
+    found(tx, token, "DELETE FROM sign_ons WHERE token_hash = $1 RETURNING provider, user_id, purpose, next, expires_at")
+}
+
+/// Looks at one that goes on: what is asked of a provider follows from it.
+pub(crate) fn peek(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<Flight>, Error> {
+    found(tx, token, "SELECT provider, user_id, purpose, next, expires_at FROM sign_ons WHERE token_hash = $1")
+}
+
+fn found(tx: &mut Tx<'_>, token: &SecretString, sql: &str) -> Result<Option<Flight>, Error> {
     let mut bytes = Zeroizing::new([0_u8; 32]);
     if token.expose_secret().len() != 43
         || !BASE64.decode_slice(token.expose_secret(), &mut *bytes).is_ok_and(|n| n == 32)
@@ -123,7 +137,7 @@ pub(crate) fn take(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<Fligh
         return Ok(None);
     }
     let found = tx.query_opt(
-        "DELETE FROM sign_ons WHERE token_hash = $1 RETURNING provider, user_id, purpose, next, expires_at",
+        sql,
         &params![crypto::sha256(&*bytes).to_vec()],
         |row| {
             Ok((
@@ -166,7 +180,7 @@ mod tests {
     #[test]
     fn the_challenge_is_that_of_the_standard() {
         let verifier = SecretString::from("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
-        let secrets = Secrets { state: String::new(), nonce: String::new(), verifier };
+        let secrets = Secrets { state: String::new(), nonce: String::new(), verifier, request: String::new() };
         assert_eq!(secrets.challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
     }
 }

@@ -9,7 +9,8 @@ use store::Tx;
 use vault::{SealedColumn, Vault};
 
 use crate::group_roles::{GROUP_ROLES, Mapping, check_group_roles, resolve_group_roles};
-use crate::{mapping, rows};
+use crate::saml2::SamlBody;
+use crate::{mapping, rows, saml2};
 
 /// The kind's name.
 pub const PROVIDERS: &str = "identity_providers";
@@ -31,7 +32,8 @@ impl ProvidersKind {
     }
 }
 
-/// A provider as people configure it. SAML gets its own fields beside these, read when `kind` says so.
+/// A provider as people configure it. SAML has its own fields below `saml`, read when `kind` says so; those of OpenID Connect then
+/// mean nothing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProviderBody {
     pub(crate) name: String,
@@ -42,6 +44,7 @@ pub struct ProviderBody {
     #[serde(default = "yes")]
     pub(crate) enabled: bool,
     pub(crate) issuer: String,
+    #[serde(default)]
     pub(crate) client_id: String,
     #[serde(default = "basic")]
     pub(crate) client_auth: String,
@@ -61,6 +64,8 @@ pub struct ProviderBody {
     pub(crate) group_roles: Vec<GroupRole>,
     #[serde(default = "ask")]
     pub(crate) second_factor: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) saml: Option<SamlBody>,
 }
 
 /// A group that gives a role, in the organisation or in one workspace.
@@ -117,14 +122,17 @@ impl TypedKind for ProvidersKind {
             .required()
             .about("how addresses name it, such as okta: letters, digits and hyphens; the redirect URI holds it"),
         Field::new("label", Class::Internal, Shape::Text).about("what the button on the sign-in page calls it"),
-        Field::new("kind", Class::Internal, Shape::Choice(&["oidc"])).about("what it speaks: oidc, OpenID Connect"),
+        Field::new("kind", Class::Internal, Shape::Choice(&["oidc", saml2::SAML]))
+            .about("what it speaks: oidc, OpenID Connect (when left out), or saml, SAML 2.0"),
         Field::new("enabled", Class::Internal, Shape::Boolean).about(
             "whether people sign in with it; switched off, the roles that came from its groups go; true when left out",
         ),
         Field::new("issuer", Class::Internal, Shape::Text).required().about(
-            "the issuer exactly as its tokens name it; what it publishes is read below /.well-known/openid-configuration",
+            "the issuer exactly as its tokens name it, or the entity id of SAML; what an OpenID provider publishes is read below \
+             /.well-known/openid-configuration",
         ),
-        Field::new("client_id", Class::Internal, Shape::Text).required().about("who we are there; the tokens' audience"),
+        Field::new("client_id", Class::Internal, Shape::Text)
+            .about("who we are at an OpenID provider; the tokens' audience"),
         Field::new("client_auth", Class::Internal, Shape::Choice(&["basic", "post", "none"])).about(
             "where the client secret is put: the header Authorization (when left out), the body, or nowhere (PKCE alone)",
         ),
@@ -140,12 +148,13 @@ impl TypedKind for ProvidersKind {
              or everyone",
         ),
         Field::new("groups_claim", Class::Internal, Shape::Text)
-            .about("the claim that lists a person's groups; groups when left out"),
+            .about("the claim or attribute that lists a person's groups; groups when left out"),
         Field::new("group_roles", Class::Internal, GROUP_ROLES)
             .about("which groups give which roles; looked at anew at each sign-on"),
         Field::new("second_factor", Class::Internal, Shape::Choice(&["ask", "trust"])).about(
             "ask (when left out): who has or must have a second factor here shows it; trust: the provider saw to it",
         ),
+        Field::new("saml", Class::Internal, Shape::Object(saml2::FIELDS)).about("what else a provider has that speaks SAML"),
     ];
 
     fn key(&self, body: &ProviderBody) -> String {
@@ -165,49 +174,10 @@ impl TypedKind for ProvidersKind {
         if body.label.chars().count() > 60 || body.label.chars().any(char::is_control) {
             check.problem("label", "bad-label", "a label has at most 60 characters");
         }
-        if !is_issuer(&body.issuer) {
-            check.problem(
-                "issuer",
-                "bad-issuer",
-                "an https:// address without query and fragment is expected, exactly as the provider writes it",
-            );
-        }
-        if !(1..=255).contains(&body.client_id.len()) || !body.client_id.bytes().all(|byte| byte.is_ascii_graphic()) {
-            check.problem("client_id", "bad-client", "a client id has 1 to 255 visible ASCII characters");
-        }
-        let secret = check.secret("client_secret").map(|secret| (1..=1_024).contains(&secret.expose_secret().len()));
-        match (body.client_auth.as_str(), body.client_secret.is_some()) {
-            ("none", true) => {
-                check.problem(
-                    "client_secret",
-                    "no-use",
-                    "with client_auth none no secret is sent; leave one of both out",
-                );
-            }
-            ("basic" | "post", false) => {
-                check.problem(
-                    "client_secret",
-                    "missing",
-                    "the secret that the provider gave for this client is expected",
-                );
-            }
-            _ if secret == Some(false) => {
-                check.problem("client_secret", "bad-secret", "a client secret has 1 to 1,024 characters");
-            }
-            _ => {}
-        }
-        if !body.scopes.iter().any(|scope| scope == "openid") {
-            check.problem("scopes", "no-openid", "openid has to be among the scopes, or there is no identity");
-        }
-        let sendable = |scope: &String| {
-            (1..=100).contains(&scope.len())
-                && scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
-        };
-        if body.scopes.len() > 20 || !body.scopes.iter().all(sendable) {
-            check.problem("scopes", "bad-scopes", "at most 20 scopes of visible ASCII characters are expected");
-        }
-        if body.algorithms.is_empty() {
-            check.problem("algorithms", "no-algorithms", "no signature would be believed; name at least one");
+        if body.kind == saml2::SAML {
+            saml2::check(body, check)?;
+        } else {
+            check_oidc(body, check);
         }
         if let Some(pem) = &body.tls_ca
             && let Err(error) = crypto::tls::client_config(&crypto::tls::Roots::Pem(pem.clone()), &[])
@@ -254,6 +224,7 @@ impl TypedKind for ProvidersKind {
             _ => None,
         };
         rows::put(tx, id, new, secret)?;
+        saml2::project(tx, id, new, change.now)?;
         let mappings = resolve_group_roles(&new.group_roles, change)?;
         mapping::put(tx, id, &mappings)?;
         mapping::settle_all(tx, id, &format!("the groups of {} give other roles", new.name)).map_err(Error::kind)
@@ -261,6 +232,57 @@ impl TypedKind for ProvidersKind {
 
     fn sealed_columns(&self) -> &'static [SealedColumn] {
         rows::SEALED
+    }
+}
+
+/// What a provider of OpenID Connect has of its own.
+fn check_oidc(body: &ProviderBody, check: &mut Check<'_, '_>) {
+    if !is_issuer(&body.issuer) {
+        check.problem(
+            "issuer",
+            "bad-issuer",
+            "an https:// address without query and fragment is expected, exactly as the provider writes it",
+        );
+    }
+    if !(1..=255).contains(&body.client_id.len()) || !body.client_id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        check.problem("client_id", "bad-client", "a client id has 1 to 255 visible ASCII characters");
+    }
+    let secret = check.secret("client_secret").map(|secret| (1..=1_024).contains(&secret.expose_secret().len()));
+    match (body.client_auth.as_str(), body.client_secret.is_some()) {
+        ("none", true) => {
+            check.problem(
+                "client_secret",
+                "no-use",
+                "with client_auth none no secret is sent; leave one of both out",
+            );
+        }
+        ("basic" | "post", false) => {
+            check.problem(
+                "client_secret",
+                "missing",
+                "the secret that the provider gave for this client is expected",
+            );
+        }
+        _ if secret == Some(false) => {
+            check.problem("client_secret", "bad-secret", "a client secret has 1 to 1,024 characters");
+        }
+        _ => {}
+    }
+    if !body.scopes.iter().any(|scope| scope == "openid") {
+        check.problem("scopes", "no-openid", "openid has to be among the scopes, or there is no identity");
+    }
+    let sendable = |scope: &String| {
+        (1..=100).contains(&scope.len())
+            && scope.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+    };
+    if body.scopes.len() > 20 || !body.scopes.iter().all(sendable) {
+        check.problem("scopes", "bad-scopes", "at most 20 scopes of visible ASCII characters are expected");
+    }
+    if body.algorithms.is_empty() {
+        check.problem("algorithms", "no-algorithms", "no signature would be believed; name at least one");
+    }
+    if body.saml.is_some() {
+        check.problem("saml", "no-use", "these are fields of a provider that speaks SAML; leave them out, or say so in kind");
     }
 }
 
@@ -273,7 +295,9 @@ fn known_roles(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<Vec<Map
             && stored.groups_claim == body.groups_claim
             && stored.authority == body.tls_ca
             && stored.algorithms == listed(&body.algorithms.join(" "))
+            && stored.kind == body.kind
     });
+    let stored = if saml2::same(check.tx(), own, body)? { stored } else { None };
     Ok(stored.map(|stored| mapping::of(check.tx(), stored.id)).transpose()?.unwrap_or_default())
 }
 

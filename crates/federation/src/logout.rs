@@ -38,6 +38,8 @@ pub struct Onward {
     pub label: String,
     /// The address there.
     pub location: String,
+    /// Fields of the form that is posted there; none where the address is gone to.
+    pub fields: Vec<(&'static str, String)>,
 }
 
 impl Federation {
@@ -47,7 +49,10 @@ impl Federation {
         let Some(vouched) = &session.vouched else { return Ok(None) };
         let id = vouched.provider;
         let found: Option<Provider> = self.0.db.read(move |tx| rows::by_id(tx, id)).await?;
-        let Some(provider) = found.filter(|one| one.enabled && one.kind == "oidc") else { return Ok(None) };
+        let Some(provider) = found.filter(|one| one.enabled) else { return Ok(None) };
+        if provider.kind == crate::saml2::SAML {
+            return self.saml_onward(&provider, vouched, public_url).await;
+        }
         let Ok(metadata) = oidc::metadata(&self.0.issuers, &provider).await else { return Ok(None) };
         let Some(endpoint) = metadata.end_session_endpoint.as_deref() else { return Ok(None) };
         let mut query = Serializer::new(String::new());
@@ -58,7 +63,7 @@ impl Federation {
             query.append_pair("id_token_hint", hint.expose_secret());
         }
         let join = if endpoint.contains('?') { '&' } else { '?' };
-        Ok(Some(Onward { label: provider.label, location: format!("{endpoint}{join}{}", query.finish()) }))
+        Ok(Some(Onward { label: provider.label, location: format!("{endpoint}{join}{}", query.finish()), fields: Vec::new() }))
     }
 
     /// Takes a provider's word that it ended a session: how many ended here. A refusal is written down.
@@ -140,7 +145,7 @@ impl Federation {
 }
 
 /// Writes down that a log-out token did not count. As many as an address may have failures, so strangers cannot flood the log.
-fn note_refused(tx: &mut Tx<'_>, provider: &Provider, why: &str, caller: &Caller) -> Result<(), Error> {
+pub(crate) fn note_refused(tx: &mut Tx<'_>, provider: &Provider, why: &str, caller: &Caller) -> Result<(), Error> {
     audit::record(
         tx,
         audit::Entry {

@@ -5,8 +5,8 @@ use crypto::jwt::Algorithm;
 use store::{Row, Tx, params};
 use vault::{Aad, Purpose, SealedColumn, Vault};
 
-use crate::Error;
 use crate::kind::{ProviderBody, listed};
+use crate::{Error, saml2};
 
 const SECRET: SealedColumn = SealedColumn {
     table: "identity_providers",
@@ -17,7 +17,7 @@ const SECRET: SealedColumn = SealedColumn {
 };
 
 /// Where the sealed secrets lie, for a rotation of keys.
-pub(crate) const SEALED: &[SealedColumn] = &[SECRET];
+pub(crate) const SEALED: &[SealedColumn] = &[SECRET, saml2::SEALED];
 
 /// A provider, with everything but its secret.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct Provider {
     pub name: String,
     /// What people call it.
     pub label: String,
-    /// What it speaks: `oidc`.
+    /// What it speaks: `oidc` or `saml`.
     pub kind: String,
     /// Whether people sign in with it.
     pub enabled: bool,
@@ -192,6 +192,7 @@ pub(crate) fn put(
 
 /// Removes a provider.
 pub(crate) fn remove(tx: &mut Tx<'_>, id: ResourceId) -> Result<(), store::Error> {
+    saml2::remove(tx, id)?;
     for sql in [
         "DELETE FROM group_mappings WHERE provider = $1",
         "DELETE FROM sign_ons WHERE provider = $1",

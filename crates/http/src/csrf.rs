@@ -12,7 +12,7 @@ use crate::caller::Caller;
 use crate::origin::{self, Hosts};
 use crate::packed;
 use crate::refusal::Refusal;
-use crate::routes::{ContentType, Door};
+use crate::routes::{ContentType, Door, RouteInfo};
 
 /// The form field that carries the token.
 pub const CSRF_FIELD: &str = "csrf";
@@ -24,8 +24,14 @@ pub(crate) fn is_safe(method: &Method) -> bool {
 }
 
 /// Refuses what another site made a browser send. The body of a form is read for its token and put back.
-pub(crate) async fn check(request: Request, caller: &Caller, door: Door, hosts: &Hosts) -> Result<Request, Refusal> {
-    if is_safe(request.method()) || !(caller.in_session() || door == Door::Console) {
+pub(crate) async fn check(
+    request: Request,
+    caller: &Caller,
+    route: &RouteInfo,
+    hosts: &Hosts,
+) -> Result<Request, Refusal> {
+    let spared = is_safe(request.method()) || route.from_elsewhere.is_some();
+    if spared || !(caller.in_session() || route.door == Door::Console) {
         return Ok(request);
     }
     // Forms before log-in too: else a stranger could log somebody into the stranger's own account.

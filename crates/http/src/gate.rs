@@ -138,7 +138,7 @@ impl Gate {
             parts.headers.remove(CONTENT_LENGTH);
             body = Body::new(Inflated::new(body, coding, route.body_limit));
         }
-        let request = csrf::check(Request::from_parts(parts, body), &caller, route.door, self.hosts()).await?;
+        let request = csrf::check(Request::from_parts(parts, body), &caller, route, self.hosts()).await?;
         let (mut request, caller, renewed) = step_up::take(self, route, request, caller).await?;
         if let Some(replays) = self.replays.as_ref().filter(|_| route.once_kept()) {
             request = replays.begin(request, route, self.settings.limits.answer).await?;

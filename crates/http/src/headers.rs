@@ -39,15 +39,37 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone, Copy, Debug)]
 struct Download;
 
+/// Marks a page with a form that is posted to another server: its policy names that origin beside our own.
+#[derive(Clone, Debug)]
+struct FormsTo(String);
+
+/// Lets the forms of a page be posted to the origin of `address`, too: to an identity provider. Without an origin in it nothing
+/// changes.
+#[must_use]
+pub fn forms_to(mut response: Response, address: &str) -> Response {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    let authority = address.strip_prefix("https://").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    if let Some(authority) = authority.filter(|name| !name.is_empty() && name.bytes().all(plain)) {
+        response.extensions_mut().insert(FormsTo(format!("https://{authority}")));
+    }
+    response
+}
+
 /// Sets what belongs on every answer.
 pub(crate) fn secure(response: &mut Response, door: Door, request: RequestId) {
     let page = door == Door::Console && response.extensions().get::<Download>().is_none();
     let empty = response.body().is_end_stream();
+    let forms = response.extensions().get::<FormsTo>().map(|to| {
+        CONSOLE_POLICY.replace("form-action 'self'", &format!("form-action 'self' {}", to.0))
+    });
     let headers = response.headers_mut();
     headers.remove(SERVER);
     set(headers, &ALWAYS);
     if page {
         set(headers, &PAGES);
+        if let Some(policy) = forms.and_then(|policy| HeaderValue::from_str(&policy).ok()) {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
     } else {
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(DATA_POLICY));
     }
@@ -114,6 +136,21 @@ mod tests {
 
     fn uuid_zero() -> uuid::Uuid {
         uuid::Uuid::nil()
+    }
+
+    #[test]
+    fn a_form_goes_to_one_other_origin_where_a_page_says_so() {
+        let policy = |address: &str| {
+            let response = secured(forms_to(Response::default(), address), Door::Console);
+            response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned()
+        };
+        let own = policy("nonsense");
+        assert!(own.contains("form-action 'self';"), "{own}");
+        let one = policy("https://idp.example.com:8443/slo?x=1");
+        assert!(one.contains("form-action 'self' https://idp.example.com:8443;"), "{one}");
+        for odd in ["http://idp.example.com/", "https://", "https://a b/", "https://a;script-src *", "https://a' 'unsafe-inline"] {
+            assert_eq!(policy(odd), own, "{odd}");
+        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub use database::DatabaseHealth;
 pub use doorkeeper::Doorkeeper;
 pub use events::{Watch, events};
 pub use guard::{Guard, InOrganisation, InWorkspace, Open, SignedIn};
-pub use headers::{download, download_stream};
+pub use headers::{download, download_stream, forms_to};
 pub use health::{Condition, Findings, Health};
 pub use keeper::{Keeper, LiveSession, Proof, Source, Ways};
 pub use meters::METERS;

@@ -171,6 +171,8 @@ pub struct RouteInfo {
     pub keeping: Keeping,
     /// Whether the answer holds a secret, which is shown once and never kept.
     pub shows_secret: bool,
+    /// Why pages of others may have a browser post here; `None` where they may not.
+    pub from_elsewhere: Option<&'static str>,
     /// What it means, for people and for the OpenAPI document.
     pub doc: Option<Arc<Doc>>,
 }
@@ -342,6 +344,15 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
+    /// Pages of others may have a browser post to the route declared last, for the `reason` why that moves nobody to anything: what
+    /// is posted proves itself, and the handler acts for no session.
+    pub fn from_elsewhere(mut self, reason: &'static str) -> Self {
+        if let Some(last) = self.declared.last_mut() {
+            last.info.from_elsewhere = Some(reason);
+        }
+        self
+    }
+
     /// Gives the handlers their state.
     pub fn with_state(self, state: S) -> Routes {
         let give =
@@ -375,6 +386,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             step_up: if risky && is_unsafe(&method) { StepUp::Needed } else { StepUp::No },
             keeping: if keeps { Keeping::Around } else { Keeping::Never },
             shows_secret: false,
+            from_elsewhere: None,
             doc: None,
             method,
             path: path.to_owned(),

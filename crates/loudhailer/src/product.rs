@@ -257,6 +257,9 @@ impl Product {
                 if let Err(error) = scim.sweep().await {
                     tracing::warn!(%error, "what is left of people who are gone could not be removed");
                 }
+                if let Err(error) = federation.renew().await {
+                    tracing::warn!(%error, "metadata of identity providers could not be renewed");
+                }
                 if let Err(error) = replays.sweep().await {
                     tracing::warn!(%error, "answers that were kept long enough could not be removed");
                 }

@@ -147,15 +147,20 @@ impl Guarded {
         let target = self.check(post.url)?;
         let client = self.client(&target, post.authority)?;
         let headers: HeaderMap = post.headers.into_iter().collect();
-        reply_to(target.at.clone(), client.post(target.url).headers(headers).body(post.body)).await
+        reply_to(target.at.clone(), client.post(target.url).headers(headers).body(post.body), REPLY_BYTES).await
     }
 
     /// Fetches, under the same rules.
     pub async fn get(&self, get: Get<'_>) -> Result<Reply, Outcome> {
+        self.get_long(get, REPLY_BYTES).await
+    }
+
+    /// Fetches what may be longer than most: `most` bytes of it.
+    pub async fn get_long(&self, get: Get<'_>, most: usize) -> Result<Reply, Outcome> {
         let target = self.check(get.url)?;
         let client = self.client(&target, get.authority)?;
         let headers: HeaderMap = get.headers.into_iter().collect();
-        reply_to(target.at.clone(), client.get(target.url).headers(headers)).await
+        reply_to(target.at.clone(), client.get(target.url).headers(headers), most).await
     }
 
     fn client(&self, target: &Target, authority: Option<&str>) -> Result<reqwest::Client, Outcome> {
@@ -193,7 +198,7 @@ impl Guarded {
 }
 
 /// Sends, bounded here too, so that no part of it is forgotten by a library.
-async fn reply_to(at: HostPort, request: reqwest::RequestBuilder) -> Result<Reply, Outcome> {
+async fn reply_to(at: HostPort, request: reqwest::RequestBuilder, most: usize) -> Result<Reply, Outcome> {
     let response = match tokio::time::timeout(TOTAL, request.send()).await {
         Err(_) => return Err(Outcome::TooSlow(at, TOTAL.as_secs())),
         Ok(Err(error)) => return Err(failure(at, error)),
@@ -201,17 +206,17 @@ async fn reply_to(at: HostPort, request: reqwest::RequestBuilder) -> Result<Repl
     };
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let status = response.status().as_u16();
-    let (body, cut) = beginning(response).await;
+    let (body, cut) = beginning(response, most).await;
     Ok(Reply { status, retry_after, body, cut })
 }
 
 /// The beginning of a body, and whether there was more.
-async fn beginning(mut response: reqwest::Response) -> (Vec<u8>, bool) {
+async fn beginning(mut response: reqwest::Response, most: usize) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) => {
-                let room = REPLY_BYTES - body.len();
+                let room = most - body.len();
                 body.extend_from_slice(&chunk[..chunk.len().min(room)]);
                 if chunk.len() > room {
                     return (body, true);

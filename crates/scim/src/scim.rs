@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use access::{Actor, OrganisationPermit, cap};
 use base::{ResourceId, UserId};
+use federation::Mapping;
 use identity::Identity;
 use resources::Resources;
 use serde_json::Value;
@@ -14,7 +15,7 @@ use crate::error::Fault;
 use crate::filter::condition;
 use crate::rows::{self, Source};
 use crate::schema::{PAGE, Sort};
-use crate::settle::{self, Mapping};
+use crate::settle;
 use crate::show::Shown;
 use crate::{Error, filter};
 

@@ -63,16 +63,16 @@ pub fn not_after(der: &[u8]) -> Option<Timestamp> {
 }
 
 /// The content of the element at the start, if it has this tag, and what follows it.
-pub(super) fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+pub(crate) fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (found, content, rest) = any(der)?;
     (found == tag).then_some((content, rest))
 }
 
-pub(super) fn skip(der: &[u8]) -> Option<&[u8]> {
+pub(crate) fn skip(der: &[u8]) -> Option<&[u8]> {
     any(der).map(|(_, _, rest)| rest)
 }
 
-pub(super) fn any(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+pub(crate) fn any(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (tag, rest) = der.split_first()?;
     let (first, rest) = rest.split_first()?;
     let (length, rest) = if *first < 0x80 {

@@ -1,12 +1,12 @@
 //! TLS as every listener and every client of the house speaks it: 1.2 and 1.3 only, authenticated ciphers
 //! with forward secrecy, no renegotiation, no compression, no early data. There is no way to trust all.
 
-mod certificate;
+pub(crate) mod certificate;
 mod holder;
 mod names;
 mod pin;
 mod resolver;
-mod self_signed;
+pub(crate) mod self_signed;
 mod ticket;
 
 use std::sync::{Arc, LazyLock};

@@ -68,21 +68,21 @@ impl fmt::Debug for SelfSigned {
     }
 }
 
-fn common_name(name: &str) -> DistinguishedName {
+pub(crate) fn common_name(name: &str) -> DistinguishedName {
     let mut distinguished = DistinguishedName::new();
     distinguished.push(DnType::CommonName, name);
     distinguished
 }
 
 /// 127 random bits: positive, as RFC 5280 wants.
-fn serial(ctx: &Context) -> SerialNumber {
+pub(crate) fn serial(ctx: &Context) -> SerialNumber {
     let mut bytes: [u8; 16] = ctx.random();
     bytes[0] &= 0x7f;
     SerialNumber::from_slice(&bytes)
 }
 
 /// Good from the beginning of yesterday (UTC) for `days` days.
-fn set_life(params: &mut CertificateParams, today: Timestamp, days: u32) {
+pub(crate) fn set_life(params: &mut CertificateParams, today: Timestamp, days: u32) {
     let date = |at: Timestamp| at.to_jiff().to_zoned(TimeZone::UTC).date();
     let (from, to) = (date(today.minus(DAY)), date(today.plus(DAY * days)));
     params.not_before = date_time_ymd(from.year().into(), from.month().unsigned_abs(), from.day().unsigned_abs());

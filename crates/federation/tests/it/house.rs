@@ -25,6 +25,8 @@ pub struct Said {
     pub id_token: String,
     pub user_info: Option<Value>,
     pub names_itself: bool,
+    /// What stands at /metadata, for SAML.
+    pub metadata: String,
     pub token_status: u16,
     pub token_error: &'static str,
 }
@@ -77,6 +79,7 @@ async fn provider(said: &Arc<Mutex<Said>>) -> Receiver {
                 "end_session_endpoint": format!("{at}/out"),
                 "authorization_response_iss_parameter_supported": said.names_itself,
             }),
+            "/metadata" => return Behaviour::Answer(200, said.metadata.clone()),
             "/jwks" => serde_json::from_slice(&said.keys).unwrap(),
             "/token" if said.token_status != 200 => {
                 let error = json!({ "error": said.token_error, "error_description": "s3cret" });
@@ -103,6 +106,7 @@ pub async fn open(db: &Db) -> House {
         id_token: String::new(),
         user_info: None,
         names_itself: true,
+        metadata: String::new(),
         token_status: 200,
         token_error: "invalid_client",
     }));

@@ -2,10 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod accounts;
+#[expect(dead_code, reason = "the tests of the protocol use all of it")]
+#[path = "../../../saml/tests/it/forge.rs"]
+mod forge;
 mod fresh;
 mod house;
 mod leaving;
 mod limits;
 mod only_way;
 mod refusals;
+mod saml;
+mod saml_keys;
 mod several;

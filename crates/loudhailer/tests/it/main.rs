@@ -31,6 +31,7 @@ mod pages;
 mod rights;
 mod selftest;
 mod server;
+mod saml;
 mod sign_on;
 mod signal_pages;
 mod smpp_page;

@@ -1,0 +1,105 @@
+//! Metadata that is fetched by its address. What was fetched last counts until something newer is fetched, whatever happens.
+
+use std::time::Duration;
+
+use base::ResourceId;
+use outbound::{Get, HeaderName, HeaderValue};
+use saml::Facts;
+use store::params;
+
+use super::state::{self, Known};
+use crate::federation::Federation;
+use crate::{Error, Provider, rows};
+
+/// How often metadata is fetched.
+const OFTEN: Duration = Duration::from_hours(6);
+/// How soon it is tried again.
+const SOON: Duration = Duration::from_mins(10);
+/// How rarely it is fetched because of a certificate that is not known: strangers can show such.
+const RARELY: Duration = Duration::from_secs(30);
+/// Providers at a time.
+const BATCH: i64 = 20;
+
+impl Federation {
+    /// Fetches the metadata of providers whose time it is. Called now and then, on every node: whoever claims one fetches it.
+    pub async fn renew(&self) -> Result<u64, Error> {
+        let due: Vec<ResourceId> = self
+            .0
+            .db
+            .write(|tx| {
+                let (now, again) = (tx.now(), tx.now().plus(SOON));
+                tx.query(
+                    "UPDATE saml_providers SET next_fetch_at = $2 WHERE provider IN (SELECT provider FROM saml_providers \
+                     WHERE next_fetch_at <= $1 ORDER BY next_fetch_at LIMIT $3) RETURNING provider",
+                    &params![now, again, BATCH],
+                    |row| row.get("provider"),
+                )
+            })
+            .await?;
+        let mut done = 0;
+        for id in due {
+            let found = self.0.db.read(move |tx| -> Result<_, Error> {
+                Ok((rows::by_id(tx, id)?.filter(|one| one.enabled), state::known(tx, id)?))
+            });
+            if let (Some(provider), Some(known)) = found.await?
+                && self.fetch(&provider, &known).await.is_ok()
+            {
+                done += 1;
+            }
+        }
+        Ok(done)
+    }
+
+    /// What is known of a provider, fetched now if it never was.
+    pub(crate) async fn saml_facts(&self, provider: &Provider, known: &Known) -> Result<Facts, Error> {
+        match &known.facts {
+            Some(facts) => Ok(facts.clone()),
+            None => self.fetch(provider, known).await,
+        }
+    }
+
+    /// What is known of a provider after somebody showed a certificate that is not; nothing when that cannot be newer.
+    pub(crate) async fn saml_newer(&self, provider: &Provider, known: &Known) -> Option<Facts> {
+        let now = self.0.db.context().now();
+        if known.settings.metadata_url.is_none() || known.fetched_at.is_some_and(|at| now.since(at) < RARELY) {
+            return None;
+        }
+        let newer = self.fetch(provider, known).await.ok()?;
+        (Some(&newer) != known.facts.as_ref()).then_some(newer)
+    }
+
+    async fn fetch(&self, provider: &Provider, known: &Known) -> Result<Facts, Error> {
+        let Some(url) = known.settings.metadata_url.as_deref() else {
+            return Err(Error::Provider("its metadata is missing".to_owned()));
+        };
+        let id = provider.id;
+        match self.metadata_at(url, provider.authority.as_deref(), Some(&provider.issuer)).await {
+            Ok(facts) => {
+                let noted = facts.clone();
+                self.0.db.write(move |tx| state::fetched(tx, id, &noted, OFTEN)).await?;
+                Ok(facts)
+            }
+            Err(error) => {
+                let why = error.to_string();
+                tracing::warn!(provider = %provider.name, why, "the metadata of an identity provider could not be fetched");
+                self.0.db.write(move |tx| state::not_fetched(tx, id, &why, SOON)).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Fetches metadata, through the guarded client. `issuer` says which of several providers is meant; without it there must be
+    /// one.
+    pub async fn metadata_at(&self, url: &str, authority: Option<&str>, issuer: Option<&str>) -> Result<Facts, Error> {
+        let accept = HeaderValue::from_static("application/samlmetadata+xml, application/xml, text/xml");
+        let get = Get { url, authority, headers: vec![(HeaderName::from_static("accept"), accept)] };
+        let reply = self.0.issuers.guarded().get_long(get, saml::METADATA_BYTES).await;
+        let reply = reply.map_err(|error| Error::Provider(format!("its metadata: {error}")))?;
+        if reply.status != 200 || reply.cut {
+            let why = if reply.cut { "is longer than 1 MiB, or broke off".to_owned() } else { format!("answered {}", reply.status) };
+            return Err(Error::Provider(format!("the address of its metadata {why}")));
+        }
+        let now = self.0.db.context().now();
+        saml::facts(&reply.body, issuer, now).map_err(|error| Error::Provider(error.to_string()))
+    }
+}
