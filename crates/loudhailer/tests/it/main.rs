@@ -23,6 +23,7 @@ mod killed;
 mod live;
 mod matrix;
 mod pages;
+mod provisioning;
 mod selftest;
 mod server;
 mod sign_on;
