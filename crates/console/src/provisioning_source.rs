@@ -15,7 +15,6 @@ use crate::editing::{entry_path, everywhere};
 use crate::page::{Wrong, page_with, see_other, sentence};
 use crate::provisioning_page::{Said, health, people_words};
 use crate::shell::{Page, Shell};
-use crate::zone::age;
 
 struct PersonRow {
     href: String,

@@ -253,7 +253,10 @@ impl Player {
             Rights::Sets(sets) => {
                 sets.iter().any(|(_, scope)| scope.as_deref().is_none_or(|scope| Some(scope) == place))
             }
-            Rights::Key { workspace, .. } => place == Some(workspace),
+            // A directory's program knows people, and no workspace by that.
+            Rights::Key { workspace, scopes } => {
+                place == Some(workspace) && scopes.iter().any(|scope| !organisation_only().contains(*scope))
+            }
         }
     }
 }

@@ -472,4 +472,24 @@ mod tests {
             assert!(error.contains(words) && error.starts_with("invalidFilter"), "{text}: {error}");
         }
     }
+
+    proptest::proptest! {
+        /// Whatever a stranger asks is refused in words, or a condition with as many parameters as it has values.
+        #[test]
+        fn no_filter_breaks_the_translation(
+            words in proptest::collection::vec(proptest::sample::select(vec![
+                "userName", "emails", "members", "active", "meta.created", "name.familyName", " eq ", " co ", " pr", " and ", " or ",
+                "not (", "(", ")", "[", "]", ".value", "\"x'\"", "true", "null", "7", "urn:a:b:", "\\", "\"", "\u{0}", "é",
+            ]), 0..24),
+        ) {
+            let text = words.concat();
+            for sort in Sort::ALL {
+                if let Ok(condition) = condition(sort, &text, 1) {
+                    let numbers = condition.sql.matches('$').count();
+                    proptest::prop_assert_eq!(numbers, condition.params.len());
+                    proptest::prop_assert!(!condition.sql.contains("x'"));
+                }
+            }
+        }
+    }
 }

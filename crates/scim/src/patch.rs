@@ -436,4 +436,21 @@ mod tests {
             assert!(error.starts_with(word), "{operations}: {error}");
         }
     }
+
+    proptest::proptest! {
+        /// Whatever path a stranger sends is followed or refused, and nothing breaks.
+        #[test]
+        fn no_path_breaks_an_operation(
+            words in proptest::collection::vec(proptest::sample::select(vec![
+                "emails", "name", "active", "members", "[", "]", "type eq \"work\"", "value pr", ".", "value", "givenName", " and ", "not (",
+                ")", ENTERPRISE, ":", "manager", "\"", "$ref", "é",
+            ]), 0..12),
+            op in proptest::sample::select(vec!["add", "Replace", "remove"]),
+        ) {
+            for value in [json!("x"), json!(true), json!({"value": "x", "primary": true}), json!([{"value": "x"}]), json!([[1]]), Value::Null] {
+                let body = json!({"Operations": [{"op": op, "path": words.concat(), "value": value}]});
+                let _ = apply(Sort::User, user(), &body);
+            }
+        }
+    }
 }

@@ -28,6 +28,7 @@ mod killed;
 mod live;
 mod matrix;
 mod pages;
+mod provisioning;
 mod rights;
 mod selftest;
 mod server;

@@ -71,6 +71,16 @@ async fn matrix(url: store::DatabaseUrl) {
         },
     });
 
+    // A directory's key: what it may do is of the organisation, and nothing else is.
+    let directory = crypto::token::mint(crypto::token::Kind::Key, context().chance());
+    let text = "api_keys:\n  - {workspace: home, name: directory, scopes: ['people:provision'], token: {env: TOKEN}}\n";
+    apply(&product, text, &directory).await;
+    players.push(Player {
+        name: "a directory's key".into(),
+        credential: Credential::Key(directory),
+        rights: Rights::Key { workspace: "home".into(), scopes: vec![Capability::PeopleProvision] },
+    });
+
     let app = web::app(&product, http::Settings::new("https://localhost:8443").unwrap(), Extras::default());
     let places = Places { existing: vec!["home".into(), "away".into()], missing: "nowhere".into() };
     let report = http::matrix::run(&app, &players, &places).await;

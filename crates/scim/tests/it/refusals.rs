@@ -38,7 +38,7 @@ testdb::both_databases! {
             async move { db.read(move |tx| scim.desk(tx, &permit, source, PUBLIC).map(drop)).await }
         };
         let id: UserId = uuid::Uuid::from_u128(7).into();
-        let person = Actor::new(Principal::User { id, name: "Ada".into() }, AuthMethod::AdminToken);
+        let person = Actor::new(Principal::User { id, name: "Ada".into() }, AuthMethod::Password);
         let person = Grants::of_roles(person, &[(Role::Administrator, Scope::Organisation)]).permit_organisation::<cap::PeopleProvision>().unwrap();
         assert!(matches!(come(person, "entra").await, Err(Error::PeopleNever)));
         assert!(come(program("okta"), "other").await.is_ok());
