@@ -24,7 +24,7 @@ pub(crate) const TRIES: i64 = 5;
 /// Of one person at a time, at most; the oldest go.
 const PER_USER: usize = 5;
 /// The count that strangers' failures go to.
-pub(crate) const STRANGERS: &str = "";
+const STRANGERS: &str = "";
 /// The count that failures after a provider's word go to: they are none of strangers.
 const AFTER_SIGN_ON: &str = "sign-on";
 
@@ -176,7 +176,7 @@ impl Identity {
         if let Some(old) = first.old {
             crate::session::end(tx, old)?;
         }
-        let (token, session) = start(tx, account, first.auth, first.strong, caller)?;
+        let (token, session) = start(tx, account, first, caller)?;
         let device = device::mint(&self.0.vault, &tx.context().clone(), account.id);
         self.forget_after(tx);
         Ok(LoggedIn { token, session, device })

@@ -71,7 +71,7 @@ pub use identity::{Caller, Identity, Options, SignsOn};
 pub use import::{ImportRow, Imported};
 pub use issued_token::TokenIssuerInfo;
 pub use key_rotation::{KeyRotation, LONGEST_OVERLAP, RotatedKey, USUAL_OVERLAP};
-pub use link::{Link, SetUp};
+pub use link::{Link, SetUp, stand_in};
 pub use login::{LogIn, LoggedIn};
 pub use oauth::{ClientCredentials, IssuedToken, TokenRequest};
 pub use oauth_client::{Audience, ClientProof, OauthClientInfo};

@@ -51,6 +51,21 @@ pub struct SetUp {
     pub time_zone: Option<String>,
 }
 
+/// Refuses whoever would get, with a link or an identity that they hold, into an account that may more than they may.
+///
+/// # Errors
+/// [`Error::Denied`] with the first right that the account holds and they do not.
+pub fn stand_in<C: access::Cap>(tx: &mut Tx<'_>, permit: &impl Authority<C>, user: UserId) -> Result<(), Error> {
+    if matches!(permit.actor().principal, Principal::Engine(_)) {
+        return Ok(());
+    }
+    let theirs = access::anywhere(&access::roles_of(tx, user)?);
+    match theirs.without(permit.rights().unbounded()).iter().next() {
+        Some(capability) => Err(Denied { capability, scope: Scope::Organisation }.into()),
+        None => Ok(()),
+    }
+}
+
 /// A link that was used up.
 pub(crate) struct Redeemed {
     /// Whose it was; none for a set-up link.
@@ -62,18 +77,6 @@ pub(crate) struct Redeemed {
 /// Whether it is the machine's own command or work that acts: whoever may do that holds the database.
 fn is_machine(actor: &Actor) -> bool {
     matches!(actor.principal, Principal::Engine(_) | Principal::Os(_))
-}
-
-/// Refuses whoever would get, by what they do, into an account that may more than they may.
-pub(crate) fn stand_in(tx: &mut Tx<'_>, permit: &impl Authority<cap::PeopleWrite>, user: UserId) -> Result<(), Error> {
-    if is_machine(permit.actor()) {
-        return Ok(());
-    }
-    let theirs = access::anywhere(&access::roles_of(tx, user)?);
-    match theirs.without(permit.rights().unbounded()).iter().next() {
-        Some(capability) => Err(Denied { capability, scope: Scope::Organisation }.into()),
-        None => Ok(()),
-    }
 }
 
 /// Writes down that somebody drew a link for a person, and by which way it reaches them.
@@ -340,7 +343,7 @@ impl Identity {
         caller: &Caller,
         auth: AuthMethod,
     ) -> Result<Entered, Error> {
-        let entered = self.enter(tx, account, &First { auth, strong: false, device: half_way::STRANGERS, old: None }, caller)?;
+        let entered = self.enter(tx, account, &First { auth, strong: false, device: "", old: None }, caller)?;
         let actor = match &entered {
             Entered::In(entered) => entered.session.grants.actor().clone(),
             Entered::Half(_) => half_way::actor(account, auth, caller),

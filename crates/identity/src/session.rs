@@ -14,6 +14,7 @@ use store::{Tx, params};
 use zeroize::Zeroizing;
 
 use crate::account::Account;
+use crate::half_way::First;
 use crate::{Caller, Error, Identity, account, factors};
 
 /// A session ends after this, used or not.
@@ -150,15 +151,14 @@ pub(crate) fn method(name: &str) -> AuthMethod {
     serde_json::from_value(serde_json::Value::String(name.to_owned())).unwrap_or(AuthMethod::Password)
 }
 
-/// Starts a session of `account`: the token for the cookie, and the session. `strong` says that it began with two factors.
+/// Starts a session of `account`: the token for the cookie, and the session.
 pub(crate) fn start(
     tx: &mut Tx<'_>,
     account: &Account,
-    auth: AuthMethod,
-    strong: bool,
+    first: &First<'_>,
     caller: &Caller,
 ) -> Result<(SecretString, Session), Error> {
-    let (context, now) = (tx.context().clone(), tx.now());
+    let (context, now, auth) = (tx.context().clone(), tx.now(), first.auth);
     let token: Zeroizing<[u8; 32]> = Zeroizing::new(context.random());
     let id: SessionId = context.id();
     let data = Data { secret: BASE64.encode(context.random::<32>()), proven_at: now };
@@ -176,7 +176,7 @@ pub(crate) fn start(
             auth.name(),
             caller.ip().map(|ip| ip.to_string()).unwrap_or_default(),
             caller.user_agent.as_deref().unwrap_or_default(),
-            strong,
+            first.strong,
         ],
     )?;
     tx.execute("UPDATE users SET last_sign_in_at = $2 WHERE id = $1", &params![account.id, now])?;
