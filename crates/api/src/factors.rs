@@ -5,7 +5,9 @@ use ::identity::{Error, Factors, Going};
 use access::cap;
 use base::UserId;
 use http::doc::Doc;
-use http::{Answer, Attempt, InOrganisation, Json, Path, Refusal, Reply, Response, Routes, SignedIn, State, StatusCode};
+use http::{
+    Answer, Attempt, InOrganisation, Json, Path, Refusal, Reply, Response, Routes, SignedIn, State, StatusCode,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;

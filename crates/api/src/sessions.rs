@@ -4,7 +4,9 @@ use ::identity::SessionInfo;
 use access::cap;
 use base::{SessionId, UserId};
 use http::doc::Doc;
-use http::{Answer, Attempt, InOrganisation, Json, Path, Refusal, Reply, Response, Routes, SignedIn, State, StatusCode};
+use http::{
+    Answer, Attempt, InOrganisation, Json, Path, Refusal, Reply, Response, Routes, SignedIn, State, StatusCode,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;

@@ -251,7 +251,9 @@ mod tests {
             may_write: true,
             saved: true,
         });
-        assert!(html.contains("/w/demo/roles/new") && html.contains("/w/demo/roles/00000000-0000-0000-0000-000000000009"));
+        assert!(
+            html.contains("/w/demo/roles/new") && html.contains("/w/demo/roles/00000000-0000-0000-0000-000000000009")
+        );
         assert!(picture("demo", &[row("x")], false).0[0].href.is_none(), "who may not change it is led nowhere");
         assert!(html.contains("everywhere, for their own groups") && html.contains("their own"));
         assert_eq!(who("demo", Capability::RunsRead, Vec::new(), false).sentence, "Nobody holds runs:read here");

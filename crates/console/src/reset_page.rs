@@ -165,7 +165,8 @@ mod tests {
 
     #[test]
     fn the_answer_says_nothing_about_the_address() {
-        let page = |asked, on| ForgotPage { shell: outside(), standing: STANDING, on, closed: false, asked, problem: None };
+        let page =
+            |asked, on| ForgotPage { shell: outside(), standing: STANDING, on, closed: false, asked, problem: None };
         assert!(checked(&page(false, true)).contains("action=\"/forgot\""));
         let html = checked(&page(true, true));
         assert!(html.contains("If there is an account") && !html.contains("<form class=\"panel"));
@@ -178,7 +179,8 @@ mod tests {
     /// X-15: a right password that has to be replaced leads to a form that knows its code, and shows it again when it is refused.
     #[test]
     fn x_15_the_form_of_a_password_that_is_due_holds_its_code() {
-        let page = |wrong| ResetPage { shell: outside(), wrong, code: "code-7".into(), rules: String::new(), due: true };
+        let page =
+            |wrong| ResetPage { shell: outside(), wrong, code: "code-7".into(), rules: String::new(), due: true };
         let html = checked(&page(Wrong::default()));
         assert!(html.contains("type=\"hidden\" name=\"code\" value=\"code-7\"") && html.contains("has to be replaced"));
         let html = checked(&page(Wrong::one("code", "This link was used already.")));

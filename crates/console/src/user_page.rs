@@ -232,9 +232,8 @@ async fn render<C: access::Cap>(
             until: shell.zone.day_clock(&link.expires_at),
         }),
         letters: letters.into_iter().map(|letter| letter_line(letter, &shell)).collect(),
-        letter: (may_write && in_use && person.passwords_open && console.mail.is_on()).then_some(
-            if person.has_password { "Send a link for a new password" } else { "Send an invitation" },
-        ),
+        letter: (may_write && in_use && person.passwords_open && console.mail.is_on())
+            .then_some(if person.has_password { "Send a link for a new password" } else { "Send an invitation" }),
         may_draw: person.passwords_open && !(person.has_password && console.mail.is_on()),
         closed: !person.passwords_open,
         phones: phones.iter().map(phone).collect(),

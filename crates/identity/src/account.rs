@@ -54,8 +54,7 @@ pub(crate) fn by_id(tx: &mut Tx<'_>, id: UserId) -> Result<Option<Account>, stor
 
 /// Refuses whoever is not there, or was removed; not who is switched off.
 pub(crate) fn known(tx: &mut Tx<'_>, id: UserId) -> Result<(), Error> {
-    let found =
-        tx.query_opt("SELECT id FROM users WHERE id = $1 AND removed_at IS NULL", &params![id], |_| Ok(()))?;
+    let found = tx.query_opt("SELECT id FROM users WHERE id = $1 AND removed_at IS NULL", &params![id], |_| Ok(()))?;
     found.ok_or(Error::NoSuchUser)
 }
 

@@ -25,7 +25,7 @@ pub(crate) const TRIES: i64 = 5;
 /// Of one person at a time, at most; the oldest go.
 const PER_USER: usize = 5;
 /// The count that strangers' failures go to.
-pub(crate) const STRANGERS: &str = "";
+const STRANGERS: &str = "";
 /// The count that failures after a provider's word go to: they are none of strangers.
 const AFTER_SIGN_ON: &str = "sign-on";
 

@@ -51,20 +51,7 @@ pub struct SetUp {
     pub time_zone: Option<String>,
 }
 
-/// A link that was used up.
-pub(crate) struct Redeemed {
-    /// Whose it was; none for a set-up link.
-    pub user: Option<UserId>,
-    /// Who besides them saw it.
-    pub shown_to: Option<UserId>,
-}
-
-/// Whether it is the machine's own command or work that acts: whoever may do that holds the database.
-fn is_machine(actor: &Actor) -> bool {
-    matches!(actor.principal, Principal::Engine(_) | Principal::Os(_))
-}
-
-/// Refuses whoever would get, by what they do, with a link or an identity that they hold, into an account that may more than they may.
+/// Refuses whoever would get, with a link or an identity that they hold, into an account that may more than they may.
 ///
 /// # Errors
 /// [`Error::Denied`] with the first right that the account holds and they do not.
@@ -77,6 +64,19 @@ pub fn stand_in<C: access::Cap>(tx: &mut Tx<'_>, permit: &impl Authority<C>, use
         Some(capability) => Err(Denied { capability, scope: Scope::Organisation }.into()),
         None => Ok(()),
     }
+}
+
+/// A link that was used up.
+pub(crate) struct Redeemed {
+    /// Whose it was; none for a set-up link.
+    pub user: Option<UserId>,
+    /// Who besides them saw it.
+    pub shown_to: Option<UserId>,
+}
+
+/// Whether it is the machine's own command or work that acts: whoever may do that holds the database.
+fn is_machine(actor: &Actor) -> bool {
+    matches!(actor.principal, Principal::Engine(_) | Principal::Os(_))
 }
 
 /// Writes down that somebody drew a link for a person, and by which way it reaches them.
@@ -343,7 +343,7 @@ impl Identity {
         caller: &Caller,
         auth: AuthMethod,
     ) -> Result<Entered, Error> {
-        let first = First { auth, strong: false, device: half_way::STRANGERS, old: None, at: tx.now(), vouched: None };
+        let first = First { auth, strong: false, device: "", old: None, at: tx.now(), vouched: None };
         let entered = self.enter(tx, account, &first, caller)?;
         let actor = match &entered {
             Entered::In(entered) => entered.session.grants.actor().clone(),

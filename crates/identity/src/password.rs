@@ -153,11 +153,14 @@ mod tests {
     fn x_10_character_classes_are_a_setting() {
         use crate::CharacterClass::{Digit, Lower, Sign, Upper};
         let rules = SignInRules { password_classes: vec![Lower, Upper, Digit, Sign], ..SignInRules::default() };
-        let refused = check(&rules, rules.shortest(false), &SecretString::from("velvet cactus monday rowing"), &[]).unwrap_err();
+        let refused =
+            check(&rules, rules.shortest(false), &SecretString::from("velvet cactus monday rowing"), &[]).unwrap_err();
         let Error::Password(problem) = refused else { panic!("{refused}") };
         assert_eq!(problem.code, "password-classes");
         assert!(problem.detail.contains("a capital letter and a digit"), "{}", problem.detail);
         assert!(!problem.detail.contains("sign"), "a space is a sign");
-        assert!(check(&rules, rules.shortest(false), &SecretString::from("Velvet cactus monday rowing 7"), &[]).is_ok());
+        assert!(
+            check(&rules, rules.shortest(false), &SecretString::from("Velvet cactus monday rowing 7"), &[]).is_ok()
+        );
     }
 }

@@ -224,7 +224,8 @@ const PERSON: &str = "SELECT u.id, u.name, u.login, u.login_folded, u.time_zone,
 
 fn read(row: &Row<'_>, locked: i64) -> Result<Found, store::Error> {
     let disabled: Option<Timestamp> = row.get("disabled_at")?;
-    let (passwords, passkeys, links): (i64, i64, i64) = (row.get("passwords")?, row.get("passkeys")?, row.get("links")?);
+    let (passwords, passkeys, links): (i64, i64, i64) =
+        (row.get("passwords")?, row.get("passkeys")?, row.get("links")?);
     let standing = match (disabled, passwords, links) {
         (Some(since), ..) => Standing::Disabled(since),
         (None, 1.., _) if row.get::<i64>("failures")? >= locked => Standing::Locked,

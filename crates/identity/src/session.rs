@@ -158,7 +158,7 @@ pub(crate) fn method(name: &str) -> AuthMethod {
     serde_json::from_value(serde_json::Value::String(name.to_owned())).unwrap_or(AuthMethod::Password)
 }
 
-/// Starts a session of `account`: the token for the cookie, and the session. `strong` says that it began with two factors.
+/// Starts a session of `account`: the token for the cookie, and the session.
 pub(crate) fn start(
     tx: &mut Tx<'_>,
     account: &Account,

@@ -148,7 +148,9 @@ impl SignInRules {
         let mut words = match whose {
             Whose::Enforced => format!("{enforced} to 128 characters, any you like"),
             Whose::Unknown if enforced < other => {
-                format!("{other} to 128 characters ({enforced} with a role that must have a second factor), any you like")
+                format!(
+                    "{other} to 128 characters ({enforced} with a role that must have a second factor), any you like"
+                )
             }
             Whose::Unknown | Whose::Other => format!("{other} to 128 characters, any you like"),
         };

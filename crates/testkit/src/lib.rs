@@ -23,7 +23,7 @@ pub use alertmanager::Alertmanager;
 pub use answers::Answers;
 pub use browser::{Browser, artefact};
 pub use icinga::{Icinga, RunningIcinga};
-pub use look::{SIZES, Size, THEMES, npm, python};
+pub use look::{SIZES, Size, THEMES, npm};
 pub use mailserver::{MAIL_ACCOUNT, MailMode, MailServer};
 pub use power::{Record, Unsynced};
 pub use process::{Process, eventually, free_port};

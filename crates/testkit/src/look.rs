@@ -52,25 +52,6 @@ pub fn npm(file: &str) -> PathBuf {
     READY.join(file)
 }
 
-/// Python with the packages that `interop/requirements.txt` names; they are installed when they are not there.
-pub fn python() -> PathBuf {
-    static READY: LazyLock<PathBuf> = LazyLock::new(|| {
-        let wanted = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop/requirements.txt");
-        let folder = artefact("interop/venv");
-        let (list, kept) = (std::fs::read(&wanted).expect("the list of packages"), folder.join("requirements.txt"));
-        if std::fs::read(&kept).ok().as_ref() != Some(&list) {
-            let status = Command::new("python3").args(["-m", "venv"]).arg(&folder).status().expect("python3 starts");
-            assert!(status.success(), "a virtual environment of Python could not be made");
-            let mut pip = Command::new(folder.join("bin/pip"));
-            pip.args(["install", "-q", "--disable-pip-version-check", "-r"]).arg(&wanted);
-            assert!(pip.status().expect("pip starts").success(), "pip could not install what interop/requirements.txt names");
-            std::fs::write(&kept, &list).expect("the list can be copied");
-        }
-        folder.join("bin/python")
-    });
-    READY.clone()
-}
-
 static AXE: LazyLock<String> =
     LazyLock::new(|| std::fs::read_to_string(npm("axe-core/axe.min.js")).expect("axe-core is installed"));
 

@@ -22,7 +22,10 @@ async fn sign_in(demo: &Demo, password: &str) -> Response {
 /// The code that stands in the form of a page that asks for another password.
 async fn due(answer: Response) -> String {
     assert_eq!(answer.status(), StatusCode::OK);
-    assert!(answer.headers().get(LOCATION).is_none() && answer.url().path().starts_with("/sign-in"), "no secret in a URL");
+    assert!(
+        answer.headers().get(LOCATION).is_none() && answer.url().path().starts_with("/sign-in"),
+        "no secret in a URL"
+    );
     assert!(answer.headers().get(CONTENT_ENCODING).is_none(), "a page with a secret is not packed");
     assert!(!session(&answer).contains("__Host-sid="), "nobody is in");
     let html = answer.text().await.unwrap();
@@ -37,7 +40,8 @@ async fn choose(demo: &Demo, code: &str, password: &str) -> Response {
 }
 
 async fn with_cookies(client: &Client, url: &str, cookies: &str, form: &str, console: &str) -> Response {
-    let asked = client.post(url).header(COOKIE, cookies).header(ORIGIN, console).header("Sec-Fetch-Site", "same-origin");
+    let asked =
+        client.post(url).header(COOKIE, cookies).header(ORIGIN, console).header("Sec-Fetch-Site", "same-origin");
     asked.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.to_owned()).send().await.unwrap()
 }
 
@@ -61,7 +65,10 @@ async fn x_15_a_password_that_is_due_is_replaced_through_the_console() {
     let html = same.text().await.unwrap();
     assert!(html.contains("This is the password that you have") && html.contains(&secret), "the form goes on");
     let done = choose(&demo, &secret, NEW).await;
-    assert_eq!((done.status(), done.headers()[LOCATION].to_str().unwrap()), (StatusCode::SEE_OTHER, "/sign-in?changed=true"));
+    assert_eq!(
+        (done.status(), done.headers()[LOCATION].to_str().unwrap()),
+        (StatusCode::SEE_OTHER, "/sign-in?changed=true")
+    );
     let again = choose(&demo, &secret, OTHER).await;
     assert!(again.text().await.unwrap().contains("used already"), "once, and the page says so");
     let entered = sign_in(&demo, NEW).await;
@@ -99,7 +106,8 @@ async fn e_17_a_role_is_made_by_a_form_and_its_refusals_are_said() {
     assert!(ready.contains("A ready role has this name"));
     let local = [("name", "local"), ("holds", "audit:verify"), ("holds", "people:write"), ("workspace", "demo")];
     assert!(ada.refused("/w/demo/roles/new", &local).await.contains("belongs to the whole organisation"));
-    let form = [("name", "night watch"), ("holds", "alerts:read"), ("holds", "alerts:answer"), ("description", "At night")];
+    let form =
+        [("name", "night watch"), ("holds", "alerts:read"), ("holds", "alerts:answer"), ("description", "At night")];
     assert_eq!(ada.done("/w/demo/roles/new", &form).await, "/w/demo/access?did=saved");
     let access = ada.page("/w/demo/access").await;
     assert!(access.contains("night watch"));
@@ -126,7 +134,10 @@ async fn x_16_sessions_and_factors_by_the_api() {
     let ask = async |method: &str, path: &str, cookies: &str| {
         let client = demo.client();
         let asked = client.request(method.parse().unwrap(), format!("{console}{path}")).header(COOKIE, cookies);
-        let asked = asked.header(ORIGIN, &console).header("Sec-Fetch-Site", "same-origin").header(CONTENT_TYPE, "application/json");
+        let asked = asked
+            .header(ORIGIN, &console)
+            .header("Sec-Fetch-Site", "same-origin")
+            .header(CONTENT_TYPE, "application/json");
         let answer = asked.send().await.unwrap();
         let status = answer.status().as_u16();
         (status, serde_json::from_str::<Json>(&answer.text().await.unwrap()).unwrap_or(Json::Null))
@@ -151,7 +162,10 @@ async fn x_16_sessions_and_factors_by_the_api() {
     let user = person.rsplit('/').next().unwrap().to_owned();
     let of = |what: &str| format!("/api/v1/people/{user}/{what}");
     let (status, none) = ask("GET", &of("factors"), first).await;
-    assert_eq!((status, none), (200, json!({ "app": null, "passkeys": [], "recoveryCodesLeft": 0, "required": false })));
+    assert_eq!(
+        (status, none),
+        (200, json!({ "app": null, "passkeys": [], "recoveryCodesLeft": 0, "required": false }))
+    );
     assert_eq!(ask("DELETE", &of("factors/app"), first).await.1["code"], "no-such-factor");
     let secret = between(&ada.page("/w/demo/you/security/new").await, "id=\"app-key\">", "<").unwrap();
     assert_eq!(ada.post("/w/demo/you/security/new", &[("code", &code(&secret, 0))]).await.status(), StatusCode::OK);
