@@ -244,7 +244,8 @@ mod tests {
     fn e_08_only_its_own_scope_lets_a_key_provision() {
         let id: ApiKeyId = Uuid::from_u128(5).into();
         let actor = || Actor::new(Principal::ApiKey { id, name: "directory".into() }, AuthMethod::ApiKey);
-        let others: Vec<_> = KeyScope::all().filter(|scope| scope.capability() != Capability::PeopleProvision).collect();
+        let others: Vec<_> =
+            KeyScope::all().filter(|scope| scope.capability() != Capability::PeopleProvision).collect();
         let grants = Grants::of_api_key(actor(), workspace(1), &others);
         assert!(grants.permit_organisation::<cap::PeopleProvision>().is_err());
         assert!(grants.permit::<cap::PeopleProvision>(workspace(1)).is_err());

@@ -348,20 +348,10 @@ mod tests {
         assert!(!may(Role::Sender, Capability::MessageContentRead) && !may(Role::Sender, Capability::AlertsRead));
         assert!(!may(Role::Observer, Capability::AlertsAnswer));
         for capability in Capability::ALL.iter().copied() {
-            let changes = [
-                ":write",
-                ":apply",
-                ":manage",
-                ":send",
-                ":answer",
-                ":open",
-                ":use",
-                ":erase",
-                ":alert",
-                ":provision",
-            ]
-            .iter()
-            .any(|ending| capability.name().ends_with(ending));
+            let changes =
+                [":write", ":apply", ":manage", ":send", ":answer", ":open", ":use", ":erase", ":alert", ":provision"]
+                    .iter()
+                    .any(|ending| capability.name().ends_with(ending));
             assert!(!(changes && may(Role::Auditor, capability)), "an auditor changes nothing: {capability}");
             assert!(!(changes && may(Role::Observer, capability)), "an observer changes nothing: {capability}");
         }

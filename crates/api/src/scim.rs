@@ -488,7 +488,8 @@ mod tests {
 
     #[test]
     fn versions_are_read_from_the_header() {
-        let of = |value: &'static str| version(&HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_static(value))]));
+        let of =
+            |value: &'static str| version(&HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_static(value))]));
         assert_eq!(of("W/\"3\""), Some(3));
         assert_eq!(of("\"12\""), Some(12));
         assert_eq!(of("*"), None);

@@ -296,9 +296,6 @@ async fn release(
     Path((source, user)): Path<(ResourceId, UserId)>,
 ) -> Answer<StatusCode> {
     let (scim, permit) = (door.scim.clone(), guard.into_permit());
-    door.scim
-        .db()
-        .write(move |tx| scim.release(tx, &permit, source, user))
-        .await?;
+    door.scim.db().write(move |tx| scim.release(tx, &permit, source, user)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

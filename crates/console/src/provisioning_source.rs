@@ -105,9 +105,13 @@ fn request(one: Request) -> RequestRow {
 fn said(did: &str) -> Option<&'static str> {
     match did {
         "saved" => Some("Saved."),
-        "added" => Some("Added. Two things are typed into the directory: the base address, and a key that you make here."),
+        "added" => {
+            Some("Added. Two things are typed into the directory: the base address, and a key that you make here.")
+        }
         "handed" => Some("Handed over. The directory finds them by their log-in name from its next round on."),
-        "released" => Some("Released. They are kept by hand from now on, and what the directory’s groups gave is gone."),
+        "released" => {
+            Some("Released. They are kept by hand from now on, and what the directory’s groups gave is gone.")
+        }
         _ => None,
     }
 }

@@ -128,7 +128,11 @@ impl Console {
     /// The name of the directory that keeps a person; empty for one who is kept by hand.
     pub async fn directory_name<C: access::Cap>(&self, guard: &InWorkspace<C>, user: UserId) -> Answer<String> {
         let person = self.person_of(guard, user).await?;
-        Ok(if person.directory.is_some() { directory_of(&self.directories(guard).await?, &person) } else { String::new() })
+        Ok(if person.directory.is_some() {
+            directory_of(&self.directories(guard).await?, &person)
+        } else {
+            String::new()
+        })
     }
 
     /// A page of people, as far as this reader sees them: all of the organisation, or those who have to do with the workspace.

@@ -238,7 +238,8 @@ impl Player {
             }
             Rights::Key { workspace, scopes } => {
                 // What a directory's key may do is of the organisation, and of no workspace.
-                let here = if organisation_only().contains(capability) { place.is_none() } else { place == Some(workspace) };
+                let here =
+                    if organisation_only().contains(capability) { place.is_none() } else { place == Some(workspace) };
                 here && scopes.contains(&capability) && !never_for_api_keys().contains(capability)
             }
         }

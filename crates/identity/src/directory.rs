@@ -21,7 +21,8 @@ pub fn release_directory(tx: &mut Tx<'_>, source: ResourceId) -> Result<u64, sto
 
 /// The directory that keeps a person.
 pub fn directory_of(tx: &mut Tx<'_>, user: UserId) -> Result<Option<ResourceId>, store::Error> {
-    let found = tx.query_opt("SELECT directory FROM users WHERE id = $1", &params![user], |row| row.get("directory"))?;
+    let found =
+        tx.query_opt("SELECT directory FROM users WHERE id = $1", &params![user], |row| row.get("directory"))?;
     Ok(found.flatten())
 }
 

@@ -202,7 +202,10 @@ impl Writer {
                     AttrExp::Comparison(path, op, value) => (path, Some((op, value))),
                 };
                 let part = path.name.to_ascii_lowercase();
-                if !matches!(part.as_str(), "value" | "type" | "primary") || path.sub_attr.is_some() || path.uri.is_some() {
+                if !matches!(part.as_str(), "value" | "type" | "primary")
+                    || path.sub_attr.is_some()
+                    || path.uri.is_some()
+                {
                     return Err(wrong("Addresses are found by value, type and primary."));
                 }
                 let name = self.bind(format!("emails.{part}"));
@@ -272,7 +275,9 @@ impl Writer {
             CompValue::True => "true".to_owned(),
             CompValue::False => "false".to_owned(),
             CompValue::Number(number) => number.to_string(),
-            CompValue::Null => return Err(wrong("null is no value to compare with. Ask with pr whether there is one.")),
+            CompValue::Null => {
+                return Err(wrong("null is no value to compare with. Ask with pr whether there is one."));
+            }
         };
         if text.contains('\0') {
             return Err(wrong("A value to compare with has no control characters."));
@@ -298,8 +303,7 @@ impl Writer {
 
     fn time(&mut self, column: &str, op: &CompareOp, value: &CompValue) -> Result<String, Error> {
         let CompValue::Str(text) = value else { return Err(wrong("A time is a text such as 2026-10-23T01:12:07Z.")) };
-        let at: jiff::Timestamp =
-            text.parse().map_err(|_| wrong("A time is a text such as 2026-10-23T01:12:07Z."))?;
+        let at: jiff::Timestamp = text.parse().map_err(|_| wrong("A time is a text such as 2026-10-23T01:12:07Z."))?;
         let word = match op {
             CompareOp::Eq => "=",
             CompareOp::Ne => "<>",
@@ -385,7 +389,9 @@ fn holds(part: &Attribute, found: Option<&Value>, op: &CompareOp, wanted: &CompV
 /// there yet can be made as Entra ID expects.
 pub(crate) fn said(filter: &ValFilter) -> Option<Vec<(String, Value)>> {
     match filter {
-        ValFilter::Attr(AttrExp::Comparison(path, CompareOp::Eq, value)) if path.sub_attr.is_none() && path.uri.is_none() => {
+        ValFilter::Attr(AttrExp::Comparison(path, CompareOp::Eq, value))
+            if path.sub_attr.is_none() && path.uri.is_none() =>
+        {
             let value = match value {
                 CompValue::Str(text) => Value::String(text.clone()),
                 CompValue::True => Value::Bool(true),
@@ -432,7 +438,10 @@ mod tests {
             (Sort::User, r#"userName eq "Test_User_dfeef4c5-5681-4387-b016-bdf221e82081""#),
             (Sort::User, r#"externalId eq "0a21f0f2-8d2a-4f8e-bf98-7363c4aed4ef""#),
             (Sort::User, r#"emails[type eq "work"].value eq "ada@example.com""#),
-            (Sort::User, r#"id eq "54D382A4-2050-4C03-94D1-E769F1D15682" and manager eq "2819c223-7f76-453a-919d-413861904646""#),
+            (
+                Sort::User,
+                r#"id eq "54D382A4-2050-4C03-94D1-E769F1D15682" and manager eq "2819c223-7f76-453a-919d-413861904646""#,
+            ),
             (Sort::User, r#"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber eq "7""#),
             (Sort::User, r#"active eq true and meta.lastModified gt "2026-10-23T01:12:07Z""#),
             (Sort::Group, r#"displayName eq "Group1""#),
@@ -442,7 +451,10 @@ mod tests {
             let condition = check(sort, text);
             assert!(!condition.sql.is_empty(), "{text}");
         }
-        assert_eq!(inward(r#"emails[type eq "work"].value eq "x""#).unwrap(), r#"emails[(type eq "work") and value eq "x"]"#);
+        assert_eq!(
+            inward(r#"emails[type eq "work"].value eq "x""#).unwrap(),
+            r#"emails[(type eq "work") and value eq "x"]"#
+        );
     }
 
     #[test]

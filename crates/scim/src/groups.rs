@@ -203,9 +203,7 @@ fn shown_group(tx: &mut Tx<'_>, desk: &Desk, group: Group, shown: &Shown) -> Res
     if !shown.leaves_out("members") {
         let members = rows::members(tx, group.id)?;
         if !members.is_empty() {
-            let one = |(user, name): (UserId, String)| {
-                json!({"value": user.to_string(), "$ref": format!("{}/Users/{user}", desk.base), "type": "User", "display": name})
-            };
+            let one = |(user, name): (UserId, String)| json!({"value": user.to_string(), "$ref": format!("{}/Users/{user}", desk.base), "type": "User", "display": name});
             out.insert("members".into(), members.into_iter().map(one).collect());
         }
     }
@@ -213,13 +211,7 @@ fn shown_group(tx: &mut Tx<'_>, desk: &Desk, group: Group, shown: &Shown) -> Res
     Ok(Answered { id, version: group.version, body: shown.cut(Sort::Group, out) })
 }
 
-fn note(
-    tx: &mut Tx<'_>,
-    desk: &Desk,
-    action: &'static str,
-    group: GroupId,
-    mut changes: Value,
-) -> Result<(), Error> {
+fn note(tx: &mut Tx<'_>, desk: &Desk, action: &'static str, group: GroupId, mut changes: Value) -> Result<(), Error> {
     changes["source"] = desk.source.name.clone().into();
     audit::record(
         tx,

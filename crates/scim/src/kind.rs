@@ -84,7 +84,11 @@ impl TypedKind for SourcesKind {
         let plain =
             |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         if !(1..=40).contains(&body.name.len()) || !plain(&body.name) {
-            check.problem("name", "bad-name", "a name has 1 to 40 lower-case letters, digits and hyphens, such as entra");
+            check.problem(
+                "name",
+                "bad-name",
+                "a name has 1 to 40 lower-case letters, digits and hyphens, such as entra",
+            );
         }
         if body.label.chars().count() > 60 || body.label.chars().any(char::is_control) {
             check.problem("label", "bad-label", "a label has at most 60 characters");
@@ -114,7 +118,8 @@ impl TypedKind for SourcesKind {
             identity::release_directory(tx, id)?;
             return Ok(rows::remove_source(tx, id)?);
         };
-        let provider = new.provider.as_deref().map(|name| change.reference::<ResourceId>(PROVIDERS, name)).transpose()?;
+        let provider =
+            new.provider.as_deref().map(|name| change.reference::<ResourceId>(PROVIDERS, name)).transpose()?;
         rows::put_source(tx, id, new, provider, change.now)?;
         let roles = resolve_group_roles(&new.group_roles, change)?;
         settle::put(tx, id, &roles)?;

@@ -109,11 +109,19 @@ fn read_path(path: &str) -> Result<PatchPath, Error> {
         return Err(Error::refused(Fault::InvalidPath, format!("A path has at most {LONGEST} bytes.")));
     }
     path.parse().map_err(|_| {
-        Error::refused(Fault::InvalidPath, "This path cannot be read. One such as emails[type eq \"work\"].value is expected.")
+        Error::refused(
+            Fault::InvalidPath,
+            "This path cannot be read. One such as emails[type eq \"work\"].value is expected.",
+        )
     })
 }
 
-fn target<'a>(sort: Sort, path: &AttrPath, filter: Option<&'a ValFilter>, part: Option<&str>) -> Result<Target<'a>, Error> {
+fn target<'a>(
+    sort: Sort,
+    path: &AttrPath,
+    filter: Option<&'a ValFilter>,
+    part: Option<&str>,
+) -> Result<Target<'a>, Error> {
     let nothing = || Error::refused(Fault::InvalidPath, format!("{} is no attribute that is kept here.", path.name));
     let ours = |name: &str| Error::refused(Fault::Mutability, format!("{name} is not changed from outside."));
     if path.uri.is_none() && OURS.iter().any(|own| own.eq_ignore_ascii_case(&path.name)) {
@@ -136,7 +144,10 @@ fn target<'a>(sort: Sort, path: &AttrPath, filter: Option<&'a ValFilter>, part: 
         return Err(ours(part.name));
     }
     if filter.is_some() && !attribute.many {
-        return Err(Error::refused(Fault::InvalidPath, format!("{} has one value, and takes no filter.", attribute.name)));
+        return Err(Error::refused(
+            Fault::InvalidPath,
+            format!("{} has one value, and takes no filter.", attribute.name),
+        ));
     }
     Ok(Target { within, attribute, filter, part })
 }
@@ -161,7 +172,9 @@ fn at(sort: Sort, resource: &mut Resource, op: Op, path: &str, value: &Value) ->
         None => resource,
         Some(urn) => {
             let place = resource.entry(urn).or_insert_with(|| Value::Object(Resource::new()));
-            place.as_object_mut().ok_or_else(|| Error::refused(Fault::InvalidPath, "There is nothing of that extension."))?
+            place
+                .as_object_mut()
+                .ok_or_else(|| Error::refused(Fault::InvalidPath, "There is nothing of that extension."))?
         }
     };
     let attribute = target.attribute;
@@ -278,7 +291,9 @@ fn many(all: &mut Vec<Value>, op: Op, target: &Target<'_>, value: &Value) -> Res
     }
     let new = match target.part {
         None => single(attribute, value)?,
-        Some(part) => value_of(part, value)?.map(|value| Value::Object(Resource::from_iter([(part.name.to_owned(), value)]))),
+        Some(part) => {
+            value_of(part, value)?.map(|value| Value::Object(Resource::from_iter([(part.name.to_owned(), value)])))
+        }
     };
     let Some(Value::Object(new)) = new else {
         return Err(Error::value(format!("A value for {} is expected.", attribute.name)));
@@ -305,7 +320,10 @@ fn many(all: &mut Vec<Value>, op: Op, target: &Target<'_>, value: &Value) -> Res
             for (name, value) in &new {
                 let once = find(attribute.parts(), name).is_some_and(|part| part.change == Change::Once);
                 if once && map.get(name).is_some_and(|old| old != value) {
-                    return Err(Error::refused(Fault::Mutability, format!("{name} is said once. Remove the value, and add another.")));
+                    return Err(Error::refused(
+                        Fault::Mutability,
+                        format!("{name} is said once. Remove the value, and add another."),
+                    ));
                 }
                 map.insert(name.clone(), value.clone());
             }
@@ -366,28 +384,44 @@ mod tests {
                 {"op": "Replace", "path": "emails[type eq \"work\"].value", "value": "new@example.com"},
                 {"op": "Replace", "path": "name.familyName", "value": "Other"},
             ]),
-            |user| user["emails"][0]["value"] == "new@example.com" && user["name"] == json!({"givenName": "Ada", "familyName": "Other"}),
+            |user| {
+                user["emails"][0]["value"] == "new@example.com"
+                    && user["name"] == json!({"givenName": "Ada", "familyName": "Other"})
+            },
         );
-        check(json!([{"op": "Add", "path": "phoneNumbers[type eq \"mobile\"].value", "value": "+447700900117"}]), |user| {
-            user["phoneNumbers"] == json!([{"type": "mobile", "value": "+447700900117"}])
-        });
+        check(
+            json!([{"op": "Add", "path": "phoneNumbers[type eq \"mobile\"].value", "value": "+447700900117"}]),
+            |user| user["phoneNumbers"] == json!([{"type": "mobile", "value": "+447700900117"}]),
+        );
         check(
             json!([{"op": "Replace", "value": {
                 "displayName": "Ada S.", "name.givenName": "A.", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department": "Day",
             }}]),
-            |user| user["displayName"] == "Ada S." && user["name"]["givenName"] == "A." && user[ENTERPRISE]["department"] == "Day",
+            |user| {
+                user["displayName"] == "Ada S."
+                    && user["name"]["givenName"] == "A."
+                    && user[ENTERPRISE]["department"] == "Day"
+            },
         );
         let manager = format!("{ENTERPRISE}:manager");
-        check(json!([{"op": "Add", "path": manager, "value": "7"}]), |user| user[ENTERPRISE]["manager"]["value"] == "7");
+        check(json!([{"op": "Add", "path": manager, "value": "7"}]), |user| {
+            user[ENTERPRISE]["manager"]["value"] == "7"
+        });
         check(json!([{"op": "Remove", "path": manager}]), |user| user[ENTERPRISE] == json!({"department": "Night"}));
         let group = json!({"displayName": "Night", "members": [{"value": "1"}, {"value": "2"}, {"value": "3"}]});
         let group = group.as_object().unwrap().clone();
         for (operation, left) in [
-            (json!({"op": "Remove", "path": "members", "value": [{"value": "2"}]}), json!([{"value": "1"}, {"value": "3"}])),
+            (
+                json!({"op": "Remove", "path": "members", "value": [{"value": "2"}]}),
+                json!([{"value": "1"}, {"value": "3"}]),
+            ),
             (json!({"op": "Remove", "path": "members[value eq \"1\"]"}), json!([{"value": "2"}, {"value": "3"}])),
-            (json!({"op": "Add", "path": "members", "value": [{"$ref": null, "value": "2"}, {"value": "4"}]}), json!([
-                {"value": "1"}, {"value": "2"}, {"value": "3"}, {"value": "4"},
-            ])),
+            (
+                json!({"op": "Add", "path": "members", "value": [{"$ref": null, "value": "2"}, {"value": "4"}]}),
+                json!([
+                    {"value": "1"}, {"value": "2"}, {"value": "3"}, {"value": "4"},
+                ]),
+            ),
             (json!({"op": "replace", "path": "members", "value": []}), Value::Null),
         ] {
             let after = apply(Sort::Group, group.clone(), &json!({"Operations": [operation]})).unwrap();
@@ -397,21 +431,25 @@ mod tests {
 
     #[test]
     fn values_are_added_changed_and_removed() {
-        check(json!([{"op": "add", "path": "emails", "value": [{"value": "x@example.com", "primary": true}]}]), |user| {
-            user["emails"][0]["primary"] == false && user["emails"][2]["primary"] == true
-        });
-        check(json!([{"op": "replace", "path": "emails[value ew \"home.example\"]", "value": {"primary": true}}]), |user| {
-            user["emails"][1]["primary"] == true && user["emails"][0]["primary"] == false
-        });
+        check(
+            json!([{"op": "add", "path": "emails", "value": [{"value": "x@example.com", "primary": true}]}]),
+            |user| user["emails"][0]["primary"] == false && user["emails"][2]["primary"] == true,
+        );
+        check(
+            json!([{"op": "replace", "path": "emails[value ew \"home.example\"]", "value": {"primary": true}}]),
+            |user| user["emails"][1]["primary"] == true && user["emails"][0]["primary"] == false,
+        );
         check(json!([{"op": "remove", "path": "emails[type eq \"home\" and not (primary eq true)]"}]), |user| {
             user["emails"].as_array().unwrap().len() == 1
         });
-        check(json!([{"op": "remove", "path": "emails"}, {"op": "remove", "path": "name"}, {"op": "remove", "path": ENTERPRISE}]), |user| {
-            user.get("emails").is_none() && user.get("name").is_none() && user.get(ENTERPRISE).is_none()
-        });
-        check(json!([{"op": "add", "path": "externalId", "value": "E7"}, {"op": "replace", "value": {"id": "x", "groups": []}}]), |user| {
-            user["externalId"] == "E7" && user.get("id").is_none()
-        });
+        check(
+            json!([{"op": "remove", "path": "emails"}, {"op": "remove", "path": "name"}, {"op": "remove", "path": ENTERPRISE}]),
+            |user| user.get("emails").is_none() && user.get("name").is_none() && user.get(ENTERPRISE).is_none(),
+        );
+        check(
+            json!([{"op": "add", "path": "externalId", "value": "E7"}, {"op": "replace", "value": {"id": "x", "groups": []}}]),
+            |user| user["externalId"] == "E7" && user.get("id").is_none(),
+        );
     }
 
     #[test]

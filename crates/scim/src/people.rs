@@ -235,19 +235,15 @@ impl Scim {
                 ));
             }
             Linked::TooMany => {
-                return Err(Error::value("This account is linked with as many identities as one may have. Take one away first."));
+                return Err(Error::value(
+                    "This account is linked with as many identities as one may have. Take one away first.",
+                ));
             }
         }
         Ok(())
     }
 
-    pub(crate) fn shown(
-        &self,
-        tx: &mut Tx<'_>,
-        desk: &Desk,
-        person: Person,
-        shown: &Shown,
-    ) -> Result<Answered, Error> {
+    pub(crate) fn shown(&self, tx: &mut Tx<'_>, desk: &Desk, person: Person, shown: &Shown) -> Result<Answered, Error> {
         let user = person.user.to_string();
         let location = format!("{}/Users/{user}", desk.base);
         let mut out = Resource::new();
@@ -262,9 +258,7 @@ impl Scim {
         if !shown.leaves_out("groups") {
             let groups = settle::groups_of(tx, desk.source.id, person.user)?;
             if !groups.is_empty() {
-                let one = |(id, name): (String, String)| {
-                    json!({"value": id, "$ref": format!("{}/Groups/{id}", desk.base), "display": name, "type": "direct"})
-                };
+                let one = |(id, name): (String, String)| json!({"value": id, "$ref": format!("{}/Groups/{id}", desk.base), "display": name, "type": "direct"});
                 out.insert("groups".into(), groups.into_iter().map(one).collect());
             }
         }

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
+use crate::Error;
 use crate::error::Fault;
 use crate::schema::{Attribute, Change, EXTERNAL_ID, Holds, Resource, Sort, find};
-use crate::Error;
 
 /// Characters of one text at most.
 const TEXT: usize = 1_000;
@@ -165,8 +165,14 @@ mod tests {
             (json!({"userName": "a\u{0}b"}), "control characters"),
             (json!({"active": "perhaps"}), "true or false"),
             (json!({"name": ["x"]}), "name has to be an object"),
-            (json!({"emails": [{"value": "a", "primary": true}, {"value": "b", "primary": "True"}]}), "more than one primary"),
-            (json!({"emails": (0..=VALUES).map(|n| json!({"value": n.to_string()})).collect::<Vec<_>>()}), "at most 50"),
+            (
+                json!({"emails": [{"value": "a", "primary": true}, {"value": "b", "primary": "True"}]}),
+                "more than one primary",
+            ),
+            (
+                json!({"emails": (0..=VALUES).map(|n| json!({"value": n.to_string()})).collect::<Vec<_>>()}),
+                "at most 50",
+            ),
         ] {
             let error = resource(Sort::User, &body).unwrap_err().to_string();
             assert!(error.contains(words), "{body}: {error}");

@@ -150,7 +150,12 @@ impl Scim {
              FROM directory_groups g WHERE g.source = $1 ORDER BY g.name_folded LIMIT $2",
             &params![id, MOST],
             |row| {
-                Ok(KeptGroup { id: row.get("id")?, name: row.get("name")?, members: row.get("members")?, roles: Vec::new() })
+                Ok(KeptGroup {
+                    id: row.get("id")?,
+                    name: row.get("name")?,
+                    members: row.get("members")?,
+                    roles: Vec::new(),
+                })
             },
         )?;
         let mut unknown = Vec::new();
@@ -200,9 +205,8 @@ impl Scim {
     ) -> Result<UserId, Error> {
         let source = rows::source_by_id(tx, id)?.ok_or(Error::NoSource)?;
         let not = |words| Error::from(resources::Error::kind(NotNow(words)));
-        let user = identity::by_login(tx, login.trim())?.ok_or_else(|| {
-            not("There is nobody of this log-in name. Look at the list of people.")
-        })?;
+        let user = identity::by_login(tx, login.trim())?
+            .ok_or_else(|| not("There is nobody of this log-in name. Look at the list of people."))?;
         if identity::is_break_glass(tx, user)? {
             return Err(not("This is an account for emergencies, and no directory changes it."));
         }
@@ -247,9 +251,9 @@ impl Scim {
         if identity::directory_of(tx, user)? != Some(source) {
             return Err(Error::NotFound);
         }
-        let now = tx.now();
+        let (now, administrators) = (tx.now(), access::count_administrators(tx)?);
         if access::set_roles_from::<access::RoleRef>(tx, user, &source.to_string(), &[], now)? {
-            if access::count_administrators(tx)? == 0 {
+            if administrators > 0 && access::count_administrators(tx)? == 0 {
                 return Err(Error::HandsOff(
                     "With this the last administrator would be none any more. Give somebody that role by hand first.",
                 ));

@@ -225,12 +225,7 @@ pub(crate) fn people(
 }
 
 /// Writes down what a directory says of a person.
-pub(crate) fn put_person(
-    tx: &mut Tx<'_>,
-    vault: &Vault,
-    source: ResourceId,
-    one: &Person,
-) -> Result<(), Error> {
+pub(crate) fn put_person(tx: &mut Tx<'_>, vault: &Vault, source: ResourceId, one: &Person) -> Result<(), Error> {
     let key = vault.data_key(tx, None, ATTRIBUTES.purpose, one.changed_at)?;
     let aad = Aad { table: ATTRIBUTES.table, column: ATTRIBUTES.column, row: &one.user.to_string() };
     let sealed = key.seal(tx.context().chance(), &aad, Value::Object(one.said.clone()).to_string().as_bytes());

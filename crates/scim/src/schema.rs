@@ -94,7 +94,12 @@ const PHONE: &[Attribute] = &[
 
 const OF_GROUP: &[Attribute] = &[
     Attribute { change: Change::Never, exact: true, ..text("value", "The group's id.") },
-    Attribute { change: Change::Never, holds: Holds::Reference(&["Group"]), exact: true, ..text("$ref", "The group's address.") },
+    Attribute {
+        change: Change::Never,
+        holds: Holds::Reference(&["Group"]),
+        exact: true,
+        ..text("$ref", "The group's address.")
+    },
     Attribute { change: Change::Never, ..text("display", "The group's name.") },
     Attribute { change: Change::Never, words: &["direct"], ..text("type", "How the person is in it.") },
 ];
@@ -107,7 +112,12 @@ const MANAGER: &[Attribute] = &[
 
 const MEMBER: &[Attribute] = &[
     Attribute { change: Change::Once, exact: true, ..text("value", "The id of the person.") },
-    Attribute { change: Change::Never, exact: true, holds: Holds::Reference(&["User"]), ..text("$ref", "The person's address.") },
+    Attribute {
+        change: Change::Never,
+        exact: true,
+        holds: Holds::Reference(&["User"]),
+        ..text("$ref", "The person's address.")
+    },
     Attribute { change: Change::Never, words: &["User"], ..text("type", "What the member is.") },
     Attribute { change: Change::Never, ..text("display", "The person's name.") },
 ];
@@ -116,7 +126,10 @@ const USERS: &[Attribute] = &[
     Attribute {
         required: true,
         unique: true,
-        ..text("userName", "The log-in name. It is given to one person once, and never to another, also after deletion.")
+        ..text(
+            "userName",
+            "The log-in name. It is given to one person once, and never to another, also after deletion.",
+        )
     },
     parts("name", NAME, "The parts of the name."),
     text("displayName", "The name that others see."),
@@ -128,8 +141,15 @@ const USERS: &[Attribute] = &[
     text("timezone", "An IANA time zone such as Europe/Zurich. Others are kept, and have no effect."),
     flag("active", "Whether the account is in use: false ends everything that the person has open, at once."),
     Attribute { many: true, ..parts("emails", EMAIL, "E-mail addresses.") },
-    Attribute { many: true, ..parts("phoneNumbers", PHONE, "Telephone numbers. They are kept, and nobody is called by them.") },
-    Attribute { many: true, change: Change::Never, ..parts("groups", OF_GROUP, "The directory's groups that the person is in.") },
+    Attribute {
+        many: true,
+        ..parts("phoneNumbers", PHONE, "Telephone numbers. They are kept, and nobody is called by them.")
+    },
+    Attribute {
+        many: true,
+        change: Change::Never,
+        ..parts("groups", OF_GROUP, "The directory's groups that the person is in.")
+    },
 ];
 
 const COMPANY: &[Attribute] = &[
@@ -147,7 +167,8 @@ const GROUPS: &[Attribute] = &[
 ];
 
 /// What every resource has besides.
-pub(crate) const EXTERNAL_ID: Attribute = Attribute { exact: true, ..text("externalId", "What the directory calls it.") };
+pub(crate) const EXTERNAL_ID: Attribute =
+    Attribute { exact: true, ..text("externalId", "What the directory calls it.") };
 
 /// A type of resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

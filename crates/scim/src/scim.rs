@@ -129,13 +129,7 @@ impl Scim {
         Ok(Desk { permit: permit.clone(), source, base })
     }
 
-    pub(crate) fn settle(
-        &self,
-        tx: &mut Tx<'_>,
-        desk: &Desk,
-        mappings: &[Mapping],
-        user: UserId,
-    ) -> Result<(), Error> {
+    pub(crate) fn settle(&self, tx: &mut Tx<'_>, desk: &Desk, mappings: &[Mapping], user: UserId) -> Result<(), Error> {
         let source = (desk.source.id, desk.source.label.as_str());
         settle::person(tx, &self.0.identity, desk.actor(), source, mappings, user)
     }

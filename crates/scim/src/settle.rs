@@ -48,7 +48,11 @@ fn roles(mappings: &[Mapping], groups: &[String]) -> Vec<(RoleRef, Scope)> {
 }
 
 /// The directory's groups of a person, by name.
-pub(crate) fn groups_of(tx: &mut Tx<'_>, source: ResourceId, user: UserId) -> Result<Vec<(String, String)>, store::Error> {
+pub(crate) fn groups_of(
+    tx: &mut Tx<'_>,
+    source: ResourceId,
+    user: UserId,
+) -> Result<Vec<(String, String)>, store::Error> {
     tx.query(
         "SELECT g.id, g.name FROM directory_members m JOIN directory_groups g ON g.id = m.group_id \
          WHERE m.user_id = $1 AND g.source = $2 ORDER BY g.name_folded",

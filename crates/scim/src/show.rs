@@ -73,7 +73,11 @@ impl Shown {
                 return None;
             }
             let gone = below(&self.without);
-            return if gone.is_empty() { Some(value) } else { Some(Self { only: Vec::new(), without: gone }.inside(value)) };
+            return if gone.is_empty() {
+                Some(value)
+            } else {
+                Some(Self { only: Vec::new(), without: gone }.inside(value))
+            };
         }
         if named(&self.only) {
             return Some(value);
@@ -107,7 +111,8 @@ mod tests {
             "schemas": ["x"], "id": "1", "userName": "ada", "name": {"givenName": "Ada", "familyName": "Sample"},
             "emails": [{"value": "a", "type": "work"}], ENTERPRISE: {"department": "Night", "division": "A"},
         });
-        let cut = |only: &str, without: &str| Shown::of(only, without).cut(Sort::User, user.as_object().unwrap().clone());
+        let cut =
+            |only: &str, without: &str| Shown::of(only, without).cut(Sort::User, user.as_object().unwrap().clone());
         assert_eq!(cut("", ""), user);
         assert_eq!(cut("USERNAME", ""), json!({"schemas": ["x"], "id": "1", "userName": "ada"}));
         assert_eq!(

@@ -89,7 +89,10 @@ async fn a_directory_keeps_people() {
     let output = tokio::task::spawn_blocking(move || tester.output().unwrap()).await.unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     println!("{}", told.lines().last().unwrap_or_default());
-    let wrong: Vec<&str> = told.lines().filter(|line| ["ERROR", "CRITICAL", "DEVIATION"].iter().any(|word| line.starts_with(word))).collect();
+    let wrong: Vec<&str> = told
+        .lines()
+        .filter(|line| ["ERROR", "CRITICAL", "DEVIATION"].iter().any(|word| line.starts_with(word)))
+        .collect();
     assert!(output.status.success(), "{wrong:#?}\n{}", String::from_utf8_lossy(&output.stderr));
 
     // What the administrator sees of it.
@@ -121,7 +124,8 @@ async fn refusals(demo: &Demo, door: &Door) {
     let (status, body) = said(bare).await;
     assert!(status == 401 && is_error(&body, 401, None), "{body}");
     for (token, wanted) in [("loudhailer_key_mistyped", 401), (demo.fact("api_key"), 403)] {
-        let (status, body) = said(door.client.get(format!("{}/Users", door.base)).bearer_auth(token).send().await.unwrap()).await;
+        let (status, body) =
+            said(door.client.get(format!("{}/Users", door.base)).bearer_auth(token).send().await.unwrap()).await;
         assert!(status == wanted && is_error(&body, wanted, None), "{token}: {body}");
     }
     // What such a key may not: everything else.
@@ -131,7 +135,8 @@ async fn refusals(demo: &Demo, door: &Door) {
         assert!([403, 404].contains(&answer.status().as_u16()), "{path}: {}", answer.status());
     }
     let elsewhere = door.base.replace("/entra", "/other");
-    let (status, body) = said(door.client.get(format!("{elsewhere}/Users")).bearer_auth(&door.token).send().await.unwrap()).await;
+    let (status, body) =
+        said(door.client.get(format!("{elsewhere}/Users")).bearer_auth(&door.token).send().await.unwrap()).await;
     assert!(status == 404 && is_error(&body, 404, None), "{body}");
 
     for (method, path, body, wanted, word) in [
@@ -168,7 +173,8 @@ async fn refusals(demo: &Demo, door: &Door) {
 /// with their own shapes.
 async fn entra_and_okta(door: &Door) {
     // Entra ID: is there such a person, make them, change them, switch them off in its own spelling.
-    let (status, body) = door.read("/Users?filter=userName+eq+%22Test_User_ab6490ee-1e48-479e-a20b-2d77186b5dd1%22").await;
+    let (status, body) =
+        door.read("/Users?filter=userName+eq+%22Test_User_ab6490ee-1e48-479e-a20b-2d77186b5dd1%22").await;
     assert!(status == 200 && body["totalResults"] == 0 && body["Resources"] == json!([]), "{body}");
     let made = json!({
         "schemas": [scim::USER, scim::ENTERPRISE], "externalId": "0a21f0f2-8d2a-4f8e-bf98-7363c4aed4ef",
@@ -177,11 +183,23 @@ async fn entra_and_okta(door: &Door) {
         "meta": {"resourceType": "User"}, "name": {"formatted": "givenName familyName", "familyName": "familyName", "givenName": "givenName"},
         "roles": [],
     });
-    let answer = door.ask("POST", "/Users").header("content-type", "application/scim+json; charset=utf-8").body(made.to_string()).send().await.unwrap();
-    let (location, tag) = (answer.headers()["location"].to_str().unwrap().to_owned(), answer.headers()["etag"].to_str().unwrap().to_owned());
+    let answer = door
+        .ask("POST", "/Users")
+        .header("content-type", "application/scim+json; charset=utf-8")
+        .body(made.to_string())
+        .send()
+        .await
+        .unwrap();
+    let (location, tag) = (
+        answer.headers()["location"].to_str().unwrap().to_owned(),
+        answer.headers()["etag"].to_str().unwrap().to_owned(),
+    );
     let (status, body) = said(answer).await;
     let id = body["id"].as_str().unwrap().to_owned();
-    assert!(status == 201 && location == format!("{}/Users/{id}", door.base) && body["meta"]["version"] == tag, "{body}");
+    assert!(
+        status == 201 && location == format!("{}/Users/{id}", door.base) && body["meta"]["version"] == tag,
+        "{body}"
+    );
     let (status, body) = door.done("POST", "/Users", &made).await;
     assert!(status == 409 && is_error(&body, 409, Some("uniqueness")), "{body}");
     let known = door.ask("GET", &format!("/Users/{id}")).header("if-none-match", &tag).send().await.unwrap();
@@ -190,21 +208,31 @@ async fn entra_and_okta(door: &Door) {
         {"op": "Replace", "path": "emails[type eq \"work\"].value", "value": "updatedEmail@microsoft.com"},
         {"op": "Replace", "path": "name.familyName", "value": "updatedFamilyName"},
     ]});
-    let old = door.ask("PATCH", &format!("/Users/{id}")).header("if-match", "W/\"7\"").header("content-type", "application/scim+json");
+    let old = door
+        .ask("PATCH", &format!("/Users/{id}"))
+        .header("if-match", "W/\"7\"")
+        .header("content-type", "application/scim+json");
     let (status, body) = said(old.body(changes.to_string()).send().await.unwrap()).await;
     assert!(status == 412 && is_error(&body, 412, None), "{body}");
     let (status, body) = door.done("PATCH", &format!("/Users/{id}"), &changes).await;
-    assert!(status == 200 && body["emails"][0]["value"] == "updatedEmail@microsoft.com" && body["name"]["familyName"] == "updatedFamilyName", "{body}");
+    assert!(
+        status == 200
+            && body["emails"][0]["value"] == "updatedEmail@microsoft.com"
+            && body["name"]["familyName"] == "updatedFamilyName",
+        "{body}"
+    );
     let off = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [{"op": "Replace", "path": "active", "value": "False"}]});
     let (status, body) = door.done("PATCH", &format!("/Users/{id}"), &off).await;
     assert!(status == 200 && body["active"] == false, "{body}");
-    let (status, _) = door.read(&format!("/Users?filter=id+eq+%22{id}%22+and+manager+eq+%22{id}%22&attributes=id")).await;
+    let (status, _) =
+        door.read(&format!("/Users?filter=id+eq+%22{id}%22+and+manager+eq+%22{id}%22&attributes=id")).await;
     assert_eq!(status, 200);
     assert_eq!(door.ask("DELETE", &format!("/Users/{id}")).send().await.unwrap().status(), 204);
     assert_eq!(door.read(&format!("/Users/{id}")).await.0, 404);
 
     // Okta: by userName with startIndex and count, PUT as a whole, groups with members.
-    let (status, body) = door.read("/Users?filter=userName%20eq%20%22okta.person%40example.com%22&startIndex=1&count=100").await;
+    let (status, body) =
+        door.read("/Users?filter=userName%20eq%20%22okta.person%40example.com%22&startIndex=1&count=100").await;
     assert!(status == 200 && body["totalResults"] == 0, "{body}");
     let (status, body) = door.done("POST", "/Users", &json!({
         "schemas": [scim::USER], "userName": "okta.person@example.com", "name": {"givenName": "Okta", "familyName": "Person"},
@@ -217,7 +245,8 @@ async fn entra_and_okta(door: &Door) {
     whole["name"]["givenName"] = "Another".into();
     let (status, body) = door.done("PUT", &format!("/Users/{person}"), &whole).await;
     assert!(status == 200 && body["name"]["givenName"] == "Another" && body["meta"]["version"] == "W/\"2\"", "{body}");
-    let (status, body) = door.done("POST", "/Groups", &json!({"schemas": [scim::GROUP], "displayName": "Night", "members": []})).await;
+    let (status, body) =
+        door.done("POST", "/Groups", &json!({"schemas": [scim::GROUP], "displayName": "Night", "members": []})).await;
     let group = body["id"].as_str().unwrap().to_owned();
     assert_eq!(status, 201, "{body}");
     for operations in [

@@ -25,8 +25,8 @@ testdb::both_databases! {
         );
         // What the directory says is sealed; who did it is the program.
         assert!(!house.texts("SELECT attributes FROM provisioned_people").await.join("").contains("Night"));
-        let audit = house.texts("SELECT action || ' ' || actor_kind || ' ' || actor_name FROM audit_entries WHERE action = 'resource.create' ORDER BY id DESC LIMIT 1").await;
-        assert_eq!(audit, ["resource.create api_key directory"]);
+        let audit = house.texts("SELECT action || ' ' || actor_type || ' ' || actor_id FROM audit_entries WHERE action = 'resource.create' ORDER BY id DESC LIMIT 1").await;
+        assert_eq!(audit, ["resource.create api_key 00000000-0000-0000-0000-000000000005"]);
         // Another subject takes the place of the first.
         house.patch(&made.id, json!([{"op": "replace", "path": "externalId", "value": "another"}])).await.unwrap();
         assert_eq!(house.texts("SELECT subject FROM linked_identities").await, ["another"]);
