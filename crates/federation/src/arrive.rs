@@ -72,8 +72,11 @@ impl Federation {
     pub(crate) async fn land(&self, arrival: Arrival, caller: &Caller) -> Result<Arrived, Error> {
         let (this, by, provider) = (self.clone(), caller.clone(), arrival.provider.clone());
         let arrival = std::sync::Arc::new(arrival);
-        let landed =
-            self.0.db.write(move |tx| tx.attempt(|tx| -> Result<Arrived, Error> { this.lands(tx, &arrival, &by) })).await;
+        let landed = self
+            .0
+            .db
+            .write(move |tx| tx.attempt(|tx| -> Result<Arrived, Error> { this.lands(tx, &arrival, &by) }))
+            .await;
         match landed {
             Ok(arrived) => Ok(arrived),
             Err(error) => Err(self.refused(provider, error, caller).await),

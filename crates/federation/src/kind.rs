@@ -367,9 +367,8 @@ fn check_roles(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<(), Err
             }
             HeldRole::Custom(found.into())
         };
-        let same = |held: &mapping::Mapping| {
-            held.group == one.group && held.role == role.reference() && held.scope == scope
-        };
+        let same =
+            |held: &mapping::Mapping| held.group == one.group && held.role == role.reference() && held.scope == scope;
         if known.iter().any(same) {
             continue;
         }

@@ -70,10 +70,7 @@ pub(crate) fn hold(tx: &mut Tx<'_>, user: UserId) -> Result<(), store::Error> {
 }
 
 /// The groups that each identity of an account is in, with its provider and whether that is switched on.
-pub(crate) fn groups_of(
-    tx: &mut Tx<'_>,
-    user: UserId,
-) -> Result<Vec<(ResourceId, bool, Vec<String>)>, store::Error> {
+pub(crate) fn groups_of(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<(ResourceId, bool, Vec<String>)>, store::Error> {
     Ok(of(tx, user)?.into_iter().map(|one| (one.provider, one.enabled, one.groups)).collect())
 }
 

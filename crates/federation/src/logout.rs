@@ -77,9 +77,7 @@ impl Federation {
         let proven = self.prove_logout(&provider, token).await;
         let (this, of, by) = (self.clone(), provider.clone(), caller.clone());
         let ended = match proven {
-            Ok(claims) => {
-                self.0.db.write(move |tx| tx.attempt(|tx| this.end_there(tx, &of, &claims, &by))).await
-            }
+            Ok(claims) => self.0.db.write(move |tx| tx.attempt(|tx| this.end_there(tx, &of, &claims, &by))).await,
             Err(error) => Err(error),
         };
         if let Err(Error::NotLogout(why)) = &ended {

@@ -104,7 +104,9 @@ pub(crate) fn code<'a>(
         Some(issuer) if issuer == of.issuer => {}
         None if !metadata.names_itself => {}
         Some(_) => return Err(Error::Mixed("the answer came from another issuer (iss)")),
-        None => return Err(Error::Mixed("the answer names no issuer (iss), though the provider says that its answers do")),
+        None => {
+            return Err(Error::Mixed("the answer names no issuer (iss), though the provider says that its answers do"));
+        }
     }
     if let Some(error) = &answered.error {
         // A code word of the standard, or what a stranger wrote into a URL.

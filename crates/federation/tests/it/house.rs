@@ -151,9 +151,8 @@ impl House {
             scope: access::Scope::Organisation,
             groups: Vec::new(),
         };
-        let permit = Grants::of_roles(Actor::os("root", "host1"), &[held])
-            .permit_organisation::<cap::ResourcesApply>()
-            .unwrap();
+        let permit =
+            Grants::of_roles(Actor::os("root", "host1"), &[held]).permit_organisation::<cap::ResourcesApply>().unwrap();
         let document = Parsed::yaml(yaml, self.resources.registry())?.resolve(&Environment)?;
         self.resources.apply(&permit, document, ApplyOptions::default()).await.map(drop)
     }

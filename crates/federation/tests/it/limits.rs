@@ -23,7 +23,7 @@ async fn link_as(house: &House, capabilities: &[access::Capability], user: base:
     house
         .db
         .write(move |tx| -> Result<(), Error> {
-            let grants = access::Grants::of_roles(access::Actor::os("eve", "host1"), &[held]);
+            let grants = access::Grants::of_roles(access::Actor::os("eve", "host1"), std::slice::from_ref(&held));
             federation.link_for(tx, &grants.permit_organisation()?, user, "corp", "mallory")
         })
         .await

@@ -10,7 +10,7 @@ mod house;
 mod leaving;
 mod limits;
 mod only_way;
-mod several;
 mod refusals;
 mod saml;
 mod saml_keys;
+mod several;

@@ -161,7 +161,8 @@ testdb::both_databases! {
             ))
             .await
             .unwrap();
-        let begin = || house.federation.begin("corp", Purpose::SignIn, "/w/ops", None, PUBLIC, &from("192.0.2.1"));
+        let caller = from("192.0.2.1");
+        let begin = || house.federation.begin("corp", Purpose::SignIn, "/w/ops", None, PUBLIC, &caller);
         house.said.lock().unwrap().metadata = "nonsense".into();
         assert!(matches!(begin().await, Err(Error::Provider(_))));
         house.said.lock().unwrap().metadata = metadata(STRANGER.own.certificate());

@@ -104,7 +104,7 @@ async fn x_11_people_sign_in_with_a_saml_provider_that_we_did_not_write() {
         provider.control(how).await;
         sign_on(&browser, &console).await;
         browser.sees("h1", "You are not signed in").await;
-        browser.sees("[role=alert]", "the page of the provider says why").await;
+        browser.sees(".note.bad", "the page of the provider says why").await;
     }
 
     // The provider begins, from its portal.
