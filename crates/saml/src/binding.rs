@@ -84,7 +84,9 @@ impl Sent {
             return Ok(Self::Post { to: to.to_owned(), fields });
         }
         let mut packed = Vec::new();
-        DeflateEncoder::new(message.as_bytes(), Compression::best()).read_to_end(&mut packed).map_err(|_| Refused::Ours)?;
+        DeflateEncoder::new(message.as_bytes(), Compression::best())
+            .read_to_end(&mut packed)
+            .map_err(|_| Refused::Ours)?;
         let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
         let mut query = format!("{}={}", way.field(), encoded(&STANDARD.encode(packed)));
         if let Some(relay) = relay {

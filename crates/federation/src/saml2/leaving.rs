@@ -8,8 +8,8 @@ use identity::{Caller, EndedThere, Vouched};
 use saml::{Asked, LogoutRequest, NameId, Parties, Posted, Refused, Sent, Signed, Way};
 use store::{Tx, params};
 
-use super::state::{self, Known};
 use super::Addresses;
+use super::state::{self, Known};
 use crate::federation::Federation;
 use crate::logout::{Onward, note_refused};
 use crate::{Error, Provider};

@@ -59,7 +59,8 @@ pub fn form(message: &str) -> Vec<u8> {
 /// A provider's answer to a request, about somebody.
 pub fn answer(id: &str, subject: &str) -> String {
     let inner = assertion().replace("_asked", id).replace("ID=\"_a\"", &format!("ID=\"_a{id}\""));
-    let inner = inner.replace(">bea<", &format!(">{subject}<")).replace("bea@example.com", &format!("{subject}@example.com"));
+    let inner =
+        inner.replace(">bea<", &format!(">{subject}<")).replace("bea@example.com", &format!("{subject}@example.com"));
     wrapped(&signed(&inner)).replace("_asked", id)
 }
 
@@ -96,7 +97,8 @@ fn name(error: &Error) -> String {
     }
 }
 
-const MAPPED: &str = "    accounts: mapped\n    group_roles:\n      - { group: night, role: on_call, workspace: ops }\n";
+const MAPPED: &str =
+    "    accounts: mapped\n    group_roles:\n      - { group: night, role: on_call, workspace: ops }\n";
 
 testdb::both_databases! {
     migrations = [&vault::MIGRATIONS, &access::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &mail::MIGRATIONS, &identity::MIGRATIONS,
@@ -268,4 +270,3 @@ testdb::both_databases! {
         house.apply(&swapped).await.unwrap();
     }
 }
-
