@@ -33,6 +33,15 @@ impl Vouched {
     }
 }
 
+/// Notes that a provider calls its session with the person of a session of ours something else from now on.
+pub fn known_there_as(tx: &mut Tx<'_>, id: SessionId, provider: ResourceId, there: &str) -> Result<(), store::Error> {
+    tx.execute(
+        "UPDATE sessions SET provider_session = $3 WHERE id = $1 AND provider = $2",
+        &params![id, provider.to_string(), there],
+    )?;
+    Ok(())
+}
+
 /// Log-out tokens that do not count, a minute from one address.
 const FAILURES_A_MINUTE: u32 = 20;
 

@@ -99,6 +99,9 @@ impl Sent {
     }
 }
 
+/// The fields of a query that count; each stands there once.
+const NAMES: [&str; 5] = ["SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature"];
+
 /// A message that came, unpacked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Posted {
@@ -159,7 +162,6 @@ impl Posted {
     /// Reads the query of an address, as it stands there, and verifies its signature by one of `keys`.
     pub fn query(query: &str, keys: &[PublicKey]) -> Result<Self, Refused> {
         let mut raw: [Option<&str>; 5] = [None; 5];
-        const NAMES: [&str; 5] = ["SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature"];
         for pair in query.split('&').take(20) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             if let Some(at) = NAMES.iter().position(|known| *known == name)

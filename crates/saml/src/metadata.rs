@@ -175,16 +175,15 @@ pub struct Ours<'a> {
 
 /// Our metadata.
 pub fn ours(about: &Ours<'_>) -> String {
-    let mut keys = String::new();
-    for (purpose, methods) in [("signing", ""), ("encryption", METHODS)] {
-        for der in about.certificates {
-            keys.push_str(&format!(
-                "<md:KeyDescriptor use=\"{purpose}\"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>{}</ds:X509Certificate>\
-                 </ds:X509Data></ds:KeyInfo>{methods}</md:KeyDescriptor>",
-                STANDARD.encode(der)
-            ));
-        }
-    }
+    let key = |purpose: &str, methods: &str, der: &&[u8]| {
+        format!(
+            "<md:KeyDescriptor use=\"{purpose}\"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>{}</ds:X509Certificate>\
+             </ds:X509Data></ds:KeyInfo>{methods}</md:KeyDescriptor>",
+            STANDARD.encode(der)
+        )
+    };
+    let signing = about.certificates.iter().map(|der| key("signing", "", der));
+    let keys: String = signing.chain(about.certificates.iter().map(|der| key("encryption", METHODS, der))).collect();
     let slo = [REDIRECT, POST]
         .map(|binding| format!("<md:SingleLogoutService Binding=\"{binding}\" Location=\"{}\"/>", escaped(about.slo)))
         .concat();

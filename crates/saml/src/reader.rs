@@ -114,8 +114,8 @@ impl<'a> Reader<'a> {
     /// What begins with `<!` or `<?`.
     fn beside(&mut self) -> Result<(), Refused> {
         let rest = self.rest();
-        let (end, refusal) = if rest.starts_with("<!--") {
-            (rest[4..].find("-->").map(|at| at + 7), Refused::Comment)
+        let (end, refusal) = if let Some(inside) = rest.strip_prefix("<!--") {
+            (inside.find("-->").map(|at| at + 7), Refused::Comment)
         } else if rest.starts_with("<![CDATA[") {
             return Err(Refused::Cdata);
         } else if rest.starts_with("<!") {

@@ -226,10 +226,11 @@ fn conditions(at: At<'_>, expected: &Expected<'_>) -> Result<Option<Timestamp>, 
                 return Err(Refused::Audience);
             }
             for_us = true;
-        } else if !(condition.is(ASSERTION, "OneTimeUse") || condition.is(ASSERTION, "ProxyRestriction")) {
-            return Err(Refused::Condition);
-        } else if condition.within(XSI, "type").is_some() {
-            return Err(Refused::Condition);
+        } else {
+            let known = condition.is(ASSERTION, "OneTimeUse") || condition.is(ASSERTION, "ProxyRestriction");
+            if !known || condition.within(XSI, "type").is_some() {
+                return Err(Refused::Condition);
+            }
         }
     }
     if for_us { Ok(until) } else { Err(Refused::Audience) }
