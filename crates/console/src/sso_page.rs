@@ -5,7 +5,7 @@ use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
 use base::Timestamp;
-use federation::{Provider, SIGN_IN, redirect_uri};
+use federation::{Provider, SIGN_IN, back_channel_uri, redirect_uri, signed_out_uri};
 use http::{Answer, Form, HeaderMap, InWorkspace, Query, Response};
 use resources::Draft;
 use serde::Deserialize;
@@ -29,6 +29,8 @@ struct Row {
     last_words: String,
     people: String,
     redirect: String,
+    /// Where it says that it ended a session.
+    back_channel: String,
 }
 
 #[derive(Template)]
@@ -40,6 +42,7 @@ struct ListPage {
     said: Option<&'static str>,
     rows: Vec<Row>,
     initiate: String,
+    signed_out: String,
     ways: Vec<Choice>,
     form: RuleForm,
     wrong: Wrong,
@@ -85,6 +88,7 @@ fn row(slug: &str, public_url: &str, provider: Provider, people: i64, now: Times
     Row {
         href: format!("/w/{slug}/sign-on/{}", provider.id),
         redirect: redirect_uri(public_url, &provider.name),
+        back_channel: back_channel_uri(public_url, &provider.name),
         label: provider.label,
         issuer: provider.issuer,
         knot,
@@ -136,6 +140,7 @@ async fn render(
                 .map(|(one, people)| row(&slug, &console.public_url, one, people, shell.now))
                 .collect(),
             initiate: format!("{}/sso/start", console.public_url),
+            signed_out: signed_out_uri(&console.public_url),
             form,
             wrong,
             slug,
@@ -211,6 +216,7 @@ mod tests {
             said: None,
             rows,
             initiate: "https://gateway.example.com/sso/start".into(),
+            signed_out: "https://gateway.example.com/signed-out".into(),
             ways: choices(&[("", "Everybody")], ""),
             form: RuleForm { break_glass: HOSTILE.into(), ..RuleForm::default() },
             wrong: Wrong::one("break_glass", "Name at least one."),
@@ -230,9 +236,10 @@ mod tests {
             last_words: String::new(),
             people: "12".into(),
             redirect: "https://gateway.example.com/sso/corp/callback".into(),
+            back_channel: "https://gateway.example.com/sso/corp/back-channel-logout".into(),
         };
         let html = checked(&page(vec![row]));
-        for words in ["/sso/corp/callback", "/sso/start", "another party", "Name at least one.", "/sign-on/new"] {
+        for words in ["/sso/corp/callback", "/sso/start", "/sso/corp/back-channel-logout", "/signed-out", "another party", "Name at least one.", "/sign-on/new"] {
             assert!(html.contains(words), "{words}");
         }
         assert!(checked(&page(Vec::new())).contains("No provider yet"));
