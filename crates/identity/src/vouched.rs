@@ -130,9 +130,4 @@ impl Identity {
             let _ = self.0.logout_failures.take(address, self.0.db.context().monotonic(), FAILURES_A_MINUTE);
         }
     }
-
-    /// The actor of a session that ended elsewhere, in the words of its own sign-on.
-    pub fn from_provider(&self, caller: &Caller) -> Actor {
-        caller.actor(access::Principal::Anonymous, AuthMethod::SingleSignOn)
-    }
 }

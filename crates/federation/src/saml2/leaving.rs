@@ -170,7 +170,7 @@ impl Federation {
         } else {
             Some(asked.subject.value.clone())
         };
-        let actor = self.0.identity.from_provider(caller);
+        let actor = caller.actor(access::Principal::Anonymous, access::AuthMethod::SingleSignOn);
         let mut ended = 0;
         let sessions: Vec<Option<&str>> = match asked.sessions.as_slice() {
             [] => vec![None],

@@ -23,8 +23,8 @@ const PACKED: &str = "gzip, deflate, br, zstd";
 /// Pages that a signed-in reader is sent away from: looked at before signing in.
 ///
 /// The two stages between password and session are not looked at here: one comes to them half way in only.
-const OUTSIDE: [&str; 8] =
-    ["/setup", "/sign-in", "/handsets", "/invite", "/forgot", "/reset", "/sign-in/factor", "/sign-in/enrol"];
+const OUTSIDE: [&str; 9] =
+    ["/setup", "/sign-in", "/signed-out", "/handsets", "/invite", "/forgot", "/reset", "/sign-in/factor", "/sign-in/enrol"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_light_and_has_no_finding() {
@@ -65,6 +65,7 @@ async fn every_page_is_light_and_has_no_finding() {
     browser.click("form.row[action='/sign-out'] button").await;
     browser.wait("#password").await;
     look.at("/sign-in").await;
+    look.at("/signed-out").await;
     look.at("/invite").await;
     look.at("/forgot").await;
     look.at("/reset").await;
@@ -148,6 +149,13 @@ async fn story(demo: &Demo, browser: &Browser) {
             client.post(format!("{console}/api/v1/subaccounts/demo/messages/{path}")).bearer_auth(demo.fact("api_key"));
         assert!(asked.json(&body).send().await.unwrap().status().is_success(), "{path}");
     }
+    // A service whose tokens count.
+    browser.goto(&format!("{console}/w/demo/issuers/new")).await;
+    browser.fill("#name", "builds").await;
+    browser.fill("#issuer", "https://ci.example.invalid").await;
+    browser.fill("#rules", "sub = repo:acme/* -> signals:send").await;
+    browser.click("form.panel button.go").await;
+    browser.sees("main [role=status]", "Saved").await;
     browser.goto(&format!("{console}/w/demo/alerts")).await;
     browser.sees("#list", "A-2").await;
 }
