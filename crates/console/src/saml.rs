@@ -16,7 +16,8 @@ use crate::sso::{PROVEN, ToldPage, sent};
 /// Bytes of a posted message at most: what `saml` reads, as base64 in a form.
 pub const POSTED: usize = 512 * 1024;
 /// Why pages of others post here.
-pub const REASON: &str = "a provider's page posts its answer here; its signature and the sign-on's own cookie prove it, and no session acts";
+pub const REASON: &str =
+    "a provider's page posts its answer here; its signature and the sign-on's own cookie prove it, and no session acts";
 
 #[derive(Template)]
 #[template(path = "sso-post.html")]
@@ -120,7 +121,9 @@ impl Console {
             Err(error) => return self.log_out_failed(open, headers, error),
         };
         let words = match left {
-            Left::Here { answer: Some(answer), .. } => return self.sent_on(open, headers, answer, "You are signed out here"),
+            Left::Here { answer: Some(answer), .. } => {
+                return self.sent_on(open, headers, answer, "You are signed out here");
+            }
             Left::Here { answer: None, .. } | Left::There { done: true } => "Here, and at your provider.",
             Left::There { done: false } => "Here. Your provider says that something there is still open.",
         };
@@ -160,7 +163,10 @@ mod tests {
             to: "https://idp.example.com/sso?a=1&b=2".into(),
             fields: vec![("SAMLRequest", HOSTILE.into())],
         });
-        assert!(html.contains("action=\"https://idp.example.com/sso?a=1&#38;b=2\"") && html.contains("data-onward"), "{html}");
+        assert!(
+            html.contains("action=\"https://idp.example.com/sso?a=1&#38;b=2\"") && html.contains("data-onward"),
+            "{html}"
+        );
         assert!(html.contains("name=\"SAMLRequest\"") && html.contains("/assets/onward"));
     }
 }

@@ -165,9 +165,25 @@ struct FormPage {
 
 impl FormPage {
     const FIELDS: &'static [&'static str] = &[
-        "name", "label", "enabled", "issuer", "metadata_url", "metadata", "sign_in_url", "sign_out_url", "certificates",
-        "subject_attribute", "mail_attribute", "name_attribute", "groups_claim", "group_roles", "accounts", "second_factor",
-        "want_encrypted", "allow_unsolicited", "tls_ca",
+        "name",
+        "label",
+        "enabled",
+        "issuer",
+        "metadata_url",
+        "metadata",
+        "sign_in_url",
+        "sign_out_url",
+        "certificates",
+        "subject_attribute",
+        "mail_attribute",
+        "name_attribute",
+        "groups_claim",
+        "group_roles",
+        "accounts",
+        "second_factor",
+        "want_encrypted",
+        "allow_unsolicited",
+        "tls_ca",
     ];
 
     fn age(&self, at: &base::Timestamp) -> String {
@@ -180,10 +196,20 @@ impl FormPage {
 
     /// Whether one of the fields that are folded away is wrong.
     fn folded(&self) -> bool {
-        ["sign_in_url", "sign_out_url", "certificates", "subject_attribute", "mail_attribute", "name_attribute", "groups_claim",
-            "want_encrypted", "allow_unsolicited", "tls_ca"]
-            .iter()
-            .any(|field| self.wrong.at(field).is_some())
+        [
+            "sign_in_url",
+            "sign_out_url",
+            "certificates",
+            "subject_attribute",
+            "mail_attribute",
+            "name_attribute",
+            "groups_claim",
+            "want_encrypted",
+            "allow_unsolicited",
+            "tls_ca",
+        ]
+        .iter()
+        .any(|field| self.wrong.at(field).is_some())
     }
 }
 
@@ -205,9 +231,16 @@ pub async fn render(
     };
     let mut wrong = wrong.moved("group_roles", "group_roles");
     // The longer of two names first: one begins with the other.
-    for field in
-        ["metadata_url", "metadata", "sign_in_url", "sign_out_url", "certificates", "subject_attribute", "mail_attribute", "name_attribute"]
-    {
+    for field in [
+        "metadata_url",
+        "metadata",
+        "sign_in_url",
+        "sign_out_url",
+        "certificates",
+        "subject_attribute",
+        "mail_attribute",
+        "name_attribute",
+    ] {
         wrong = wrong.moved(&format!("saml.{field}"), field);
     }
     let named = if form.name.trim().is_empty() { "NAME" } else { form.name.trim() };
@@ -220,8 +253,12 @@ pub async fn render(
             keys: known.map(|id| format!("{base}/{id}/keys")).unwrap_or_default(),
             entry: known.map(|id| entry_path(&slug, PROVIDERS, id)),
             said: match said {
-                "prepare" => Some("The next key is published beside the current one. Let the provider read our metadata, then use it."),
-                "use" => Some("It signs from now on. The one before still opens what is encrypted to it, until you remove it."),
+                "prepare" => Some(
+                    "The next key is published beside the current one. Let the provider read our metadata, then use it.",
+                ),
+                "use" => Some(
+                    "It signs from now on. The one before still opens what is encrypted to it, until you remove it.",
+                ),
                 "drop" => Some("The old key is gone."),
                 _ => None,
             },
@@ -267,11 +304,13 @@ impl Console {
         if !form.metadata.trim().is_empty() {
             let now = self.db.context().now();
             let read = saml::facts(form.metadata.trim().as_bytes(), None, now);
-            form.issuer = read.map_err(|error| Wrong::one("metadata", crate::page::sentence(&error.to_string())))?.entity_id;
+            form.issuer =
+                read.map_err(|error| Wrong::one("metadata", crate::page::sentence(&error.to_string())))?.entity_id;
         } else if !form.metadata_url.trim().is_empty() {
             let ca = Some(form.tls_ca.trim()).filter(|ca| !ca.is_empty());
             let read = self.federation.metadata_at(form.metadata_url.trim(), ca, None).await;
-            form.issuer = read.map_err(|error| Wrong::one("metadata_url", crate::page::sentence(&error.to_string())))?.entity_id;
+            form.issuer =
+                read.map_err(|error| Wrong::one("metadata_url", crate::page::sentence(&error.to_string())))?.entity_id;
         }
         Ok(())
     }
@@ -390,7 +429,14 @@ mod tests {
             why: Why::default().view(false),
             form,
         });
-        for part in ["/sso/corp/metadata", "/sso/corp/acs", "/sso/corp/slo", "holds no identity provider", "was used before", "AB:CD"] {
+        for part in [
+            "/sso/corp/metadata",
+            "/sso/corp/acs",
+            "/sso/corp/slo",
+            "holds no identity provider",
+            "was used before",
+            "AB:CD",
+        ] {
             assert!(html.contains(part), "{part}");
         }
         for act in ["use", "drop"] {

@@ -5,7 +5,7 @@ use alerts::Knot;
 use askama::Template;
 use axum::extract::State;
 use base::Timestamp;
-use federation::{Addresses, Provider, SAML, SIGN_IN, redirect_uri};
+use federation::{Addresses, Provider, SAML, SIGN_IN, back_channel_uri, redirect_uri, signed_out_uri};
 use http::{Answer, Form, HeaderMap, InWorkspace, Query, Response};
 use resources::Draft;
 use serde::Deserialize;
@@ -30,6 +30,9 @@ struct Row {
     people: String,
     redirect: String,
     registered: &'static str,
+    /// Where it says that it ended a session, and what that is called there.
+    back_channel: String,
+    leaving: &'static str,
 }
 
 #[derive(Template)]
@@ -41,6 +44,7 @@ struct ListPage {
     said: Option<&'static str>,
     rows: Vec<Row>,
     initiate: String,
+    signed_out: String,
     ways: Vec<Choice>,
     form: RuleForm,
     wrong: Wrong,
@@ -89,6 +93,11 @@ fn row(slug: &str, public_url: &str, provider: Provider, people: i64, now: Times
         redirect: match provider.kind.as_str() {
             SAML => Addresses::of(public_url, &provider.name).entity_id,
             _ => redirect_uri(public_url, &provider.name),
+        },
+        leaving: if provider.kind == SAML { "Log-out" } else { "Back-channel log-out" },
+        back_channel: match provider.kind.as_str() {
+            SAML => Addresses::of(public_url, &provider.name).slo,
+            _ => back_channel_uri(public_url, &provider.name),
         },
         label: provider.label,
         issuer: provider.issuer,
@@ -141,6 +150,7 @@ async fn render(
                 .map(|(one, people)| row(&slug, &console.public_url, one, people, shell.now))
                 .collect(),
             initiate: format!("{}/sso/start", console.public_url),
+            signed_out: signed_out_uri(&console.public_url),
             form,
             wrong,
             slug,
@@ -216,6 +226,7 @@ mod tests {
             said: None,
             rows,
             initiate: "https://gateway.example.com/sso/start".into(),
+            signed_out: "https://gateway.example.com/signed-out".into(),
             ways: choices(&[("", "Everybody")], ""),
             form: RuleForm { break_glass: HOSTILE.into(), ..RuleForm::default() },
             wrong: Wrong::one("break_glass", "Name at least one."),
@@ -236,9 +247,11 @@ mod tests {
             people: "12".into(),
             redirect: "https://gateway.example.com/sso/corp/callback".into(),
             registered: "Redirect URI",
+            back_channel: "https://gateway.example.com/sso/corp/back-channel-logout".into(),
+            leaving: "Back-channel log-out",
         };
         let html = checked(&page(vec![row]));
-        for words in ["/sso/corp/callback", "/sso/start", "another party", "Name at least one.", "/sign-on/new"] {
+        for words in ["/sso/corp/callback", "/sso/start", "/sso/corp/back-channel-logout", "/signed-out", "another party", "Name at least one.", "/sign-on/new"] {
             assert!(html.contains(words), "{words}");
         }
         assert!(checked(&page(Vec::new())).contains("No provider yet"));

@@ -111,6 +111,10 @@ impl Federation {
                 let at = said.proven_at.filter(|at| at.plus(LEEWAY) >= arrival.began_at).ok_or(Error::NotFresh)?;
                 rows::went_well(tx, of.id)?;
                 let token = self.0.identity.step_up_vouched(tx, session, token, at, of.trusted_factor)?;
+                // A proof anew may be another session there: that is the one whose end is told.
+                if let Some(there) = &said.session {
+                    identity::known_there_as(tx, session.id, of.id, there)?;
+                }
                 Ok(Arrived::Proved { token, next })
             }
             (Purpose::Link(_) | Purpose::Prove(_), _) => Err(Error::OtherPerson),

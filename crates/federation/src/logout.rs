@@ -121,7 +121,7 @@ impl Federation {
         if new == 0 {
             return Err(Error::NotLogout("it was shown before".to_owned()));
         }
-        let actor = self.0.identity.from_provider(caller);
+        let actor = caller.actor(access::Principal::Anonymous, access::AuthMethod::SingleSignOn);
         let ended = EndedThere {
             provider: provider.id,
             subject: Some(claims.subject()).filter(|subject| !subject.is_empty()),

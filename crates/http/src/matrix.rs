@@ -119,6 +119,10 @@ enum Outcome {
 pub async fn run(app: &App, players: &[Player], places: &Places) -> Report {
     let mut report = Report::default();
     for route in app.routes() {
+        // What pages of others may have a browser send acts for no session.
+        if route.from_elsewhere.is_some_and(|reason| reason.len() < 10 || !matches!(route.rule, Rule::Public(_))) {
+            report.findings.push(format!("{} {}: open to pages of others without a reason", route.method, route.path));
+        }
         match route.rule {
             Rule::Public(reason) if reason.trim().len() < 10 => {
                 report.findings.push(format!("{} {}: public without a reason", route.method, route.path));

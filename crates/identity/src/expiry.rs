@@ -168,10 +168,10 @@ fn lines(own: &[&Ending], names: &BTreeMap<WorkspaceId, String>, now: Timestamp)
         let place = names.get(&one.workspace).map(String::as_str).unwrap_or_default();
         let left = one.ends_at.since(now).as_secs().div_ceil(24 * 3_600);
         let left = if left == 1 { "1 day".to_owned() } else { format!("{left} days") };
-        text.push_str(&format!("- {place}: {}, in {left} ({})\n", one.words, one.ends_at.rfc3339()));
+        text.extend(["- ", place, ": ", &one.words, ", in ", &left, " (", &one.ends_at.rfc3339(), ")\n"]);
     }
     if own.len() > LINES {
-        text.push_str(&format!("- and {} more\n", own.len() - LINES));
+        text.extend(["- and ", &(own.len() - LINES).to_string(), " more\n"]);
     }
     text
 }

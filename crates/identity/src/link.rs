@@ -56,7 +56,7 @@ pub struct SetUp {
 /// # Errors
 /// [`Error::Denied`] with the first right that the account holds and they do not.
 pub fn stand_in<C: access::Cap>(tx: &mut Tx<'_>, permit: &impl Authority<C>, user: UserId) -> Result<(), Error> {
-    if is_machine(permit.actor()) {
+    if matches!(permit.actor().principal, Principal::Engine(_)) {
         return Ok(());
     }
     let theirs = access::anywhere(&access::roles_of(tx, user)?);

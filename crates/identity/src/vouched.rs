@@ -33,6 +33,15 @@ impl Vouched {
     }
 }
 
+/// Notes that a provider calls its session with the person of a session of ours something else from now on.
+pub fn known_there_as(tx: &mut Tx<'_>, id: SessionId, provider: ResourceId, there: &str) -> Result<(), store::Error> {
+    tx.execute(
+        "UPDATE sessions SET provider_session = $3 WHERE id = $1 AND provider = $2",
+        &params![id, provider.to_string(), there],
+    )?;
+    Ok(())
+}
+
 /// Log-out tokens that do not count, a minute from one address.
 const FAILURES_A_MINUTE: u32 = 20;
 
@@ -120,10 +129,5 @@ impl Identity {
             // That none is left is for the next try to hear.
             let _ = self.0.logout_failures.take(address, self.0.db.context().monotonic(), FAILURES_A_MINUTE);
         }
-    }
-
-    /// The actor of a session that ended elsewhere, in the words of its own sign-on.
-    pub fn from_provider(&self, caller: &Caller) -> Actor {
-        caller.actor(access::Principal::Anonymous, AuthMethod::SingleSignOn)
     }
 }

@@ -31,9 +31,12 @@ struct Slot<T> {
     turn: tokio::sync::Mutex<()>,
 }
 
+/// Something, and since when.
+pub(crate) type Since<V> = Option<(V, Duration)>;
+
 struct State<T> {
-    held: Option<(Arc<T>, Duration)>,
-    failed: Option<(Error, Duration)>,
+    held: Since<Arc<T>>,
+    failed: Since<Error>,
     refetched: Option<Duration>,
 }
 
@@ -162,7 +165,7 @@ impl<K: Eq + Hash, T> Cache<K, T> {
     }
 
     /// What is at hand behind `key`, and since when, without asking anybody.
-    pub(crate) fn held(&self, key: &K) -> (Option<(Arc<T>, Duration)>, Option<(Error, Duration)>) {
+    pub(crate) fn held(&self, key: &K) -> (Since<Arc<T>>, Since<Error>) {
         let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(slot) = slots.get(key).map(Arc::clone) else { return (None, None) };
         drop(slots);

@@ -103,7 +103,11 @@ impl Assertion {
     /// The values of an attribute, by its name or its name for people.
     pub fn values(&self, name: &str) -> Vec<&str> {
         let of = |named: &dyn Fn(&Attribute) -> bool| {
-            self.attributes.iter().filter(|one| named(one)).flat_map(|one| one.values.iter().map(String::as_str)).collect::<Vec<_>>()
+            self.attributes
+                .iter()
+                .filter(|one| named(one))
+                .flat_map(|one| one.values.iter().map(String::as_str))
+                .collect::<Vec<_>>()
         };
         let exact = of(&|one| one.name == name);
         if exact.is_empty() { of(&|one| one.friendly.as_deref() == Some(name)) } else { exact }

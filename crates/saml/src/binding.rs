@@ -84,7 +84,9 @@ impl Sent {
             return Ok(Self::Post { to: to.to_owned(), fields });
         }
         let mut packed = Vec::new();
-        DeflateEncoder::new(message.as_bytes(), Compression::best()).read_to_end(&mut packed).map_err(|_| Refused::Ours)?;
+        DeflateEncoder::new(message.as_bytes(), Compression::best())
+            .read_to_end(&mut packed)
+            .map_err(|_| Refused::Ours)?;
         let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
         let mut query = format!("{}={}", way.field(), encoded(&STANDARD.encode(packed)));
         if let Some(relay) = relay {
@@ -96,6 +98,9 @@ impl Sent {
         Ok(Self::Redirect(format!("{to}{join}{query}&Signature={}", encoded(&STANDARD.encode(signature)))))
     }
 }
+
+/// The fields of a query that count; each stands there once.
+const NAMES: [&str; 5] = ["SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature"];
 
 /// A message that came, unpacked.
 #[derive(Clone, PartialEq, Eq)]
@@ -157,7 +162,6 @@ impl Posted {
     /// Reads the query of an address, as it stands there, and verifies its signature by one of `keys`.
     pub fn query(query: &str, keys: &[PublicKey]) -> Result<Self, Refused> {
         let mut raw: [Option<&str>; 5] = [None; 5];
-        const NAMES: [&str; 5] = ["SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature"];
         for pair in query.split('&').take(20) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             if let Some(at) = NAMES.iter().position(|known| *known == name)

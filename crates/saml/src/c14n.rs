@@ -64,7 +64,8 @@ impl Writer<'_> {
         prefixes.dedup();
         let missing = prefixes.into_iter().filter_map(|prefix| {
             let namespace = at.namespace(prefix).unwrap_or_default();
-            let around = self.rendered.iter().rev().find(|(own, _)| own == prefix).map(|(_, namespace)| namespace.as_str());
+            let around =
+                self.rendered.iter().rev().find(|(own, _)| own == prefix).map(|(_, namespace)| namespace.as_str());
             (around.unwrap_or_default() != namespace).then(|| (prefix.to_owned(), namespace.to_owned()))
         });
         missing.collect()
@@ -156,7 +157,10 @@ mod tests {
                 "<a xmlns:z='u:1' xmlns:y='u:2' z:q='1' y:q='2' q='3'/>",
                 "<a xmlns:y=\"u:2\" xmlns:z=\"u:1\" q=\"3\" z:q=\"1\" y:q=\"2\"></a>",
             ),
-            ("<a xmlns:n='u:1'><n:b/><n:b xmlns:n='u:1'/></a>", "<a><n:b xmlns:n=\"u:1\"></n:b><n:b xmlns:n=\"u:1\"></n:b></a>"),
+            (
+                "<a xmlns:n='u:1'><n:b/><n:b xmlns:n='u:1'/></a>",
+                "<a><n:b xmlns:n=\"u:1\"></n:b><n:b xmlns:n=\"u:1\"></n:b></a>",
+            ),
         ];
         for (text, expected) in cases {
             assert_eq!(canonical(text, &[]), expected);

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `xml` | one strict reader: a document as a tree. What it does not know it refuses |
+//! | `reader`, `xml` | one strict reader, and the document as a tree. What it does not know it refuses |
 //! | `c14n` | a part of that tree as the bytes that are signed (Exclusive XML Canonicalization) |
 //! | `signature` | whether an element of the tree is signed by a key that was configured, and signing what we ask |
 //! | `encrypted` | an encrypted assertion as a tree |
@@ -24,6 +24,7 @@ mod encrypted;
 mod logout;
 mod metadata;
 mod names;
+mod reader;
 mod refused;
 mod request;
 mod response;
@@ -34,7 +35,9 @@ mod xml;
 pub use assertion::{Assertion, Attribute, NameId};
 pub use binding::{Binding, Posted, Sent, Signed, Way};
 pub use crypto::xmlsec::{OwnKey, PublicKey};
-pub use logout::{Asked, LogoutAnswer, LogoutRequest, Parties, answer_logout, ask_logout, read_logout_answer, read_logout_request};
+pub use logout::{
+    Asked, LogoutAnswer, LogoutRequest, Parties, answer_logout, ask_logout, read_logout_answer, read_logout_request,
+};
 pub use metadata::{Endpoint, Facts, Ours, certificate, facts, is_address, ours};
 pub use refused::Refused;
 pub use request::ask;

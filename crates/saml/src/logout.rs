@@ -95,7 +95,12 @@ pub fn read_logout_answer(posted: &Posted, parties: &Parties<'_>) -> Result<Logo
 }
 
 /// That a message of this kind is signed, by whom it must be, sent here, and when.
-fn proven(document: &Document, kind: &'static str, signed: Signed, parties: &Parties<'_>) -> Result<Timestamp, Refused> {
+fn proven(
+    document: &Document,
+    kind: &'static str,
+    signed: Signed,
+    parties: &Parties<'_>,
+) -> Result<Timestamp, Refused> {
     let root: At<'_> = document.root();
     if !root.is(PROTOCOL, kind) || root.attribute("Version") != Some("2.0") {
         return Err(Refused::Kind("log-out message"));

@@ -68,7 +68,9 @@ pub fn facts(text: &[u8], entity_id: Option<&str>, now: Timestamp) -> Result<Fac
         None => "it holds no identity provider",
     }))?;
     if meant.next().is_some() {
-        return Err(Refused::Metadata("it holds several identity providers; enter the entity id of the one that is meant"));
+        return Err(Refused::Metadata(
+            "it holds several identity providers; enter the entity id of the one that is meant",
+        ));
     }
     read(at, now)
 }
@@ -77,7 +79,8 @@ fn read(at: At<'_>, now: Timestamp) -> Result<Facts, Refused> {
     let entity_id = at.attribute("entityID").filter(|id| (1..=1_024).contains(&id.len()));
     let entity_id = entity_id.ok_or(Refused::Metadata("the entity id is missing"))?.to_owned();
     let speaks = |role: &At<'_>| {
-        role.attribute("protocolSupportEnumeration").is_some_and(|all| all.split_ascii_whitespace().any(|one| one == PROTOCOL))
+        role.attribute("protocolSupportEnumeration")
+            .is_some_and(|all| all.split_ascii_whitespace().any(|one| one == PROTOCOL))
     };
     let role = at.all(METADATA, "IDPSSODescriptor").find(speaks);
     let role = role.ok_or(Refused::Metadata("it describes no identity provider that speaks SAML 2.0"))?;
@@ -94,7 +97,9 @@ fn read(at: At<'_>, now: Timestamp) -> Result<Facts, Refused> {
     }
     let certificates = certificates(role)?;
     if certificates.is_empty() {
-        return Err(Refused::Metadata("it has no certificate for signatures with an RSA key of 2048 bits or more, or an ECDSA key"));
+        return Err(Refused::Metadata(
+            "it has no certificate for signatures with an RSA key of 2048 bits or more, or an ECDSA key",
+        ));
     }
     Ok(Facts { entity_id, sign_in, sign_out: endpoints(role, "SingleLogoutService")?, certificates })
 }
@@ -125,7 +130,10 @@ fn endpoints(role: At<'_>, local: &'static str) -> Result<Vec<Endpoint>, Refused
 
 fn certificates(role: At<'_>) -> Result<Vec<String>, Refused> {
     let mut all: Vec<String> = Vec::new();
-    for key in role.all(METADATA, "KeyDescriptor").filter(|key| key.attribute("use").is_none_or(|purpose| purpose == "signing")) {
+    for key in role
+        .all(METADATA, "KeyDescriptor")
+        .filter(|key| key.attribute("use").is_none_or(|purpose| purpose == "signing"))
+    {
         let Some(info) = key.one(DSIG, "KeyInfo")? else { continue };
         for data in info.all(DSIG, "X509Data") {
             // The first is the key's; those behind it would be its authorities.
@@ -167,16 +175,15 @@ pub struct Ours<'a> {
 
 /// Our metadata.
 pub fn ours(about: &Ours<'_>) -> String {
-    let mut keys = String::new();
-    for (purpose, methods) in [("signing", ""), ("encryption", METHODS)] {
-        for der in about.certificates {
-            keys.push_str(&format!(
-                "<md:KeyDescriptor use=\"{purpose}\"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>{}</ds:X509Certificate>\
-                 </ds:X509Data></ds:KeyInfo>{methods}</md:KeyDescriptor>",
-                STANDARD.encode(der)
-            ));
-        }
-    }
+    let key = |purpose: &str, methods: &str, der: &&[u8]| {
+        format!(
+            "<md:KeyDescriptor use=\"{purpose}\"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>{}</ds:X509Certificate>\
+             </ds:X509Data></ds:KeyInfo>{methods}</md:KeyDescriptor>",
+            STANDARD.encode(der)
+        )
+    };
+    let signing = about.certificates.iter().map(|der| key("signing", "", der));
+    let keys: String = signing.chain(about.certificates.iter().map(|der| key("encryption", METHODS, der))).collect();
     let slo = [REDIRECT, POST]
         .map(|binding| format!("<md:SingleLogoutService Binding=\"{binding}\" Location=\"{}\"/>", escaped(about.slo)))
         .concat();
@@ -207,7 +214,15 @@ mod tests {
         for good in ["https://login.example.com/saml", "https://a.example/x?y=z&w=1"] {
             assert!(is_address(good), "{good}");
         }
-        for bad in ["http://a.example/", "javascript:alert(1)", "https://", "https:///x", "https://u@a", "https://a b", "https://a\"b"] {
+        for bad in [
+            "http://a.example/",
+            "javascript:alert(1)",
+            "https://",
+            "https:///x",
+            "https://u@a",
+            "https://a b",
+            "https://a\"b",
+        ] {
             assert!(!is_address(bad), "{bad}");
         }
     }

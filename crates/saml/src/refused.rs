@@ -84,13 +84,17 @@ pub enum Refused {
     #[error("the signature does not have exactly one reference")]
     References,
     /// Transforms besides the enveloped signature and exclusive canonicalization.
-    #[error("the signature uses transforms that are not read (XSLT, XPath, or a canonicalization that is not exclusive)")]
+    #[error(
+        "the signature uses transforms that are not read (XSLT, XPath, or a canonicalization that is not exclusive)"
+    )]
     Transforms,
     /// An algorithm that is not believed.
     #[error("the signature uses {0}, which is not believed; have the provider use RSA or ECDSA with SHA-256 or better")]
     Algorithm(&'static str),
     /// The key in the message is none that was configured.
-    #[error("the signature is by a certificate that is not this provider's here; if its certificate changed, renew its metadata")]
+    #[error(
+        "the signature is by a certificate that is not this provider's here; if its certificate changed, renew its metadata"
+    )]
     Stranger,
     /// The signature does not hold.
     #[error("the signature does not hold: by none of the configured certificates")]
@@ -182,7 +186,9 @@ impl Refused {
                 "This answer belongs to no sign-on that this browser began here within the last ten minutes. Begin on the sign-in \
                  page."
             }
-            Self::Subject(_) => "Your provider did not say who you are in a way that can be used here. Tell your administrator.",
+            Self::Subject(_) => {
+                "Your provider did not say who you are in a way that can be used here. Tell your administrator."
+            }
             _ => {
                 "Signing in with your provider does not work just now. Try again in a minute; if it stays, tell your administrator: \
                  the page of the provider says why."

@@ -65,7 +65,8 @@ pub fn response(message: &[u8], expected: &Expected<'_>) -> Result<Assertion, Re
 
 fn identified(at: At<'_>) -> Result<&str, Refused> {
     let plain = |id: &&str| {
-        (1..=256).contains(&id.len()) && id.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-.:".contains(letter))
+        (1..=256).contains(&id.len())
+            && id.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-.:".contains(letter))
     };
     at.attribute("ID").filter(plain).ok_or(Refused::Structure("an identifier is missing or odd"))
 }
@@ -94,8 +95,13 @@ fn the_one(document: &Document) -> Result<(At<'_>, bool), Refused> {
             || at.is(PROTOCOL, "Status")
             || is_assertion(*at)
     };
-    if found.parent().map(|parent| parent.index) != Some(root.index) || !root.children().all(|at| known(&at)) || root.has_text() {
-        return Err(Refused::Structure("the assertion does not stand directly in the response, or something else does"));
+    if found.parent().map(|parent| parent.index) != Some(root.index)
+        || !root.children().all(|at| known(&at))
+        || root.has_text()
+    {
+        return Err(Refused::Structure(
+            "the assertion does not stand directly in the response, or something else does",
+        ));
     }
     Ok((found, found.is(ASSERTION, "EncryptedAssertion")))
 }
@@ -109,11 +115,22 @@ fn status(root: At<'_>) -> Result<(), Refused> {
     let inner = code.one(PROTOCOL, "StatusCode")?.and_then(|code| code.attribute("Value")).or(code.attribute("Value"));
     let word = inner.and_then(|code| code.strip_prefix("urn:oasis:names:tc:SAML:2.0:status:")).unwrap_or_default();
     Err(Refused::Status(
-        ["AuthnFailed", "NoPassive", "RequestDenied", "InvalidNameIDPolicy", "NoAuthnContext", "UnknownPrincipal", "PartialLogout",
-            "RequestUnsupported", "Requester", "Responder", "VersionMismatch"]
-            .into_iter()
-            .find(|known| *known == word)
-            .unwrap_or("something unreadable"),
+        [
+            "AuthnFailed",
+            "NoPassive",
+            "RequestDenied",
+            "InvalidNameIDPolicy",
+            "NoAuthnContext",
+            "UnknownPrincipal",
+            "PartialLogout",
+            "RequestUnsupported",
+            "Requester",
+            "Responder",
+            "VersionMismatch",
+        ]
+        .into_iter()
+        .find(|known| *known == word)
+        .unwrap_or("something unreadable"),
     ))
 }
 
@@ -170,7 +187,9 @@ fn proven(at: At<'_>, root: At<'_>, whole: bool, expected: &Expected<'_>) -> Res
     let context = context.map(|context| context.one(ASSERTION, "AuthnContextClassRef")).transpose()?.flatten();
     let context = context.map(|class| class.text().map(|text| text.trim().to_owned())).transpose()?;
     let session = statement.attribute("SessionIndex").map(str::to_owned);
-    if session.as_ref().is_some_and(|index| index.len() > 255) || context.as_ref().is_some_and(|class| class.len() > 255) {
+    if session.as_ref().is_some_and(|index| index.len() > 255)
+        || context.as_ref().is_some_and(|class| class.len() > 255)
+    {
         return Err(Refused::TooLarge("a session's name"));
     }
     Ok(Assertion {
@@ -207,10 +226,11 @@ fn conditions(at: At<'_>, expected: &Expected<'_>) -> Result<Option<Timestamp>, 
                 return Err(Refused::Audience);
             }
             for_us = true;
-        } else if !(condition.is(ASSERTION, "OneTimeUse") || condition.is(ASSERTION, "ProxyRestriction")) {
-            return Err(Refused::Condition);
-        } else if condition.within(XSI, "type").is_some() {
-            return Err(Refused::Condition);
+        } else {
+            let known = condition.is(ASSERTION, "OneTimeUse") || condition.is(ASSERTION, "ProxyRestriction");
+            if !known || condition.within(XSI, "type").is_some() {
+                return Err(Refused::Condition);
+            }
         }
     }
     if for_us { Ok(until) } else { Err(Refused::Audience) }

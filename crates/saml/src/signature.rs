@@ -28,7 +28,8 @@ pub(crate) fn verify(of: At<'_>, keys: &[PublicKey]) -> Result<bool, Refused> {
         return Err(Refused::SignatureShape("there are two in one element"));
     }
     let (info, value) = parts(signature)?;
-    let [canonicalization, method, reference] = children(info, ["CanonicalizationMethod", "SignatureMethod", "Reference"])?;
+    let [canonicalization, method, reference] =
+        children(info, ["CanonicalizationMethod", "SignatureMethod", "Reference"])?;
     if algorithm(canonicalization)? != EXCLUSIVE {
         return Err(Refused::Transforms);
     }

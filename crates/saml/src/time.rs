@@ -7,7 +7,7 @@ use base::Timestamp;
 use crate::Refused;
 
 /// By how much the clocks may differ.
-pub(crate) const SKEW: Duration = Duration::from_secs(60);
+pub(crate) const SKEW: Duration = Duration::from_mins(1);
 
 /// A point in time with its zone; without one it means nothing.
 pub(crate) fn read(text: &str) -> Result<Timestamp, Refused> {

@@ -91,14 +91,11 @@ pub(crate) fn info(state: &str, base64: &str) -> Option<KeyInfo> {
 
 /// Our certificates for a provider, as people look at them.
 pub(crate) fn infos(tx: &mut Tx<'_>, provider: ResourceId) -> Result<Vec<KeyInfo>, store::Error> {
-    let mut all = tx.query(
-        "SELECT state, certificate FROM saml_keys WHERE provider = $1",
-        &params![provider],
-        |row| {
+    let mut all =
+        tx.query("SELECT state, certificate FROM saml_keys WHERE provider = $1", &params![provider], |row| {
             let (state, pem): (String, String) = (row.get("state")?, row.get("certificate")?);
             Ok(saml::certificate(&pem).and_then(|base64| info(&state, &base64)))
-        },
-    )?;
+        })?;
     all.sort_by_key(|one| one.as_ref().and_then(|one| STATES.iter().position(|state| *state == one.state)));
     Ok(all.into_iter().flatten().collect())
 }

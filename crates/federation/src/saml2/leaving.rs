@@ -8,8 +8,8 @@ use identity::{Caller, EndedThere, Vouched};
 use saml::{Asked, LogoutRequest, NameId, Parties, Posted, Refused, Sent, Signed, Way};
 use store::{Tx, params};
 
-use super::state::{self, Known};
 use super::Addresses;
+use super::state::{self, Known};
 use crate::federation::Federation;
 use crate::logout::{Onward, note_refused};
 use crate::{Error, Provider};
@@ -170,7 +170,7 @@ impl Federation {
         } else {
             Some(asked.subject.value.clone())
         };
-        let actor = self.0.identity.from_provider(caller);
+        let actor = caller.actor(access::Principal::Anonymous, access::AuthMethod::SingleSignOn);
         let mut ended = 0;
         let sessions: Vec<Option<&str>> = match asked.sessions.as_slice() {
             [] => vec![None],

@@ -6,6 +6,7 @@
 //! | `state` | what is known of each: its facts, and how the last answers went |
 //! | `keys` | our own key pairs, one for each provider, and their rotation with overlap |
 //! | `renewal` | metadata fetched by URL: at first use, every few hours, and when a certificate is not known |
+//! | `words` | what a provider's attributes come to |
 //! | `sign_on` | asking, the posted answer, and the page that it is brought to |
 //! | `leaving` | single log-out, whichever side begins |
 //!
@@ -19,13 +20,14 @@ mod renewal;
 mod settings;
 mod sign_on;
 mod state;
+mod words;
 
 pub use keys::KeyAct;
-pub use leaving::{Came, Left};
 pub(crate) use keys::SEALED;
+pub use leaving::{Came, Left};
 pub(crate) use settings::{FIELDS, SamlBody, check, same};
-pub(crate) use state::{project, remove, sweep};
 pub use state::{KeyInfo, SamlState};
+pub(crate) use state::{project, remove, sweep};
 
 /// What a provider that speaks SAML is called in `kind`.
 pub const SAML: &str = "saml";

@@ -96,7 +96,11 @@ impl Federation {
         let reply = self.0.issuers.guarded().get_long(get, saml::METADATA_BYTES).await;
         let reply = reply.map_err(|error| Error::Provider(format!("its metadata: {error}")))?;
         if reply.status != 200 || reply.cut {
-            let why = if reply.cut { "is longer than 1 MiB, or broke off".to_owned() } else { format!("answered {}", reply.status) };
+            let why = if reply.cut {
+                "is longer than 1 MiB, or broke off".to_owned()
+            } else {
+                format!("answered {}", reply.status)
+            };
             return Err(Error::Provider(format!("the address of its metadata {why}")));
         }
         let now = self.0.db.context().now();

@@ -101,13 +101,21 @@ pub(crate) fn check(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<()
     let of = body.saml.as_ref().unwrap_or(&missing);
     let plain = |byte: u8| byte.is_ascii_graphic();
     if !(1..=500).contains(&body.issuer.len()) || !body.issuer.bytes().all(plain) {
-        check.problem("issuer", "bad-issuer", "the provider's entity id is expected, exactly as its metadata writes it");
+        check.problem(
+            "issuer",
+            "bad-issuer",
+            "the provider's entity id is expected, exactly as its metadata writes it",
+        );
     }
     sources(of, check);
     let now = check.now();
     if let Some(metadata) = &of.metadata {
         if metadata.len() > PASTED {
-            check.problem("saml.metadata", "too-long", "metadata of at most 512 KiB is read; longer ones by metadata_url");
+            check.problem(
+                "saml.metadata",
+                "too-long",
+                "metadata of at most 512 KiB is read; longer ones by metadata_url",
+            );
         } else if let Some(Err(error)) = of.facts(&body.issuer, now) {
             check.problem("saml.metadata", "bad-metadata", format!("{error}."));
         }
@@ -152,14 +160,22 @@ fn sources(of: &SamlBody, check: &mut Check<'_, '_>) {
         (true, false, false) | (false, true, false) => {}
         (false, false, true) => {
             if of.sign_in_url.is_none() {
-                check.problem("saml.sign_in_url", "missing", "without metadata, the address for signing in is expected");
+                check.problem(
+                    "saml.sign_in_url",
+                    "missing",
+                    "without metadata, the address for signing in is expected",
+                );
             }
             if of.certificates.is_empty() {
                 check.problem("saml.certificates", "missing", "without metadata, a certificate is expected");
             }
         }
         (false, false, false) => {
-            check.problem("saml.metadata", "missing", "the provider's metadata is expected: as a text, or the address of it");
+            check.problem(
+                "saml.metadata",
+                "missing",
+                "the provider's metadata is expected: as a text, or the address of it",
+            );
         }
         _ => {
             check.problem(

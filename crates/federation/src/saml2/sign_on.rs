@@ -9,51 +9,20 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use identity::{Caller, Session};
 use saml::{Binding, Expected, Posted, Refused, Sent, Signed, Way};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use store::{Tx, params};
 use zeroize::Zeroizing;
 
-use super::keys::Keys;
-use super::settings::SamlBody;
-use super::state::{self, Known};
 use super::Addresses;
+use super::keys::Keys;
+use super::state::{self, Known};
+use super::words::translated;
 use crate::federation::Federation;
 use crate::flight::{self, Purpose, Secrets};
-use crate::{Arrival, Arrived, Assertion, Begun, Error, Provider};
+use crate::{Arrival, Arrived, Begun, Error, Provider};
 
 /// How long an answer waits for the browser to come to our own page with it.
 const MINUTE: Duration = Duration::from_mins(1);
 const PARKED: &str = "loudhailer sign-on arrival v1";
-
-/// The usual names of attributes, as Entra ID, AD FS, Okta, Keycloak and Shibboleth send them.
-const MAIL: &[&str] = &[
-    "email",
-    "mail",
-    "urn:oid:0.9.2342.19200300.100.1.3",
-    "urn:oid:1.2.840.113549.1.9.1",
-    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
-    "emailAddress",
-];
-const NAME: &[&str] = &[
-    "displayName",
-    "urn:oid:2.16.840.1.113730.3.1.241",
-    "http://schemas.microsoft.com/identity/claims/displayname",
-    "cn",
-    "urn:oid:2.5.4.3",
-    "http://schemas.xmlsoap.org/claims/CommonName",
-    "name",
-];
-const GIVEN: &[&str] = &[
-    "givenName",
-    "firstName",
-    "urn:oid:2.5.4.42",
-    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/givenname",
-];
-const FAMILY: &[&str] =
-    &["sn", "surname", "lastName", "urn:oid:2.5.4.4", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/surname"];
-const GROUPS: &[&str] =
-    &["http://schemas.microsoft.com/ws/2008/06/identity/claims/groups", "http://schemas.xmlsoap.org/claims/Group"];
-const MAIL_FORMAT: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress";
 
 /// What waits between the provider's form and our page.
 #[derive(Serialize, Deserialize)]
@@ -62,48 +31,6 @@ struct Parked {
     purpose: Purpose,
     began_at: Timestamp,
     next: String,
-}
-
-/// What a provider's word comes to, whichever protocol it speaks.
-fn translated(said: &saml::Assertion, settings: &SamlBody, groups_claim: &str) -> Result<Assertion, Error> {
-    let subject = match &settings.subject_attribute {
-        Some(name) => {
-            let values = said.values(name);
-            let [value] = values.as_slice() else {
-                return Err(Refused::Subject("the attribute that says who somebody is is missing, or has several values").into());
-            };
-            if !(1..=255).contains(&value.len()) || value.chars().any(char::is_control) {
-                return Err(Refused::Subject("the attribute that says who somebody is has 1 to 255 characters").into());
-            }
-            (*value).to_owned()
-        }
-        None if said.subject.is_transient() => {
-            return Err(Refused::Subject("its NameID is transient, another one each time; have it send a persistent one").into());
-        }
-        None => said.subject.value.clone(),
-    };
-    let named = |own: &Option<String>, usual: &[&str]| match own {
-        Some(own) => said.first(&[own.as_str()]).map(str::to_owned),
-        None => said.first(usual).map(str::to_owned),
-    };
-    let mail = named(&settings.mail_attribute, MAIL).or_else(|| {
-        (said.subject.format.as_deref() == Some(MAIL_FORMAT)).then(|| said.subject.value.clone())
-    });
-    let groups = match said.values(groups_claim) {
-        found if found.is_empty() && groups_claim == "groups" => GROUPS.iter().flat_map(|name| said.values(name)).collect(),
-        found => found,
-    };
-    let find = |claim: &str| match claim {
-        "email" => mail.clone().map(|mail| json!(mail)),
-        "name" => named(&settings.name_attribute, NAME).map(|name| json!(name)),
-        "given_name" => said.first(GIVEN).map(|name| json!(name)),
-        "family_name" => said.first(FAMILY).map(|name| json!(name)),
-        "groups" => Some(json!(groups)),
-        _ => None,
-    };
-    let plain = Assertion::of_claims(&subject, "groups", find);
-    let hint = serde_json::to_string(&said.subject).ok().map(SecretString::from);
-    Ok(Assertion { proven_at: Some(said.authenticated_at), session: said.session.clone(), hint, ..plain })
 }
 
 fn sealing(token: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, Error> {
@@ -149,7 +76,12 @@ impl Federation {
         let keys = self.saml_keys_of(provider.id, public_url).await?;
         let at = Addresses::of(public_url, name);
         let certificates = keys.published();
-        Ok(saml::ours(&saml::Ours { entity_id: &at.entity_id, acs: &at.acs, slo: &at.slo, certificates: &certificates }))
+        Ok(saml::ours(&saml::Ours {
+            entity_id: &at.entity_id,
+            acs: &at.acs,
+            slo: &at.slo,
+            certificates: &certificates,
+        }))
     }
 
     /// Begins a sign-on. Where a provider takes requests by POST alone, the browser is sent to a page of ours with that form.
@@ -163,7 +95,8 @@ impl Federation {
         let (provider, known) = self.saml_provider(&provider.name).await?;
         let facts = self.saml_facts(&provider, &known).await?;
         let keys = self.saml_keys_of(provider.id, public_url).await?;
-        let to = facts.sign_in.first().ok_or_else(|| Error::Provider("no address for signing in is known".to_owned()))?;
+        let to =
+            facts.sign_in.first().ok_or_else(|| Error::Provider("no address for signing in is known".to_owned()))?;
         let (id, next) = (provider.id, next.to_owned());
         let (token, secrets) = self.0.db.write(move |tx| flight::begin(tx, id, purpose, &next)).await?;
         let location = match to.binding {
@@ -177,7 +110,12 @@ impl Federation {
     }
 
     /// The form that asks a provider by POST for the sign-on of a cookie.
-    pub async fn saml_request(&self, name: &str, token: Option<&SecretString>, public_url: &str) -> Result<Sent, Error> {
+    pub async fn saml_request(
+        &self,
+        name: &str,
+        token: Option<&SecretString>,
+        public_url: &str,
+    ) -> Result<Sent, Error> {
         let (provider, known) = self.saml_provider(name).await?;
         let token = token.cloned().ok_or(Error::NotBegun)?;
         let flight = self.0.db.read(move |tx| flight::peek(tx, &token)).await?;
@@ -279,7 +217,8 @@ impl Federation {
         };
         let asked = flight.filter(|_| said.answers.is_some());
         // Unasked, it may say where to go on, as many portals do; only a place of this server counts, which the door looks at.
-        let next = asked.as_ref().map_or_else(|| posted.relay.clone().unwrap_or_default(), |flight| flight.next.clone());
+        let next =
+            asked.as_ref().map_or_else(|| posted.relay.clone().unwrap_or_default(), |flight| flight.next.clone());
         let (purpose, began_at) = asked.map_or((Purpose::SignIn, now), |flight| (flight.purpose, flight.began_at));
         let parked = Arc::new(Parked { said, purpose, began_at, next });
         let of = provider.clone();
@@ -333,64 +272,5 @@ impl Federation {
         }
         let Parked { purpose, began_at, next, .. } = parked;
         self.land(Arrival { provider, said, purpose, began_at, next, session }, caller).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use saml::{Attribute, NameId};
-
-    use super::*;
-
-    fn said(format: &str, attributes: &[(&str, &[&str])]) -> saml::Assertion {
-        saml::Assertion {
-            id: "_a".into(),
-            good_until: Timestamp::default(),
-            answers: None,
-            subject: NameId { value: "bea@example.com".into(), format: Some(format.into()), qualifier: None, for_us: None },
-            session: Some("_s".into()),
-            session_ends: None,
-            authenticated_at: Timestamp::default(),
-            context: None,
-            attributes: attributes
-                .iter()
-                .map(|(name, values)| Attribute {
-                    name: (*name).to_owned(),
-                    friendly: None,
-                    values: values.iter().map(|&value| value.to_owned()).collect(),
-                })
-                .collect(),
-        }
-    }
-
-    #[test]
-    fn words_of_every_provider_come_to_the_same() {
-        let entra = said(
-            "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
-            &[
-                ("http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress", &["bea@example.com"]),
-                ("http://schemas.microsoft.com/identity/claims/displayname", &["Bea Sample"]),
-                ("http://schemas.microsoft.com/ws/2008/06/identity/claims/groups", &["one", "two"]),
-            ],
-        );
-        let okta = said(MAIL_FORMAT, &[("firstName", &["Bea"]), ("lastName", &["Sample"]), ("groups", &["one", "two"])]);
-        for (name, one) in [("entra", entra), ("okta", okta)] {
-            let said = translated(&one, &SamlBody::default(), "groups").unwrap();
-            assert_eq!(said.address.as_deref(), Some("bea@example.com"), "{name}");
-            assert_eq!(said.name.as_deref(), Some("Bea Sample"), "{name}");
-            assert_eq!((said.groups.as_slice(), said.session.as_deref()), (&["one".to_owned(), "two".into()][..], Some("_s")));
-        }
-    }
-
-    #[test]
-    fn who_cannot_be_known_again_is_nobody() {
-        let transient = said("urn:oasis:names:tc:SAML:2.0:nameid-format:transient", &[("uid", &["bea"]), ("two", &["a", "b"])]);
-        let of = |attribute: Option<&str>| {
-            let settings = SamlBody { subject_attribute: attribute.map(str::to_owned), ..SamlBody::default() };
-            translated(&transient, &settings, "groups").map(|said| said.subject)
-        };
-        assert!(of(None).unwrap_err().to_string().contains("transient"));
-        assert_eq!(of(Some("uid")).unwrap(), "bea");
-        assert!(of(Some("two")).is_err() && of(Some("absent")).is_err());
     }
 }

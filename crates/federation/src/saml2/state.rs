@@ -113,7 +113,13 @@ pub(crate) fn refused(tx: &mut Tx<'_>, id: ResourceId, why: &str) -> Result<(), 
 }
 
 /// Writes down an identifier; false when it is there already.
-pub(crate) fn once(tx: &mut Tx<'_>, id: ResourceId, sort: &str, of: &str, until: Timestamp) -> Result<bool, store::Error> {
+pub(crate) fn once(
+    tx: &mut Tx<'_>,
+    id: ResourceId,
+    sort: &str,
+    of: &str,
+    until: Timestamp,
+) -> Result<bool, store::Error> {
     let rows = tx.execute(
         "INSERT INTO saml_messages (provider, sort, id_hash, expires_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
         &params![id, sort, crypto::sha256(of.as_bytes()).to_vec(), until],

@@ -150,7 +150,7 @@ testdb::both_databases! {
             ("    client_auth: none\n", "client_secret: with client_auth none"),
             ("    group_roles: [{ group: a, role: observer }, { group: a, role: observer }]\n", "group_roles[1]: the same"),
             ("    group_roles: [{ group: a, role: observer, workspace: nowhere }]\n", "group_roles[0].workspace"),
-            ("    kind: saml\n", "kind:"),
+            ("    kind: ldap\n", "kind:"),
         ];
         for (more, expected) in cases {
             let refused = crate::house::lines(&house.apply(&house.configured(more)).await.unwrap_err());

@@ -59,7 +59,8 @@ pub fn form(message: &str) -> Vec<u8> {
 /// A provider's answer to a request, about somebody.
 pub fn answer(id: &str, subject: &str) -> String {
     let inner = assertion().replace("_asked", id).replace("ID=\"_a\"", &format!("ID=\"_a{id}\""));
-    let inner = inner.replace(">bea<", &format!(">{subject}<")).replace("bea@example.com", &format!("{subject}@example.com"));
+    let inner =
+        inner.replace(">bea<", &format!(">{subject}<")).replace("bea@example.com", &format!("{subject}@example.com"));
     wrapped(&signed(&inner)).replace("_asked", id)
 }
 
@@ -96,14 +97,15 @@ fn name(error: &Error) -> String {
     }
 }
 
-const MAPPED: &str = "    accounts: mapped\n    group_roles:\n      - { group: night, role: on_call, workspace: ops }\n";
+const MAPPED: &str =
+    "    accounts: mapped\n    group_roles:\n      - { group: night, role: on_call, workspace: ops }\n";
 
 testdb::both_databases! {
     migrations = [&vault::MIGRATIONS, &access::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &mail::MIGRATIONS, &identity::MIGRATIONS,
         &federation::MIGRATIONS];
 
     /// an account is made, its roles follow from its groups, and an account is linked and proven anew by its owner.
-    async fn x_11_a_signed_answer_opens_an_account(db: store::Db) {
+    async fn x_11_a_signed_answer_opens_an_account(db: store::Db, _clock: std::sync::Arc<base::ManualClock>) {
         let house = open(&db).await;
         house.apply(&by_hand("", MAPPED)).await.unwrap();
         let (bea, token) = sign_on(&house, "bea").await.unwrap();
@@ -157,7 +159,7 @@ testdb::both_databases! {
     }
 
     /// a provider begins only where that is allowed, and its answers count once, too.
-    async fn x_11_unasked_answers_count_where_that_is_allowed_and_once(db: store::Db) {
+    async fn x_11_unasked_answers_count_where_that_is_allowed_and_once(db: store::Db, _clock: std::sync::Arc<base::ManualClock>) {
         let house = open(&db).await;
         house.apply(&by_hand("", MAPPED)).await.unwrap();
         let inner = assertion().replace("InResponseTo=\"_asked\" ", "");
@@ -177,7 +179,7 @@ testdb::both_databases! {
     }
 
     /// what is not believed is written down for administrators, and makes nobody think that the provider is broken.
-    async fn x_11_refusals_are_written_down_and_limited(db: store::Db) {
+    async fn x_11_refusals_are_written_down_and_limited(db: store::Db, _clock: std::sync::Arc<base::ManualClock>) {
         let house = open(&db).await;
         house.apply(&by_hand("      want_encrypted: true\n", MAPPED)).await.unwrap();
         let (cookie, id) = asked(&house, Purpose::SignIn).await;
@@ -206,7 +208,7 @@ testdb::both_databases! {
     }
 
     /// A sign-on needs the other protocol's doors as little as it opens them.
-    async fn protocols_do_not_mix(db: store::Db) {
+    async fn protocols_do_not_mix(db: store::Db, _clock: std::sync::Arc<base::ManualClock>) {
         let house = open(&db).await;
         house.configure("    accounts: everyone\n").await;
         assert!(matches!(post(&house, None, &answer("_x", "bea")).await, Err(Error::NoProvider)));
@@ -218,7 +220,7 @@ testdb::both_databases! {
         assert!(matches!(refused, Err(Error::NoProvider)));
     }
 
-    async fn settings_that_cannot_work_are_refused(db: store::Db) {
+    async fn settings_that_cannot_work_are_refused(db: store::Db, _clock: std::sync::Arc<base::ManualClock>) {
         let house = open(&db).await;
         let good = by_hand("", "");
         let cases = [
@@ -239,7 +241,7 @@ testdb::both_databases! {
     }
 
     /// as the only way in, after somebody came in with it and not before.
-    async fn x_11_it_can_be_the_only_way_in(db: store::Db) {
+    async fn x_11_it_can_be_the_only_way_in(db: store::Db, _clock: std::sync::Arc<base::ManualClock>) {
         let house = open(&db).await;
         let only = "sign_in:\n  - only_provider: corp\n    break_glass: [ada@example.com]\n";
         house.apply(&by_hand("", MAPPED)).await.unwrap();
@@ -253,7 +255,7 @@ testdb::both_databases! {
     }
 
     /// E-17: whoever says which certificate is believed could be everybody whom the provider knows.
-    async fn e_17_who_may_less_changes_no_certificate(db: store::Db) {
+    async fn e_17_who_may_less_changes_no_certificate(db: store::Db, _clock: std::sync::Arc<base::ManualClock>) {
         let house = open(&db).await;
         let admins = "    accounts: mapped\n    group_roles:\n      - { group: night, role: administrator }\n";
         house.apply(&by_hand("", admins)).await.unwrap();
@@ -268,4 +270,3 @@ testdb::both_databases! {
         house.apply(&swapped).await.unwrap();
     }
 }
-

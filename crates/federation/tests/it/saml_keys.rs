@@ -41,7 +41,8 @@ async fn act(house: &House, act: KeyAct) -> Result<(), Error> {
 }
 
 fn metadata(der: &[u8]) -> String {
-    let certificate = pem(der, "").replace("-----BEGIN CERTIFICATE-----\n", "").replace("-----END CERTIFICATE-----\n", "");
+    let certificate =
+        pem(der, "").replace("-----BEGIN CERTIFICATE-----\n", "").replace("-----END CERTIFICATE-----\n", "");
     format!(
         "<EntityDescriptor xmlns=\"urn:oasis:names:tc:SAML:2.0:metadata\" entityID=\"{ISSUER}\"><IDPSSODescriptor \
          protocolSupportEnumeration=\"urn:oasis:names:tc:SAML:2.0:protocol\"><KeyDescriptor><KeyInfo \
@@ -56,7 +57,7 @@ testdb::both_databases! {
         &federation::MIGRATIONS];
 
     /// X-17: a log-out at the provider ends what is open here, once, of whom it names alone.
-    async fn x_17_a_log_out_there_ends_the_session_here(db: store::Db) {
+    async fn x_17_a_log_out_there_ends_the_session_here(db: store::Db, _clock: std::sync::Arc<base::ManualClock>) {
         let house = open(&db).await;
         house.apply(&by_hand("", MAPPED)).await.unwrap();
         let (_, bea) = sign_on(&house, "bea").await.unwrap();
@@ -84,7 +85,7 @@ testdb::both_databases! {
     }
 
     /// X-17: where somebody is known by an attribute, a log-out that says the NameID still finds them.
-    async fn x_17_a_log_out_finds_whom_an_attribute_names(db: store::Db) {
+    async fn x_17_a_log_out_finds_whom_an_attribute_names(db: store::Db, _clock: std::sync::Arc<base::ManualClock>) {
         let house = open(&db).await;
         let by = "      subject_attribute: mail\n";
         house.apply(&by_hand(by, MAPPED)).await.unwrap();
@@ -96,7 +97,7 @@ testdb::both_databases! {
     }
 
     /// X-17: whoever signs out here may sign out there; the answer counts once.
-    async fn x_17_a_log_out_here_goes_on_there(db: store::Db) {
+    async fn x_17_a_log_out_here_goes_on_there(db: store::Db, _clock: std::sync::Arc<base::ManualClock>) {
         let house = open(&db).await;
         house.apply(&by_hand("", MAPPED)).await.unwrap();
         let (_, token) = sign_on(&house, "bea").await.unwrap();
@@ -120,7 +121,7 @@ testdb::both_databases! {
     }
 
     /// X-22: our key for a provider changes with overlap; nothing that was encrypted to the one before is lost meanwhile.
-    async fn x_22_our_keys_change_with_overlap(db: store::Db) {
+    async fn x_22_our_keys_change_with_overlap(db: store::Db, _clock: std::sync::Arc<base::ManualClock>) {
         let house = open(&db).await;
         house.apply(&by_hand("", MAPPED)).await.unwrap();
         let published = || async {

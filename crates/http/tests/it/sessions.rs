@@ -73,6 +73,18 @@ async fn x_18_even_forms_before_log_in_must_come_from_our_page() {
     assert_eq!(post().header("sec-fetch-site", "same-origin").body("a=b").send().await.unwrap().status(), 200);
 }
 
+/// an identity provider's page has a browser post to the one place that says so, and to nothing beside it.
+#[tokio::test]
+async fn x_18_pages_of_others_post_where_it_says_so_and_nowhere_else() {
+    let stage = Stage::new().await;
+    let post = |path: &str| {
+        let request = stage.client().post(stage.url(path)).header("content-type", FORM);
+        request.header("sec-fetch-site", "cross-site").header("origin", "https://idp.example.com").body("a=b").send()
+    };
+    assert_eq!(post("/answers").await.unwrap().status(), 200);
+    assert_eq!(post("/sign-in").await.unwrap().status(), 403);
+}
+
 /// the API takes a session too, by the same rules; with a key no cookie is needed and none is looked at.
 #[tokio::test]
 async fn x_18_the_api_with_a_session_wants_the_token_too() {

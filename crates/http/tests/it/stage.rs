@@ -218,6 +218,8 @@ pub fn routes() -> Routes {
         .post("/sign-out", sign_out)
         .public(Method::GET, "/sign-in", "people prove themselves here", sign_in)
         .public(Method::POST, "/sign-in", "people prove themselves here", sign_in)
+        .public(Method::POST, "/answers", "only for this test", sign_in)
+        .from_elsewhere("what is posted proves itself")
         .public(Method::GET, "/panics", "only for this test", panics)
         .door(Door::Api)
         .get("/api/v1/workspaces/{workspace}/alerts", list)

@@ -227,6 +227,30 @@ testdb::both_databases! {
         assert!(house.identity.by_certificate(&holder).await.unwrap().is_none(), "the certificate has ended");
     }
 
+    /// X-22: a fingerprint is no secret. Whoever writes down that of a program in another workspace gets nothing by it, and the
+    /// program goes on as who it is; two certificates of one key carry it through a rotation.
+    async fn x_22_the_certificate_of_another_workspaces_program_is_nobodys_to_take(db: Db) {
+        let house = open(&db).await;
+        let end = db.context().now().plus(Duration::from_hours(24));
+        let (holder, next) = (holding("CN=app", "CN=CA", end), holding("CN=next", "CN=CA", end));
+        let print = |caller: &Caller| caller.certificate.as_ref().unwrap().fingerprint.to_string();
+        let yaml = |rest: &str| format!(
+            "workspaces: [{{slug: demo, environment: development}}, {{slug: other, environment: development}}]\napi_keys:\n  \
+             - {{workspace: demo, name: ci, scopes: ['messages:send'], certificates: ['CN=app issued by CN=CA', 'CN=next issued by CN=CA']}}\n{rest}");
+        house.apply(&yaml("")).await.unwrap();
+        let who = async |caller: &Caller| house.identity.by_certificate(caller).await.unwrap().map(|grants| grants.actor().principal.name().to_owned());
+        // The next one was written down by somebody else before it was shown: it proves nobody, least of all them.
+        let thief = |print: &str| yaml(&format!("  - {{workspace: other, name: thief, scopes: ['messages:send'], certificates: ['{print}']}}\n"));
+        house.apply(&thief(&print(&next))).await.unwrap();
+        assert_eq!((who(&holder).await.as_deref(), who(&next).await), (Some("ci"), None));
+        house.apply(&yaml("")).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        assert_eq!(who(&next).await.as_deref(), Some("ci"), "in rotation");
+        // One that was shown is its program's, and cannot be written down elsewhere.
+        let refused = lines(&house.apply(&thief(&print(&next))).await.unwrap_err());
+        assert!(refused[0].contains("another key has this certificate"), "{refused:?}");
+    }
+
     /// E-08: what a file with a client must not say, each with its remedy.
     async fn e_08_a_client_has_one_proof_and_no_right_of_administrators(db: Db) {
         let house = open(&db).await;

@@ -23,8 +23,8 @@ const PACKED: &str = "gzip, deflate, br, zstd";
 /// Pages that a signed-in reader is sent away from: looked at before signing in.
 ///
 /// The two stages between password and session are not looked at here: one comes to them half way in only.
-const OUTSIDE: [&str; 8] =
-    ["/setup", "/sign-in", "/handsets", "/invite", "/forgot", "/reset", "/sign-in/factor", "/sign-in/enrol"];
+const OUTSIDE: [&str; 9] =
+    ["/setup", "/sign-in", "/signed-out", "/handsets", "/invite", "/forgot", "/reset", "/sign-in/factor", "/sign-in/enrol"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_light_and_has_no_finding() {
@@ -65,6 +65,7 @@ async fn every_page_is_light_and_has_no_finding() {
     browser.click("form.row[action='/sign-out'] button").await;
     browser.wait("#password").await;
     look.at("/sign-in").await;
+    look.at("/signed-out").await;
     look.at("/invite").await;
     look.at("/forgot").await;
     look.at("/reset").await;
@@ -97,7 +98,7 @@ async fn patterns() -> BTreeSet<String> {
             && !path.contains("/files/")
             && !path.starts_with("/sso/")
             // A provider is there only where one was set up.
-            && path != "/w/demo/sign-on/{entry}"
+            && !path.starts_with("/w/demo/sign-on/{entry}")
             // So is a directory; its pages are looked at in `provisioning`.
             && !path.starts_with("/w/demo/provisioning/{entry}")
     };
@@ -156,6 +157,13 @@ async fn story(demo: &Demo, browser: &Browser) {
     browser.click("input[name=holds][value='alerts:read']").await;
     browser.click("form.panel button.go").await;
     browser.sees("main", "The role is saved").await;
+    // A service whose tokens count.
+    browser.goto(&format!("{console}/w/demo/issuers/new")).await;
+    browser.fill("#name", "builds").await;
+    browser.fill("#issuer", "https://ci.example.invalid").await;
+    browser.fill("#rules", "sub = repo:acme/* -> signals:send").await;
+    browser.click("form.panel button.go").await;
+    browser.sees("main [role=status]", "Saved").await;
     browser.goto(&format!("{console}/w/demo/alerts")).await;
     browser.sees("#list", "A-2").await;
 }

@@ -91,7 +91,13 @@ async fn x_11_people_sign_in_with_a_saml_provider_that_we_did_not_write() {
     provider.control(&format!("load={console}/sso/corp/metadata&ca={}", demo.fact("ca_cert"))).await;
 
     // Whatever it signs, and encrypted or not, the same person comes in, with the role of their group and no more.
-    for how in ["sign=assertion&encrypt=0", "sign=response&encrypt=0", "sign=both&encrypt=0", "sign=assertion&encrypt=1", "sign=both&encrypt=1"] {
+    for how in [
+        "sign=assertion&encrypt=0",
+        "sign=response&encrypt=0",
+        "sign=both&encrypt=0",
+        "sign=assertion&encrypt=1",
+        "sign=both&encrypt=1",
+    ] {
         provider.control(how).await;
         sign_on(&browser, &console).await;
         browser.sees("h1", "Bea Sample").await;
@@ -104,7 +110,7 @@ async fn x_11_people_sign_in_with_a_saml_provider_that_we_did_not_write() {
         provider.control(how).await;
         sign_on(&browser, &console).await;
         browser.sees("h1", "You are not signed in").await;
-        browser.sees("[role=alert]", "the page of the provider says why").await;
+        browser.sees(".note.bad", "the page of the provider says why").await;
     }
 
     // The provider begins, from its portal.

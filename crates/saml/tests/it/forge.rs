@@ -154,7 +154,9 @@ impl Mould {
         let value = STANDARD.encode(sign(canonical.as_bytes()));
         let shown = self.shown.as_ref().map(|der| {
             let der = STANDARD.encode(der);
-            format!("<ds:KeyInfo><ds:X509Data><ds:X509Certificate>{der}</ds:X509Certificate></ds:X509Data></ds:KeyInfo>")
+            format!(
+                "<ds:KeyInfo><ds:X509Data><ds:X509Certificate>{der}</ds:X509Certificate></ds:X509Data></ds:KeyInfo>"
+            )
         });
         format!(
             "<ds:Signature xmlns:ds=\"{DS}\">{info}<ds:SignatureValue>{value}</ds:SignatureValue>{}</ds:Signature>",

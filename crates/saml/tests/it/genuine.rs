@@ -2,9 +2,7 @@
 
 use saml::{Expected, response};
 
-use crate::forge::{
-    C14N, DS, IDP, Mould, SAML, SAMLP, STRANGER, Seal, assertion, expected, read, signed, wrapped,
-};
+use crate::forge::{C14N, DS, IDP, Mould, SAML, SAMLP, STRANGER, Seal, assertion, expected, read, signed, wrapped};
 
 #[test]
 fn x_11_signed_responses_signed_assertions_both_and_encrypted_are_accepted() {
@@ -15,7 +13,10 @@ fn x_11_signed_responses_signed_assertions_both_and_encrypted_are_accepted() {
         ("both", signed(&wrapped(&inner))),
         ("encrypted, signed inside", wrapped(&Seal::default().seal(&inner))),
         ("encrypted, signed outside", signed(&wrapped(&Seal::default().seal(&assertion())))),
-        ("encrypted with CBC, signed outside", signed(&wrapped(&Seal { cbc: true, ..Seal::default() }.seal(&assertion())))),
+        (
+            "encrypted with CBC, signed outside",
+            signed(&wrapped(&Seal { cbc: true, ..Seal::default() }.seal(&assertion()))),
+        ),
         ("encrypted, signed on both sides", signed(&wrapped(&Seal { cbc: true, ..Seal::default() }.seal(&inner)))),
         ("with a declaration", format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", wrapped(&inner))),
     ];
@@ -24,7 +25,10 @@ fn x_11_signed_responses_signed_assertions_both_and_encrypted_are_accepted() {
         assert_eq!(said.subject.value, "bea", "{name}");
         assert_eq!(said.values("groups"), ["night", "ops"], "{name}");
         assert_eq!(said.first(&["email", "mail"]), Some("bea@example.com"), "{name}");
-        assert_eq!((said.id.as_str(), said.session.as_deref(), said.answers.as_deref()), ("_a", Some("_s1"), Some("_asked")));
+        assert_eq!(
+            (said.id.as_str(), said.session.as_deref(), said.answers.as_deref()),
+            ("_a", Some("_s1"), Some("_asked"))
+        );
         assert!(said.context.unwrap().ends_with("PasswordProtectedTransport"));
         assert!(!format!("{:?}", said.subject).contains("bea"));
     }
@@ -56,11 +60,18 @@ fn other_ways_to_write_the_same_are_the_same() {
     assert_ne!(other, outer);
     assert_eq!(read(other).unwrap().subject.value, "bea");
     // Prefixes listed as inclusive, as OpenSAML and Okta write them.
-    let inner = assertion().replacen(&format!(" xmlns:saml=\"{SAML}\""), &format!(" xmlns:saml=\"{SAML}\" xmlns:xs=\"urn:xs\""), 1);
-    let canonical = format!("{C14N}\"><ec:InclusiveNamespaces xmlns:ec=\"{C14N}\" PrefixList=\"xs\"></ec:InclusiveNamespaces><x a=\"");
+    let inner = assertion().replacen(
+        &format!(" xmlns:saml=\"{SAML}\""),
+        &format!(" xmlns:saml=\"{SAML}\" xmlns:xs=\"urn:xs\""),
+        1,
+    );
+    let canonical = format!(
+        "{C14N}\"><ec:InclusiveNamespaces xmlns:ec=\"{C14N}\" PrefixList=\"xs\"></ec:InclusiveNamespaces><x a=\""
+    );
     let mould = Mould { transforms: vec![Mould::of("_a").transforms[0].clone(), canonical], ..Mould::of("_a") };
     let cut = |text: &str| text.replace("<x a=\"\"></ds:Transform>", "</ds:Transform>");
-    let inner = mould.sign_with(&inner, &|text| IDP.own.sign(cut(std::str::from_utf8(text).unwrap()).as_bytes()).unwrap());
+    let inner =
+        mould.sign_with(&inner, &|text| IDP.own.sign(cut(std::str::from_utf8(text).unwrap()).as_bytes()).unwrap());
     assert_eq!(read(wrapped(&cut(&inner))).unwrap().subject.value, "bea");
 }
 

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use saml::{
-    Asked, Binding, NameId, OwnKey, Parties, Posted, PublicKey, Sent, Way, answer_logout, ask_logout, read_logout_answer,
-    read_logout_request,
+    Asked, Binding, NameId, OwnKey, Parties, Posted, PublicKey, Sent, Way, answer_logout, ask_logout,
+    read_logout_answer, read_logout_request,
 };
 
 use crate::forge::{IDP, ISSUER, SLO, STRANGER, at, now};
@@ -25,7 +25,8 @@ fn posted(text: &str, way: Way, binding: Binding, key: &OwnKey) -> Posted {
             Posted::query(address.split_once('?').unwrap().1, &keys).unwrap()
         }
         Sent::Post { fields, .. } => {
-            let body: String = form_urlencoded::Serializer::new(String::new()).append_pair(fields[0].0, &fields[0].1).finish();
+            let body: String =
+                form_urlencoded::Serializer::new(String::new()).append_pair(fields[0].0, &fields[0].1).finish();
             Posted::form(body.as_bytes()).unwrap()
         }
     }
@@ -45,7 +46,10 @@ fn a_request_and_its_answer_are_read_by_either_way() {
         let answer = answer_logout("_answer", "_out", ISSUER, SLO, now());
         let read = read_logout_answer(&posted(&answer, Way::Response, binding, &IDP.own), &parties(&keys)).unwrap();
         assert!(read.done && read.answers == "_out");
-        let partly = answer.replace("\"></samlp:StatusCode>", "\"><samlp:StatusCode Value=\"urn:x\"></samlp:StatusCode></samlp:StatusCode>");
+        let partly = answer.replace(
+            "\"></samlp:StatusCode>",
+            "\"><samlp:StatusCode Value=\"urn:x\"></samlp:StatusCode></samlp:StatusCode>",
+        );
         assert!(!read_logout_answer(&posted(&partly, Way::Response, binding, &IDP.own), &parties(&keys)).unwrap().done);
     }
 }
@@ -55,7 +59,10 @@ fn x_11_forged_log_outs_are_refused() {
     let keys = [IDP.public()];
     let good = request(ISSUER, SLO, None);
     let unsigned = |text: &str| {
-        let body = format!("SAMLRequest={}", form_urlencoded::byte_serialize(STANDARD.encode(text).as_bytes()).collect::<String>());
+        let body = format!(
+            "SAMLRequest={}",
+            form_urlencoded::byte_serialize(STANDARD.encode(text).as_bytes()).collect::<String>()
+        );
         Posted::form(body.as_bytes()).unwrap()
     };
     let by = |text: &str, key: &OwnKey| posted(text, Way::Request, Binding::Post, key);
@@ -66,7 +73,11 @@ fn x_11_forged_log_outs_are_refused() {
         ("for another place", by(&request(ISSUER, "https://other.example/slo", None), &IDP.own), "Destination"),
         ("without a place", by(&good.replace(&format!(" Destination=\"{SLO}\""), ""), &IDP.own), "Destination"),
         ("of nobody", by(&good.replace(">bea<", "><"), &IDP.own), "Subject"),
-        ("an answer as a request", posted(&answer_logout("_x", "_y", ISSUER, SLO, now()), Way::Response, Binding::Post, &IDP.own), "Kind"),
+        (
+            "an answer as a request",
+            posted(&answer_logout("_x", "_y", ISSUER, SLO, now()), Way::Response, Binding::Post, &IDP.own),
+            "Kind",
+        ),
     ];
     for (name, posted, because) in cases {
         assert_eq!(read_logout_request(&posted, &parties(&keys)).unwrap_err().name(), because, "{name}");
@@ -74,7 +85,8 @@ fn x_11_forged_log_outs_are_refused() {
     let late = Parties { now: at(361), ..parties(&keys) };
     assert_eq!(read_logout_request(&by(&good, &IDP.own), &late).unwrap_err().name(), "TooLate");
     // Changed after signing.
-    let Sent::Post { fields, .. } = Sent::new(Binding::Post, Way::Request, SLO, &good, "_out", None, &IDP.own).unwrap() else {
+    let Sent::Post { fields, .. } = Sent::new(Binding::Post, Way::Request, SLO, &good, "_out", None, &IDP.own).unwrap()
+    else {
         panic!("a form")
     };
     let text = String::from_utf8(STANDARD.decode(&fields[0].1).unwrap()).unwrap().replace(">bea<", ">ada<");

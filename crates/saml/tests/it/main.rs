@@ -5,4 +5,5 @@ mod forged;
 mod genuine;
 mod logout;
 mod metadata;
+mod mutated;
 mod travel;

@@ -29,16 +29,18 @@ fn service(name: &str, binding: &str, url: &str) -> String {
 }
 
 fn whole() -> String {
-    descriptor(&[
-        key(" use=\"signing\"", IDP.own.certificate()),
-        key(" use=\"encryption\"", OURS.own.certificate()),
-        key("", STRANGER.own.certificate()),
-        service("SingleLogoutService", "SOAP", "http://inside.example/soap"),
-        service("SingleLogoutService", "HTTP-POST", "https://idp.example.com/slo"),
-        service("SingleSignOnService", "HTTP-POST", "https://idp.example.com/post"),
-        service("SingleSignOnService", "HTTP-Redirect", "https://idp.example.com/redirect"),
-    ]
-    .concat())
+    descriptor(
+        &[
+            key(" use=\"signing\"", IDP.own.certificate()),
+            key(" use=\"encryption\"", OURS.own.certificate()),
+            key("", STRANGER.own.certificate()),
+            service("SingleLogoutService", "SOAP", "http://inside.example/soap"),
+            service("SingleLogoutService", "HTTP-POST", "https://idp.example.com/slo"),
+            service("SingleSignOnService", "HTTP-POST", "https://idp.example.com/post"),
+            service("SingleSignOnService", "HTTP-Redirect", "https://idp.example.com/redirect"),
+        ]
+        .concat(),
+    )
 }
 
 #[test]
@@ -51,7 +53,11 @@ fn a_providers_metadata_says_where_and_by_which_keys() {
         assert_eq!((read.sign_in.len(), read.sign_out.len(), read.keys().len()), (2, 1, 2));
         assert_eq!(read.keys()[0], IDP.public());
     }
-    let many = format!("<EntitiesDescriptor xmlns=\"{MD}\">{}{}</EntitiesDescriptor>", whole(), whole().replace(ISSUER, "urn:other"));
+    let many = format!(
+        "<EntitiesDescriptor xmlns=\"{MD}\">{}{}</EntitiesDescriptor>",
+        whole(),
+        whole().replace(ISSUER, "urn:other")
+    );
     assert_eq!(facts(many.as_bytes(), Some("urn:other"), now()).unwrap().entity_id, "urn:other");
     let refused = facts(many.as_bytes(), None, now()).unwrap_err().to_string();
     assert!(refused.contains("several"), "{refused}");

@@ -21,7 +21,8 @@ fn packed(text: &[u8]) -> String {
 #[test]
 fn x_11_requests_are_signed_by_either_way() {
     let text = ask("_asked", US, ACS, TO, true, now());
-    for part in ["ForceAuthn=\"true\"", "AssertionConsumerServiceURL", "<saml:Issuer>https://gateway", "ID=\"_asked\""] {
+    for part in ["ForceAuthn=\"true\"", "AssertionConsumerServiceURL", "<saml:Issuer>https://gateway", "ID=\"_asked\""]
+    {
         assert!(text.contains(part), "{part}");
     }
     let keys = [OURS.public()];
@@ -43,7 +44,9 @@ fn x_11_requests_are_signed_by_either_way() {
 fn x_11_addresses_that_were_touched_are_refused() {
     let keys = [OURS.public()];
     let text = ask("_asked", US, ACS, TO, false, now());
-    let Sent::Redirect(address) = Sent::new(Binding::Redirect, Way::Request, "https://a.example/", &text, "_asked", Some("x"), &OURS.own).unwrap()
+    let Sent::Redirect(address) =
+        Sent::new(Binding::Redirect, Way::Request, "https://a.example/", &text, "_asked", Some("x"), &OURS.own)
+            .unwrap()
     else {
         panic!("a redirect")
     };
@@ -56,14 +59,22 @@ fn x_11_addresses_that_were_touched_are_refused() {
         ("no place to go on", query.replace("&RelayState=x", ""), "Signature"),
         ("another algorithm", query.replace("rsa-sha256", "rsa-sha512"), "Signature"),
         ("SHA-1", query.replace(&part("SigAlg="), "SigAlg=http://www.w3.org/2000/09/xmldsig#rsa-sha1"), "Algorithm"),
-        ("HMAC", query.replace(&part("SigAlg="), "SigAlg=http://www.w3.org/2001/04/xmldsig-more#hmac-sha256"), "Algorithm"),
+        (
+            "HMAC",
+            query.replace(&part("SigAlg="), "SigAlg=http://www.w3.org/2001/04/xmldsig-more#hmac-sha256"),
+            "Algorithm",
+        ),
         ("an algorithm without a signature", query.replace(&format!("&{}", part("Signature=")), ""), "SignatureShape"),
         ("two messages", format!("{query}&SAMLRequest={other}"), "NoMessage"),
         ("an answer beside it", format!("{query}&SAMLResponse={other}"), "NoMessage"),
         ("two signatures", format!("{query}&{}", part("Signature=")), "NoMessage"),
         ("nothing", String::new(), "NoMessage"),
         ("no base64", "SAMLRequest=%21".to_owned(), "Base64"),
-        ("not packed", format!("SAMLRequest={}", STANDARD.encode("<<<<samlp:AuthnRequest/>").replace('+', "%2B")), "Unpacking"),
+        (
+            "not packed",
+            format!("SAMLRequest={}", STANDARD.encode("<<<<samlp:AuthnRequest/>").replace('+', "%2B")),
+            "Unpacking",
+        ),
     ];
     for (name, query, because) in cases {
         assert_eq!(Posted::query(&query, &keys).unwrap_err().name(), because, "{name}");

@@ -71,6 +71,32 @@ testdb::both_databases! {
         world.signals.rotate(&world.resources, &permit, rotation(world.id("mine").await, Auth::Hmac)).await.unwrap();
     }
 
+    /// two certificates side by side carry a sender through a rotation; removed, the old one proves nobody.
+    async fn x_22_certificates_of_senders_rotate_with_an_overlap(db: Db) {
+        let world = World::new(db).await;
+        let end = world.db.context().now().plus(Duration::from_hours(24));
+        let shown = |name: &str, subject: &str| {
+            let certificate = crypto::tls::ClientCertificate {
+                fingerprint: crypto::tls::fingerprint(subject.as_bytes()),
+                subject: subject.parse().unwrap(),
+                issuer: "CN=CA".parse().unwrap(),
+                not_after: end,
+            };
+            let (world, name) = (&world, name.to_owned());
+            async move {
+                let bare = world.request(&name, Credential::None, "{}").await;
+                world.signals.accept(Request { certificate: Some(Arc::new(certificate)), ..bare }).await.is_ok()
+            }
+        };
+        let rules = |rules: &str| format!("{FILE}  - {{workspace: demo, name: certified, flow: page, auth: [certificate], certificates: [{rules}]}}\n");
+        world.apply(&rules("'CN=old issued by CN=CA'")).await.unwrap();
+        assert!(shown("certified", "CN=old").await && !shown("certified", "CN=new").await);
+        world.apply(&rules("'CN=old issued by CN=CA', 'CN=new issued by CN=CA'")).await.unwrap();
+        assert!(shown("certified", "CN=old").await && shown("certified", "CN=new").await, "both, for as long as both stand there");
+        world.apply(&rules("'CN=new issued by CN=CA'")).await.unwrap();
+        assert!(!shown("certified", "CN=old").await && shown("certified", "CN=new").await);
+    }
+
     /// HTTP Basic: user name and password of the integration, drawn or imported; all else is the same 401.
     async fn a_user_name_and_a_password_prove_a_sender(db: Db) {
         let world = World::new(db).await;

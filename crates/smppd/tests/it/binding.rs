@@ -89,6 +89,11 @@ testdb::both_databases! {
             refused(house.bind(BindMode::Transceiver, "pa55word").await);
         }
         assert_eq!(house.count("SELECT COUNT(*) FROM client_certificates WHERE seen_not_after > 0").await, 1, "its end is known");
+        // two side by side carry an application through a rotation, in either order.
+        for both in [format!("{rule}, 'CN=next issued by CN=Example CA'"), format!("'CN=before issued by CN=Example CA', {rule}")] {
+            house.apply(&account(&format!(", certificates: [{both}]")).replace("127.0.0.0/8", "192.0.2.0/24")).await.unwrap();
+            house.bind_certified(BindMode::Transceiver, bind("pa55word")).await.unwrap().handle.unbind().await;
+        }
         let other = account(", certificates: ['CN=other issued by CN=Loudhailer private CA']").replace("127.0.0.0/8", "192.0.2.0/24");
         house.apply(&other).await.unwrap();
         refused(house.bind_certified(BindMode::Transceiver, bind("pa55word")).await);
