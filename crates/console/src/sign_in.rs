@@ -12,8 +12,8 @@ use crate::Console;
 use crate::draw::Draw as _;
 use crate::facts::paired;
 use crate::page::{Wrong, bare, encode, own_zone, page, page_with, see_other};
-use crate::sso::ToldPage;
 use crate::shell::Shell;
+use crate::sso::ToldPage;
 use crate::start_forms::WorkspaceForm;
 
 #[derive(Template)]

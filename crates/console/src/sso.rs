@@ -5,7 +5,10 @@ use askama::Template;
 use axum::extract::State;
 use base::{Explain as _, ProblemKind, SecretString};
 use federation::{Answered, Arrived, Error, Purpose};
-use http::{Answer, Form, HeaderMap, HeaderValue, IntoResponse as _, Open, Path, Query, Refusal, Response, SignedIn, StatusCode, header};
+use http::{
+    Answer, Form, HeaderMap, HeaderValue, IntoResponse as _, Open, Path, Query, Refusal, Response, SignedIn,
+    StatusCode, header,
+};
 use identity::Session;
 use serde::Deserialize;
 
@@ -256,7 +259,12 @@ mod tests {
 
     #[test]
     fn who_signed_out_here_may_sign_out_there() {
-        let told = |onward| ToldPage { shell: Shell { place: None, stream: None, ..shell() }, heading: "You are signed out here", words: String::new(), onward };
+        let told = |onward| ToldPage {
+            shell: Shell { place: None, stream: None, ..shell() },
+            heading: "You are signed out here",
+            words: String::new(),
+            onward,
+        };
         let html = checked(&told(Some((HOSTILE.to_owned(), "https://login.example.com/out?a=1".to_owned()))));
         assert!(html.contains("href=\"https://login.example.com/out?a=1\"") && html.contains("href=\"/sign-in\""));
         assert!(!checked(&told(None)).contains("login.example.com"));

@@ -239,7 +239,15 @@ mod tests {
             back_channel: "https://gateway.example.com/sso/corp/back-channel-logout".into(),
         };
         let html = checked(&page(vec![row]));
-        for words in ["/sso/corp/callback", "/sso/start", "/sso/corp/back-channel-logout", "/signed-out", "another party", "Name at least one.", "/sign-on/new"] {
+        for words in [
+            "/sso/corp/callback",
+            "/sso/start",
+            "/sso/corp/back-channel-logout",
+            "/signed-out",
+            "another party",
+            "Name at least one.",
+            "/sign-on/new",
+        ] {
             assert!(html.contains(words), "{words}");
         }
         assert!(checked(&page(Vec::new())).contains("No provider yet"));
