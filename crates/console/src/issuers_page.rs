@@ -277,7 +277,8 @@ async fn render_form(
 ) -> Answer<Response> {
     let shell = console.shell(guard, headers, Page::Oauth).await?;
     let slug = guard.name().to_owned();
-    let wrong = ["rules", "audiences", "allow", "doors"].into_iter().fold(wrong, |wrong, field| wrong.moved(field, field));
+    let wrong =
+        ["rules", "audiences", "allow", "doors"].into_iter().fold(wrong, |wrong, field| wrong.moved(field, field));
     page_with(
         wrong.status(),
         &FormPage {

@@ -236,7 +236,7 @@ mod tests {
     use crate::testing::{HOSTILE, checked, shell};
 
     fn sample(known: bool, form: RoleForm, wrong: Wrong) -> FormPage {
-        let own: Capabilities = [Capability::AlertsRead, Capability::AuditRead].into_iter().collect();
+        let own: Capabilities = [Capability::AlertsRead, Capability::RolesWrite].into_iter().collect();
         FormPage {
             shell: shell(),
             slug: "demo".into(),

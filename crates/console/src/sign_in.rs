@@ -13,8 +13,8 @@ use crate::draw::Draw as _;
 use crate::facts::paired;
 use crate::page::{Wrong, bare, encode, own_zone, page, page_with, see_other};
 use crate::reset_page::due;
-use crate::sso::ToldPage;
 use crate::shell::Shell;
+use crate::sso::ToldPage;
 use crate::start_forms::WorkspaceForm;
 
 #[derive(Template)]

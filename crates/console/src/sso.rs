@@ -5,7 +5,10 @@ use askama::Template;
 use axum::extract::State;
 use base::{Explain as _, ProblemKind, SecretString};
 use federation::{Answered, Arrived, Error, Onward, Purpose};
-use http::{Answer, Form, HeaderMap, HeaderValue, IntoResponse as _, Open, Path, Query, Refusal, Response, SignedIn, StatusCode, header};
+use http::{
+    Answer, Form, HeaderMap, HeaderValue, IntoResponse as _, Open, Path, Query, Refusal, Response, SignedIn,
+    StatusCode, header,
+};
 use identity::Session;
 use serde::Deserialize;
 

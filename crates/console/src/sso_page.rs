@@ -251,7 +251,15 @@ mod tests {
             leaving: "Back-channel log-out",
         };
         let html = checked(&page(vec![row]));
-        for words in ["/sso/corp/callback", "/sso/start", "/sso/corp/back-channel-logout", "/signed-out", "another party", "Name at least one.", "/sign-on/new"] {
+        for words in [
+            "/sso/corp/callback",
+            "/sso/start",
+            "/sso/corp/back-channel-logout",
+            "/signed-out",
+            "another party",
+            "Name at least one.",
+            "/sign-on/new",
+        ] {
             assert!(html.contains(words), "{words}");
         }
         assert!(checked(&page(Vec::new())).contains("No provider yet"));

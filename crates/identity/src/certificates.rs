@@ -149,7 +149,8 @@ pub fn check_new_certificates(
 /// Notes that whoever makes a credential lacks the right to make that kind (control X-08). The product's own work makes any.
 pub fn check_credential(check: &mut Check<'_, '_>, path: &'static str, kind: Capability) {
     if !check.beyond([kind].into_iter().collect()).is_empty() {
-        let words = format!("none of your roles holds {kind} here: somebody whose role does makes credentials of this kind");
+        let words =
+            format!("none of your roles holds {kind} here: somebody whose role does makes credentials of this kind");
         check.problem(path, "kind-not-held", words);
     }
 }
@@ -264,12 +265,7 @@ pub(crate) fn owner_of(
     let found = tx.query(
         "SELECT owner, seen_fingerprint FROM client_certificates WHERE kind = $1 AND matcher IN ($2, $3)",
         &params![kind, by_fingerprint(certificate.fingerprint), by_names(&certificate.subject, &certificate.issuer)],
-        |row| {
-            Ok(Claim {
-                owner: row.get("owner")?,
-                known: row.get::<Option<String>>("seen_fingerprint")?.is_some(),
-            })
-        },
+        |row| Ok(Claim { owner: row.get("owner")?, known: row.get::<Option<String>>("seen_fingerprint")?.is_some() }),
     )?;
     let owner = decide(&found);
     if owner.is_none() && !found.is_empty() {

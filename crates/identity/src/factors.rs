@@ -249,8 +249,7 @@ impl Identity {
                 let codes = this.take(tx, &actor, walker.account.id, &place, &new)?;
                 half_way::end(tx, &token)?;
                 let (at, vouched) = (tx.now(), walker.vouched.as_ref());
-                let first =
-                    First { auth, strong: true, device: &walker.device, old: old.as_ref(), at, vouched };
+                let first = First { auth, strong: true, device: &walker.device, old: old.as_ref(), at, vouched };
                 let entered = this.admit(tx, &walker.account, &first, &caller)?;
                 record(tx, entered.session.grants.actor(), "session.start", walker.account.id, auth.name())?;
                 Ok(Enrolled { codes, entered: Some(Box::new(entered)) })

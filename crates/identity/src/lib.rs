@@ -95,7 +95,8 @@ pub use token_issuers_kind::{Rule as IssuerRule, TokenIssuersKind};
 pub use users_kind::{DeviceSpec, NoHooks, PeopleHooks, PersonSpec, UsersKind};
 pub use vouched::{EndedThere, Vouched, known_there_as};
 pub use ways::{
-    break_glass_used, end_everything_of, has_own_way, has_password, is_enabled, is_time_zone, login_taken, only_way, set_only_way,
+    break_glass_used, end_everything_of, has_own_way, has_password, is_enabled, is_time_zone, login_taken, only_way,
+    set_only_way,
 };
 
 /// The tables of this room.

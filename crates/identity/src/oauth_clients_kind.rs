@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use store::{Tx, params};
 
 use crate::certificates::{
-    CertificateOwner, check_certificates, check_credential, check_new_certificates, forget_certificates, set_certificates,
+    CertificateOwner, check_certificates, check_credential, check_new_certificates, forget_certificates,
+    set_certificates,
 };
 use crate::fields::{check_networks, check_rights, check_scopes, ends};
 use crate::key_rotation::{CLIENTS, rotate_secret};

@@ -42,8 +42,7 @@ impl HolderKind {
 
     /// The kind of that name.
     pub fn named(name: &str) -> Option<Self> {
-        let all =
-            [Self::Person, Self::Key, Self::OauthClient, Self::TokenIssuer, Self::SmppAccount, Self::Integration];
+        let all = [Self::Person, Self::Key, Self::OauthClient, Self::TokenIssuer, Self::SmppAccount, Self::Integration];
         all.into_iter().find(|kind| kind.name() == name)
     }
 }
@@ -122,7 +121,8 @@ impl Basis {
                 one("rule", "a rule for its tokens", *workspace, &Grants::of_api_key(nobody(), *workspace, scopes))
             }
             Self::Integration(workspace) => {
-                let ways = one("itself", "its own credentials", *workspace, &Grants::of_integration(nobody(), *workspace));
+                let ways =
+                    one("itself", "its own credentials", *workspace, &Grants::of_integration(nobody(), *workspace));
                 ways.into_iter().map(|way| Way { bounded: true, ..way }).collect()
             }
             Self::Smpp(workspace) => {

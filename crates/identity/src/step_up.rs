@@ -101,9 +101,7 @@ impl Identity {
     }
 }
 
-pub(crate) fn note(
-    tx: &mut Tx<'_>,
-    session: &Session, outcome: audit::Outcome, reason: &str) -> Result<(), Error> {
+pub(crate) fn note(tx: &mut Tx<'_>, session: &Session, outcome: audit::Outcome, reason: &str) -> Result<(), Error> {
     audit::record(
         tx,
         audit::Entry {

@@ -73,10 +73,7 @@ impl Identity {
             &params![provider.as_str(), subject, session],
             |row| Ok((row.get("id")?, row.get("user_id")?)),
         )?;
-        tx.execute(
-            &format!("DELETE FROM half_way WHERE {which}"),
-            &params![provider.as_str(), subject, session],
-        )?;
+        tx.execute(&format!("DELETE FROM half_way WHERE {which}"), &params![provider.as_str(), subject, session])?;
         for (id, user) in &found {
             audit::record(
                 tx,

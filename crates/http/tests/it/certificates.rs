@@ -13,8 +13,8 @@ async fn x_22_a_browsers_certificate_proves_nobody_at_any_door() {
     let program = SelfSigned::generate(&["app".into()], &context()).unwrap();
     let stage = Stage::asking(Clients::Asked(&program.ca_pem), |settings| settings, |builder| builder).await;
     let roots = Roots::Pem(stage.ca.clone());
-    let tls =
-        client_config_with_identity(&roots, &[b"http/1.1"], &program.cert_pem, program.key_pem.expose_secret()).unwrap();
+    let tls = client_config_with_identity(&roots, &[b"http/1.1"], &program.cert_pem, program.key_pem.expose_secret())
+        .unwrap();
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured((*tls).clone())
         .no_proxy()
@@ -30,7 +30,9 @@ async fn x_22_a_browsers_certificate_proves_nobody_at_any_door() {
     };
     assert_eq!(seen(None).await, "shown");
     assert_eq!(seen(Some(("user-agent", "app/1"))).await, "shown");
-    for by_browser in [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-origin"), ("origin", "https://evil.example")] {
+    for by_browser in
+        [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-origin"), ("origin", "https://evil.example")]
+    {
         assert_eq!(seen(Some(by_browser)).await, "none", "{by_browser:?}");
     }
     let bare = stage.client().get(stage.url("/certificate")).send().await.unwrap().text().await.unwrap();

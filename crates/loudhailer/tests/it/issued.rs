@@ -40,14 +40,13 @@ async fn x_11_a_token_of_another_service_counts_where_a_rule_says_so() {
     first_use::set_up(&demo, &browser).await;
     let client = demo.client();
     let integrations = client.get(format!("{console}/api/v1/workspaces/demo/integrations"));
-    let integrations: Value = integrations.bearer_auth(demo.fact("api_key")).send().await.unwrap().json().await.unwrap();
+    let integrations: Value =
+        integrations.bearer_auth(demo.fact("api_key")).send().await.unwrap().json().await.unwrap();
     let generic = integrations["items"].as_array().unwrap().iter().find(|one| one["name"] == "generic").unwrap();
     let door = format!("{console}/signals/{}", generic["id"].as_str().unwrap());
 
     let now = loudhailer::product::context().now().as_millis() / 1_000;
-    let claims = |aud: &str, sub: &str, ends: i64| {
-        json!({ "iss": issuer, "sub": sub, "aud": aud, "iat": now, "exp": now + ends })
-    };
+    let claims = |aud: &str, sub: &str, ends: i64| json!({ "iss": issuer, "sub": sub, "aud": aud, "iat": now, "exp": now + ends });
     let good = signer.token("ES256", &claims("loudhailer", "repo:acme/app", 600));
     let api = async |token: &str| {
         let asked = client.get(format!("{console}/api/v1/workspaces/demo/alerts")).bearer_auth(token);
@@ -82,7 +81,8 @@ async fn x_11_a_token_of_another_service_counts_where_a_rule_says_so() {
     assert_eq!(asked.send().await.unwrap().status(), StatusCode::FORBIDDEN, "a right that no rule gives");
     // What does not count, at either door.
     let stranger = Signer::ec("one", "P-256");
-    let elsewhere = json!({ "iss": "https://elsewhere.example", "sub": "repo:acme/app", "aud": "loudhailer", "exp": now + 600 });
+    let elsewhere =
+        json!({ "iss": "https://elsewhere.example", "sub": "repo:acme/app", "aud": "loudhailer", "exp": now + 600 });
     for (case, token) in [
         ("audience", signer.token("ES256", &claims("somebody else", "repo:acme/app", 600))),
         ("expired", signer.token("ES256", &claims("loudhailer", "repo:acme/app", -120))),

@@ -23,8 +23,17 @@ const PACKED: &str = "gzip, deflate, br, zstd";
 /// Pages that a signed-in reader is sent away from: looked at before signing in.
 ///
 /// The two stages between password and session are not looked at here: one comes to them half way in only.
-const OUTSIDE: [&str; 9] =
-    ["/setup", "/sign-in", "/signed-out", "/handsets", "/invite", "/forgot", "/reset", "/sign-in/factor", "/sign-in/enrol"];
+const OUTSIDE: [&str; 9] = [
+    "/setup",
+    "/sign-in",
+    "/signed-out",
+    "/handsets",
+    "/invite",
+    "/forgot",
+    "/reset",
+    "/sign-in/factor",
+    "/sign-in/enrol",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_light_and_has_no_finding() {

@@ -81,7 +81,8 @@ async fn x_11_people_sign_in_with_a_provider_that_we_did_not_write() {
     let allowed = format!("{HOST}:{port}");
     let demo = Demo::start_with(BINARY, None, &["--outbound-allow", &allowed]);
     let console = demo.fact("console").to_owned();
-    let provider = Provider::start(dir.path(), port, &format!("{console}/sso/corp/callback"), Path::new(demo.fact("ca_cert")));
+    let provider =
+        Provider::start(dir.path(), port, &format!("{console}/sso/corp/callback"), Path::new(demo.fact("ca_cert")));
     let browser = Browser::open(1280, 1000).await;
     first_use::set_up(&demo, &browser).await;
 
