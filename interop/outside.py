@@ -6,6 +6,7 @@ docs/proof/reasons.tsv: anything else ends this with an error. `scripts/outside`
 """
 
 import collections
+import http.client
 import json
 import os
 import pathlib
@@ -15,6 +16,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -122,13 +124,16 @@ def clean():
     return {name: value for name, value in os.environ.items() if not name.startswith("LOUDHAILER_")}
 
 
-def run(tool, arguments, bound=BOUND, cwd=None):
+def run(tool, arguments, bound=BOUND, cwd=None, told=""):
     """What a program says, whole and kept; asked to end when its time is over."""
     path = KEPT / f"{tool}.txt"
     with open(path, "a", encoding="utf-8") as out:
-        out.write(f"$ {' '.join(map(str, arguments))}\n")
+        out.write("$ " + re.sub(r"loudhailer_[A-Za-z0-9_-]+|__Host-sid=\S+", "…", " ".join(map(str, arguments))) + "\n")
         out.flush()
-        process = subprocess.Popen(arguments, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=clean(), cwd=cwd)
+        process = subprocess.Popen(arguments, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.PIPE, env=clean(), cwd=cwd, text=True)
+        # What it reads when it asks, as it does when its time is over.
+        process.stdin.write(told)
+        process.stdin.close()
         try:
             code = process.wait(timeout=bound)
         except subprocess.TimeoutExpired:
@@ -155,20 +160,22 @@ def version(package):
 def schemathesis():
     """The OpenAPI document against what is served: as an administrator with everything, and with a key of one workspace."""
     tool, findings, looked = "schemathesis", [], []
-    for who, bearer in (("administrator", "token"), ("key", "api_key")):
+    for who in ("administrator", "key"):
         with Demo(f"{tool}-{who}") as demo:
-            secret = demo.token if bearer == "token" else demo.facts["api_key"]
+            # People's own operations want a session; a program has its key.
+            session = [f"Cookie: {demo.cookie}", f"X-CSRF-Token: {demo.csrf}", "Sec-Fetch-Site: same-origin"]
+            shown = session if who == "administrator" else [f"Authorization: Bearer {demo.facts['api_key']}"]
             report = KEPT / f"{tool}-{who}"
             code, said = run(f"{tool}-{who}", [
                 here("schemathesis"), "--config-file", str(ROOT / "interop" / "schemathesis.toml"), "run", f"{demo.base}/api/openapi.json", "--url", demo.base,
-                "--header", f"Authorization: Bearer {secret}", "--tls-verify", demo.ca,
+                *[part for header in shown for part in ("--header", header)], "--tls-verify", demo.ca,
                 "--max-examples", os.environ.get("OUTSIDE_EXAMPLES", "15"), "--generation-database", "none", "--seed", "7",
                 "--continue-on-failure", "--workers", "2", "--request-timeout", "30", "--no-color",
                 "--report", "junit", "--report-dir", str(report),
             ])
             findings += junit(tool, report, said, code)
-            summary = re.findall(r"^\s*(?:Operations|Tested|Test cases|Selected|Errored|Generated)[^\n]*", said, re.M)
-            looked.append(f"{who}: " + "; ".join(" ".join(line.split()) for line in summary[-4:]))
+            tested, cases = re.search(r"Tested: (\d+)", said), re.search(r"(\d+) generated", said)
+            looked.append(f"{who}: {tested[1] if tested else '?'} operations, {cases[1] if cases else '?'} cases")
             findings += broken(tool, demo)
     return Result(tool, version("schemathesis"), "; ".join(looked), findings)
 
@@ -179,7 +186,7 @@ def junit(tool, report, said, code):
     for file in report.glob("*.xml"):
         for case in tree.parse(file).iter("testcase"):
             for failure in case.iter("failure"):
-                text = failure.get("message") or failure.text or ""
+                text = failure.text or failure.get("message") or ""
                 for title in sorted(set(re.findall(r"^- ([A-Z][^\n]+)", text, re.M))) or [text.strip().splitlines()[0] if text.strip() else "failed"]:
                     found.append(Finding(tool, title, case.get("name")))
             for error in case.iter("error"):
@@ -218,6 +225,34 @@ def sslyze():
     return Result(tool, version("sslyze"), "; ".join(looked), findings)
 
 
+class Other:
+    """Somebody at another address, who asks for a page once a second and waits 3 s for it."""
+
+    def __init__(self, demo):
+        self.demo, self.over, self.asked, self.unanswered = demo, threading.Event(), 0, 0
+        self.thread = threading.Thread(target=self.look)
+        self.thread.start()
+
+    def look(self):
+        context = ssl.create_default_context(cafile=self.demo.ca)
+        context.check_hostname = False
+        while not self.over.wait(1):
+            self.asked += 1
+            try:
+                one = http.client.HTTPSConnection("127.0.0.1", self.demo.port, timeout=3, source_address=("127.0.0.2", 0), context=context)
+                one.request("GET", "/sign-in", headers={"host": f"localhost:{self.demo.port}"})
+                if one.getresponse().status != 200:
+                    self.unanswered += 1
+                one.close()
+            except OSError:
+                self.unanswered += 1
+
+    def end(self):
+        self.over.set()
+        self.thread.join()
+        return self.asked, self.unanswered
+
+
 def slowhttptest():
     """Connections that send and read as slowly as can be; meanwhile others are served."""
     tool, findings, looked = "slowhttptest", [], []
@@ -228,16 +263,19 @@ def slowhttptest():
     said = ""
     with Demo(tool) as demo:
         for name, mode in modes:
-            # The probe is told dead after 3 s without an answer.
+            # The tool looks from the address that it attacks from, which has its own bound; others are asked for here.
+            other = Other(demo)
             code, said = run(f"{tool}-{name.replace(' ', '-')}", [
                 "slowhttptest", "-c", "500", "-r", "100", "-l", "40", "-p", "3", "-u", f"{demo.base}/sign-in", *mode,
             ], bound=90)
             said = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", said)
             available = re.findall(r"service available:\s*(\w+)", said)
-            down = available.count("NO")
-            looked.append(f"{name}: {len(available)} looks, {down} in vain")
+            down, (asked, unanswered) = available.count("NO"), other.end()
+            looked.append(f"{name}: {asked} looks from another address, {unanswered} in vain")
             if down or not available:
-                findings.append(Finding(tool, f"service not available at {down} of {len(available)} looks", name))
+                findings.append(Finding(tool, f"from the attacking address: not available at {down} of {len(available)} looks" if available else "no verdict", name))
+            if unanswered or not asked:
+                findings.append(Finding(tool, f"from another address: not available at {unanswered} of {asked} looks", name))
         findings += broken(tool, demo)
     number = re.search(r"slowhttptest version\s*([\d.]+)", said)
     return Result(tool, number[1] if number else "of the distribution", "; ".join(looked), findings)
@@ -248,13 +286,17 @@ def wapiti():
     tool, findings = "wapiti", []
     with Demo(tool) as demo:
         report = KEPT / f"{tool}.json"
-        leave = [part for path in ("/sign-out", "/w/demo/you/sessions", "/w/demo/you/security") for part in ("-x", f"{demo.base}{path}*")]
+        # Everything but what ends the scan itself: signing out, and acts on the person who scans.
+        _, _, people = demo.ask("/api/v1/people?search=ada")
+        own = json.loads(people)["items"][0]["id"]
+        ends = ("/sign-out", "/w/demo/you", f"/w/demo/users/{own}", f"/w/demo/config/users/{own}")
+        leave = [part for path in ends for part in ("-x", f"{demo.base}{path}*")]
         code, said = run(tool, [
             here("wapiti"), "-u", f"{demo.base}/w/demo", "--scope", "domain", "-H", f"Cookie: {demo.cookie}", "-H", "Sec-Fetch-Site: same-origin", "-H", f"X-CSRF-Token: {demo.csrf}",
-            "--verify-ssl", "0", "--flush-session", "--max-scan-time", str(max(60, BOUND - 60)), "--max-links-per-page", "60", "--max-files-per-dir", "25", "-d", "4",
+            "--verify-ssl", "0", "--flush-session", "--max-scan-time", str(BOUND // 3), "--max-links-per-page", "60", "--max-files-per-dir", "25", "-d", "4",
             "-m", "cookieflags,crlf,csp,csrf,exec,file,http_headers,https_redirect,methods,permanentxss,redirect,sql,timesql,xss,backup,htaccess,upload",
-            "--max-attack-time", "60", "--tasks", "8", *leave, "-f", "json", "-o", str(report), "--no-bugreport", "--color" if False else "-v", "1",
-        ])
+            "--max-attack-time", str(max(15, BOUND // 12)), "--tasks", "8", *leave, "-f", "json", "-o", str(report), "--no-bugreport", "-v", "1",
+        ], bound=2 * BOUND, told="r\n")
         pages = 0
         if report.exists():
             told = json.loads(report.read_text())
@@ -280,8 +322,23 @@ CONSOLE = {
 }
 
 
+def value(parameter):
+    """One that is taken, so that a request goes as far as the store."""
+    schema = parameter.get("schema", {})
+    for one in [schema, *schema.get("oneOf", []), *schema.get("anyOf", [])]:
+        if one.get("enum"):
+            return one["enum"][0]
+        if one.get("format") == "date-time":
+            return "2099-01-01T00:00:00Z" if parameter["name"] in ("to", "until") else "2026-01-01T00:00:00Z"
+        if one.get("format") == "uuid":
+            return "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b"
+        if one.get("type") in ("integer", ["integer", "null"]):
+            return "20"
+    return {"format": "jsonl", "outcome": "success", "capability": "alerts:read", "country": "GB"}.get(parameter["name"], "a")
+
+
 def searches(demo):
-    """Every GET with a query: its address with a value for each parameter, and whether it is a page."""
+    """Every GET with a query: its address, a value for each parameter, and whether it is a page."""
     _, _, text = demo.ask("/api/openapi.json")
     document = json.loads(text)
     for path, item in sorted(document["paths"].items()):
@@ -289,7 +346,7 @@ def searches(demo):
         if not operation:
             continue
         parameters = operation.get("parameters", []) + item.get("parameters", [])
-        names = [one["name"] for one in parameters if one["in"] == "query"]
+        names = {one["name"]: value(one) for one in parameters if one["in"] == "query" and one["name"] != "cursor"}
         if not names or path.endswith("/events"):
             continue
         for one in parameters:
@@ -298,8 +355,9 @@ def searches(demo):
                 value = "demo" if one["name"] in ("workspace", "sub_account", "subaccount") else value
                 path = path.replace("{" + one["name"] + "}", urllib.parse.quote(str(value), safe=""))
         yield path, names, False
+    days = {"from": "2026-01-01", "to": "2099-01-01", "hours": "24", "time": "24", "place": "everywhere"}
     for path, names in CONSOLE.items():
-        yield path, names, True
+        yield path, {name: days.get(name, "a") for name in names}, True
 
 
 def sqlmap():
@@ -307,12 +365,12 @@ def sqlmap():
     tool, findings, looked = "sqlmap", [], 0
     with Demo(tool) as demo:
         for path, names, page in searches(demo):
-            query = urllib.parse.urlencode({name: "20" if name == "limit" else "a" for name in names if name != "cursor"})
+            query = urllib.parse.urlencode(names)
             proof = f"Cookie: {demo.cookie}" if page else f"Authorization: Bearer {demo.token}"
             _, said = run(tool, [
                 here("sqlmap"), "-u", f"{demo.base}{path}?{query}", "--headers", proof, "--batch", "--level", "1", "--risk", "1", "--technique", "BEU",
                 "--threads", "4", "--timeout", "20", "--retries", "1", "--ignore-code", "*", "--flush-session", "--skip-waf", "--disable-coloring",
-                "--skip-heuristics", "--smart" if False else "--no-cast", "--output-dir", str(KEPT / "sqlmap"),
+                "--skip-heuristics", "--no-cast", "--output-dir", str(KEPT / "sqlmap"),
             ], bound=120)
             said = said.rsplit("\n$ ", 1)[-1] if "\n$ " in said else said
             looked += len(names)

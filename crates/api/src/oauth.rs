@@ -79,7 +79,16 @@ fn token_doc() -> Doc {
             "A token. Use it until it ends.",
             json!({"access_token": "loudhailer_access_…", "token_type": "Bearer", "expires_in": 900, "scope": "messages:send"}),
         )
-        .refuses(StatusCode::UNAUTHORIZED, "The client is not known, or its proof does not count (`invalid_client`).")
+        .answers::<OauthProblem>(
+            StatusCode::UNAUTHORIZED,
+            "The client is not known, or its proof does not count (`invalid_client`).",
+            json!({"error": "invalid_client", "error_description": "The client is not known, or its proof does not count."}),
+        )
+        .answers::<OauthProblem>(
+            StatusCode::BAD_REQUEST,
+            "The request is not one that this endpoint knows.",
+            json!({"error": "invalid_request", "error_description": "The form is not as expected."}),
+        )
 }
 
 fn revoke_doc() -> Doc {
@@ -90,7 +99,16 @@ fn revoke_doc() -> Doc {
             "client_secret": "loudhailer_client_…",
         }))
         .answers_nothing(StatusCode::OK, "The token works no more.")
-        .refuses(StatusCode::UNAUTHORIZED, "The client is not known, or its proof does not count (`invalid_client`).")
+        .answers::<OauthProblem>(
+            StatusCode::UNAUTHORIZED,
+            "The client is not known, or its proof does not count (`invalid_client`).",
+            json!({"error": "invalid_client", "error_description": "The client is not known, or its proof does not count."}),
+        )
+        .answers::<OauthProblem>(
+            StatusCode::BAD_REQUEST,
+            "The request is not one that this endpoint knows.",
+            json!({"error": "invalid_request", "error_description": "The form is not as expected."}),
+        )
 }
 
 /// What the token endpoint reads.
@@ -360,6 +378,16 @@ async fn revoke(open: Open, State(api): State<Api>, headers: HeaderMap, Raw(body
     })
 }
 
+/// A refusal as RFC 6749 section 5.2 has it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OauthError)]
+struct OauthProblem {
+    /// Which sort it is.
+    error: &'static str,
+    /// What is wrong and what to do, in words.
+    error_description: String,
+}
+
 /// RFC 6749 section 5.2.
 fn refused(refusal: OauthRefusal, headers: &HeaderMap) -> Response {
     let status = match refusal {
@@ -367,7 +395,7 @@ fn refused(refusal: OauthRefusal, headers: &HeaderMap) -> Response {
         OauthRefusal::SlowDown(_) => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::BAD_REQUEST,
     };
-    let body: Json = json!({"error": refusal.code(), "error_description": refusal.description()});
+    let body = OauthProblem { error: refusal.code(), error_description: refusal.description().to_string() };
     let mut response = (status, http::Json(body)).into_response();
     if let OauthRefusal::SlowDown(wait) = refusal {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));

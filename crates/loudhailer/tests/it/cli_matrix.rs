@@ -81,7 +81,7 @@ async fn e_17_every_command_refuses_whoever_may_not() {
     crypto::install_default_provider();
     let secrets = [("NARROW", NARROW), ("FOREIGN", FOREIGN)];
     let house = Installation::make(&secrets);
-    std::fs::write(house.path("more.yaml"), "workspaces: [{slug: work, environment: production, name: Changed}]\n")
+    std::fs::write(house.path("more.yaml"), "workspaces: [{slug: work, environment: production, name: Changed}, {slug: away, environment: production}]\n")
         .unwrap();
     let printed = house.apply(&resources());
     let door = printed.lines().find_map(|line| line.trim().strip_prefix("POST ")?.split_once('?')).unwrap().0;
@@ -219,7 +219,7 @@ fn private(house: &Installation) {
     house.refused(&["simulator", "--listen", "127.0.0.1:0"], 1, "--allow-plaintext");
     house.refused(&["bench", "--dir", "/dev/shm"], 1, "memory");
     house.refused(&["bench-carrier"], 2, "--cert");
-    house.refused(&["selftest", "--database", "sqlite:loudhailer.db"], 1, "PostgreSQL");
+    house.refused(&["selftest", "--database", "sqlite:loudhailer.db"], 1, "wants postgres:");
     // The worker holds no key and opens nothing: without its server at the other end it ends.
     let worker = house.command(&["sandbox-worker"]).output().unwrap();
     assert!(worker.stdout.is_empty(), "it says nothing unasked");
@@ -228,7 +228,9 @@ fn private(house: &Installation) {
 /// E-15: a controlled production workspace is changed on the machine only with a reason for breaking the glass.
 fn break_glass(house: &Installation) {
     let controlled = |name: &str| {
-        let text = format!("workspaces: [{{slug: away, environment: production, controlled: true, name: {name}}}]\n");
+        let text = format!(
+            "workspaces: [{{slug: work, environment: production}}, {{slug: away, environment: production, controlled: true, name: {name}}}]\n"
+        );
         std::fs::write(house.path("away.yaml"), text).unwrap();
     };
     controlled("Away");

@@ -171,8 +171,8 @@ testdb::both_databases! {
         let house = House::new(db).await;
         let more = ", allow_plaintext: true, max_binds: 1000";
         house.apply(&format!(
-            "workspaces:\n  - {{slug: away, environment: development}}\n\
-             routes:\n  - {{workspace: away, carriers: [sim-1], sender: '70007'}}\n\
+            "workspaces:\n  - {{slug: demo, environment: development}}\n  - {{slug: away, environment: development}}\n\
+             routes:\n  - {{workspace: demo, carriers: [sim-1], sender: '70007'}}\n  - {{workspace: away, carriers: [sim-1], sender: '70007'}}\n\
              {}  - {{workspace: away, system_id: foreign, password: {{env: PASSWORD}}, allow: [127.0.0.0/8]{more}}}\n",
             account(more)
         )).await.unwrap();
@@ -213,7 +213,7 @@ testdb::both_databases! {
     async fn e_17_a_foreign_workspace_changes_nothing(db: Db) {
         let house = House::new(db).await;
         let foreign = "  - {workspace: away, system_id: foreign, password: {env: PASSWORD}, allow: [127.0.0.0/8], allow_plaintext: true}\n";
-        house.apply(&format!("workspaces:\n  - {{slug: away, environment: development}}\n{}{foreign}", account(", allow_plaintext: true"))).await.unwrap();
+        house.apply(&format!("workspaces:\n  - {{slug: demo, environment: development}}\n  - {{slug: away, environment: development}}\n{}{foreign}", account(", allow_plaintext: true"))).await.unwrap();
         let owner = house.bind(BindMode::Transmitter, "pa55word").await.unwrap();
         let waits = SubmitSm { schedule_delivery_time: smpp::time::relative(Duration::from_hours(1)), ..submit(b"mine") };
         let id = id_of(&owner.handle.request(waits).await.unwrap());
