@@ -76,7 +76,7 @@ impl Scim {
             before.insert("externalId".to_owned(), external.clone().into());
         }
         let members: Vec<Value> =
-            rows::members(tx, group.id)?.into_iter().map(|(user, _)| json!({"value": user.to_string()})).collect();
+            rows::members(tx, group.id)?.into_iter().map(|user| json!({"value": user.to_string()})).collect();
         if !members.is_empty() {
             before.insert("members".to_owned(), members.into());
         }
@@ -97,7 +97,7 @@ impl Scim {
         rows::remove_group(tx, group.id)?;
         note(tx, desk, "directory_group.delete", group.id, json!({ "members": members.len() }))?;
         let mappings = settle::of(tx, desk.source.id)?;
-        for (user, _) in members {
+        for user in members {
             self.settle(tx, desk, &mappings, user)?;
         }
         Ok(())
@@ -124,7 +124,7 @@ impl Scim {
         }
         let external = said.get("externalId").and_then(Value::as_str).map(str::to_owned);
         let wanted = members(said)?;
-        let before: BTreeSet<UserId> = rows::members(tx, group.id)?.into_iter().map(|(user, _)| user).collect();
+        let before: BTreeSet<UserId> = rows::members(tx, group.id)?.into_iter().collect();
         let (joined, left): (Vec<UserId>, Vec<UserId>) =
             (wanted.difference(&before).copied().collect(), before.difference(&wanted).copied().collect());
         for user in &joined {
@@ -203,7 +203,7 @@ fn shown_group(tx: &mut Tx<'_>, desk: &Desk, group: Group, shown: &Shown) -> Res
     if !shown.leaves_out("members") {
         let members = rows::members(tx, group.id)?;
         if !members.is_empty() {
-            let one = |(user, name): (UserId, String)| json!({"value": user.to_string(), "$ref": format!("{}/Users/{user}", desk.base), "type": "User", "display": name});
+            let one = |user: UserId| json!({"value": user.to_string(), "$ref": format!("{}/Users/{user}", desk.base)});
             out.insert("members".into(), members.into_iter().map(one).collect());
         }
     }

@@ -409,13 +409,13 @@ pub(crate) fn remove_group(tx: &mut Tx<'_>, id: GroupId) -> Result<(), store::Er
     tx.execute("DELETE FROM directory_groups WHERE id = $1", &params![id]).map(drop)
 }
 
-/// The members of a group with their names, in one order always.
-pub(crate) fn members(tx: &mut Tx<'_>, id: GroupId) -> Result<Vec<(UserId, String)>, store::Error> {
+/// The members of a group, in one order always.
+pub(crate) fn members(tx: &mut Tx<'_>, id: GroupId) -> Result<Vec<UserId>, store::Error> {
     tx.query(
-        "SELECT m.user_id, u.name FROM directory_members m JOIN users u ON u.id = m.user_id \
+        "SELECT m.user_id FROM directory_members m JOIN users u ON u.id = m.user_id \
          WHERE m.group_id = $1 AND u.removed_at IS NULL ORDER BY m.user_id",
         &params![id],
-        |row| Ok((row.get("user_id")?, row.get("name")?)),
+        |row| row.get("user_id"),
     )
 }
 

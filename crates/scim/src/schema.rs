@@ -113,13 +113,11 @@ const MANAGER: &[Attribute] = &[
 const MEMBER: &[Attribute] = &[
     Attribute { change: Change::Once, exact: true, ..text("value", "The id of the person.") },
     Attribute {
-        change: Change::Never,
+        change: Change::Once,
         exact: true,
         holds: Holds::Reference(&["User"]),
-        ..text("$ref", "The person's address.")
+        ..text("$ref", "The person's address. It follows from the id.")
     },
-    Attribute { change: Change::Never, words: &["User"], ..text("type", "What the member is.") },
-    Attribute { change: Change::Never, ..text("display", "The person's name.") },
 ];
 
 const USERS: &[Attribute] = &[
