@@ -12,7 +12,7 @@ use http::{
     StatusCode, form_pairs, header,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
