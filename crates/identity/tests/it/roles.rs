@@ -182,7 +182,7 @@ testdb::both_databases! {
         house.apply(PEOPLE).await.unwrap();
         let key = |scope: &str| Draft::new(serde_json::json!({ "name": "ci", "scopes": [scope] }));
         let wide = put::<cap::ApiKeysManage>(&house, "olga@example.com", "api_keys", Some("demo"), key("messages:content")).await;
-        assert_eq!(lines(&wide.unwrap_err()), ["scopes[0]: you do not hold messages:content here, so no key of yours does"]);
+        assert_eq!(lines(&wide.unwrap_err()), ["scopes[0]: you do not hold messages:content here, so no program of yours does"]);
         put::<cap::ApiKeysManage>(&house, "olga@example.com", "api_keys", Some("demo"), key("audit:read")).await.unwrap();
         put::<cap::ApiKeysManage>(&house, "ada@example.com", "api_keys", Some("demo"), key("messages:content")).await.unwrap();
         // What stands already is hers to narrow, not to draw anew.
