@@ -186,6 +186,7 @@ impl FormPage {
         "tls_ca",
     ];
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand on references")]
     fn age(&self, at: &base::Timestamp) -> String {
         age(self.shell.now.since(*at))
     }

@@ -197,15 +197,14 @@ impl Explain for Error {
                 "other-person",
                 "Somebody else is signed in now than when this began. Begin again on the page about you.".to_owned(),
             ),
-            Self::Saml(saml::Refused::Ours) => Problem::internal(),
-            Self::Saml(refused) => forbidden("saml-refused", refused.public().to_owned()),
+            Self::Saml(refused) if *refused != saml::Refused::Ours => forbidden("saml-refused", refused.public().to_owned()),
             Self::Key(why) => Problem::new(ProblemKind::Conflict, "key-act", format!("Nothing was done: {why}.")),
             Self::Denied(denied) => denied.problem(),
             Self::Identity(error) => error.problem(),
             Self::Access(error) => error.problem(),
             Self::Resources(error) => error.problem(),
             Self::Store(error) => error.problem(),
-            Self::Vault(_) | Self::Crypto(_) | Self::Audit(_) => Problem::internal(),
+            Self::Vault(_) | Self::Crypto(_) | Self::Audit(_) | Self::Saml(_) => Problem::internal(),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Federation from outside, on both databases, against a provider that says what a test wants.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::format_collect, reason = "tests")]
 
 mod accounts;
 #[expect(dead_code, reason = "the tests of the protocol use all of it")]

@@ -136,10 +136,8 @@ impl Mould {
 
     /// The signature over `content`, whatever it says that it is over.
     pub fn signature(&self, content: &str, sign: &dyn Fn(&[u8]) -> Vec<u8>) -> String {
-        let hash = match self.digest_method.contains("sha1") {
-            true => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-            false => &digest::SHA256,
-        };
+        let weak = self.digest_method.contains("sha1");
+        let hash = if weak { &digest::SHA1_FOR_LEGACY_USE_ONLY } else { &digest::SHA256 };
         let digest = STANDARD.encode(digest::digest(hash, content.as_bytes()));
         let transforms: String =
             self.transforms.iter().map(|one| format!("<ds:Transform Algorithm=\"{one}\"></ds:Transform>")).collect();
@@ -223,10 +221,12 @@ impl Seal<'_> {
         if self.tamper {
             sealed[40] ^= 1;
         }
-        let cipher = self.cipher.unwrap_or(match self.cbc {
-            true => "http://www.w3.org/2001/04/xmlenc#aes256-cbc",
-            false => "http://www.w3.org/2009/xmlenc11#aes256-gcm",
-        });
+        let usual = if self.cbc {
+            "http://www.w3.org/2001/04/xmlenc#aes256-cbc"
+        } else {
+            "http://www.w3.org/2009/xmlenc11#aes256-gcm"
+        };
+        let cipher = self.cipher.unwrap_or(usual);
         format!(
             "<saml:EncryptedAssertion xmlns:saml=\"{SAML}\"><xenc:EncryptedData xmlns:xenc=\"http://www.w3.org/2001/04/xmlenc#\" \
              Type=\"http://www.w3.org/2001/04/xmlenc#Element\"><xenc:EncryptionMethod Algorithm=\"{cipher}\">\
@@ -242,7 +242,7 @@ impl Seal<'_> {
 }
 
 /// What the answer must be, unless a test says otherwise.
-pub fn expected<'a>(keys: &'a [PublicKey]) -> Expected<'a> {
+pub fn expected(keys: &[PublicKey]) -> Expected<'_> {
     Expected {
         issuer: ISSUER,
         keys,

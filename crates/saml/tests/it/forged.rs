@@ -154,10 +154,8 @@ fn signing() -> Vec<Row> {
     let hmac = |text: &[u8]| crypto::hmac_sha256(IDP.own.certificate(), text).to_vec();
     let keyed = Mould { method: "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256".into(), ..Mould::of("_a") };
     let transform = |all: &[&str]| mould(|mould| mould.transforms = all.iter().map(|&one| one.to_owned()).collect());
-    let second = format!(
-        "<ds:Reference URI=\"#_r\"><ds:DigestMethod Algorithm=\"http://www.w3.org/2001/04/xmlenc#sha256\"></ds:DigestMethod>\
-         <ds:DigestValue>AAAA</ds:DigestValue></ds:Reference>"
-    );
+    let second = "<ds:Reference URI=\"#_r\"><ds:DigestMethod Algorithm=\"http://www.w3.org/2001/04/xmlenc#sha256\"></ds:DigestMethod>\
+                  <ds:DigestValue>AAAA</ds:DigestValue></ds:Reference>";
     vec![
         row("nothing is signed", "Unsigned", wrapped(&assertion())),
         row("the signature was taken out", "Unsigned", wrapped(&good.replace(&signature_of(&good), ""))),
@@ -226,7 +224,7 @@ fn signing() -> Vec<Row> {
             "Transforms",
             mould(|mould| mould.canonicalization = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315".into()),
         ),
-        row("two references", "References", mould(|mould| mould.more.clone_from(&second))),
+        row("two references", "References", mould(|mould| second.clone_into(&mut mould.more))),
         row("no reference", "References", {
             let good = mould(|_| {});
             let (from, to) = (good.find("<ds:Reference ").unwrap(), good.find("</ds:Reference>").unwrap() + 15);
@@ -570,7 +568,7 @@ fn x_11_every_forged_answer_is_refused_for_its_own_reason() {
             Ok(said) => wrong.push(format!("{name}: believed, as {}", said.subject.value)),
             Err(refused) if refused.name() != *because => wrong.push(format!("{name}: {refused:?} and not {because}")),
             Err(refused) => {
-                assert!(!refused.to_string().contains("evil") && !refused.public().contains("evil"), "{name}")
+                assert!(!refused.to_string().contains("evil") && !refused.public().contains("evil"), "{name}");
             }
         }
     }

@@ -1,4 +1,5 @@
 //! The protocol as seen from outside: what is genuine is understood, and what is forged is refused.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::format_collect, reason = "tests")]
 
 mod forge;
 mod forged;

@@ -19,8 +19,22 @@ static GENUINE: LazyLock<Vec<(String, Assertion)>> = LazyLock::new(|| {
 });
 
 /// Pieces that readers of XML trip over.
-const PIECES: [&str; 14] =
-    ["", "<", ">", "\"", "&", "&#0;", "<!-- -->", "<?x?>", "<![CDATA[x]]>", "<!DOCTYPE x>", " ", "\n", "xmlns:x=\"u\"", "<x/>"];
+const PIECES: [&str; 14] = [
+    "",
+    "<",
+    ">",
+    "\"",
+    "&",
+    "&#0;",
+    "<!-- -->",
+    "<?x?>",
+    "<![CDATA[x]]>",
+    "<!DOCTYPE x>",
+    " ",
+    "\n",
+    "xmlns:x=\"u\"",
+    "<x/>",
+];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
