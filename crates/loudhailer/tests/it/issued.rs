@@ -68,7 +68,7 @@ async fn x_11_a_token_of_another_service_counts_where_a_rule_says_so() {
     browser.click("main details summary").await;
     browser.fill("#ca", &receiver.authority).await;
     browser.click("form.panel button.go").await;
-    browser.sees("#rules-e", "every token of this issuer fits").await;
+    browser.sees("#rules-e", "Every token of this issuer fits").await;
     browser.fill("#rules", "sub = repo:acme/* -> alerts:read signals:send").await;
     browser.click("form.panel button.go").await;
     browser.sees("main [role=status]", "Saved").await;
