@@ -385,7 +385,7 @@ struct OauthProblem {
     /// Which sort it is.
     error: &'static str,
     /// What is wrong and what to do, in words.
-    error_description: String,
+    error_description: &'static str,
 }
 
 /// RFC 6749 section 5.2.
@@ -395,7 +395,7 @@ fn refused(refusal: OauthRefusal, headers: &HeaderMap) -> Response {
         OauthRefusal::SlowDown(_) => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::BAD_REQUEST,
     };
-    let body = OauthProblem { error: refusal.code(), error_description: refusal.description().to_string() };
+    let body = OauthProblem { error: refusal.code(), error_description: refusal.description() };
     let mut response = (status, http::Json(body)).into_response();
     if let OauthRefusal::SlowDown(wait) = refusal {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
