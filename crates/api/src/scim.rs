@@ -19,7 +19,7 @@ use crate::scim_admin;
 use crate::scim_error::{MEDIA, said};
 
 /// How often a source that only reads is noted as heard of.
-const HEARD: std::time::Duration = std::time::Duration::from_secs(60);
+const HEARD: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// What the handlers call. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -42,6 +42,10 @@ pub(crate) fn is_name(text: &str) -> bool {
     (1..=254).contains(&text.len()) && !text.chars().any(|c| c.is_whitespace() || c.is_control())
 }
 
+/// Why what a directory says is not changed here.
+const WORDS: &str = "a directory keeps this person, and says this itself: change it there. In an emergency release the person \
+     from the directory on the page Provisioning; then it is yours to change";
+
 /// Refuses changes by hand of what the person's directory says: it would say it again.
 pub(crate) fn check_owned(body: &UserBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
     if check.is_new() || provisions(&check.actor().principal) {
@@ -54,8 +58,6 @@ pub(crate) fn check_owned(body: &UserBody, check: &mut Check<'_, '_>) -> Result<
         |row| Ok((row.get::<String>("name")?, row.get::<bool>("enabled")?)),
     )?;
     let Some((name, enabled)) = known else { return Ok(()) };
-    const WORDS: &str = "a directory keeps this person, and says this itself: change it there. In an emergency release the person \
-         from the directory on the page Provisioning; then it is yours to change";
     if body.name != name {
         check.problem("name", "owned-by-directory", WORDS);
     }

@@ -53,13 +53,13 @@ impl Scim {
         if desk.source.invite && active && self.0.identity.sends_mail() && person.user_name.contains('@') {
             self.0.identity.invite_by_mail(tx, &desk.permit.of_directory(), user)?;
         }
-        self.shown(tx, desk, person, shown)
+        answer(tx, desk, person, shown)
     }
 
     /// One person.
     pub fn user(&self, tx: &mut Tx<'_>, desk: &Desk, user: &str, shown: &Shown) -> Result<Answered, Error> {
         let person = self.found(tx, desk, user)?;
-        self.shown(tx, desk, person, shown)
+        answer(tx, desk, person, shown)
     }
 
     /// The people of the directory, those who fit.
@@ -68,7 +68,7 @@ impl Scim {
         let page = rows::people(tx, &self.0.vault, desk.source.id, condition, bounds(query))?;
         let mut items = Vec::with_capacity(page.items.len().min(PAGE));
         for person in page.items {
-            items.push(self.shown(tx, desk, person, &query.shown)?.body);
+            items.push(answer(tx, desk, person, &query.shown)?.body);
         }
         Ok(schema::list(items, usize::try_from(page.total).unwrap_or_default(), bounds(query).0 + 1))
     }
@@ -119,7 +119,7 @@ impl Scim {
         let active = said.remove("active").and_then(|active| active.as_bool()).unwrap_or(person.active);
         let user_name = user_name(&said)?;
         if said == person.said && active == person.active {
-            return self.shown(tx, desk, person, shown);
+            return answer(tx, desk, person, shown);
         }
         let renamed = identity::fold_login(&user_name) != identity::fold_login(&person.user_name);
         if renamed {
@@ -152,7 +152,7 @@ impl Scim {
             let mappings = settle::of(tx, desk.source.id)?;
             self.settle(tx, desk, &mappings, person.user)?;
         }
-        self.shown(tx, desk, person, shown)
+        answer(tx, desk, person, shown)
     }
 
     /// Deletes somebody's account. Where something here still names them, it is switched off instead, at once.
@@ -242,29 +242,30 @@ impl Scim {
         }
         Ok(())
     }
+}
 
-    pub(crate) fn shown(&self, tx: &mut Tx<'_>, desk: &Desk, person: Person, shown: &Shown) -> Result<Answered, Error> {
-        let user = person.user.to_string();
-        let location = format!("{}/Users/{user}", desk.base);
-        let mut out = Resource::new();
-        let mut schemas = vec![schema::USER];
-        if person.said.contains_key(schema::ENTERPRISE) {
-            schemas.push(schema::ENTERPRISE);
-        }
-        out.insert("schemas".into(), json!(schemas));
-        out.insert("id".into(), user.clone().into());
-        out.extend(person.said);
-        out.insert("active".into(), person.active.into());
-        if !shown.leaves_out("groups") {
-            let groups = settle::groups_of(tx, desk.source.id, person.user)?;
-            if !groups.is_empty() {
-                let one = |(id, name): (String, String)| json!({"value": id, "$ref": format!("{}/Groups/{id}", desk.base), "display": name, "type": "direct"});
-                out.insert("groups".into(), groups.into_iter().map(one).collect());
-            }
-        }
-        out.insert("meta".into(), meta(Sort::User, &location, person.created_at, person.changed_at, person.version));
-        Ok(Answered { id: user, version: person.version, body: shown.cut(Sort::User, out) })
+/// A person as an answer shows them.
+fn answer(tx: &mut Tx<'_>, desk: &Desk, person: Person, shown: &Shown) -> Result<Answered, Error> {
+    let user = person.user.to_string();
+    let location = format!("{}/Users/{user}", desk.base);
+    let mut out = Resource::new();
+    let mut schemas = vec![schema::USER];
+    if person.said.contains_key(schema::ENTERPRISE) {
+        schemas.push(schema::ENTERPRISE);
     }
+    out.insert("schemas".into(), json!(schemas));
+    out.insert("id".into(), user.clone().into());
+    out.extend(person.said);
+    out.insert("active".into(), person.active.into());
+    if !shown.leaves_out("groups") {
+        let groups = settle::groups_of(tx, desk.source.id, person.user)?;
+        if !groups.is_empty() {
+            let one = |(id, name): (String, String)| json!({"value": id, "$ref": format!("{}/Groups/{id}", desk.base), "display": name, "type": "direct"});
+            out.insert("groups".into(), groups.into_iter().map(one).collect());
+        }
+    }
+    out.insert("meta".into(), meta(Sort::User, &location, person.created_at, person.changed_at, person.version));
+    Ok(Answered { id: user, version: person.version, body: shown.cut(Sort::User, out) })
 }
 
 pub(crate) fn meta(

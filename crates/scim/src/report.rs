@@ -235,7 +235,7 @@ impl Scim {
         };
         rows::put_person(tx, &self.0.vault, source.id, &person)?;
         identity::set_directory(tx, user, Some(source.id))?;
-        self.note(tx, permit, "user.hand_over", user, &source)?;
+        note(tx, permit, "user.hand_over", user, &source)?;
         Ok(user)
     }
 
@@ -263,31 +263,31 @@ impl Scim {
         rows::forget_person(tx, user)?;
         identity::set_directory(tx, user, None)?;
         match rows::source_by_id(tx, source)? {
-            Some(source) => self.note(tx, permit, "user.release", user, &source),
+            Some(source) => note(tx, permit, "user.release", user, &source),
             None => Ok(()),
         }
     }
+}
 
-    fn note(
-        &self,
-        tx: &mut Tx<'_>,
-        permit: &OrganisationPermit<cap::SignInManage>,
-        action: &'static str,
-        user: UserId,
-        source: &Source,
-    ) -> Result<(), Error> {
-        audit::record(
-            tx,
-            audit::Entry {
-                actor: permit.actor(),
-                workspace: None,
-                action,
-                target: ("user", &user.to_string()),
-                outcome: audit::Outcome::Success,
-                reason: None,
-                changes: Some(serde_json::json!({ "source": source.name })),
-            },
-        )?;
-        Ok(())
-    }
+/// Writes down whose a person is now.
+fn note(
+    tx: &mut Tx<'_>,
+    permit: &OrganisationPermit<cap::SignInManage>,
+    action: &'static str,
+    user: UserId,
+    source: &Source,
+) -> Result<(), Error> {
+    audit::record(
+        tx,
+        audit::Entry {
+            actor: permit.actor(),
+            workspace: None,
+            action,
+            target: ("user", &user.to_string()),
+            outcome: audit::Outcome::Success,
+            reason: None,
+            changes: Some(serde_json::json!({ "source": source.name })),
+        },
+    )?;
+    Ok(())
 }

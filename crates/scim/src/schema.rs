@@ -32,6 +32,7 @@ pub(crate) enum Change {
 
 /// One attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a characteristic that RFC 7643 section 7 names")]
 pub(crate) struct Attribute {
     pub name: &'static str,
     pub holds: Holds,
