@@ -259,8 +259,17 @@ mod tests {
 
     #[test]
     fn who_signed_out_here_may_sign_out_there() {
-        let told = |onward| ToldPage { shell: Shell { place: None, stream: None, ..shell() }, heading: "You are signed out here", words: String::new(), onward };
-        let onward = |fields| Onward { label: HOSTILE.to_owned(), location: "https://login.example.com/out?a=1".to_owned(), fields };
+        let told = |onward| ToldPage {
+            shell: Shell { place: None, stream: None, ..shell() },
+            heading: "You are signed out here",
+            words: String::new(),
+            onward,
+        };
+        let onward = |fields| Onward {
+            label: HOSTILE.to_owned(),
+            location: "https://login.example.com/out?a=1".to_owned(),
+            fields,
+        };
         let html = checked(&told(Some(onward(vec![("SAMLRequest", "AAAA".to_owned())]))));
         assert!(html.contains("action=\"https://login.example.com/out?a=1\"") && html.contains("value=\"AAAA\""));
         let html = checked(&told(Some(onward(Vec::new()))));

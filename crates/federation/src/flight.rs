@@ -121,7 +121,11 @@ pub(crate) fn begin(
 
 /// Ends one, whatever comes of it: there is no second try with the same cookie.
 pub(crate) fn take(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<Flight>, Error> {
-    found(tx, token, "DELETE FROM sign_ons WHERE token_hash = $1 RETURNING provider, user_id, purpose, next, expires_at")
+    found(
+        tx,
+        token,
+        "DELETE FROM sign_ons WHERE token_hash = $1 RETURNING provider, user_id, purpose, next, expires_at",
+    )
 }
 
 /// Looks at one that goes on: what is asked of a provider follows from it.
@@ -136,19 +140,15 @@ fn found(tx: &mut Tx<'_>, token: &SecretString, sql: &str) -> Result<Option<Flig
     {
         return Ok(None);
     }
-    let found = tx.query_opt(
-        sql,
-        &params![crypto::sha256(&*bytes).to_vec()],
-        |row| {
-            Ok((
-                row.get::<ResourceId>("provider")?,
-                row.get::<String>("user_id")?,
-                row.get::<String>("purpose")?,
-                row.get::<String>("next")?,
-                row.get::<Timestamp>("expires_at")?,
-            ))
-        },
-    )?;
+    let found = tx.query_opt(sql, &params![crypto::sha256(&*bytes).to_vec()], |row| {
+        Ok((
+            row.get::<ResourceId>("provider")?,
+            row.get::<String>("user_id")?,
+            row.get::<String>("purpose")?,
+            row.get::<String>("next")?,
+            row.get::<Timestamp>("expires_at")?,
+        ))
+    })?;
     let Some((provider, user, purpose, next, expires_at)) = found else { return Ok(None) };
     if tx.now() >= expires_at {
         return Ok(None);

@@ -250,18 +250,10 @@ fn check_oidc(body: &ProviderBody, check: &mut Check<'_, '_>) {
     let secret = check.secret("client_secret").map(|secret| (1..=1_024).contains(&secret.expose_secret().len()));
     match (body.client_auth.as_str(), body.client_secret.is_some()) {
         ("none", true) => {
-            check.problem(
-                "client_secret",
-                "no-use",
-                "with client_auth none no secret is sent; leave one of both out",
-            );
+            check.problem("client_secret", "no-use", "with client_auth none no secret is sent; leave one of both out");
         }
         ("basic" | "post", false) => {
-            check.problem(
-                "client_secret",
-                "missing",
-                "the secret that the provider gave for this client is expected",
-            );
+            check.problem("client_secret", "missing", "the secret that the provider gave for this client is expected");
         }
         _ if secret == Some(false) => {
             check.problem("client_secret", "bad-secret", "a client secret has 1 to 1,024 characters");
@@ -282,7 +274,11 @@ fn check_oidc(body: &ProviderBody, check: &mut Check<'_, '_>) {
         check.problem("algorithms", "no-algorithms", "no signature would be believed; name at least one");
     }
     if body.saml.is_some() {
-        check.problem("saml", "no-use", "these are fields of a provider that speaks SAML; leave them out, or say so in kind");
+        check.problem(
+            "saml",
+            "no-use",
+            "these are fields of a provider that speaks SAML; leave them out, or say so in kind",
+        );
     }
 }
 

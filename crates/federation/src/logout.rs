@@ -63,7 +63,11 @@ impl Federation {
             query.append_pair("id_token_hint", hint.expose_secret());
         }
         let join = if endpoint.contains('?') { '&' } else { '?' };
-        Ok(Some(Onward { label: provider.label, location: format!("{endpoint}{join}{}", query.finish()), fields: Vec::new() }))
+        Ok(Some(Onward {
+            label: provider.label,
+            location: format!("{endpoint}{join}{}", query.finish()),
+            fields: Vec::new(),
+        }))
     }
 
     /// Takes a provider's word that it ended a session: how many ended here. A refusal is written down.

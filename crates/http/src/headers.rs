@@ -59,9 +59,10 @@ pub fn forms_to(mut response: Response, address: &str) -> Response {
 pub(crate) fn secure(response: &mut Response, door: Door, request: RequestId) {
     let page = door == Door::Console && response.extensions().get::<Download>().is_none();
     let empty = response.body().is_end_stream();
-    let forms = response.extensions().get::<FormsTo>().map(|to| {
-        CONSOLE_POLICY.replace("form-action 'self'", &format!("form-action 'self' {}", to.0))
-    });
+    let forms = response
+        .extensions()
+        .get::<FormsTo>()
+        .map(|to| CONSOLE_POLICY.replace("form-action 'self'", &format!("form-action 'self' {}", to.0)));
     let headers = response.headers_mut();
     headers.remove(SERVER);
     set(headers, &ALWAYS);
@@ -148,7 +149,13 @@ mod tests {
         assert!(own.contains("form-action 'self';"), "{own}");
         let one = policy("https://idp.example.com:8443/slo?x=1");
         assert!(one.contains("form-action 'self' https://idp.example.com:8443;"), "{one}");
-        for odd in ["http://idp.example.com/", "https://", "https://a b/", "https://a;script-src *", "https://a' 'unsafe-inline"] {
+        for odd in [
+            "http://idp.example.com/",
+            "https://",
+            "https://a b/",
+            "https://a;script-src *",
+            "https://a' 'unsafe-inline",
+        ] {
             assert_eq!(policy(odd), own, "{odd}");
         }
     }
