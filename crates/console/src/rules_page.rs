@@ -122,12 +122,11 @@ async fn render<C: access::Cap>(
     given: Option<(Wrong, RulesForm)>,
 ) -> Answer<Response> {
     let shell = console.shell(guard, headers, Page::Users).await?;
-    let (wrong, form) = match given {
-        Some(given) => given,
-        None => {
-            let version = console.rules_version().await?;
-            (Wrong::default(), RulesForm::of(&console.db.read(SignInRules::of).await?, version))
-        }
+    let (wrong, form) = if let Some(given) = given {
+        given
+    } else {
+        let version = console.rules_version().await?;
+        (Wrong::default(), RulesForm::of(&console.db.read(SignInRules::of).await?, version))
     };
     let class = |(value, class): (&'static str, CharacterClass)| ClassLine {
         value,

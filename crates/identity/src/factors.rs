@@ -25,6 +25,7 @@ pub enum Proof {
 
 /// What somebody could prove themselves with.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "ways that a person has or has not, each on its own")]
 pub struct Ways {
     /// A password; only where there is no second factor.
     pub password: bool,

@@ -187,7 +187,7 @@ impl Session<'_> {
         };
         let mut body = format!("csrf={}", encode(&self.csrf));
         for (name, value) in fields {
-            body += &format!("&{}={}", encode(name), encode(value));
+            body.extend(["&", &encode(name), "=", &encode(value)]);
         }
         let asked = self.request(Method::POST, path).header("content-type", "application/x-www-form-urlencoded");
         let answer = asked.body(body).send().await.unwrap();

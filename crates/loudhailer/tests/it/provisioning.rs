@@ -48,7 +48,7 @@ async fn said(answer: reqwest::Response) -> (u16, Value) {
 
 fn is_error(body: &Value, status: u16, word: Option<&str>) -> bool {
     body["schemas"][0] == "urn:ietf:params:scim:api:messages:2.0:Error"
-        && body["status"] == status.to_string()
+        && body["status"].as_str() == Some(status.to_string().as_str())
         && body["scimType"].as_str() == word
         && body["detail"].as_str().is_some_and(|detail| detail.len() > 20)
 }
