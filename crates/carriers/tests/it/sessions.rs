@@ -111,7 +111,9 @@ async fn a_session_ends_with_replies_outstanding() {
     // Now they are on disk: nobody is there any more to hear it.
     let late = inbox.held.lock().unwrap().take().unwrap();
     assert!(late.len() >= 5);
-    late.into_iter().for_each(|reply| reply.say(Ok(())));
+    for reply in late {
+        reply.say(Ok(()));
+    }
     let before = inbox.receipts().len();
     let (carrier, again) = Stage::bound(stage.settings()).await;
     until("they come again", async || again.receipts().len() == 5).await;
