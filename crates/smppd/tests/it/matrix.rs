@@ -133,22 +133,21 @@ async fn connected(house: &House, player: Player) -> Raw {
     raw
 }
 
-/// What comes back for it, before the answer to the `enquire_link` behind it.
+/// What comes back for it. What has an answer of its own is waited for, since others may come before it; for what has none, nothing
+/// comes before the answer to the `enquire_link` behind it.
 async fn tried(raw: &mut Raw, pdu: Pdu) -> Answer {
     let own = pdu.id().response();
     raw.tell(7, pdu).await;
-    raw.tell(8, EnquireLink {}).await;
+    if own.is_none() {
+        raw.tell(8, EnquireLink {}).await;
+    }
     let mut answer = Answer::Nothing;
     while let Some(Command { status, sequence, pdu }) = raw.read().await {
         match (sequence, pdu.id()) {
-            (7, id) if Some(id) == own => answer = Answer::Own(status),
+            (7, id) if Some(id) == own => return Answer::Own(status),
             (7, CommandId::GENERIC_NACK) => answer = Answer::Nack(status),
-            // A bind was let in or a session ends: what is behind it is answered otherwise, or not at all.
             (8, _) => break,
             other => panic!("{other:?} came unasked"),
-        }
-        if matches!(own, Some(CommandId::UNBIND_RESP)) {
-            break;
         }
     }
     answer
