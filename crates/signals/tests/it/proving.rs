@@ -312,7 +312,7 @@ testdb::both_databases! {
         let long = tried(rotation(Auth::UrlToken, Rotation::LONGEST + Duration::from_secs(1))).await;
         assert_eq!((long.kind, long.field.as_deref()), (ProblemKind::Invalid, Some("overlap")));
         let elsewhere: base::WorkspaceId = world.db.context().id();
-        let foreign = Grants::of_operator(access::Actor::os("test", "here")).permit(elsewhere).unwrap();
+        let foreign = Grants::of_operator(Actor::os("test", "here")).permit(elsewhere).unwrap();
         let both = Rotation { integration: world.id("both").await, ..rotation(Auth::UrlToken, Rotation::OVERLAP) };
         assert_eq!(world.signals.rotate(&world.resources, &foreign, both.clone()).await.unwrap_err().problem().kind, ProblemKind::NotFound);
         assert_eq!(world.signals.retire(&foreign, both.integration, Auth::UrlToken, None).await.unwrap_err().problem().kind, ProblemKind::NotFound);
