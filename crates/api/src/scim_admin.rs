@@ -35,7 +35,7 @@ pub(crate) fn routes(routes: Routes<Provisioning>) -> Routes<Provisioning> {
                     "Somebody who was made by hand is found by the directory from now on, by their log-in name; it says their name and \
                      whether their account is in use. Roles, phones and ways in stay. Audited.",
                 )
-                .reads::<HandOver>(json!({"login": "ada@example.com"}))
+                .reads::<HandOver>(json!({"login": "sam@example.com"}))
                 .answers::<HandedOver>(
                     StatusCode::CREATED,
                     "The person.",

@@ -122,6 +122,11 @@ impl Console {
             let newest = self.db.read(read).await?.items.into_iter().map(|person| person.id).max();
             known.extend(newest.into_iter().flat_map(|id| [("user", id.to_string()), ("id", id.to_string())]));
         }
+        if let Ok(permit) = guard.caller().grants().permit_organisation::<cap::SignInManage>() {
+            let scim = self.scim.clone();
+            let source = self.db.read(move |tx| scim.sources(tx, &permit)).await?;
+            known.extend(source.first().map(|source| ("source", source.source.id.to_string())));
+        }
         Ok(known)
     }
 

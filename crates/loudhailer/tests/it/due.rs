@@ -131,12 +131,14 @@ async fn x_16_sessions_and_factors_by_the_api() {
     let console = demo.fact("console").to_owned();
     let ada = Reader::set_up(&demo).await;
     let second = session(&sign_in(&demo, PASSWORD).await);
+    let csrf = between(&ada.page("/w/demo/you").await, "name=\"csrf\" value=\"", "\"").unwrap();
     let ask = async |method: &str, path: &str, cookies: &str| {
         let client = demo.client();
         let asked = client.request(method.parse().unwrap(), format!("{console}{path}")).header(COOKIE, cookies);
         let asked = asked
             .header(ORIGIN, &console)
             .header("Sec-Fetch-Site", "same-origin")
+            .header("X-CSRF-Token", &csrf)
             .header(CONTENT_TYPE, "application/json");
         let answer = asked.send().await.unwrap();
         let status = answer.status().as_u16();

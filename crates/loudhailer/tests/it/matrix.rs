@@ -73,8 +73,12 @@ async fn matrix(url: store::DatabaseUrl) {
 
     // A directory's key: what it may do is of the organisation, and nothing else is.
     let directory = crypto::token::mint(crypto::token::Kind::Key, context().chance());
-    let text = "api_keys:\n  - {workspace: home, name: directory, scopes: ['people:provision'], token: {env: TOKEN}}\n";
-    apply(&product, text, &directory).await;
+    // A file says all that there is of its kinds: the first key stands in it again, and keeps its token.
+    let text = format!(
+        "api_keys:\n  - {{workspace: home, name: key, scopes: {SCOPES:?}}}\n  \
+         - {{workspace: home, name: directory, scopes: ['people:provision'], token: {{env: TOKEN}}}}\n"
+    );
+    apply(&product, &text, &directory).await;
     players.push(Player {
         name: "a directory's key".into(),
         credential: Credential::Key(directory),

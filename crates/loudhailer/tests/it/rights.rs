@@ -138,6 +138,7 @@ async fn x_10_rules_are_not_overwritten_unseen() {
     let rules = |length: &'static str| {
         vec![
             ("password_min_length", length),
+            ("password_min_length_with_factor", "12"),
             ("password_strength", "3"),
             ("password_history", "0"),
             ("password_min_age_hours", "0"),
