@@ -2,17 +2,17 @@
 
 One line a check; what deviates from RFC 7643 or RFC 7644 ends the run with an error."""
 
+import ssl
 import sys
 
-import httpx
-import ssl
-from scim2_client.engines.httpx import SyncSCIMClient
+import httpx2
+from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_tester.checker import check_server
 from scim2_tester.utils import Status
 
 base, token, ca = sys.argv[1:4]
 context = ssl.create_default_context(cafile=ca)
-client = httpx.Client(base_url=base, headers={"Authorization": f"Bearer {token}"}, verify=context, timeout=30)
+client = httpx2.Client(base_url=base, headers={"Authorization": f"Bearer {token}"}, verify=context, timeout=30)
 scim = SyncSCIMClient(client)
 scim.discover()
 wrong, done = 0, 0

@@ -41,12 +41,14 @@ pub fn provisioning_routes(state: Provisioning) -> Routes {
         .get("/scim/v2/{source}/Schemas/{urn}", one_schema)
         .get("/scim/v2/{source}/Users", users)
         .post("/scim/v2/{source}/Users", create_user)
+        .post("/scim/v2/{source}/Users/.search", search_users)
         .get("/scim/v2/{source}/Users/{id}", user)
         .guarded(Method::PUT, "/scim/v2/{source}/Users/{id}", replace_user)
         .guarded(Method::PATCH, "/scim/v2/{source}/Users/{id}", patch_user)
         .delete("/scim/v2/{source}/Users/{id}", delete_user)
         .get("/scim/v2/{source}/Groups", groups)
         .post("/scim/v2/{source}/Groups", create_group)
+        .post("/scim/v2/{source}/Groups/.search", search_groups)
         .get("/scim/v2/{source}/Groups/{id}", group)
         .guarded(Method::PUT, "/scim/v2/{source}/Groups/{id}", replace_group)
         .guarded(Method::PATCH, "/scim/v2/{source}/Groups/{id}", patch_group)
@@ -75,6 +77,33 @@ impl Wanted {
 
     fn list(self) -> List {
         List { shown: self.shown(), start: self.start_index.unwrap_or(1), count: self.count, filter: self.filter }
+    }
+}
+
+/// What a search asks in its body (RFC 7644 section 3.4.3): nothing of it stands in an address then. Sorting is declared as not
+/// done, and is left out here as there.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Searched {
+    filter: String,
+    start_index: Option<i64>,
+    count: Option<i64>,
+    attributes: Vec<String>,
+    excluded_attributes: Vec<String>,
+}
+
+impl Searched {
+    fn of(raw: &Raw) -> Result<List, Refusal> {
+        let said: Self = serde_json::from_value(body(raw)?).map_err(|_| {
+            let words = "A SearchRequest is expected: filter, startIndex, count, attributes and excludedAttributes (RFC 7644 section 3.4.3).";
+            Refusal::new(base::Problem::new(ProblemKind::Invalid, "invalid-json", words))
+        })?;
+        Ok(List {
+            shown: Shown::of(&said.attributes.join(","), &said.excluded_attributes.join(",")),
+            start: said.start_index.unwrap_or(1),
+            count: said.count,
+            filter: said.filter,
+        })
     }
 }
 
@@ -275,15 +304,36 @@ fn named(all: Vec<Value>, id: &str) -> Answer<Response> {
     Ok(answer(StatusCode::OK, &found.ok_or(Error::NotFound)?))
 }
 
+async fn list(
+    door: Provisioning,
+    guard: Guard,
+    (method, sort, source): (&'static str, Sort, String),
+    wanted: List,
+) -> Answer<Response> {
+    let about = About { method, sort, id: String::new() };
+    let read = door.read(guard.into_permit(), source, about, move |tx, scim, desk| match sort {
+        Sort::User => scim.users(tx, desk, &wanted),
+        Sort::Group => scim.groups(tx, desk, &wanted),
+    });
+    read.await.map_or_else(refused, |body| Ok(answer(StatusCode::OK, &body)))
+}
+
 async fn users(
     guard: Guard,
     State(door): State<Provisioning>,
     Path(source): Path<String>,
     Query(wanted): Query<Wanted>,
 ) -> Answer<Response> {
-    let (list, about) = (wanted.list(), About { method: "GET", sort: Sort::User, id: String::new() });
-    let read = door.read(guard.into_permit(), source, about, move |tx, scim, desk| scim.users(tx, desk, &list)).await;
-    read.map_or_else(refused, |body| Ok(answer(StatusCode::OK, &body)))
+    list(door, guard, ("GET", Sort::User, source), wanted.list()).await
+}
+
+async fn search_users(
+    guard: Guard,
+    State(door): State<Provisioning>,
+    Path(source): Path<String>,
+    raw: Raw,
+) -> Answer<Response> {
+    list(door, guard, ("POST", Sort::User, source), Searched::of(&raw)?).await
 }
 
 async fn groups(
@@ -292,9 +342,16 @@ async fn groups(
     Path(source): Path<String>,
     Query(wanted): Query<Wanted>,
 ) -> Answer<Response> {
-    let (list, about) = (wanted.list(), About { method: "GET", sort: Sort::Group, id: String::new() });
-    let read = door.read(guard.into_permit(), source, about, move |tx, scim, desk| scim.groups(tx, desk, &list)).await;
-    read.map_or_else(refused, |body| Ok(answer(StatusCode::OK, &body)))
+    list(door, guard, ("GET", Sort::Group, source), wanted.list()).await
+}
+
+async fn search_groups(
+    guard: Guard,
+    State(door): State<Provisioning>,
+    Path(source): Path<String>,
+    raw: Raw,
+) -> Answer<Response> {
+    list(door, guard, ("POST", Sort::Group, source), Searched::of(&raw)?).await
 }
 
 /// One resource, or 304 for a program that has this version already.

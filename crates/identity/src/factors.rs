@@ -27,7 +27,7 @@ pub enum Proof {
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "ways that a person has or has not, each on its own")]
 pub struct Ways {
-    /// A password; only where there is no second factor.
+    /// A password; only where there is no second factor, and where it opens the account.
     pub password: bool,
     /// A code of an app.
     pub app: bool,
@@ -356,7 +356,8 @@ impl Identity {
         let passkey = self.passkey_ask(tx, user)?;
         let any = has_any(tx, user)?;
         Ok(Ways {
-            password: !any && account::password_hash(tx, user)?.is_some(),
+            // Where a provider is the only way in, a password proves nothing either.
+            password: !any && account::password_hash(tx, user)?.is_some() && ways::opens(tx, user)? != Opens::No,
             app,
             recovery: any && recovery::left(tx, user)? > 0,
             passkey,

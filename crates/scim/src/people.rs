@@ -101,9 +101,7 @@ impl Scim {
         same_version(version, person.version)?;
         let mut before = person.said.clone();
         before.insert("active".to_owned(), person.active.into());
-        let mut said = patch::apply(Sort::User, before, body)?;
-        // Not in use any more is what "active" without a value means in no directory: it falls back to what accounts are.
-        said.entry("active").or_insert(true.into());
+        let said = patch::apply(Sort::User, before, body)?;
         self.change(tx, desk, person, said, shown)
     }
 

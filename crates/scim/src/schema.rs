@@ -138,7 +138,11 @@ const USERS: &[Attribute] = &[
     text("preferredLanguage", "The language that the person prefers."),
     text("locale", "Where the person is, for dates and numbers."),
     text("timezone", "An IANA time zone such as Europe/Zurich. Others are kept, and have no effect."),
-    flag("active", "Whether the account is in use: false ends everything that the person has open, at once."),
+    // True where nobody says it, and never without a value: it cannot be removed.
+    Attribute {
+        required: true,
+        ..flag("active", "Whether the account is in use: false ends everything that the person has open, at once.")
+    },
     Attribute { many: true, ..parts("emails", EMAIL, "E-mail addresses.") },
     Attribute {
         many: true,

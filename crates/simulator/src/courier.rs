@@ -83,7 +83,11 @@ async fn place(hub: &Hub, account: &str) -> Slot {
         match links.get(turn % links.len().max(1)) {
             // All are full: wait for one of them, and look at the others when binds come or go.
             Some(link) => tokio::select! {
-                slot = link.reserve() => if let Ok(slot) = slot { return slot },
+                slot = link.reserve() => match slot {
+                    Ok(slot) => return slot,
+                    // It is closing: whoever takes it off the list has to get a turn.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                },
                 _ = changes.changed() => {}
                 () = tokio::time::sleep(Duration::from_millis(20)) => {}
             },
