@@ -39,6 +39,7 @@ pub fn provisioning_routes(state: Provisioning) -> Routes {
         .get("/scim/v2/{source}/ResourceTypes/{name}", one_type)
         .get("/scim/v2/{source}/Schemas", all_schemas)
         .get("/scim/v2/{source}/Schemas/{urn}", one_schema)
+        .post("/scim/v2/{source}/.search", search_all)
         .get("/scim/v2/{source}/Users", users)
         .post("/scim/v2/{source}/Users", create_user)
         .post("/scim/v2/{source}/Users/.search", search_users)
@@ -334,6 +335,14 @@ async fn search_users(
     raw: Raw,
 ) -> Answer<Response> {
     list(door, guard, ("POST", Sort::User, source), Searched::of(&raw)?).await
+}
+
+/// People and groups in one search are not done (RFC 7644 section 3.12: 501).
+async fn search_all(guard: Guard, State(door): State<Provisioning>, Path(source): Path<String>) -> Answer<Response> {
+    discovery(&door, guard, source).await?;
+    let words = "People and groups are not searched at once here. Send it to /Users/.search or to /Groups/.search.";
+    let problem = base::Problem::new(ProblemKind::Invalid, "not-implemented", words);
+    Ok(said(StatusCode::NOT_IMPLEMENTED, &problem))
 }
 
 async fn groups(

@@ -23,7 +23,7 @@ fn word(problem: &Problem) -> Option<&'static str> {
     match ::scim::Fault::of_code(&problem.code) {
         Some(fault) => Some(fault.name()),
         // The protocol has no word for it (RFC 7644 table 9).
-        None if problem.code == "method-not-allowed" => None,
+        None if ["method-not-allowed", "not-implemented"].contains(&problem.code.as_ref()) => None,
         None if problem.kind == ProblemKind::Invalid && problem.code == "invalid-json" => Some("invalidSyntax"),
         None if problem.kind == ProblemKind::Invalid => Some("invalidValue"),
         None => None,

@@ -148,6 +148,7 @@ async fn refusals(demo: &Demo, door: &Door) {
         ("POST", "/Users", "x".repeat(1_100_000), 413, None),
         ("GET", "/Users?filter=password%20eq%20%22x%22", String::new(), 400, Some("invalidFilter")),
         ("POST", "/Users/.search", "{\"filter\": \"password eq \\\"x\\\"\"}".to_owned(), 400, Some("invalidFilter")),
+        ("POST", "/.search", "{}".to_owned(), 501, None),
         ("POST", "/Users/.search", "{\"count\": \"many\"}".to_owned(), 400, Some("invalidSyntax")),
         ("GET", "/Users?startIndex=one", String::new(), 400, Some("invalidValue")),
         ("GET", "/Users/019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b", String::new(), 404, None),
