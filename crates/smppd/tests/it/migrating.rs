@@ -26,7 +26,7 @@ async fn migrated(options: store::Options) {
         })
         .await
         .unwrap();
-    assert_eq!(told, [Some(false), Some(true)], "what it had was kept");
+    assert_eq!(told, [None, Some(true)], "a yes was kept; a no was also what nobody had said");
     db.close().await;
 }
 
