@@ -218,6 +218,17 @@ routes:
         self.db.read(move |tx| tx.query_one(sql, &params![], |row| row.get::<i64>(0))).await.unwrap()
     }
 
+    /// How many messages there are, and how the one of that id stands: its state, and its text as it is sealed.
+    pub async fn standing(&self, id: &str) -> (i64, i64, String) {
+        let (count, id) = (self.count("SELECT COUNT(*) FROM messages").await, id.to_owned());
+        let sql = "SELECT state, body FROM messages WHERE umid = $1";
+        let one = self
+            .db
+            .read(move |tx| tx.query_one(sql, &params![&*id], |row| Ok((row.get::<i64>(0)?, row.get::<String>(1)?))));
+        let (state, body) = one.await.unwrap();
+        (count, state, body)
+    }
+
     /// What the carrier took, in its order.
     pub fn ledger(&self) -> Vec<simulator::ledger::Entry> {
         simulator::ledger::read(&self.directory.path().join("ledger.jsonl")).unwrap()

@@ -10,7 +10,7 @@ use smpp::{
 };
 use store::Db;
 
-use crate::house::{DINA, House, account, id_of, submit, until};
+use crate::house::{DINA, House, account, id_of, submit};
 use crate::limits::Raw;
 
 /// Who tries.
@@ -190,6 +190,7 @@ testdb::both_databases! {
             for player in players() {
                 // One that waits, each time: some operations end it.
                 let id = id_of(&owner.handle.request(waits()).await.unwrap());
+                let before = house.standing(&id).await;
                 let mut raw = connected(&house, player).await;
                 let answer = tried(&mut raw, asked(operation, &id)).await;
                 assert_eq!(answer, expected(player, operation), "{operation} by {player:?}");
@@ -198,7 +199,8 @@ testdb::both_databases! {
                     passed += 1;
                     continue;
                 }
-                // Whatever was refused: the connection of a bind still stands.
+                // Whatever was refused: nothing came of it, and the connection of a bind still stands.
+                assert_eq!(house.standing(&id).await, before, "{operation} by {player:?}");
                 if player != Player::Unbound {
                     assert_eq!(raw.ask(EnquireLink {}).await.status, Status::ROK, "{operation} by {player:?}");
                 }
@@ -216,6 +218,7 @@ testdb::both_databases! {
         let owner = house.bind(BindMode::Transmitter, "pa55word").await.unwrap();
         let waits = SubmitSm { schedule_delivery_time: smpp::time::relative(Duration::from_hours(1)), ..submit(b"mine") };
         let id = id_of(&owner.handle.request(waits).await.unwrap());
+        let before = house.standing(&id).await;
         let mut raw = connected(&house, Player::Foreign(BindMode::Transceiver)).await;
         for operation in [CommandId::QUERY_SM, CommandId::REPLACE_SM, CommandId::CANCEL_SM] {
             assert_eq!(tried(&mut raw, asked(operation, &id)).await, Answer::Own(Status::RINVMSGID), "{operation}");
@@ -226,7 +229,7 @@ testdb::both_databases! {
             ..CancelSm::default()
         };
         assert_eq!(raw.ask(between).await.status, Status::RCANCELFAIL);
-        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE state = 0").await, 1, "it waits as before");
+        assert_eq!(house.standing(&id).await, before, "it waits as before, with its own text");
         let query = QuerySm { message_id: Text::from(id), source: Address::short_code("70007") };
         assert_eq!(owner.handle.request(query).await.unwrap().status, Status::ROK);
         house.end().await;
@@ -237,23 +240,28 @@ testdb::both_databases! {
         let house = House::new(db).await;
         house.apply(&account(", allow_plaintext: true")).await.unwrap();
         let mut raw = connected(&house, Player::Own(BindMode::Transceiver)).await;
+        assert_eq!(raw.ask(submit(b"still here")).await.status, Status::ROK);
+        let taken = house.count("SELECT COUNT(*) FROM messages").await;
+        assert_eq!(taken, 1);
         house.remove_account().await;
-        // Asked to unbind, or closed: in either case nothing more is taken.
+        // It is asked to unbind. What it hands over after that is taken no more, whatever is answered.
         let ended = tokio::time::timeout(Duration::from_secs(20), async {
             while let Some(command) = raw.read().await {
-                if matches!(command.pdu, Pdu::Unbind(_)) {
-                    return;
+                match command.pdu {
+                    Pdu::Unbind(_) => raw.tell(91, submit(b"too late")).await,
+                    Pdu::SubmitSmResp(_) => assert_ne!((command.sequence, command.status), (91, Status::ROK)),
+                    _ => {}
                 }
             }
         });
-        ended.await.expect("the bind ends");
+        ended.await.expect("the bind ends, and the connection with it");
         for mode in MODES {
             let mut raw = Raw::open(&house).await;
             let answer = raw.ask(Pdu::Bind(mode, bind("ward7"))).await;
             assert!(!answer.status.is_ok(), "{mode:?}: {:?}", answer.status);
             assert_eq!(raw.read().await, None, "{mode:?} is closed");
         }
-        until("nothing was taken", async || house.count("SELECT COUNT(*) FROM messages").await == 0).await;
+        assert_eq!(house.count("SELECT COUNT(*) FROM messages").await, taken, "nothing more was taken");
         house.end().await;
     }
 }
