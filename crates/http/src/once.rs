@@ -379,6 +379,13 @@ fn hash(pieces: &[&[u8]]) -> [u8; 32] {
 struct Replayed;
 
 fn again(kept: Kept) -> Refusal {
+    // Said in the words of the door, about this very request.
+    if kept.body == SHOWN_ONCE {
+        let detail = "This was done. Its answer held a secret that is shown once and kept nowhere: rotate it, or delete it and \
+                      make another one.";
+        let replayed = HeaderValue::from_static("true");
+        return Refusal::new(Problem::new(ProblemKind::Conflict, SHOWN_ONCE, detail)).header(REPLAYED, replayed);
+    }
     let mut response = Response::new(Body::from(kept.body));
     *response.status_mut() = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK);
     let headers = kept.headers.iter().filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)));
@@ -388,17 +395,11 @@ fn again(kept: Kept) -> Refusal {
     Refusal::instead(response)
 }
 
-/// In place of an answer that holds a secret: it is shown once and kept nowhere.
+/// Stands in place of an answer that holds a secret: it is shown once and kept nowhere.
+const SHOWN_ONCE: &str = "secret-shown-once";
+
 fn shown_once() -> Kept {
-    let body = serde_json::json!({
-        "type": "urn:loudhailer:problem:secret-shown-once",
-        "title": "Conflict",
-        "status": 409,
-        "code": "secret-shown-once",
-        "detail": "This was done. Its answer held a secret that is shown once and kept nowhere: rotate it, or delete it and \
-            make another one.",
-    });
-    Kept { status: 409, headers: Vec::new(), body: body.to_string() }
+    Kept { status: 409, headers: Vec::new(), body: SHOWN_ONCE.to_owned() }
 }
 
 fn under_way() -> Refusal {
@@ -415,5 +416,6 @@ fn refuse(kind: ProblemKind, code: &'static str, detail: &'static str) -> Refusa
 
 /// Whether a refusal is of this file: then the reservation belongs to another request.
 fn is_own(refusal: &Refusal) -> bool {
-    refusal.problem().code.starts_with("idempotency-")
+    let code = &refusal.problem().code;
+    code.starts_with("idempotency-") || code == SHOWN_ONCE
 }

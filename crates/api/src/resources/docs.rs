@@ -59,6 +59,7 @@ pub(super) fn export() -> Doc {
             "application/yaml",
             "groups:\n  - workspace: demo\n    name: on-call\n",
         )
+        .refuses(StatusCode::NOT_FOUND, "There is no such workspace.")
 }
 
 fn one(doc: Doc) -> Doc {

@@ -107,6 +107,9 @@ async fn e_08_an_answer_with_a_secret_is_not_kept() {
     let token = made["token"].as_str().unwrap().to_owned();
     let (status, again) = send().await;
     assert_eq!((status, &again["code"]), (409, &json!("secret-shown-once")), "{again}");
+    assert!(again["requestId"].is_string() && again["instance"].is_string(), "{again}");
+    // It stays so: nothing is made by asking a third time.
+    assert_eq!(send().await.0, 409);
     let kept: Vec<String> =
         house.db.read(|tx| tx.query("SELECT answer FROM kept_answers", &[], |row| row.get::<String>(0))).await.unwrap();
     assert!(
