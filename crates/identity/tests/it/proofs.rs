@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use access::{Actor, AuthMethod, Grants, OrganisationPermit, Principal, Role, Scope, cap};
 use base::{Explain as _, ManualClock, PageRequest, SecretString, UserId};
-use identity::{Entered, Error, Going, LoggedIn, Needs, NewFactor, PasswordChange, PeopleFilter, Standing};
+use identity::{
+    Entered, Error, Going, LoggedIn, Needs, NewFactor, PasswordChange, PeopleFilter, Proven, Standing, Vouched,
+};
 use store::{Db, Tx, Worker};
 use testkit::{MailMode, MailServer};
 
@@ -461,6 +463,42 @@ testdb::both_databases! {
         let (identity, bo) = (house.identity.clone(), house.user("bo@example.com").await);
         let bo = db.read(move |tx| identity.person(tx, &read(), bo)).await.unwrap().unwrap();
         assert!(bo.standing == Standing::Active && !bo.has_password && bo.passwords_open && !bo.pausing);
+    }
+
+    /// who comes by a provider alone and is locked out is shown as locked, whatever else they have, and can be unlocked.
+    async fn x_12_a_lock_out_without_a_password_is_seen_and_undone(db: Db, clock: Arc<ManualClock>) {
+        let house = open(&db).await;
+        house.set_up().await;
+        house.apply(PEOPLE).await.unwrap();
+        let bo = house.user("bo@example.com").await;
+        let provider = Vouched { provider: base::ResourceId::from(uuid::Uuid::from_u128(7)), subject: "bo".into(), session: String::new(), hint: None };
+        let arrive = async || {
+            let (identity, vouched) = (house.identity.clone(), provider.clone());
+            db.write(move |tx| {
+                let at = Some(tx.now());
+                let proven = Proven { user: bo, auth: AuthMethod::SingleSignOn, strong: false, at, vouched: &vouched, old: None, reason: "sso" };
+                identity.enter_proven(tx, &proven, &from("192.0.2.9"))
+            })
+            .await
+            .unwrap()
+        };
+        let standing = async || {
+            let (identity, read) = (house.identity.clone(), Grants::of_operator(operator()).permit_organisation::<cap::PeopleRead>().unwrap());
+            db.read(move |tx| identity.person(tx, &read, bo)).await.unwrap().unwrap()
+        };
+        enrol(&house, &arrive().await.into_session().unwrap()).await;
+        for n in 0..100_u8 {
+            clock.advance(Duration::from_hours(1));
+            let Entered::Half(way) = arrive().await else { panic!("no factor") };
+            assert!(second(&house, &way.token, secret("000000"), n).await.is_err(), "{n}");
+        }
+        clock.advance(Duration::from_hours(1));
+        let person = standing().await;
+        assert_eq!((person.standing, person.has_password), (Standing::Locked, false));
+        let identity = house.identity.clone();
+        db.write(move |tx| identity.unlock(tx, &people_write(), bo)).await.unwrap();
+        assert_eq!(standing().await.standing, Standing::ReachedOnly, "nothing is locked any more");
+        assert_eq!(house.count("login_failures").await, 0);
     }
 
     /// a passkey is a way in like others: a password that is due is replaced first.
