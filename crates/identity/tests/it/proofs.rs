@@ -76,6 +76,13 @@ async fn own_secret(house: &House, entered: &LoggedIn) -> SecretString {
     house.db.write(move |tx| identity.own_offer(tx, &who)).await.unwrap().app.unwrap().text
 }
 
+/// By which proofs people came who had to change their password first.
+async fn denied_by(house: &House) -> Vec<String> {
+    house
+        .texts("SELECT auth FROM audit_entries WHERE action = 'session.start' AND outcome = 'denied' ORDER BY id")
+        .await
+}
+
 fn said(error: Error) -> String {
     error.problem().code.to_string()
 }
@@ -95,6 +102,7 @@ testdb::both_databases! {
         assert!(matches!(second(&house, &token, secret("000000"), 3).await, Err(Error::BadFactor)));
         let Err(Error::MustChange(link)) = second(&house, &token, code(&db, &app), 4).await else { panic!("let in") };
         assert_eq!(house.count("sessions").await, 0);
+        assert_eq!(denied_by(&house).await, ["totp"], "the last proof that was given");
         let same = house.identity.reset_password(link.secret.clone(), secret(PASSWORD), &from("192.0.2.5")).await;
         assert_eq!(said(same.unwrap_err()), "password-used-before", "without any history, too");
         house.identity.reset_password(link.secret, secret(NEW), &from("192.0.2.5")).await.unwrap();
@@ -516,6 +524,7 @@ testdb::both_databases! {
         let handle = *ada.session.user.uuid().as_bytes();
         let answer = key.answer(&house.identity.passkey_sign_in().unwrap(), Some(&handle));
         let Err(Error::MustChange(link)) = house.identity.passkey_login(answer, None, &from("192.0.2.4")).await else { panic!("let in") };
+        assert_eq!(denied_by(&house).await, ["passkey"], "the audit log says how they came");
         house.identity.reset_password(link.secret, secret(NEW), &from("192.0.2.4")).await.unwrap();
         let answer = key.answer(&house.identity.passkey_sign_in().unwrap(), Some(&handle));
         assert!(house.identity.passkey_login(answer, None, &from("192.0.2.5")).await.is_ok());
