@@ -5,12 +5,12 @@ use alerts::Knot;
 use askama::Template;
 use audit::{Filter, Format, Recorded};
 use axum::extract::State;
-use base::AuditId;
+use base::{AuditId, PageRequest};
 use http::{Answer, Form, HeaderMap, InWorkspace, Path, Refusal, Response};
 use serde::Deserialize;
 
 use crate::Console;
-use crate::audit_page::{Which, Wide, ended, who};
+use crate::audit_page::{Which, Wide, ended, render, who};
 use crate::draw::Draw;
 use crate::facts::Fact;
 use crate::page::page;
@@ -107,6 +107,15 @@ pub struct ExportForm {
     q: String,
 }
 
+/// The format of this name; JSON lines when none was chosen.
+fn wanted(name: &str) -> Result<Format, &'static str> {
+    match name.trim() {
+        "" => Ok(Format::JsonLines),
+        name => Format::named(name)
+            .ok_or("There is no such format: jsonl, csv, cef or ocsf is expected. No file was written."),
+    }
+}
+
 /// The filtered log as a file, page by page, in the order of the chain. A POST, because it is written to the log itself.
 pub async fn export(
     guard: InWorkspace<cap::AuditRead>,
@@ -116,11 +125,14 @@ pub async fn export(
 ) -> Answer<Response> {
     let ExportForm { format, action, outcome, place, who, target, from, to, q } = form;
     let which = Which { action, outcome, place, who, target, from, to, q };
+    let format = match wanted(&format) {
+        Ok(format) => format,
+        Err(problem) => return render(&console, &guard, &headers, which, &PageRequest::default(), Some(problem)).await,
+    };
     let shell = console.shell(&guard, &headers, Page::Audit).await?;
     let (filter, wide, _) = console.audit_filter(&guard, &which, shell.zone.iana()).await?;
     // What comes after this instant is not in it, so that it ends.
     let filter = Filter { to: Some(filter.to.map_or(shell.now, |to| to.min(shell.now))), ..filter };
-    let format = Format::named(&format).unwrap_or(Format::JsonLines);
     let slug = guard.name();
     match wide {
         Wide::Everywhere(permit) => exported(&console, permit, filter, format, "everywhere", &shell).await,
@@ -179,6 +191,18 @@ mod tests {
             changes: Some(serde_json::json!({ "a": HOSTILE })),
             hash: Some("ab".repeat(32)),
             prev_hash: Some("cd".repeat(32)),
+        }
+    }
+
+    #[test]
+    fn a_format_that_is_none_is_refused() {
+        for format in Format::ALL {
+            assert_eq!(wanted(format.ending()).unwrap().ending(), format.ending());
+        }
+        assert_eq!(wanted("").unwrap().ending(), "jsonl");
+        for name in ["xlsx", "CSV", "csv,cef"] {
+            let said = wanted(name).err().unwrap();
+            assert!(Format::ALL.iter().all(|format| said.contains(format.ending())), "{name}: {said}");
         }
     }
 

@@ -6,13 +6,13 @@ use askama::Template;
 use audit::{Filter, Outcome, Recorded, Stage, Verdict, Verification};
 use axum::extract::State;
 use base::{Page as Listed, PageRequest, Timestamp};
-use http::{Answer, Form, HeaderMap, InWorkspace, PageQuery, Query, Response};
+use http::{Answer, Form, HeaderMap, InWorkspace, PageQuery, Query, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::Console;
 use crate::draw::Draw;
 use crate::facts::{Choice, choices};
-use crate::page::{encode, page, see_other};
+use crate::page::{encode, page_with, see_other};
 use crate::shell::{Page, Shell};
 use crate::zone::age;
 
@@ -294,9 +294,22 @@ pub async fn list(
     Query(which): Query<Which>,
     PageQuery(request): PageQuery,
 ) -> Answer<Response> {
-    let shell = console.shell(&guard, &headers, Page::Audit).await?.listening(&[]);
+    render(&console, &guard, &headers, which, &request, None).await
+}
+
+/// The page; with a `refused` form, what is wrong with that.
+pub async fn render(
+    console: &Console,
+    guard: &InWorkspace<cap::AuditRead>,
+    headers: &HeaderMap,
+    which: Which,
+    request: &PageRequest,
+    refused: Option<&'static str>,
+) -> Answer<Response> {
+    let shell = console.shell(guard, headers, Page::Audit).await?.listening(&[]);
     let slug = guard.name().to_owned();
-    let (filter, wide, problem) = console.audit_filter(&guard, &which, shell.zone.iana()).await?;
+    let (filter, wide, problem) = console.audit_filter(guard, &which, shell.zone.iana()).await?;
+    let request = request.clone();
     let found: Listed<Recorded> = match wide {
         Wide::Everywhere(permit) => console.db.read(move |tx| audit::list(tx, &permit, &filter, &request)).await?,
         Wide::Here(permit) => console.db.read(move |tx| audit::list(tx, &permit, &filter, &request)).await?,
@@ -308,33 +321,37 @@ pub async fn list(
     };
     let everywhere = guard.caller().grants().organisation_capabilities().contains(Capability::AuditRead);
     let latest = guard.also::<cap::AuditVerify>().and_then(|permit| console.verifier().latest(&permit));
-    page(&AuditPage {
-        sentence: match found.items.first() {
-            Some(last) => format!("The last entry is of {}", shell.zone.day_clock(&last.time)),
-            None => "No entry fits".to_owned(),
+    let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    page_with(
+        status,
+        &AuditPage {
+            sentence: match found.items.first() {
+                Some(last) => format!("The last entry is of {}", shell.zone.day_clock(&last.time)),
+                None => "No entry fits".to_owned(),
+            },
+            standing: "Who did what, when and from where. Each entry is sealed into a chain within a second, so that none can be altered or taken out unseen.",
+            may_verify: guard.may(Capability::AuditVerify),
+            stream: stream.map(|stream| streamed(&stream, &shell)),
+            verification: latest.map(|latest| verification(&slug, &latest, &shell)),
+            outcomes: choices(
+                &[("", "All"), ("success", "Done"), ("denied", "Refused"), ("failure", "Failed")],
+                &which.outcome,
+            ),
+            places: if everywhere {
+                choices(&[("", "This workspace"), ("everywhere", "Everywhere")], &which.place)
+            } else {
+                Vec::new()
+            },
+            filtered: !which.is_all(),
+            newest: format!("/w/{slug}/audit?{query}"),
+            older: found.next.map(|cursor| format!("/w/{slug}/audit?{query}&cursor={}", encode(&cursor.0))),
+            rows: found.items.into_iter().map(|entry| row(&slug, entry)).collect(),
+            which,
+            problem: refused.or(problem),
+            slug,
+            shell,
         },
-        standing: "Who did what, when and from where. Each entry is sealed into a chain within a second, so that none can be altered or taken out unseen.",
-        may_verify: guard.may(Capability::AuditVerify),
-        stream: stream.map(|stream| streamed(&stream, &shell)),
-        verification: latest.map(|latest| verification(&slug, &latest, &shell)),
-        outcomes: choices(
-            &[("", "All"), ("success", "Done"), ("denied", "Refused"), ("failure", "Failed")],
-            &which.outcome,
-        ),
-        places: if everywhere {
-            choices(&[("", "This workspace"), ("everywhere", "Everywhere")], &which.place)
-        } else {
-            Vec::new()
-        },
-        filtered: !which.is_all(),
-        newest: format!("/w/{slug}/audit?{query}"),
-        older: found.next.map(|cursor| format!("/w/{slug}/audit?{query}&cursor={}", encode(&cursor.0))),
-        rows: found.items.into_iter().map(|entry| row(&slug, entry)).collect(),
-        which,
-        problem,
-        slug,
-        shell,
-    })
+    )
 }
 
 /// How far the stream to the collector is, in words.

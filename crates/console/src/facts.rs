@@ -63,6 +63,23 @@ pub fn choices(all: &[(&str, &str)], current: &str) -> Vec<Choice> {
         .collect()
 }
 
+/// What can be chosen, with the one that is stored: names are the same however they are written, and one that is not offered to
+/// this reader stays what it is. Else saving the form would give a role everywhere, or take it away.
+pub fn chosen<'a>(
+    none: (&'a str, &'a str),
+    offered: impl Iterator<Item = (&'a str, &'a str)>,
+    stored: Option<&'a String>,
+) -> Vec<Choice> {
+    let stored = stored.map_or("", String::as_str);
+    let mut all: Vec<(&str, &str)> = std::iter::once(none).chain(offered).collect();
+    let same = |value: &str| value.to_lowercase() == stored.to_lowercase();
+    let current = all.iter().map(|(value, _)| *value).find(|value| same(value)).unwrap_or(stored);
+    if current == stored && !all.iter().any(|(value, _)| *value == stored) {
+        all.push((stored, stored));
+    }
+    choices(&all, current)
+}
+
 /// A stretch of a sentence; code stands between backticks in a record.
 #[derive(Clone, Debug)]
 pub struct Piece {

@@ -16,6 +16,7 @@ use crate::carrier_dialect::{lines, listed};
 use crate::draw::Draw;
 use crate::editing::{Act, Why, WhyView, entry_path, mistakes, number, shown, text};
 use crate::facts::Choice;
+use crate::issuer_rules::{rule_line, rules};
 use crate::page::{Wrong, page_with, see_other, sentence};
 use crate::shell::{Page, Shell};
 use crate::zone::age;
@@ -86,23 +87,6 @@ fn row(slug: &str, one: &TokenIssuerInfo, known: &IssuerKnown, shell: &Shell) ->
         name: one.name.clone(),
         issuer: one.issuer.clone(),
     }
-}
-
-/// A rule as a line of the form: `sub = repo:acme/*; ref = main -> messages:send signals:send`.
-fn rule_line(rule: &IssuerRule) -> String {
-    let claims: Vec<String> = rule.claims.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-    format!("{} -> {}", claims.join("; "), rule.scopes.join(" "))
-}
-
-/// The rule of a line. What is none stays one without claims or scopes, for the kind to say so.
-fn rule(line: &str) -> Json {
-    let (claims, scopes) = line.rsplit_once("->").unwrap_or((line, ""));
-    let claims: serde_json::Map<String, Json> = claims
-        .split(';')
-        .filter_map(|claim| claim.split_once('='))
-        .map(|(name, value)| (name.trim().to_owned(), value.trim().into()))
-        .collect();
-    serde_json::json!({ "claims": claims, "scopes": scopes.split_whitespace().collect::<Vec<_>>() })
 }
 
 async fn all(console: &Console, guard: &InWorkspace<cap::ApiKeysManage>) -> Answer<Vec<TokenIssuerInfo>> {
@@ -216,12 +200,12 @@ impl IssuerForm {
     }
 
     /// The form as a draft over what is stored: what it does not show stays.
-    fn draft(&self, stored: Option<&Json>) -> Draft {
+    fn draft(&self, stored: Option<&Json>) -> Result<Draft, Wrong> {
         let mut body = serde_json::json!({
             "name": self.name.trim(),
             "issuer": self.issuer.trim(),
             "audiences": listed(&self.audiences),
-            "rules": listed(&self.rules).into_iter().map(rule).collect::<Vec<_>>(),
+            "rules": rules(&self.rules)?,
             "jwks_uri": text(&self.jwks_uri),
             "ca": text(&self.ca),
             "doors": self.door,
@@ -232,7 +216,7 @@ impl IssuerForm {
         if let Json::Object(map) = &mut body {
             map.retain(|_, value| !value.is_null());
         }
-        Draft::new(body)
+        Ok(Draft::new(body))
     }
 }
 
@@ -311,10 +295,14 @@ pub async fn create(
     headers: HeaderMap,
     Form(form): Form<IssuerForm>,
 ) -> Answer<Response> {
-    match console.edit(&guard, Act::Save, KIND, None, form.draft(None), &form.why()).await {
-        Ok(_) => Ok(see_other(&format!("/w/{}/issuers?did=saved", guard.name()))),
-        Err(error) => render_form(&console, &guard, &headers, None, form, mistakes(error)?).await,
-    }
+    let wrong = match form.draft(None) {
+        Err(wrong) => wrong,
+        Ok(draft) => match console.edit(&guard, Act::Save, KIND, None, draft, &form.why()).await {
+            Ok(_) => return Ok(see_other(&format!("/w/{}/issuers?did=saved", guard.name()))),
+            Err(error) => mistakes(error)?,
+        },
+    };
+    render_form(&console, &guard, &headers, None, form, wrong).await
 }
 
 /// The form of one that is there.
@@ -339,11 +327,14 @@ pub async fn save(
 ) -> Answer<Response> {
     let stored = console.stored(&guard, KIND, id).await?;
     form.name.clone_from(&stored.key);
-    let draft = form.draft(Some(&stored.body));
-    match console.edit(&guard, Act::Save, KIND, Some(&stored.key), draft, &form.why()).await {
-        Ok(_) => Ok(see_other(&format!("/w/{}/issuers?did=saved", guard.name()))),
-        Err(error) => render_form(&console, &guard, &headers, Some(id), form, mistakes(error)?).await,
-    }
+    let wrong = match form.draft(Some(&stored.body)) {
+        Err(wrong) => wrong,
+        Ok(draft) => match console.edit(&guard, Act::Save, KIND, Some(&stored.key), draft, &form.why()).await {
+            Ok(_) => return Ok(see_other(&format!("/w/{}/issuers?did=saved", guard.name()))),
+            Err(error) => mistakes(error)?,
+        },
+    };
+    render_form(&console, &guard, &headers, Some(id), form, wrong).await
 }
 
 #[cfg(test)]
@@ -352,16 +343,6 @@ mod tests {
 
     use super::*;
     use crate::testing::{HOSTILE, checked, shell};
-
-    #[test]
-    fn lines_are_rules_and_rules_lines() {
-        let text = "ref = refs/heads/main; sub = repo:acme/* -> messages:send signals:send";
-        let read: IssuerRule = serde_json::from_value(rule(text)).unwrap();
-        assert_eq!(rule_line(&read), text);
-        assert_eq!(read.scopes, ["messages:send", "signals:send"]);
-        let none = rule("nonsense");
-        assert!(none["claims"].as_object().unwrap().is_empty() && none["scopes"].as_array().unwrap().is_empty());
-    }
 
     #[test]
     fn an_issuer_says_how_it_is_and_why_a_token_did_not_count() {

@@ -46,6 +46,7 @@ mod integration_form;
 mod integration_page;
 mod integrations_page;
 mod invite_page;
+mod issuer_rules;
 mod issuers_page;
 mod key_rotation;
 mod key_rows;

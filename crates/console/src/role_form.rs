@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::Console;
 use crate::editing::{Act, Why, WhyView, entry_path, everywhere, mistakes, shown, text};
-use crate::facts::{Choice, choices};
+use crate::facts::{Choice, chosen};
 use crate::page::{Wrong, page_with, see_other};
 use crate::shell::{Page, Shell};
 
@@ -75,6 +75,9 @@ struct Noun {
     lines: Vec<Line>,
 }
 
+/// What a right is over that nobody has named yet; a test finds it.
+const OTHER: &str = "Other rights";
+
 /// What a right is over: the word before its colon, as people say it.
 fn noun(capability: Capability) -> &'static str {
     match capability.name().split(':').next().unwrap_or_default() {
@@ -91,7 +94,10 @@ fn noun(capability: Capability) -> &'static str {
         "keys" => "Keys and accounts of programs",
         "workspace" => "Workspaces",
         "audit" => "Audit log",
-        _ => "The running server",
+        "credentials" => "Kinds of credentials",
+        "handsets" => "Simulated handsets",
+        "metrics" => "The running server",
+        _ => OTHER,
     }
 }
 
@@ -137,6 +143,11 @@ impl FormPage {
     const FIELDS: &'static [&'static str] = &["name", "description", "capabilities", "workspace"];
 }
 
+/// Where the role can be given: everywhere, or in one workspace.
+fn places_of<'a>(offered: impl Iterator<Item = (&'a str, &'a str)>, stored: &'a String) -> Vec<Choice> {
+    chosen(("", "everywhere"), offered, Some(stored))
+}
+
 async fn render(
     console: &Console,
     guard: &InWorkspace<cap::RolesWrite>,
@@ -148,8 +159,7 @@ async fn render(
     let shell = console.shell(guard, headers, Page::Access).await?;
     let slug = guard.name().to_owned();
     let slugs = console.slugs(guard).await?;
-    let mut places = vec![("", "everywhere")];
-    places.extend(slugs.iter().map(|(_, slug)| (slug.as_str(), slug.as_str())));
+    let places = slugs.iter().map(|(_, slug)| (slug.as_str(), slug.as_str()));
     let grants = guard.caller().grants();
     let read = grants.permit_organisation::<cap::ResourcesRead>().is_ok();
     page_with(
@@ -159,7 +169,7 @@ async fn render(
             action: known.map_or_else(|| format!("/w/{slug}/roles/new"), |id| format!("/w/{slug}/roles/{id}")),
             entry: known.filter(|_| read).map(|id| entry_path(&slug, KIND, id)),
             nouns: nouns(&form.holds, grants.organisation_capabilities()),
-            places: choices(&places, &form.workspace),
+            places: places_of(places, &form.workspace),
             why: form.why().view(false),
             wrong,
             form,
@@ -244,7 +254,7 @@ mod tests {
             action: "/w/demo/roles/7".into(),
             entry: Some("/w/demo/config/roles/7".into()),
             nouns: nouns(&form.holds, own),
-            places: choices(&[("", "everywhere"), ("demo", "demo")], &form.workspace),
+            places: places_of([("demo", "demo"), ("Berlin", "Berlin")].into_iter(), &form.workspace),
             why: Why::default().view(false),
             wrong,
             form,
@@ -263,6 +273,26 @@ mod tests {
         assert_eq!(html.matches(" checked").count(), 1);
         assert!(html.contains("value=\"alerts:read\" checked"));
         assert!(html.contains("you cannot give it") && html.contains("not in a role of one workspace"));
+    }
+
+    #[test]
+    fn every_right_stands_under_a_noun_of_its_own() {
+        for capability in Capability::ALL.iter().copied() {
+            assert_ne!(noun(capability), OTHER, "{capability}");
+        }
+        assert_eq!(noun(Capability::CredentialHmac), "Kinds of credentials");
+    }
+
+    /// E-17: a workspace that is stored in other letters, or is not offered, stays: the role would be one of everywhere.
+    #[test]
+    fn e_17_saving_the_form_widens_no_role() {
+        for (stored, kept) in [("", ""), ("demo", "demo"), ("DEMO", "demo"), ("berlin", "Berlin"), ("hidden", "hidden")]
+        {
+            let form = RoleForm { name: "night shift".into(), workspace: stored.into(), ..RoleForm::default() };
+            let html = checked(&sample(true, form, Wrong::default()));
+            assert_eq!(html.matches(" selected").count(), 1, "{stored}");
+            assert!(html.contains(&format!("<option value=\"{kept}\" selected>")), "{stored}: {html}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use sms::Number;
 
 use crate::Console;
 use crate::editing::{Act, Why, WhyView, everywhere, mistakes, shown, text};
-use crate::facts::{Choice, choices};
+use crate::facts::{Choice, chosen};
 use crate::page::{Wrong, page_with, see_other, sentence};
 use crate::shell::{Page, Shell};
 
@@ -151,23 +151,6 @@ struct FormPage {
 
 impl FormPage {
     const FIELDS: &'static [&'static str] = &["name", "login", "time_zone", "enabled", "roles", "number", "change"];
-}
-
-/// What can be chosen, with the one that is stored: names are the same however they are written, and one that is not offered to
-/// this reader stays what it is. Else saving the form would give the role everywhere, or take it away.
-fn chosen<'a>(
-    none: (&'a str, &'a str),
-    offered: impl Iterator<Item = (&'a str, &'a str)>,
-    stored: Option<&'a String>,
-) -> Vec<Choice> {
-    let stored = stored.map_or("", String::as_str);
-    let mut all: Vec<(&str, &str)> = std::iter::once(none).chain(offered).collect();
-    let same = |value: &str| value.to_lowercase() == stored.to_lowercase();
-    let current = all.iter().map(|(value, _)| *value).find(|value| same(value)).unwrap_or(stored);
-    if current == stored && !all.iter().any(|(value, _)| *value == stored) {
-        all.push((stored, stored));
-    }
-    choices(&all, current)
 }
 
 /// Every role that can be given, ready and custom, with what it is for.
@@ -315,6 +298,7 @@ pub async fn save(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::choices;
     use crate::testing::{HOSTILE, checked, shell};
 
     fn stored() -> Json {

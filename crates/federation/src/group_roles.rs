@@ -14,7 +14,7 @@ const MAPPINGS: usize = 500;
 /// The shape of the field `group_roles`.
 pub const GROUP_ROLES: Shape = Shape::List(&Shape::Object(&[
     Field::new("group", Class::Internal, Shape::Text).required().about("the group, exactly as it is called elsewhere"),
-    Field::new("role", Class::Internal, Shape::ChoiceOr(Role::NAMES, ROLES))
+    Field::new("role", Class::Internal, Shape::ChoiceOr(Role::NAMES, Role::FORMER, ROLES))
         .required()
         .about("a ready role, such as on_call, or the name of a custom one"),
     Field::new("workspace", Class::Internal, Shape::Reference("workspaces"))

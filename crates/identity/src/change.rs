@@ -88,12 +88,13 @@ impl Identity {
         })
     }
 
-    /// Answers a right password with a link for another one instead of a session.
+    /// Answers a right proof, made by `auth`, with a link for another password instead of a session.
     pub(crate) fn send_to_change(
         &self,
         tx: &mut Tx<'_>,
         found: &Account,
         why: &'static str,
+        auth: AuthMethod,
         caller: &Caller,
     ) -> Result<Error, Error> {
         // A letter with the link before this one must not leave any more.
@@ -104,7 +105,7 @@ impl Identity {
         audit::record(
             tx,
             audit::Entry {
-                actor: &caller.actor(Principal::User { id: found.id, name: found.name.clone() }, AuthMethod::Password),
+                actor: &caller.actor(Principal::User { id: found.id, name: found.name.clone() }, auth),
                 workspace: None,
                 action: "session.start",
                 target: ("user", &found.id.to_string()),

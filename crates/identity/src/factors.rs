@@ -416,7 +416,7 @@ impl Identity {
         match account {
             Ok(account) => {
                 if let Some(why) = self.change_due(tx, account.id)? {
-                    return self.send_to_change(tx, &account, why, caller).map(Err);
+                    return self.send_to_change(tx, &account, why, auth, caller).map(Err);
                 }
                 if ways::opens(tx, account.id)? == Opens::BreakGlass {
                     ways::glass_broken(tx, &account, auth, caller)?;

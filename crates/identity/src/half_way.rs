@@ -311,7 +311,7 @@ impl Identity {
                     && let Some(why) = self.change_due(tx, user)?
                 {
                     account::forgive(tx, user, &place)?;
-                    return self.send_to_change(tx, &walker.account, why, caller).map(Err);
+                    return self.send_to_change(tx, &walker.account, why, auth, caller).map(Err);
                 }
                 let vouched = walker.vouched.as_ref();
                 let first = First { auth, strong: true, device: &walker.device, old, at: now, vouched };

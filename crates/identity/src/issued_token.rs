@@ -95,6 +95,11 @@ impl TokenIssuerInfo {
         Source { issuer: &self.issuer, jwks_uri: self.jwks_uri.as_deref(), authority: self.ca.as_deref() }
     }
 
+    /// Whether one of its audiences is among these.
+    fn is_among(&self, meant: &[String]) -> bool {
+        self.audiences.iter().any(|audience| meant.contains(audience))
+    }
+
     fn admits(&self, address: Option<IpAddr>) -> bool {
         self.networks.is_empty() || address.is_some_and(|ip| self.networks.iter().any(|network| network.contains(ip)))
     }
@@ -183,12 +188,20 @@ impl Identity {
     }
 
     async fn prove_issued(&self, token: &str) -> Result<Option<Issued>, Error> {
-        let (Some(issuers), Some(claimed)) =
-            (self.0.issuers.get(), Unproven::read(token).ok().and_then(|unproven| unproven.claimed_issuer()))
-        else {
+        let (Some(issuers), Ok(unproven)) = (self.0.issuers.get(), Unproven::read(token)) else { return Ok(None) };
+        let Some(claimed) = unproven.claimed_issuer() else { return Ok(None) };
+        let mut entries = self.0.db.read(move |tx| by_issuer(tx, &claimed)).await?;
+        // What a token says of itself proves nothing, but it says whose it is not: a workspace that it is not meant for neither asks
+        // for keys because of it nor hears of it.
+        let meant = unproven.claimed_audiences();
+        if let [only] = entries.as_slice()
+            && !only.is_among(&meant)
+        {
+            // Nobody else can have been meant: whoever set it up sees what is wrong.
+            self.refused_issuer(only, "the token is meant for another audience").await;
             return Ok(None);
-        };
-        let entries = self.0.db.read(move |tx| by_issuer(tx, &claimed)).await?;
+        }
+        entries.retain(|entry| entry.is_among(&meant));
         let now = self.0.db.context().now();
         let mut proven = None;
         for entry in entries {

@@ -202,7 +202,7 @@ impl Identity {
             // This try was no failure; those before it are forgotten with the new password.
             let place = counted.device.as_deref().unwrap_or_default();
             account::set_failures(tx, found.id, place, counted.failures.without_one(tx.now()))?;
-            return self.send_to_change(tx, found, why, caller).map(Err);
+            return self.send_to_change(tx, found, why, AuthMethod::Password, caller).map(Err);
         }
         let auth = AuthMethod::Password;
         let place = counted.device.as_deref().unwrap_or_default();

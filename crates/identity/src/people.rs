@@ -18,7 +18,7 @@ pub enum Standing {
     Invited,
     /// They have none of these: they are reached by text and answer by text.
     ReachedOnly,
-    /// After too many wrong passwords; a new invitation helps.
+    /// After too many wrong passwords or factors; to be unlocked.
     Locked,
     /// The account is switched off, since then.
     Disabled(Timestamp),
@@ -215,9 +215,9 @@ const PERSON: &str = "SELECT u.id, u.name, u.login, u.login_folded, u.time_zone,
     (SELECT COUNT(*) FROM passkeys p WHERE p.user_id = u.id) AS passkeys,
     (SELECT COUNT(*) FROM one_time_links l WHERE l.user_id = u.id AND l.expires_at > $1) AS links,
     (SELECT COALESCE(MAX(f.failures), 0) FROM login_failures f
-        WHERE f.user_id = u.id AND f.device IN ('', 'factor:', 'factor:sign-on')) AS failures,
+        WHERE f.user_id = u.id AND (f.device = '' OR f.device LIKE 'factor:%')) AS failures,
     (SELECT COUNT(*) FROM login_failures f
-        WHERE f.user_id = u.id AND f.device IN ('', 'factor:', 'factor:sign-on') AND f.next_at > $1) AS pauses,
+        WHERE f.user_id = u.id AND (f.device = '' OR f.device LIKE 'factor:%') AND f.next_at > $1) AS pauses,
     (SELECT COUNT(*) FROM sessions s WHERE s.user_id = u.id AND s.expires_at > $1 AND s.last_seen_at > $2) AS sessions,
     (SELECT MAX(s.last_seen_at) FROM sessions s WHERE s.user_id = u.id AND s.expires_at > $1 AND s.last_seen_at > $2) AS last_use
     FROM users u WHERE u.removed_at IS NULL";
@@ -228,7 +228,7 @@ fn read(row: &Row<'_>, locked: i64) -> Result<Found, store::Error> {
         (row.get("passwords")?, row.get("passkeys")?, row.get("links")?);
     let standing = match (disabled, passwords, links) {
         (Some(since), ..) => Standing::Disabled(since),
-        (None, 1.., _) if row.get::<i64>("failures")? >= locked => Standing::Locked,
+        (None, ..) if row.get::<i64>("failures")? >= locked => Standing::Locked,
         (None, 1.., _) => Standing::Active,
         (None, _, _) if passkeys > 0 => Standing::Active,
         (None, _, 1..) => Standing::Invited,

@@ -173,7 +173,7 @@ impl TypedKind for UsersKind {
             "roles",
             Class::Internal,
             Shape::List(&Shape::Object(&[
-                Field::new("role", Class::Internal, Shape::ChoiceOr(Role::NAMES, roles_kind::NAME))
+                Field::new("role", Class::Internal, Shape::ChoiceOr(Role::NAMES, Role::FORMER, roles_kind::NAME))
                     .required()
                     .about("a ready role, such as on_call, or the name of a custom one"),
                 Field::new("workspace", Class::Internal, Shape::Reference("workspaces"))

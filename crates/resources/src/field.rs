@@ -52,8 +52,9 @@ pub enum Shape {
     Boolean,
     /// The natural key of an entry of that kind: of the same workspace, or of the organisation.
     Reference(&'static str),
-    /// One of these words, or the key of an entry of that kind: a ready role or a custom one.
-    ChoiceOr(&'static [&'static str], &'static str),
+    /// One of these words, or the key of an entry of that kind: a ready role or a custom one. The words in the middle were called so
+    /// before: they are read, and not offered.
+    ChoiceOr(&'static [&'static str], &'static [&'static str], &'static str),
     /// A secret: never printed, never in clear on disk.
     Secret {
         /// How it is kept.

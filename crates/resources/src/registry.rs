@@ -143,7 +143,8 @@ fn check_shape(
         Shape::Secret { .. } if place == Place::Repeated => {
             Err(mistake(kind.name(), format!("{path}: a secret inside a list or map has no stable path")))
         }
-        Shape::Reference(target) | Shape::ChoiceOr(_, target) => match names.iter().find(|(name, _)| name == target) {
+        Shape::Reference(target) | Shape::ChoiceOr(_, _, target) => match names.iter().find(|(name, _)| name == target)
+        {
             None => Err(mistake(kind.name(), format!("{path} refers to the unknown kind {target}"))),
             Some((_, KindScope::Workspace)) if kind.scope() == KindScope::Organisation => {
                 Err(mistake(kind.name(), format!("{path} refers from the organisation into a workspace")))
@@ -173,7 +174,7 @@ pub(crate) fn has_confidential(fields: &'static [Field]) -> bool {
 fn references(fields: &'static [Field]) -> Vec<&'static str> {
     fn of(shape: &'static Shape, out: &mut Vec<&'static str>) {
         match shape {
-            Shape::Reference(target) | Shape::ChoiceOr(_, target) => out.push(target),
+            Shape::Reference(target) | Shape::ChoiceOr(_, _, target) => out.push(target),
             Shape::List(item) | Shape::Map(item) => of(item, out),
             Shape::Object(fields) => fields.iter().for_each(|field| of(&field.shape, out)),
             _ => {}

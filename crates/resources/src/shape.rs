@@ -228,8 +228,8 @@ impl Shaped {
                 }
                 None => Json::Null,
             },
-            Shape::ChoiceOr(choices, kind) => match self.text(value, path) {
-                Some(text) if choices.contains(&text.as_str()) => Json::String(text),
+            Shape::ChoiceOr(choices, former, kind) => match self.text(value, path) {
+                Some(text) if choices.iter().chain(*former).any(|one| *one == text) => Json::String(text),
                 Some(key) => {
                     self.references.push(RefAt { path: path.to_owned(), kind, key: key.clone(), words: choices });
                     Json::String(key)

@@ -130,6 +130,12 @@ impl<'a> Unproven<'a> {
         claims.get("iss")?.as_str().map(str::to_owned)
     }
 
+    /// Whom it says to be meant for: to find out whose entry it is for, and for nothing else.
+    pub fn claimed_audiences(&self) -> Vec<String> {
+        let Some(claims) = decode(self.claims).ok().and_then(|claims| json::object(&claims)) else { return Vec::new() };
+        Claims::new(claims).texts("aud").into_iter().map(str::to_owned).collect()
+    }
+
     /// Checks everything: the header, the signature by one of `keys`, and the claims.
     pub fn prove(&self, keys: &KeySet, expected: &Expected<'_>) -> Result<Claims, Refused> {
         let header = json::object(&decode(self.header)?).ok_or(Refused::Json("header"))?;

@@ -131,3 +131,16 @@ fn keys_that_are_not_for_us_are_left_aside() {
         assert_eq!(KeySet::parse(wrong.as_bytes()).unwrap_err(), Refused::Keys, "{wrong}");
     }
 }
+
+#[test]
+fn what_a_token_says_of_its_audiences_is_read_without_belief() {
+    let key = Signer::ec("k", "P-256");
+    let said = |claims: &Value| {
+        let token = key.token("ES256", claims);
+        crypto::jwt::Unproven::read(&token).unwrap().claimed_audiences()
+    };
+    assert_eq!(said(&claims()), [CLIENT]);
+    assert_eq!(said(&with("aud", json!(["a", 7, "b"]))), ["a", "b"]);
+    assert!(said(&with("aud", json!({ "a": 1 }))).is_empty() && said(&with("aud", Value::Null)).is_empty());
+    assert!(crypto::jwt::Unproven::read("a.b.c").unwrap().claimed_audiences().is_empty());
+}

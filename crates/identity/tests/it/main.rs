@@ -7,6 +7,7 @@ mod authenticator;
 mod expiry;
 mod factors;
 mod house;
+mod issued;
 mod keys;
 mod kinds_of_credentials;
 mod links;

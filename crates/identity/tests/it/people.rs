@@ -96,7 +96,9 @@ testdb::both_databases! {
             ]
         );
         let root = house.apply("users: [{name: Ada Sample, login: ada@example.com, roles: [{role: root}]}]\n").await.unwrap_err();
-        assert!(lines(&root)[0].contains("one of administrator, security_officer"), "{:?}", lines(&root));
+        let said = lines(&root);
+        assert!(said[0].contains("one of administrator, security_officer"), "{said:?}");
+        assert!(!said[0].contains("responder") && !said[0].contains("viewer"), "former names are read, not offered: {said:?}");
     }
 
     /// E-16: who is removed never comes back, neither as themselves nor as another.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use access::{Actor, AuthMethod, Grants, OrganisationPermit, Principal, Role, Scope, cap};
 use base::{Explain as _, ManualClock, PageRequest, SecretString, UserId};
-use identity::{Entered, Error, Going, LoggedIn, Needs, NewFactor, PasswordChange, PeopleFilter, Standing};
+use identity::{
+    Entered, Error, Going, LoggedIn, Needs, NewFactor, PasswordChange, PeopleFilter, Proven, Standing, Vouched,
+};
 use store::{Db, Tx, Worker};
 use testkit::{MailMode, MailServer};
 
@@ -74,6 +76,13 @@ async fn own_secret(house: &House, entered: &LoggedIn) -> SecretString {
     house.db.write(move |tx| identity.own_offer(tx, &who)).await.unwrap().app.unwrap().text
 }
 
+/// By which proofs people came who had to change their password first.
+async fn denied_by(house: &House) -> Vec<String> {
+    house
+        .texts("SELECT auth FROM audit_entries WHERE action = 'session.start' AND outcome = 'denied' ORDER BY id")
+        .await
+}
+
 fn said(error: Error) -> String {
     error.problem().code.to_string()
 }
@@ -93,6 +102,7 @@ testdb::both_databases! {
         assert!(matches!(second(&house, &token, secret("000000"), 3).await, Err(Error::BadFactor)));
         let Err(Error::MustChange(link)) = second(&house, &token, code(&db, &app), 4).await else { panic!("let in") };
         assert_eq!(house.count("sessions").await, 0);
+        assert_eq!(denied_by(&house).await, ["totp"], "the last proof that was given");
         let same = house.identity.reset_password(link.secret.clone(), secret(PASSWORD), &from("192.0.2.5")).await;
         assert_eq!(said(same.unwrap_err()), "password-used-before", "without any history, too");
         house.identity.reset_password(link.secret, secret(NEW), &from("192.0.2.5")).await.unwrap();
@@ -463,6 +473,42 @@ testdb::both_databases! {
         assert!(bo.standing == Standing::Active && !bo.has_password && bo.passwords_open && !bo.pausing);
     }
 
+    /// who comes by a provider alone and is locked out is shown as locked, whatever else they have, and can be unlocked.
+    async fn x_12_a_lock_out_without_a_password_is_seen_and_undone(db: Db, clock: Arc<ManualClock>) {
+        let house = open(&db).await;
+        house.set_up().await;
+        house.apply(PEOPLE).await.unwrap();
+        let bo = house.user("bo@example.com").await;
+        let provider = Vouched { provider: base::ResourceId::from(uuid::Uuid::from_u128(7)), subject: "bo".into(), session: String::new(), hint: None };
+        let arrive = async || {
+            let (identity, vouched) = (house.identity.clone(), provider.clone());
+            db.write(move |tx| {
+                let at = Some(tx.now());
+                let proven = Proven { user: bo, auth: AuthMethod::SingleSignOn, strong: false, at, vouched: &vouched, old: None, reason: "sso" };
+                identity.enter_proven(tx, &proven, &from("192.0.2.9"))
+            })
+            .await
+            .unwrap()
+        };
+        let standing = async || {
+            let (identity, read) = (house.identity.clone(), Grants::of_operator(operator()).permit_organisation::<cap::PeopleRead>().unwrap());
+            db.read(move |tx| identity.person(tx, &read, bo)).await.unwrap().unwrap()
+        };
+        enrol(&house, &arrive().await.into_session().unwrap()).await;
+        for n in 0..100_u8 {
+            clock.advance(Duration::from_hours(1));
+            let Entered::Half(way) = arrive().await else { panic!("no factor") };
+            assert!(second(&house, &way.token, secret("000000"), n).await.is_err(), "{n}");
+        }
+        clock.advance(Duration::from_hours(1));
+        let person = standing().await;
+        assert_eq!((person.standing, person.has_password), (Standing::Locked, false));
+        let identity = house.identity.clone();
+        db.write(move |tx| identity.unlock(tx, &people_write(), bo)).await.unwrap();
+        assert_eq!(standing().await.standing, Standing::ReachedOnly, "nothing is locked any more");
+        assert_eq!(house.count("login_failures").await, 0);
+    }
+
     /// a passkey is a way in like others: a password that is due is replaced first.
     async fn x_15_a_passkey_does_not_go_around_a_forced_change(db: Db) {
         use crate::authenticator::{Authenticator, SITE};
@@ -478,6 +524,7 @@ testdb::both_databases! {
         let handle = *ada.session.user.uuid().as_bytes();
         let answer = key.answer(&house.identity.passkey_sign_in().unwrap(), Some(&handle));
         let Err(Error::MustChange(link)) = house.identity.passkey_login(answer, None, &from("192.0.2.4")).await else { panic!("let in") };
+        assert_eq!(denied_by(&house).await, ["passkey"], "the audit log says how they came");
         house.identity.reset_password(link.secret, secret(NEW), &from("192.0.2.4")).await.unwrap();
         let answer = key.answer(&house.identity.passkey_sign_in().unwrap(), Some(&handle));
         assert!(house.identity.passkey_login(answer, None, &from("192.0.2.5")).await.is_ok());

@@ -89,10 +89,12 @@ async fn proof() {
     let codes = browser.text("#codes").await;
     assert_eq!(codes.lines().filter(|line| line.len() == 29).count(), 10, "ten codes");
     browser.picture("recovery-codes").await;
+    crate::pages::accessible(&browser, "recovery-codes").await;
     browser.goto(&format!("{console}/w/demo/you/security")).await;
     browser.sees("#factors", "Blue key").await;
     assert!(!browser.text("main").await.contains(codes.lines().next().unwrap()));
     browser.picture("sign-in-and-sessions").await;
+    crate::pages::accessible(&browser, "sign-in-and-sessions").await;
 
     // With it alone: no name, no password.
     sign_out(&browser, &console).await;
@@ -106,6 +108,7 @@ async fn proof() {
     password(&browser).await;
     browser.sees("h1", "One more proof").await;
     browser.picture("second-factor").await;
+    crate::pages::accessible(&browser, "second-factor").await;
     browser.goto(&format!("{console}/w/demo/alerts")).await;
     browser.sees("h1", "Sign in").await;
     browser.goto(&format!("{console}/sign-in/factor")).await;
@@ -116,6 +119,7 @@ async fn proof() {
     browser.goto(&format!("{console}/w/demo/you/security/new")).await;
     let secret = browser.text("#app-key").await;
     browser.picture("set-up-app").await;
+    crate::pages::accessible(&browser, "set-up-app").await;
     browser.fill("#code", &code(&secret, 0)).await;
     browser.click("form:has(#code) button").await;
     browser.sees("#factors", "Authenticator app").await;

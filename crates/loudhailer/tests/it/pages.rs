@@ -182,6 +182,19 @@ async fn cookies(browser: &Browser) -> String {
     all.iter().map(|cookie| format!("{}={}", cookie.name(), cookie.value())).collect::<Vec<_>>().join("; ")
 }
 
+/// axe-core finds nothing on a page that another test has come to, at any size and in any colours.
+pub async fn accessible(browser: &Browser, page: &str) {
+    for size in SIZES {
+        browser.size(size).await;
+        for theme in THEMES {
+            browser.theme(theme).await;
+            assert_eq!(browser.axe().await, Vec::<String>::new(), "{page} ({}, {theme})", size.name);
+        }
+    }
+    browser.size(SIZES[0]).await;
+    browser.theme(THEMES[0]).await;
+}
+
 /// The console as a program sees it that follows links.
 struct Site {
     client: reqwest::Client,

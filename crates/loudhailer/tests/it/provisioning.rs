@@ -65,6 +65,7 @@ async fn a_directory_keeps_people() {
     browser.goto(&format!("{console}/w/demo/provisioning")).await;
     browser.sees("main", "No directory yet").await;
     browser.picture("provisioning-empty").await;
+    crate::pages::accessible(&browser, "provisioning-empty").await;
     browser.goto(&format!("{console}/w/demo/provisioning/new")).await;
     browser.fill("#name", "entra").await;
     browser.fill("#label", "Entra ID").await;
@@ -101,6 +102,7 @@ async fn a_directory_keeps_people() {
     browser.sees("main", "Night").await;
     browser.sees("main", "on-call member @ demo").await;
     browser.picture("provisioning-directory").await;
+    crate::pages::accessible(&browser, "provisioning-directory").await;
     browser.goto(&format!("{console}/w/demo/users")).await;
     browser.sees("main", "from Entra ID").await;
     browser.goto(&format!("{console}/w/demo/users?q=okta.person")).await;
@@ -111,6 +113,7 @@ async fn a_directory_keeps_people() {
     browser.sees("main", "Entra ID keeps this person").await;
     assert_eq!(browser.ask("document.querySelector('#name').disabled").await, true);
     browser.picture("provisioning-person").await;
+    crate::pages::accessible(&browser, "provisioning-person").await;
     browser.close().await;
 }
 

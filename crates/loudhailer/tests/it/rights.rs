@@ -160,3 +160,32 @@ async fn x_10_rules_are_not_overwritten_unseen() {
     let (_, page) = ada.page(path).await;
     assert!(page.contains("value=\"22\"") && page.contains("name=\"version\" value=\"2\""), "{page}");
 }
+
+/// E-17: whoever sees people sees no letters to them: that somebody was asked for a new password is for who looks after accounts.
+#[tokio::test(flavor = "multi_thread")]
+async fn e_17_letters_are_shown_to_those_who_look_after_accounts() {
+    let _alone = crate::ALONE.lock().await;
+    let house = Installation::make(&[]);
+    // Nobody listens there: a letter waits, and is listed all the same.
+    let config = std::fs::read_to_string(house.path("loudhailer.toml")).unwrap();
+    let mail = format!(
+        "\n[mail]\nserver = \"localhost\"\nport = {}\nfrom = \"Loudhailer <pager@example.com>\"\n",
+        testkit::free_port()
+    );
+    std::fs::write(house.path("loudhailer.toml"), config + &mail).unwrap();
+    house.apply("users: [{name: Olga Sample, login: olga@example.com, roles: [{role: auditor}]}, {name: Bo Sample, login: bo@example.com}]\n");
+    let link = house.done(&["setup-link", "--config", "loudhailer.toml"]);
+    let _server = house.serve().await;
+    let ada = house.set_up(&link).await;
+    let olga = house.invited(&ada, "olga@example.com").await;
+    let found = ada.json(Method::GET, "/api/v1/people?search=bo@", None).await;
+    let bo = format!("/api/v1/people/{}", found["items"][0]["id"].as_str().unwrap());
+    let queued = ada.json(Method::POST, &format!("{bo}/letter"), Some(serde_json::json!({}))).await;
+    assert_eq!(queued["queued"], true, "{queued}");
+    let letters = async |who: &Session<'_>| {
+        let shown = who.json(Method::GET, &bo, None).await;
+        assert_eq!(shown["person"]["login"], "bo@example.com", "{shown}");
+        shown["letters"].as_array().unwrap().len()
+    };
+    assert_eq!((letters(&ada).await, letters(&olga).await), (1, 0));
+}

@@ -84,9 +84,14 @@ async fn x_11_people_sign_in_with_a_saml_provider_that_we_did_not_write() {
     browser.click("input[name=allow_unsolicited]").await;
     browser.fill("#tls_ca", &provider.authority).await;
     browser.picture("saml-form").await;
+    crate::pages::accessible(&browser, "saml-form").await;
     browser.click("form.panel button.go").await;
     browser.sees("h1", "People sign in with one identity provider").await;
     browser.sees("table", "/sso/corp/metadata").await;
+    crate::pages::accessible(&browser, "the list with an entry").await;
+    browser.click("main table a[href*='/sign-on/']").await;
+    browser.wait("#metadata_url").await;
+    crate::pages::accessible(&browser, "the form of an entry").await;
     // The provider reads our metadata, which it understands; what we ask is signed, or it would not answer.
     provider.control(&format!("load={console}/sso/corp/metadata&ca={}", demo.fact("ca_cert"))).await;
 

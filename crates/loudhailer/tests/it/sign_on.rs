@@ -101,6 +101,10 @@ async fn x_11_people_sign_in_with_a_provider_that_we_did_not_write() {
     browser.sees("h1", "People sign in with one identity provider").await;
     browser.sees("table", "waits for its first sign-on").await;
     browser.picture("sign-on-providers").await;
+    crate::pages::accessible(&browser, "sign-on-providers").await;
+    browser.click("main table a[href*='/sign-on/']").await;
+    browser.wait("#issuer").await;
+    crate::pages::accessible(&browser, "the form of a provider").await;
     sign_out(&browser).await;
 
     // Somebody whom nobody made an account for comes in, with the role of their group and no more.
@@ -137,6 +141,7 @@ async fn x_11_people_sign_in_with_a_provider_that_we_did_not_write() {
     browser.click("main form[action='/sign-out'] button").await;
     browser.sees("h1", "You are signed out here").await;
     browser.picture("signed-out-here").await;
+    crate::pages::accessible(&browser, "signed-out-here").await;
     browser.click("a.btn.go").await;
     browser.click("button[name=logout][value=yes]").await;
     browser.sees("h1", "You are signed out").await;
@@ -160,11 +165,13 @@ async fn x_11_people_sign_in_with_a_provider_that_we_did_not_write() {
     sign_out(&browser).await;
     browser.goto(&format!("{console}/sign-in?next=/w/demo/")).await;
     browser.picture("sign-in-only-provider").await;
+    crate::pages::accessible(&browser, "sign-in-only-provider").await;
     browser.click("main details summary").await;
     password(&browser).await;
     browser.goto(&format!("{console}/w/demo")).await;
     browser.sees(".note[role=alert]", "An account for emergencies was used").await;
     browser.picture("break-glass-used").await;
+    crate::pages::accessible(&browser, "break-glass-used").await;
     browser.close().await;
 }
 
