@@ -72,17 +72,18 @@ impl Federation {
         let Some(url) = known.settings.metadata_url.as_deref() else {
             return Err(Error::Provider("its metadata is missing".to_owned()));
         };
-        let id = provider.id;
+        let (of, at) = (provider.clone(), url.to_owned());
         match self.metadata_at(url, provider.authority.as_deref(), Some(&provider.issuer)).await {
             Ok(facts) => {
                 let noted = facts.clone();
-                self.0.db.write(move |tx| state::fetched(tx, id, &noted, OFTEN)).await?;
-                Ok(facts)
+                let counts = self.0.db.write(move |tx| state::fetched(tx, &of, &at, &noted, OFTEN)).await?;
+                let changed = || Error::Provider("its settings changed while its metadata was fetched".to_owned());
+                if counts { Ok(facts) } else { Err(changed()) }
             }
             Err(error) => {
                 let why = error.to_string();
                 tracing::warn!(provider = %provider.name, why, "the metadata of an identity provider could not be fetched");
-                self.0.db.write(move |tx| state::not_fetched(tx, id, &why, SOON)).await?;
+                self.0.db.write(move |tx| state::not_fetched(tx, &of, &at, &why, SOON)).await?;
                 Err(error)
             }
         }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use access::{OrganisationPermit, cap};
+use access::{Actor, OrganisationPermit, cap};
 use base::{ResourceId, Timestamp};
-use saml::{Binding, Facts};
+use saml::{Binding, Endpoint, Facts};
 use store::{Row, Tx, params};
 
 use super::keys;
@@ -81,24 +81,77 @@ pub(crate) fn remove(tx: &mut Tx<'_>, id: ResourceId) -> Result<(), store::Error
     Ok(())
 }
 
-/// Notes facts that were fetched, and when they are next.
-pub(crate) fn fetched(tx: &mut Tx<'_>, id: ResourceId, facts: &Facts, again: Duration) -> Result<(), store::Error> {
-    let now = tx.now();
-    let facts = serde_json::to_string(facts).unwrap_or_default();
-    tx.execute(
-        "UPDATE saml_providers SET facts = $2, fetched_at = $3, next_fetch_at = $4, fetch_failure = NULL WHERE provider = $1",
-        &params![id, facts, now, now.plus(again)],
-    )?;
-    Ok(())
+/// What is known of a provider, if it is still the one that was asked: the same, at the same place, by the same authority. What
+/// comes from a place that an administrator has left meanwhile counts no more. Whoever changes the provider waits until this is
+/// written, or has written before.
+fn still(tx: &mut Tx<'_>, asked: &Provider, at: &str) -> Result<Option<Known>, store::Error> {
+    tx.execute("UPDATE saml_providers SET provider = provider WHERE provider = $1", &params![asked.id])?;
+    let now = rows::by_id(tx, asked.id)?;
+    let same =
+        now.is_some_and(|now| now.kind == asked.kind && now.issuer == asked.issuer && now.authority == asked.authority);
+    Ok(known(tx, asked.id)?.filter(|known| same && known.settings.metadata_url.as_deref() == Some(at)))
 }
 
-/// Notes why nothing was fetched.
-pub(crate) fn not_fetched(tx: &mut Tx<'_>, id: ResourceId, why: &str, again: Duration) -> Result<(), store::Error> {
-    let next = tx.now().plus(again);
+/// Notes facts that were fetched from `at`, and when they are next. False, and nothing is noted, when the provider is not the one
+/// any more that was asked.
+pub(crate) fn fetched(
+    tx: &mut Tx<'_>,
+    asked: &Provider,
+    at: &str,
+    facts: &Facts,
+    again: Duration,
+) -> Result<bool, Error> {
+    let Some(before) = still(tx, asked, at)? else { return Ok(false) };
+    let now = tx.now();
     tx.execute(
-        "UPDATE saml_providers SET fetch_failure = $2, next_fetch_at = $3 WHERE provider = $1",
-        &params![id, why, next],
+        "UPDATE saml_providers SET facts = $2, fetched_at = $3, next_fetch_at = $4, fetch_failure = NULL WHERE provider = $1",
+        &params![asked.id, serde_json::to_string(facts).unwrap_or_default(), now, now.plus(again)],
     )?;
+    let before = before.facts.unwrap_or_default();
+    if (&before.certificates, &before.sign_in, &before.sign_out)
+        != (&facts.certificates, &facts.sign_in, &facts.sign_out)
+    {
+        audit::record(
+            tx,
+            audit::Entry {
+                actor: &Actor::engine("federation"),
+                workspace: None,
+                action: "identity_provider.metadata_changed",
+                target: ("identity_provider", &asked.id.to_string()),
+                outcome: audit::Outcome::Success,
+                reason: Some(&format!("the metadata of {} says something else", asked.name)),
+                changes: Some(serde_json::json!({ "from": words(&before), "to": words(facts) })),
+            },
+        )?;
+    }
+    Ok(true)
+}
+
+/// Facts as they are audited: by whom the provider is known, and where people are sent.
+fn words(facts: &Facts) -> serde_json::Value {
+    let prints: Vec<_> =
+        facts.certificates.iter().filter_map(|text| keys::info("signs", text)).map(|info| info.fingerprint).collect();
+    let places = |all: &[Endpoint]| all.iter().map(|one| one.url.clone()).collect::<Vec<_>>();
+    serde_json::json!({
+        "certificates": prints, "sign_in": places(&facts.sign_in), "sign_out": places(&facts.sign_out),
+    })
+}
+
+/// Notes why nothing was fetched from `at`, of a provider that is still the one that was asked.
+pub(crate) fn not_fetched(
+    tx: &mut Tx<'_>,
+    asked: &Provider,
+    at: &str,
+    why: &str,
+    again: Duration,
+) -> Result<(), store::Error> {
+    if still(tx, asked, at)?.is_some() {
+        let next = tx.now().plus(again);
+        tx.execute(
+            "UPDATE saml_providers SET fetch_failure = $2, next_fetch_at = $3 WHERE provider = $1",
+            &params![asked.id, why, next],
+        )?;
+    }
     Ok(())
 }
 

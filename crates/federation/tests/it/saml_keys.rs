@@ -40,6 +40,16 @@ async fn act(house: &House, act: KeyAct) -> Result<(), Error> {
     house.federation.saml_keys(&permit, id_of(house).await, act, PUBLIC).await
 }
 
+/// The provider by the address of its metadata, at the house's own server.
+fn by_address(house: &House, path: &str) -> String {
+    let ca = house.receiver.authority.trim_end().replace('\n', "\n      ");
+    format!(
+        "identity_providers:\n  - name: corp\n    kind: saml\n    issuer: {ISSUER}\n    accounts: everyone\n    tls_ca: |\n      \
+         {ca}\n    saml:\n      metadata_url: {}/{path}\n",
+        house.issuer
+    )
+}
+
 fn metadata(der: &[u8]) -> String {
     let certificate =
         pem(der, "").replace("-----BEGIN CERTIFICATE-----\n", "").replace("-----END CERTIFICATE-----\n", "");
@@ -150,18 +160,58 @@ testdb::both_databases! {
         assert_eq!(acts, ["identity_provider.key_prepare", "identity_provider.key_use", "identity_provider.key_drop"]);
     }
 
+    /// X-11: metadata that was under way while an administrator changed the provider counts no more: nothing overwrites what they
+    /// pinned. What metadata changes is audited.
+    async fn x_11_late_metadata_overwrites_nothing(db: store::Db, clock: std::sync::Arc<base::ManualClock>) {
+        let house = open(&db).await;
+        house.apply(&by_address(&house, "metadata")).await.unwrap();
+        house.said.lock().unwrap().metadata = metadata(IDP.own.certificate());
+        assert_eq!(house.federation.renew().await.unwrap(), 1);
+        let known = || house.texts("SELECT facts FROM saml_providers");
+        let print = |der: &[u8]| crypto::tls::fingerprint(der).to_string();
+        for to in ["pinned", "elsewhere", "authority", "failing"] {
+            house.apply(&by_address(&house, "metadata")).await.unwrap();
+            clock.advance(Duration::from_hours(7));
+            {
+                let mut said = house.said.lock().unwrap();
+                said.metadata_after = Duration::from_millis(1_500);
+                said.metadata = if to == "failing" { "nonsense".into() } else { metadata(STRANGER.own.certificate()) };
+            }
+            let federation = house.federation.clone();
+            let fetching = tokio::spawn(async move { federation.renew().await });
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let (changed, ca) = (by_address(&house, "metadata"), house.receiver.authority.trim_end().replace('\n', "\n      "));
+            let changed = match to {
+                "elsewhere" => by_address(&house, "other"),
+                "authority" => changed.replace(&format!("    tls_ca: |\n      {ca}\n"), ""),
+                _ => by_hand("", MAPPED),
+            };
+            house.apply(&changed).await.unwrap();
+            let before = known().await;
+            assert_eq!(fetching.await.unwrap().unwrap(), 0, "{to}");
+            assert_eq!(known().await, before, "{to}");
+            assert!(house.texts("SELECT fetch_failure FROM saml_providers WHERE fetch_failure IS NOT NULL").await.is_empty(), "{to}");
+        }
+        house.said.lock().unwrap().metadata_after = Duration::ZERO;
+        let of = "SELECT changes FROM audit_entries WHERE action = 'identity_provider.metadata_changed' ORDER BY id";
+        assert_eq!(house.texts(of).await.len(), 1, "the first one alone");
+        house.said.lock().unwrap().metadata = metadata(IDP.own.certificate());
+        house.apply(&by_address(&house, "metadata")).await.unwrap();
+        assert_eq!(house.federation.renew().await.unwrap(), 1);
+        house.said.lock().unwrap().metadata = metadata(STRANGER.own.certificate());
+        clock.advance(Duration::from_hours(7));
+        assert_eq!(house.federation.renew().await.unwrap(), 1);
+        let changes = house.texts(of).await;
+        let last: serde_json::Value = serde_json::from_str(changes.last().unwrap()).unwrap();
+        assert_eq!(last["from"]["certificates"], serde_json::json!([print(IDP.own.certificate())]));
+        assert_eq!(last["to"]["certificates"], serde_json::json!([print(STRANGER.own.certificate())]));
+        assert_eq!(last["to"]["sign_in"], serde_json::json!(["https://idp.example.com/post"]));
+    }
+
     /// X-11: metadata is fetched at first use, now and then, and when a certificate is not known; and by POST where only that is taken.
     async fn x_11_metadata_is_fetched_and_renewed(db: store::Db, clock: std::sync::Arc<base::ManualClock>) {
         let house = open(&db).await;
-        let ca = house.receiver.authority.trim_end().replace('\n', "\n      ");
-        house
-            .apply(&format!(
-                "identity_providers:\n  - name: corp\n    kind: saml\n    issuer: {ISSUER}\n    accounts: everyone\n    tls_ca: |\n      \
-                 {ca}\n    saml:\n      metadata_url: {}/metadata\n",
-                house.issuer
-            ))
-            .await
-            .unwrap();
+        house.apply(&by_address(&house, "metadata")).await.unwrap();
         let caller = from("192.0.2.1");
         let begin = || house.federation.begin("corp", Purpose::SignIn, "/w/ops", None, PUBLIC, &caller);
         house.said.lock().unwrap().metadata = "nonsense".into();
