@@ -25,7 +25,7 @@ mod words;
 pub use keys::KeyAct;
 pub(crate) use keys::SEALED;
 pub use leaving::{Came, Left};
-pub(crate) use settings::{FIELDS, SamlBody, check, same};
+pub(crate) use settings::{FIELDS, SamlBody, check, impersonation, same};
 pub use state::{KeyInfo, SamlState};
 pub(crate) use state::{project, remove, sweep};
 

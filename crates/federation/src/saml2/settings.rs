@@ -150,7 +150,7 @@ pub(crate) fn check(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<()
             check.problem(path, "bad-attribute", "the name of an attribute has 1 to 255 characters");
         }
     }
-    impersonation(body, check)
+    Ok(())
 }
 
 /// Exactly one way to know the provider.
@@ -187,13 +187,24 @@ fn sources(of: &SamlBody, check: &mut Check<'_, '_>) {
     }
 }
 
-/// Whoever says which certificate is believed can be everybody whom the provider knows here, so they must hold what those hold.
-fn impersonation(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
+/// Whoever says which certificate is believed, by which authority its addresses are, or which protocol is spoken, can be everybody
+/// whom the provider knows here, so they must hold what those hold. Of either protocol: the people stay while the issuer does.
+pub(crate) fn impersonation(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
     let own = check.id();
-    let known = rows::by_id(check.tx(), own)?.is_some_and(|stored| stored.issuer == body.issuer);
-    if !known || same(check.tx(), own, body)? {
+    let Some(stored) = rows::by_id(check.tx(), own)?.filter(|stored| stored.issuer == body.issuer) else {
         return Ok(());
-    }
+    };
+    let field = if stored.kind != body.kind {
+        "kind"
+    } else if stored.authority != body.tls_ca {
+        "tls_ca"
+    } else if stored.client_id != body.client_id {
+        "client_id"
+    } else if same(check.tx(), own, body)? {
+        return Ok(());
+    } else {
+        SAML
+    };
     for user in links::people(check.tx(), own)? {
         let held = access::roles_of(check.tx(), user)?;
         for one in held {
@@ -203,10 +214,10 @@ fn impersonation(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<(), E
             }
             if let Some(first) = check.beyond(given).iter().next() {
                 let words = format!(
-                    "whoever changes what {SAML} is believed by could sign in as anybody of this provider, and one of them holds \
-                     {first}, which you do not hold yourself"
+                    "whoever changes what this provider is believed by could sign in as anybody of this provider, and one of \
+                     them holds {first}, which you do not hold yourself"
                 );
-                check.problem("saml", "beyond-your-rights", words);
+                check.problem(field, "beyond-your-rights", words);
                 return Ok(());
             }
         }
