@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use access::{OrganisationPermit, cap};
 use base::{SecretString, UserId};
-use identity::{Caller, Identity, Session};
+use identity::{Caller, EndedThere, Identity, Session};
 use issuers::Issuers;
 use resources::Resources;
 use store::{Db, Tx};
@@ -213,7 +213,7 @@ impl Federation {
         if !identity::is_enabled(tx, user)? {
             return Err(identity::Error::NoSuchUser.into());
         }
-        if !(1..=255).contains(&subject.len()) || subject.chars().any(char::is_control) {
+        if !links::is_subject(subject) {
             return Err(Error::Incomplete("subject: 1 to 255 characters, exactly as the provider writes it"));
         }
         // Who holds the identity is that person from then on: nobody makes themselves one who may more than they do.
@@ -258,6 +258,9 @@ impl Federation {
             return Err(Error::NoLink);
         }
         arrive::note(tx, actor, "identity.unlink", user, &provider)?;
+        // What it opened is over, whether or not a role goes with it.
+        let which = EndedThere { provider: provider.id, subject: Some(subject), session: None };
+        self.0.identity.end_vouched(tx, which, actor, "the identity was taken from the account")?;
         self.settle(tx, actor, user, &format!("an identity of {} was removed", provider.name))
     }
 

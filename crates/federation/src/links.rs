@@ -23,7 +23,7 @@ pub struct LinkedIdentity {
     pub user: UserId,
     /// Whether people sign in with the provider.
     pub enabled: bool,
-    /// Who linked it: `person`, `administrator`; or `provisioned`, when the account was made for it.
+    /// Who linked it: `person`, `administrator`, `directory`; or `provisioned`, when the account was made for it.
     pub origin: String,
     /// The groups that the provider named last.
     pub groups: Vec<String>,
@@ -51,6 +51,11 @@ fn read(row: &Row<'_>) -> Result<LinkedIdentity, store::Error> {
         since: row.get("created_at")?,
         last_used: row.get("last_used_at")?,
     })
+}
+
+/// Whether a text can be who somebody is to a provider: 1 to 255 characters.
+pub(crate) fn is_subject(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 /// Whose account an identity opens.

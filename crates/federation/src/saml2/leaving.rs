@@ -11,7 +11,7 @@ use store::{Tx, params};
 use super::Addresses;
 use super::state::{self, Known};
 use crate::federation::Federation;
-use crate::logout::{Onward, note_refused};
+use crate::logout::{Onward, THEIRS, note_refused};
 use crate::{Error, Provider};
 
 /// How long an answer to our own request counts.
@@ -178,7 +178,7 @@ impl Federation {
         };
         for session in sessions {
             let which = EndedThere { provider: provider.id, subject: subject.as_deref(), session };
-            ended += self.0.identity.end_vouched(tx, which, &actor)?;
+            ended += self.0.identity.end_vouched(tx, which, &actor, THEIRS)?;
         }
         audit::record(
             tx,
