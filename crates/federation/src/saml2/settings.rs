@@ -95,6 +95,15 @@ pub(crate) fn same(tx: &mut store::Tx<'_>, id: base::ResourceId, body: &Provider
     })
 }
 
+/// Whether the metadata that stands in `body` was entered before, for the same issuer. It was good then; that its time is over
+/// since is no reason against other changes, least of all against switching the provider off.
+pub(crate) fn entered(tx: &mut store::Tx<'_>, id: base::ResourceId, body: &ProviderBody) -> Result<bool, store::Error> {
+    let stored =
+        state::known(tx, id)?.filter(|known| known.facts.as_ref().is_some_and(|facts| facts.entity_id == body.issuer));
+    let now = body.saml.as_ref().and_then(|of| of.metadata.as_ref());
+    Ok(now.is_some() && stored.is_some_and(|known| known.settings.metadata.as_ref() == now))
+}
+
 /// Checks what is configured below `saml`, of a provider whose kind is that.
 pub(crate) fn check(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
     let missing = SamlBody::default();
@@ -108,7 +117,7 @@ pub(crate) fn check(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<()
         );
     }
     sources(of, check);
-    let now = check.now();
+    let (id, now) = (check.id(), check.now());
     if let Some(metadata) = &of.metadata {
         if metadata.len() > PASTED {
             check.problem(
@@ -116,7 +125,9 @@ pub(crate) fn check(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<()
                 "too-long",
                 "metadata of at most 512 KiB is read; longer ones by metadata_url",
             );
-        } else if let Some(Err(error)) = of.facts(&body.issuer, now) {
+        } else if !entered(check.tx(), id, body)?
+            && let Some(Err(error)) = of.facts(&body.issuer, now)
+        {
             check.problem("saml.metadata", "bad-metadata", format!("{error}."));
         }
     }

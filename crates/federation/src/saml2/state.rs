@@ -48,13 +48,17 @@ pub(crate) fn settings(tx: &mut Tx<'_>, id: ResourceId) -> Result<Option<SamlBod
     Ok(known(tx, id)?.map(|known| known.settings))
 }
 
-/// Writes a provider as it was configured. Facts that were fetched stay as long as they are of the same place and issuer.
+/// Writes a provider as it was configured. Facts that were fetched stay as long as they are of the same place and issuer, and those
+/// of entered metadata as long as that is the same.
 pub(crate) fn project(tx: &mut Tx<'_>, id: ResourceId, new: &ProviderBody, now: Timestamp) -> Result<(), store::Error> {
     let Some(settings) = new.saml.as_ref().filter(|_| new.kind == super::SAML) else { return remove(tx, id) };
-    let before = known(tx, id)?.filter(|known| known.settings.metadata_url == settings.metadata_url);
+    let before = known(tx, id)?.filter(|known| {
+        known.settings.metadata_url == settings.metadata_url && known.settings.metadata == settings.metadata
+    });
+    let before = before.and_then(|known| known.facts).filter(|facts| facts.entity_id == new.issuer);
     let facts = match settings.facts(&new.issuer, now) {
-        Some(entered) => entered.ok(),
-        None => before.and_then(|known| known.facts).filter(|facts| facts.entity_id == new.issuer),
+        Some(Ok(entered)) => Some(entered),
+        Some(Err(_)) | None => before,
     };
     let facts = facts.and_then(|facts| serde_json::to_string(&facts).ok()).unwrap_or_default();
     let next = settings.metadata_url.is_some().then_some(now);

@@ -50,7 +50,7 @@ fn by_address(house: &House, path: &str) -> String {
     )
 }
 
-fn metadata(der: &[u8]) -> String {
+pub fn metadata(der: &[u8]) -> String {
     let certificate =
         pem(der, "").replace("-----BEGIN CERTIFICATE-----\n", "").replace("-----END CERTIFICATE-----\n", "");
     format!(
