@@ -1,11 +1,12 @@
 -- What is known of providers that speak SAML. settings is what was configured, facts what its metadata says or was entered by hand
--- ('' until it was fetched). next_fetch_at is NULL where nothing is fetched.
+-- ('' until it was fetched). next_fetch_at is NULL where nothing is fetched; tried_at is when it last was tried.
 CREATE TABLE saml_providers (
     provider TEXT NOT NULL PRIMARY KEY,
     settings TEXT NOT NULL,
     facts TEXT NOT NULL,
     fetched_at BIGINT,
     next_fetch_at BIGINT,
+    tried_at BIGINT,
     fetch_failure TEXT,
     last_refusal_at BIGINT,
     last_refusal TEXT

@@ -168,7 +168,13 @@ impl Federation {
                 self.0.db.write(move |tx| state::refused(tx, id, &why)).await?;
                 Err(self.refused(provider, error, caller).await)
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                // Whoever has metadata fetched that cannot be had waits like everybody whose answer does not count.
+                if matches!(error, Error::Provider(_)) {
+                    self.0.identity.logout_refused(caller);
+                }
+                Err(error)
+            }
         }
     }
 
@@ -209,7 +215,7 @@ impl Federation {
         };
         let said = match read(&facts) {
             // Its certificate may have changed since its metadata was fetched.
-            Err(Refused::Stranger) => match self.saml_newer(provider, known).await {
+            Err(Refused::Stranger) => match self.saml_newer(provider, known).await? {
                 Some(newer) => read(&newer)?,
                 None => return Err(Refused::Stranger.into()),
             },

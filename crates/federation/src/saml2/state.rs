@@ -20,6 +20,8 @@ pub(crate) struct Known {
     /// None until they were fetched.
     pub(crate) facts: Option<Facts>,
     pub(crate) fetched_at: Option<Timestamp>,
+    /// When it was last tried.
+    pub(crate) tried_at: Option<Timestamp>,
     pub(crate) fetch_failure: Option<String>,
     pub(crate) refusal: Option<(Timestamp, String)>,
 }
@@ -31,6 +33,7 @@ fn read(row: &Row<'_>) -> Result<Known, store::Error> {
         settings: serde_json::from_str(&row.get::<String>("settings")?).unwrap_or_default(),
         facts: serde_json::from_str(&row.get::<String>("facts")?).ok(),
         fetched_at: row.get("fetched_at")?,
+        tried_at: row.get("tried_at")?,
         fetch_failure: row.get("fetch_failure")?,
         refusal: at.zip(why),
     })
@@ -38,7 +41,8 @@ fn read(row: &Row<'_>) -> Result<Known, store::Error> {
 
 pub(crate) fn known(tx: &mut Tx<'_>, id: ResourceId) -> Result<Option<Known>, store::Error> {
     tx.query_opt(
-        "SELECT settings, facts, fetched_at, fetch_failure, last_refusal_at, last_refusal FROM saml_providers WHERE provider = $1",
+        "SELECT settings, facts, fetched_at, tried_at, fetch_failure, last_refusal_at, last_refusal FROM saml_providers \
+         WHERE provider = $1",
         &params![id],
         read,
     )
@@ -65,7 +69,7 @@ pub(crate) fn project(tx: &mut Tx<'_>, id: ResourceId, new: &ProviderBody, now: 
     tx.execute(
         "INSERT INTO saml_providers (provider, settings, facts, next_fetch_at) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (provider) DO UPDATE SET settings = excluded.settings, facts = excluded.facts, \
-             next_fetch_at = excluded.next_fetch_at, fetch_failure = NULL, last_refusal_at = NULL, last_refusal = NULL",
+             next_fetch_at = excluded.next_fetch_at, tried_at = NULL, fetch_failure = NULL, last_refusal_at = NULL, last_refusal = NULL",
         &params![id, serde_json::json!(settings).to_string(), facts, next],
     )?;
     Ok(())
@@ -94,6 +98,16 @@ fn still(tx: &mut Tx<'_>, asked: &Provider, at: &str) -> Result<Option<Known>, s
     let same =
         now.is_some_and(|now| now.kind == asked.kind && now.issuer == asked.issuer && now.authority == asked.authority);
     Ok(known(tx, asked.id)?.filter(|known| same && known.settings.metadata_url.as_deref() == Some(at)))
+}
+
+/// Takes the turn to fetch, which comes once in `rarely`; false when somebody else has it.
+pub(crate) fn claim(tx: &mut Tx<'_>, id: ResourceId, rarely: Duration) -> Result<bool, store::Error> {
+    let now = tx.now();
+    let rows = tx.execute(
+        "UPDATE saml_providers SET tried_at = $2 WHERE provider = $1 AND (tried_at IS NULL OR tried_at <= $3)",
+        &params![id, now, now.minus(rarely)],
+    )?;
+    Ok(rows == 1)
 }
 
 /// Notes facts that were fetched from `at`, and when they are next. False, and nothing is noted, when the provider is not the one

@@ -18,7 +18,7 @@ fn named(value: &str) -> NameId {
 }
 
 /// A provider's request that somebody be signed out, as the query of an address.
-fn leave(house: &House, id: &str, subject: &str, session: Option<&str>, key: &OwnKey) -> String {
+pub fn leave(house: &House, id: &str, subject: &str, session: Option<&str>, key: &OwnKey) -> String {
     let now = house.db.context().now();
     let text = saml::ask_logout(&Asked { id, us: ISSUER, to: SLO, subject: &named(subject), session, now });
     match Sent::new(Binding::Redirect, Way::Request, SLO, &text, id, Some("stay"), key).unwrap() {
@@ -27,7 +27,7 @@ fn leave(house: &House, id: &str, subject: &str, session: Option<&str>, key: &Ow
     }
 }
 
-async fn left(house: &House, query: &str) -> Result<Left, Error> {
+pub async fn left(house: &House, query: &str) -> Result<Left, Error> {
     house.federation.saml_leave("corp", Came::Query(query), PUBLIC, &from("192.0.2.9")).await
 }
 
@@ -41,7 +41,7 @@ async fn act(house: &House, act: KeyAct) -> Result<(), Error> {
 }
 
 /// The provider by the address of its metadata, at the house's own server.
-fn by_address(house: &House, path: &str) -> String {
+pub fn by_address(house: &House, path: &str) -> String {
     let ca = house.receiver.authority.trim_end().replace('\n', "\n      ");
     format!(
         "identity_providers:\n  - name: corp\n    kind: saml\n    issuer: {ISSUER}\n    accounts: everyone\n    tls_ca: |\n      \
@@ -217,6 +217,8 @@ testdb::both_databases! {
         house.said.lock().unwrap().metadata = "nonsense".into();
         assert!(matches!(begin().await, Err(Error::Provider(_))));
         house.said.lock().unwrap().metadata = metadata(STRANGER.own.certificate());
+        assert!(matches!(begin().await, Err(Error::Provider(_))), "not twice within half a minute");
+        clock.advance(Duration::from_secs(31));
         let begun = begin().await.unwrap();
         assert_eq!(begun.location, "/sso/corp/request");
         let asked_by = |token: base::SecretString| {
