@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use base::ExposeSecret;
+use base::{ExposeSecret, Timestamp};
 use identity::{Caller, EndedThere, Vouched};
-use saml::{Asked, LogoutRequest, NameId, Parties, Posted, Refused, Sent, Signed, Way};
+use saml::{Asked, Facts, LogoutAnswer, LogoutRequest, NameId, Parties, Posted, Refused, Sent, Signed, Way};
 use store::{Tx, params};
 
 use super::Addresses;
@@ -41,6 +41,34 @@ pub enum Left {
         /// Whether everything is.
         done: bool,
     },
+}
+
+/// What a message says that is believed.
+enum Said {
+    Request(LogoutRequest),
+    Answer(LogoutAnswer),
+}
+
+/// Proves a message by what is known of its provider; with what it wants to have back.
+fn read(
+    came: Came<'_>,
+    provider: &Provider,
+    facts: &Facts,
+    at: &Addresses,
+    now: Timestamp,
+) -> Result<(Option<String>, Said), Refused> {
+    let keys = facts.keys();
+    let posted = match came {
+        Came::Query(query) => Posted::query(query, &keys)?,
+        Came::Form(body) => Posted::form(body)?,
+    };
+    let parties = Parties { issuer: &provider.issuer, keys: &keys, here: &at.slo, now };
+    let said = match posted.way {
+        Way::Response => Said::Answer(saml::read_logout_answer(&posted, &parties)?),
+        Way::Request if posted.signed == Signed::Nowhere => return Err(Refused::UnsignedMessage),
+        Way::Request => Said::Request(saml::read_logout_request(&posted, &parties)?),
+    };
+    Ok((posted.relay, said))
 }
 
 impl Federation {
@@ -97,8 +125,10 @@ impl Federation {
         self.0.identity.logout_door(caller)?;
         let (provider, known) = self.saml_provider(name).await?;
         let left = self.left(&provider, &known, came, public_url, caller).await;
-        if let Err(error @ Error::Saml(_)) = &left {
+        if matches!(left, Err(Error::Saml(_) | Error::Provider(_))) {
             self.0.identity.logout_refused(caller);
+        }
+        if let Err(error @ Error::Saml(_)) = &left {
             let (by, why) = (caller.clone(), error.to_string());
             self.0.db.write(move |tx| note_refused(tx, &provider, &why, &by)).await?;
         }
@@ -114,20 +144,20 @@ impl Federation {
         caller: &Caller,
     ) -> Result<Left, Error> {
         let facts = self.saml_facts(provider, known).await?;
-        let (keys, at) = (facts.keys(), Addresses::of(public_url, &provider.name));
-        let posted = match came {
-            Came::Query(query) => Posted::query(query, &keys)?,
-            Came::Form(body) => Posted::form(body)?,
+        let (now, at) = (self.0.db.context().now(), Addresses::of(public_url, &provider.name));
+        let (facts, (relay, said)) = match read(came, provider, &facts, &at, now) {
+            // Its certificate may have changed since its metadata was fetched. An address shows no certificate, only a signature.
+            Err(refused @ (Refused::Signature | Refused::Stranger)) => {
+                let newer = self.saml_newer(provider, known).await?.ok_or(refused)?;
+                let said = read(came, provider, &newer, &at, now)?;
+                (newer, said)
+            }
+            said => (facts, said?),
         };
-        let now = self.0.db.context().now();
-        let parties = Parties { issuer: &provider.issuer, keys: &keys, here: &at.slo, now };
-        if posted.way == Way::Response {
-            return self.answered_leave(provider, &posted, &parties).await;
-        }
-        if posted.signed == Signed::Nowhere {
-            return Err(Refused::UnsignedMessage.into());
-        }
-        let asked = std::sync::Arc::new(saml::read_logout_request(&posted, &parties)?);
+        let asked = match said {
+            Said::Answer(answer) => return self.answered_leave(provider, answer).await,
+            Said::Request(asked) => std::sync::Arc::new(asked),
+        };
         let (this, of, by, named) =
             (self.clone(), provider.clone(), caller.clone(), known.settings.subject_attribute.is_some());
         let request = std::sync::Arc::clone(&asked);
@@ -137,13 +167,12 @@ impl Federation {
         let ours = self.saml_keys_of(provider.id, public_url).await?;
         let id = format!("_{}", base::hex(&self.0.db.context().random::<20>()));
         let text = saml::answer_logout(&id, &asked.id, &at.entity_id, url, now);
-        let relay = posted.relay.as_deref().filter(|relay| relay.len() <= 1_024);
+        let relay = relay.as_deref().filter(|relay| relay.len() <= 1_024);
         let answer = Sent::new(to.binding, Way::Response, url, &text, &id, relay, ours.current()?)?;
         Ok(Left::Here { ended, answer: Some(answer) })
     }
 
-    async fn answered_leave(&self, provider: &Provider, posted: &Posted, parties: &Parties<'_>) -> Result<Left, Error> {
-        let answer = saml::read_logout_answer(posted, parties)?;
+    async fn answered_leave(&self, provider: &Provider, answer: LogoutAnswer) -> Result<Left, Error> {
         let (id, done) = (provider.id, answer.done);
         let ours = self.0.db.write(move |tx| state::take(tx, id, "asked", &answer.answers)).await?;
         if ours { Ok(Left::There { done }) } else { Err(Refused::InResponseTo.into()) }
