@@ -46,10 +46,13 @@ CREATE TABLE saml_arrivals (
 );
 CREATE INDEX saml_arrivals_by_end ON saml_arrivals (expires_at);
 
--- Whose name is whose subject, where the subject is an attribute: a log-out there says the name alone.
+-- Whose name is whose subject, where the subject is an attribute: a log-out there says the name alone. As long as a session that
+-- began with it can last.
 CREATE TABLE saml_names (
     provider TEXT NOT NULL,
     name_hash BYTEA NOT NULL,
     subject TEXT NOT NULL,
+    expires_at BIGINT NOT NULL,
     PRIMARY KEY (provider, name_hash)
 );
+CREATE INDEX saml_names_by_end ON saml_names (expires_at);

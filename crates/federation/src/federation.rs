@@ -25,6 +25,8 @@ pub(crate) struct Inner {
     pub(crate) resources: Resources,
     pub(crate) identity: Identity,
     pub(crate) issuers: Issuers,
+    /// Held while a first key is made.
+    pub(crate) making: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Federation {
@@ -50,7 +52,7 @@ pub fn redirect_uri(public_url: &str, provider: &str) -> String {
 impl Federation {
     /// Federation over `db`. Providers are written through `resources`, whose registry must have [`crate::ProvidersKind`].
     pub fn new(db: Db, vault: Vault, resources: Resources, identity: Identity, issuers: Issuers) -> Self {
-        Self(Arc::new(Inner { db, vault, resources, identity, issuers }))
+        Self(Arc::new(Inner { db, vault, resources, identity, issuers, making: tokio::sync::Mutex::default() }))
     }
 
     /// The providers that people can sign in with, for the sign-in page: as a name for the address, and a label.
@@ -254,7 +256,7 @@ impl Federation {
         subject: &str,
     ) -> Result<(), Error> {
         let provider = rows::by_name(tx, provider)?.ok_or(Error::NoProvider)?;
-        if !links::remove(tx, &provider.issuer, subject, user)? {
+        if !links::remove(tx, &provider, subject, user)? {
             return Err(Error::NoLink);
         }
         arrive::note(tx, actor, "identity.unlink", user, &provider)?;

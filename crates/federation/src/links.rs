@@ -138,11 +138,19 @@ pub(crate) fn used(tx: &mut Tx<'_>, issuer: &str, subject: &str, groups: &[Strin
     Ok(())
 }
 
-/// Takes a link away; whether there was one.
-pub(crate) fn remove(tx: &mut Tx<'_>, issuer: &str, subject: &str, user: UserId) -> Result<bool, store::Error> {
+/// Takes a link away, and the names that its subject has at the provider; whether there was one.
+pub(crate) fn remove(
+    tx: &mut Tx<'_>,
+    provider: &crate::Provider,
+    subject: &str,
+    user: UserId,
+) -> Result<bool, store::Error> {
     let rows = tx.execute(
         "DELETE FROM linked_identities WHERE issuer = $1 AND subject = $2 AND user_id = $3",
-        &params![issuer, subject, user],
+        &params![provider.issuer.as_str(), subject, user],
     )?;
+    if rows == 1 {
+        crate::saml2::nameless(tx, provider.id, subject)?;
+    }
     Ok(rows == 1)
 }

@@ -68,7 +68,7 @@ pub fn unlink_provisioned(
     if !known.is_some_and(|known| known.user == user && known.origin == ORIGIN) {
         return Ok(false);
     }
-    links::remove(tx, &provider.issuer, subject, user)?;
+    links::remove(tx, &provider, subject, user)?;
     arrive::note(tx, actor, "identity.unlink", user, &provider)?;
     mapping::settle(tx, actor, user, &format!("an identity of {} was removed", provider.name))?;
     Ok(true)

@@ -90,7 +90,7 @@ impl Federation {
             }
             None => return Ok(None),
         };
-        let keys = self.saml_keys_of(provider.id, public_url).await?;
+        let keys = self.saml_keys_of(&provider, public_url).await?;
         let at = Addresses::of(public_url, &provider.name);
         let id = provider.id;
         let (asked, now) = self
@@ -164,7 +164,7 @@ impl Federation {
         let ended = self.0.db.write(move |tx| tx.attempt(|tx| this.leave(tx, &of, &request, named, &by))).await?;
         let Some(to) = facts.sign_out.first() else { return Ok(Left::Here { ended, answer: None }) };
         let url = to.answers.as_deref().unwrap_or(&to.url);
-        let ours = self.saml_keys_of(provider.id, public_url).await?;
+        let ours = self.saml_keys_of(provider, public_url).await?;
         let id = format!("_{}", base::hex(&self.0.db.context().random::<20>()));
         let text = saml::answer_logout(&id, &asked.id, &at.entity_id, url, now);
         let relay = relay.as_deref().filter(|relay| relay.len() <= 1_024);

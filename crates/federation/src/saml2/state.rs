@@ -13,6 +13,9 @@ use crate::federation::Federation;
 use crate::kind::ProviderBody;
 use crate::{Error, Provider, rows};
 
+/// How long a name is known: longer than any session that began with it.
+const NAMED: Duration = Duration::from_hours(24);
+
 /// A provider's settings, and what is known of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
@@ -208,11 +211,29 @@ pub(crate) fn take(tx: &mut Tx<'_>, id: ResourceId, sort: &str, of: &str) -> Res
     Ok(rows == 1)
 }
 
+/// Notes whose name a hash is of, for log-outs that say the name alone.
+pub(crate) fn named(tx: &mut Tx<'_>, id: ResourceId, name: &[u8], subject: &str) -> Result<(), store::Error> {
+    let until = tx.now().plus(NAMED);
+    tx.execute(
+        "INSERT INTO saml_names (provider, name_hash, subject, expires_at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (provider, name_hash) DO UPDATE SET subject = excluded.subject, expires_at = excluded.expires_at",
+        &params![id, name.to_vec(), subject, until],
+    )?;
+    Ok(())
+}
+
+/// Forgets the names of a subject whose identity was taken from its account.
+pub(crate) fn nameless(tx: &mut Tx<'_>, id: ResourceId, subject: &str) -> Result<(), store::Error> {
+    tx.execute("DELETE FROM saml_names WHERE provider = $1 AND subject = $2", &params![id, subject])?;
+    Ok(())
+}
+
 /// Removes what has run out.
 pub(crate) fn sweep(tx: &mut Tx<'_>) -> Result<u64, store::Error> {
     let now = tx.now();
     let messages = tx.execute("DELETE FROM saml_messages WHERE expires_at <= $1", &params![now])?;
-    Ok(messages + tx.execute("DELETE FROM saml_arrivals WHERE expires_at <= $1", &params![now])?)
+    let arrivals = tx.execute("DELETE FROM saml_arrivals WHERE expires_at <= $1", &params![now])?;
+    Ok(messages + arrivals + tx.execute("DELETE FROM saml_names WHERE expires_at <= $1", &params![now])?)
 }
 
 /// A certificate, as people look at it.

@@ -95,7 +95,7 @@ testdb::both_databases! {
     }
 
     /// where somebody is known by an attribute, a log-out that says the NameID still finds them.
-    async fn x_17_a_log_out_finds_whom_an_attribute_names(db: store::Db, _clock: std::sync::Arc<base::ManualClock>) {
+    async fn x_17_a_log_out_finds_whom_an_attribute_names(db: store::Db, clock: std::sync::Arc<base::ManualClock>) {
         let house = open(&db).await;
         let by = "      subject_attribute: mail\n";
         house.apply(&by_hand(by, MAPPED)).await.unwrap();
@@ -104,6 +104,23 @@ testdb::both_databases! {
         let query = leave(&house, "_l1", "bea", None, &IDP.own);
         assert!(matches!(left(&house, &query).await.unwrap(), Left::Here { ended: 1, .. }));
         assert!(!house.is_in(&bea).await);
+        // A name is known as long as a session with it can last, and as long as it is somebody's.
+        let names = || house.texts("SELECT subject FROM saml_names ORDER BY subject");
+        let (cyd, _) = sign_on(&house, "cyd").await.unwrap();
+        assert_eq!(names().await, ["bea@example.com", "cyd@example.com"]);
+        let federation = house.federation.clone();
+        let unlink = house.db.write(move |tx| -> Result<(), Error> {
+            let permit = access::Grants::of_operator(access::Actor::os("root", "host1")).permit_organisation()?;
+            federation.unlink_for(tx, &permit, cyd.user, "corp", "cyd@example.com")
+        });
+        unlink.await.unwrap();
+        assert_eq!(names().await, ["bea@example.com"]);
+        clock.advance(Duration::from_hours(23));
+        house.federation.sweep().await.unwrap();
+        assert_eq!(names().await, ["bea@example.com"]);
+        clock.advance(Duration::from_hours(1));
+        house.federation.sweep().await.unwrap();
+        assert!(names().await.is_empty());
     }
 
     /// whoever signs out here may sign out there; the answer counts once.
@@ -138,7 +155,28 @@ testdb::both_databases! {
             let text = house.federation.saml_metadata("corp", PUBLIC).await.unwrap();
             text.split("<ds:X509Certificate>").skip(1).map(|rest| rest.split('<').next().unwrap().to_owned()).collect::<Vec<_>>()
         };
+        // Whoever comes first has the key made, once.
+        let ask = || {
+            let federation = house.federation.clone();
+            tokio::spawn(async move { federation.saml_metadata("corp", PUBLIC).await.unwrap() })
+        };
+        let all = [ask(), ask(), ask(), ask()];
+        let mut texts = std::collections::BTreeSet::new();
+        for one in all {
+            texts.insert(one.await.unwrap());
+        }
+        assert_eq!(texts.len(), 1);
+        let made = "SELECT actor_id FROM audit_entries WHERE action = 'identity_provider.key_make'";
+        assert_eq!(house.texts(made).await, ["federation"]);
+        // What is published needs no key: here none opens any more.
         let one = published().await;
+        let hidden = house.texts("SELECT private_key FROM saml_keys").await[0].clone();
+        let sealed = hidden.clone();
+        let set = |to: String| house.db.write(move |tx| tx.execute("UPDATE saml_keys SET private_key = $1", &store::params![to.as_str()]));
+        set("closed".to_owned()).await.unwrap();
+        assert_eq!(published().await, one);
+        assert!(house.federation.begin("corp", Purpose::SignIn, "", None, PUBLIC, &from("192.0.2.1")).await.is_err());
+        set(sealed).await.unwrap();
         assert_eq!(one.len(), 2, "one key, to sign and to encrypt");
         assert!(matches!(act(&house, KeyAct::Use).await, Err(Error::Key(_))));
         assert!(matches!(act(&house, KeyAct::Drop).await, Err(Error::Key(_))));
@@ -157,7 +195,7 @@ testdb::both_databases! {
         act(&house, KeyAct::Drop).await.unwrap();
         assert!(house.texts("SELECT private_key FROM saml_keys").await.iter().all(|sealed| sealed.starts_with("v1.")));
         let acts = house.texts("SELECT action FROM audit_entries WHERE action LIKE 'identity_provider.key%' ORDER BY id").await;
-        assert_eq!(acts, ["identity_provider.key_prepare", "identity_provider.key_use", "identity_provider.key_drop"]);
+        assert_eq!(acts, ["identity_provider.key_make", "identity_provider.key_prepare", "identity_provider.key_use", "identity_provider.key_drop"]);
     }
 
     /// metadata that was under way while an administrator changed the provider counts no more: nothing overwrites what they
