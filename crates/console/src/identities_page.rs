@@ -63,6 +63,7 @@ fn row(shell: &Shell, one: LinkedIdentity) -> Row {
     let by = match one.origin.as_str() {
         "person" => "linked by the person",
         "administrator" => "linked by an administrator",
+        "directory" => "linked by a directory",
         _ => "the account was made for it",
     };
     let last = one

@@ -1,11 +1,12 @@
 -- What is known of providers that speak SAML. settings is what was configured, facts what its metadata says or was entered by hand
--- ('' until it was fetched). next_fetch_at is NULL where nothing is fetched.
+-- ('' until it was fetched). next_fetch_at is NULL where nothing is fetched; tried_at is when it last was tried.
 CREATE TABLE saml_providers (
     provider TEXT NOT NULL PRIMARY KEY,
     settings TEXT NOT NULL,
     facts TEXT NOT NULL,
     fetched_at BIGINT,
     next_fetch_at BIGINT,
+    tried_at BIGINT,
     fetch_failure TEXT,
     last_refusal_at BIGINT,
     last_refusal TEXT
@@ -45,10 +46,13 @@ CREATE TABLE saml_arrivals (
 );
 CREATE INDEX saml_arrivals_by_end ON saml_arrivals (expires_at);
 
--- Whose name is whose subject, where the subject is an attribute: a log-out there says the name alone.
+-- Whose name is whose subject, where the subject is an attribute: a log-out there says the name alone. As long as a session that
+-- began with it can last.
 CREATE TABLE saml_names (
     provider TEXT NOT NULL,
     name_hash BYTEA NOT NULL,
     subject TEXT NOT NULL,
+    expires_at BIGINT NOT NULL,
     PRIMARY KEY (provider, name_hash)
 );
+CREATE INDEX saml_names_by_end ON saml_names (expires_at);

@@ -243,7 +243,7 @@ pub(crate) fn link(
             _ => Err(Error::LinkedElsewhere),
         };
     }
-    note(tx, actor, "identity.link", user, provider)
+    Ok(note(tx, actor, "identity.link", user, provider)?)
 }
 
 /// Writes down that an account got or lost an identity. The subject may be an address, so it is not written.
@@ -253,7 +253,7 @@ pub(crate) fn note(
     action: &'static str,
     user: UserId,
     provider: &Provider,
-) -> Result<(), Error> {
+) -> Result<(), audit::Error> {
     audit::record(
         tx,
         audit::Entry {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use access::{OrganisationPermit, cap};
 use base::{SecretString, UserId};
-use identity::{Caller, Identity, Session};
+use identity::{Caller, EndedThere, Identity, Session};
 use issuers::Issuers;
 use resources::Resources;
 use store::{Db, Tx};
@@ -25,6 +25,8 @@ pub(crate) struct Inner {
     pub(crate) resources: Resources,
     pub(crate) identity: Identity,
     pub(crate) issuers: Issuers,
+    /// Held while a first key is made.
+    pub(crate) making: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Federation {
@@ -50,7 +52,7 @@ pub fn redirect_uri(public_url: &str, provider: &str) -> String {
 impl Federation {
     /// Federation over `db`. Providers are written through `resources`, whose registry must have [`crate::ProvidersKind`].
     pub fn new(db: Db, vault: Vault, resources: Resources, identity: Identity, issuers: Issuers) -> Self {
-        Self(Arc::new(Inner { db, vault, resources, identity, issuers }))
+        Self(Arc::new(Inner { db, vault, resources, identity, issuers, making: tokio::sync::Mutex::default() }))
     }
 
     /// The providers that people can sign in with, for the sign-in page: as a name for the address, and a label.
@@ -213,7 +215,7 @@ impl Federation {
         if !identity::is_enabled(tx, user)? {
             return Err(identity::Error::NoSuchUser.into());
         }
-        if !(1..=255).contains(&subject.len()) || subject.chars().any(char::is_control) {
+        if !links::is_subject(subject) {
             return Err(Error::Incomplete("subject: 1 to 255 characters, exactly as the provider writes it"));
         }
         // Who holds the identity is that person from then on: nobody makes themselves one who may more than they do.
@@ -254,10 +256,13 @@ impl Federation {
         subject: &str,
     ) -> Result<(), Error> {
         let provider = rows::by_name(tx, provider)?.ok_or(Error::NoProvider)?;
-        if !links::remove(tx, &provider.issuer, subject, user)? {
+        if !links::remove(tx, &provider, subject, user)? {
             return Err(Error::NoLink);
         }
         arrive::note(tx, actor, "identity.unlink", user, &provider)?;
+        // What it opened is over, whether or not a role goes with it.
+        let which = EndedThere { provider: provider.id, subject: Some(subject), session: None };
+        self.0.identity.end_vouched(tx, which, actor, "the identity was taken from the account")?;
         self.settle(tx, actor, user, &format!("an identity of {} was removed", provider.name))
     }
 

@@ -179,6 +179,7 @@ impl TypedKind for ProvidersKind {
         } else {
             check_oidc(body, check);
         }
+        saml2::impersonation(body, check)?;
         if let Some(pem) = &body.tls_ca
             && let Err(error) = crypto::tls::client_config(&crypto::tls::Roots::Pem(pem.clone()), &[])
         {

@@ -23,7 +23,7 @@ pub struct LinkedIdentity {
     pub user: UserId,
     /// Whether people sign in with the provider.
     pub enabled: bool,
-    /// Who linked it: `person`, `administrator`; or `provisioned`, when the account was made for it.
+    /// Who linked it: `person`, `administrator`, `directory`; or `provisioned`, when the account was made for it.
     pub origin: String,
     /// The groups that the provider named last.
     pub groups: Vec<String>,
@@ -51,6 +51,11 @@ fn read(row: &Row<'_>) -> Result<LinkedIdentity, store::Error> {
         since: row.get("created_at")?,
         last_used: row.get("last_used_at")?,
     })
+}
+
+/// Whether a text can be who somebody is to a provider: 1 to 255 characters.
+pub(crate) fn is_subject(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 /// Whose account an identity opens.
@@ -133,11 +138,19 @@ pub(crate) fn used(tx: &mut Tx<'_>, issuer: &str, subject: &str, groups: &[Strin
     Ok(())
 }
 
-/// Takes a link away; whether there was one.
-pub(crate) fn remove(tx: &mut Tx<'_>, issuer: &str, subject: &str, user: UserId) -> Result<bool, store::Error> {
+/// Takes a link away, and the names that its subject has at the provider; whether there was one.
+pub(crate) fn remove(
+    tx: &mut Tx<'_>,
+    provider: &crate::Provider,
+    subject: &str,
+    user: UserId,
+) -> Result<bool, store::Error> {
     let rows = tx.execute(
         "DELETE FROM linked_identities WHERE issuer = $1 AND subject = $2 AND user_id = $3",
-        &params![issuer, subject, user],
+        &params![provider.issuer.as_str(), subject, user],
     )?;
+    if rows == 1 {
+        crate::saml2::nameless(tx, provider.id, subject)?;
+    }
     Ok(rows == 1)
 }

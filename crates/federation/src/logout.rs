@@ -18,6 +18,8 @@ use crate::{Error, Provider, oidc, rows};
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 /// Characters of a token's own name at most.
 const JTI: usize = 255;
+/// Why sessions end that rested on one there.
+pub(crate) const THEIRS: &str = "the identity provider ended its session";
 /// How far the clocks of two machines may be apart: so long a token counts after its end.
 const LEEWAY: Duration = Duration::from_mins(1);
 
@@ -131,7 +133,7 @@ impl Federation {
             subject: Some(claims.subject()).filter(|subject| !subject.is_empty()),
             session: claims.text("sid"),
         };
-        let count = self.0.identity.end_vouched(tx, ended, &actor)?;
+        let count = self.0.identity.end_vouched(tx, ended, &actor, THEIRS)?;
         audit::record(
             tx,
             audit::Entry {

@@ -67,7 +67,7 @@ pub(crate) fn roles(mappings: &[Mapping], groups: &[String]) -> Vec<(RoleRef, Sc
 /// Gives a person exactly the roles that all their identities give, each by the groups that its provider named last, besides
 /// those that were configured. When that changes what they hold, it is audited with `why`, and everything that they have open
 /// ends. Whether it did; the caller's node then forgets what it knows of their sessions.
-pub(crate) fn settle(tx: &mut Tx<'_>, actor: &Actor, user: UserId, why: &str) -> Result<bool, Error> {
+pub(crate) fn settle(tx: &mut Tx<'_>, actor: &Actor, user: UserId, why: &str) -> Result<bool, identity::Error> {
     // Whoever is switched off holds nothing, and gets it back by signing on.
     let counts = identity::is_enabled(tx, user)?;
     let before = access::roles_of(tx, user)?;

@@ -58,8 +58,14 @@ pub struct EndedThere<'a> {
 
 impl Identity {
     /// Ends the sessions that rest on one that a provider ended, and ways that are half gone; how many sessions ended. Each is
-    /// audited. Without a subject and a session nothing ends.
-    pub fn end_vouched(&self, tx: &mut Tx<'_>, ended: EndedThere<'_>, actor: &Actor) -> Result<u64, Error> {
+    /// audited, with `reason`. Without a subject and a session nothing ends.
+    pub fn end_vouched(
+        &self,
+        tx: &mut Tx<'_>,
+        ended: EndedThere<'_>,
+        actor: &Actor,
+        reason: &str,
+    ) -> Result<u64, Error> {
         let (subject, session) = (ended.subject.unwrap_or_default(), ended.session.unwrap_or_default());
         if subject.is_empty() && session.is_empty() {
             return Ok(0);
@@ -83,7 +89,7 @@ impl Identity {
                     action: "session.end",
                     target: ("session", &id.to_string()),
                     outcome: audit::Outcome::Success,
-                    reason: Some("the identity provider ended its session"),
+                    reason: Some(reason),
                     changes: Some(serde_json::json!({ "user": user.to_string() })),
                 },
             )?;

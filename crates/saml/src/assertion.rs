@@ -83,12 +83,8 @@ pub struct Assertion {
     pub subject: NameId,
     /// What the provider calls their session.
     pub session: Option<String>,
-    /// When that session ends.
-    pub session_ends: Option<Timestamp>,
     /// When they proved themselves there.
     pub authenticated_at: Timestamp,
-    /// How they proved themselves there.
-    pub context: Option<String>,
     /// What else is said about them.
     pub attributes: Vec<Attribute>,
 }

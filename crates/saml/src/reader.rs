@@ -11,6 +11,8 @@ const DEPTH: usize = 64;
 const NODES: usize = 20_000;
 /// Attributes of one element at most, declarations of namespaces among them.
 const ATTRIBUTES: usize = 100;
+/// Namespaces in scope of one element at most: every prefix is looked up among them.
+const NAMESPACES: usize = 100;
 
 /// Reads a text, whose line ends are one character each, as the nodes of a document: the root first.
 pub(crate) fn nodes(text: &str, strictness: Strictness, scope: Vec<Binding>) -> Result<Vec<Node>, Refused> {
@@ -212,6 +214,9 @@ impl<'a> Reader<'a> {
                 _ => attributes.push((own, name, value)),
             }
         };
+        if self.scope.len() + declared.len() > NAMESPACES {
+            return Err(Refused::TooLarge("namespaces"));
+        }
         self.scope.extend(declared.iter().cloned());
         let namespace = self.bound(&prefix)?;
         let mut read: Vec<Attribute> = Vec::with_capacity(attributes.len());

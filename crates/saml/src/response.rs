@@ -179,17 +179,12 @@ fn proven(at: At<'_>, root: At<'_>, whole: bool, expected: &Expected<'_>) -> Res
     let instant = statement.attribute("AuthnInstant").ok_or(Refused::Structure("AuthnInstant is missing"))?;
     let authenticated_at = time::read(instant)?;
     time::begun(authenticated_at, now)?;
-    let session_ends = statement.attribute("SessionNotOnOrAfter").map(time::read).transpose()?;
-    if let Some(ends) = session_ends {
-        time::lasts(ends, now)?;
+    // A session that is over there opens none here; ours has an end of its own.
+    if let Some(ends) = statement.attribute("SessionNotOnOrAfter") {
+        time::lasts(time::read(ends)?, now)?;
     }
-    let context = statement.one(ASSERTION, "AuthnContext")?;
-    let context = context.map(|context| context.one(ASSERTION, "AuthnContextClassRef")).transpose()?.flatten();
-    let context = context.map(|class| class.text().map(|text| text.trim().to_owned())).transpose()?;
     let session = statement.attribute("SessionIndex").map(str::to_owned);
-    if session.as_ref().is_some_and(|index| index.len() > 255)
-        || context.as_ref().is_some_and(|class| class.len() > 255)
-    {
+    if session.as_ref().is_some_and(|index| index.len() > 255) {
         return Err(Refused::TooLarge("a session's name"));
     }
     Ok(Assertion {
@@ -198,9 +193,7 @@ fn proven(at: At<'_>, root: At<'_>, whole: bool, expected: &Expected<'_>) -> Res
         answers: confirmed.answers,
         subject: NameId::read(name)?,
         session,
-        session_ends,
         authenticated_at,
-        context,
         attributes: attributes(at)?,
     })
 }

@@ -11,6 +11,9 @@ use crate::c14n::exclusive;
 use crate::names::{DSIG, ENVELOPED, EXCLUSIVE};
 use crate::xml::{At, Document, Strictness, is_space};
 
+/// Prefixes that are read of `InclusiveNamespaces`.
+const PREFIXES: usize = 50;
+
 /// Refuses signatures that stand anywhere but directly in one of `places`.
 pub(crate) fn only_in(document: &Document, places: &[usize]) -> Result<(), Refused> {
     let astray = document.elements().filter(|at| at.is(DSIG, "Signature")).any(|at| {
@@ -101,22 +104,28 @@ fn referred(of: At<'_>, reference: At<'_>) -> Result<(Digest, Vec<u8>, Vec<Strin
     if algorithm(*enveloped)? != ENVELOPED || algorithm(*canonical)? != EXCLUSIVE {
         return Err(Refused::Transforms);
     }
+    if method.children().next().is_some() {
+        return Err(Refused::Transforms);
+    }
     let digest = Digest::parse(algorithm(*method)?).ok_or(Refused::Algorithm("a weak digest, such as SHA-1"))?;
     Ok((digest, base64(value.text()?)?, inclusive_in(*canonical)?))
 }
 
-/// The prefixes of `InclusiveNamespaces`, the one parameter that exclusive canonicalization has.
+/// The prefixes of `InclusiveNamespaces`, the one parameter that exclusive canonicalization has, each once. Nothing stands in it:
+/// what is signed is written out before anybody knows who wrote it, so it consists of a handful of elements.
 fn inclusive_in(at: At<'_>) -> Result<Vec<String>, Refused> {
-    let mut list = Vec::new();
-    for child in at.children() {
-        if !child.is(EXCLUSIVE, "InclusiveNamespaces") || !list.is_empty() {
-            return Err(Refused::Transforms);
+    let mut all = at.children();
+    let Some(parameter) = all.next() else { return Ok(Vec::new()) };
+    if !parameter.is(EXCLUSIVE, "InclusiveNamespaces") || parameter.children().next().is_some() || all.next().is_some()
+    {
+        return Err(Refused::Transforms);
+    }
+    let mut list: Vec<String> = Vec::new();
+    for prefix in parameter.attribute("PrefixList").unwrap_or_default().split_ascii_whitespace() {
+        let prefix = if prefix == "#default" { "" } else { prefix };
+        if list.len() < PREFIXES && !list.iter().any(|known| known == prefix) {
+            list.push(prefix.to_owned());
         }
-        let prefixes = child.attribute("PrefixList").unwrap_or_default();
-        list.extend(prefixes.split_ascii_whitespace().take(50).map(|prefix| match prefix {
-            "#default" => String::new(),
-            prefix => prefix.to_owned(),
-        }));
     }
     Ok(list)
 }
@@ -178,4 +187,23 @@ pub(crate) fn signed(text: &str, id: &str, key: &OwnKey) -> Result<String, Refus
     let issuer = "</saml:Issuer>";
     let (before, after) = text.split_once(issuer).ok_or(Refused::Ours)?;
     Ok(format!("{before}{issuer}{signature}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn x_11_a_prefix_counts_once() {
+        let list = |prefixes: &str| {
+            let text = format!(
+                "<a><e:InclusiveNamespaces xmlns:e=\"{EXCLUSIVE}\" PrefixList=\"{prefixes}\"></e:InclusiveNamespaces></a>"
+            );
+            let document = Document::read(text.as_bytes(), 100_000, Strictness::Message).unwrap();
+            inclusive_in(document.root()).unwrap()
+        };
+        assert_eq!(list(&format!("{}#default x", "saml ".repeat(500))), ["saml", "", "x"]);
+        assert_eq!(list(&(0..500).map(|at| format!("n{at} ")).collect::<String>()).len(), PREFIXES);
+        assert!(list("").is_empty());
+    }
 }

@@ -217,12 +217,12 @@ impl Scim {
             _ => person.said.get("externalId").and_then(Value::as_str).map(str::to_owned),
         };
         if let Some(old) = person.subject.take().filter(|old| Some(old) != subject.as_ref()) {
-            unlink_provisioned(tx, provider, &old, person.user)?;
+            unlink_provisioned(tx, desk.actor(), provider, &old, person.user)?;
             // Whoever was known by another identity signs in again with this one.
             self.0.identity.end_all(tx, person.user)?;
         }
         let Some(subject) = subject else { return Ok(()) };
-        match link_provisioned(tx, provider, &subject, person.user)? {
+        match link_provisioned(tx, desk.actor(), provider, &subject, person.user)? {
             Linked::Done => person.subject = Some(subject),
             Linked::NoProvider => {}
             Linked::Elsewhere => {

@@ -41,6 +41,8 @@ pub enum Behaviour {
     Answer(u16, String),
     /// Answers with this status and one header more.
     With(u16, &'static str, String),
+    /// Answers with this status and body, after a while.
+    Late(Duration, u16, String),
     /// Says nothing for ever.
     Hang,
     /// Says 200, and then a byte a second.
@@ -136,6 +138,10 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     match decide(&received, nth) {
         Behaviour::Answer(status, body) => answer(stream, status, None, &body).await,
         Behaviour::With(status, name, value) => answer(stream, status, Some((name, value)), "").await,
+        Behaviour::Late(after, status, body) => {
+            tokio::time::sleep(after).await;
+            answer(stream, status, None, &body).await
+        }
         Behaviour::Close => None,
         Behaviour::Hang => {
             tokio::time::sleep(Duration::from_mins(10)).await;

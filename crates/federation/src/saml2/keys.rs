@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use access::{OrganisationPermit, cap};
+use access::{Actor, OrganisationPermit, cap};
 use base::{ExposeSecret, ResourceId, SecretString};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,7 @@ use vault::{Aad, Purpose, SealedColumn, Vault};
 
 use super::state::KeyInfo;
 use crate::federation::Federation;
-use crate::{Error, rows};
+use crate::{Error, Provider, rows};
 
 /// Where the private keys lie.
 pub(crate) const SEALED: SealedColumn = SealedColumn {
@@ -68,11 +68,6 @@ impl Keys {
         self.0.first().map(|(_, key)| key).ok_or(Error::Saml(saml::Refused::Ours))
     }
 
-    /// Those that are published.
-    pub(crate) fn published(&self) -> Vec<&[u8]> {
-        self.0.iter().filter(|(state, _)| state != "old").map(|(_, key)| key.certificate()).collect()
-    }
-
     /// All of them, to open with.
     pub(crate) fn into_all(self) -> Vec<OwnKey> {
         self.0.into_iter().map(|(_, key)| key).collect()
@@ -100,6 +95,18 @@ pub(crate) fn infos(tx: &mut Tx<'_>, provider: ResourceId) -> Result<Vec<KeyInfo
     Ok(all.into_iter().flatten().collect())
 }
 
+/// The certificates (DER) of those that are published, the current one first; none before there is one. The keys stay closed.
+fn published(tx: &mut Tx<'_>, provider: ResourceId) -> Result<Vec<Vec<u8>>, store::Error> {
+    let mut all = tx.query(
+        "SELECT state, certificate FROM saml_keys WHERE provider = $1 AND state <> 'old'",
+        &params![provider],
+        |row| Ok((row.get::<String>("state")?, row.get::<String>("certificate")?)),
+    )?;
+    all.sort_by_key(|(state, _)| STATES.iter().position(|known| known == state));
+    let der = |(_, pem): (String, String)| STANDARD.decode(saml::certificate(&pem)?).ok();
+    Ok(all.into_iter().filter_map(der).collect())
+}
+
 fn load(tx: &mut Tx<'_>, vault: &Vault, provider: ResourceId) -> Result<Vec<(String, OwnKey)>, Error> {
     let stored = tx.query(
         "SELECT id, state, certificate, private_key FROM saml_keys WHERE provider = $1",
@@ -122,6 +129,23 @@ fn load(tx: &mut Tx<'_>, vault: &Vault, provider: ResourceId) -> Result<Vec<(Str
     }
     all.sort_by_key(|(state, _)| STATES.iter().position(|known| known == state));
     Ok(all)
+}
+
+/// Writes down what was done with our keys for a provider.
+fn note(tx: &mut Tx<'_>, actor: &Actor, action: &'static str, provider: &Provider) -> Result<(), audit::Error> {
+    audit::record(
+        tx,
+        audit::Entry {
+            actor,
+            workspace: None,
+            action,
+            target: ("identity_provider", &provider.id.to_string()),
+            outcome: audit::Outcome::Success,
+            reason: None,
+            changes: Some(serde_json::json!({ "provider": provider.name })),
+        },
+    )?;
+    Ok(())
 }
 
 /// Lays a key pair down; false when there is one of this state.
@@ -147,26 +171,65 @@ fn put(
 
 impl Federation {
     /// Our keys for a provider. The first one is made when it is first needed.
-    pub(crate) async fn saml_keys_of(&self, provider: ResourceId, public_url: &str) -> Result<Keys, Error> {
-        let vault = self.0.vault.clone();
-        let found = self.0.db.write(move |tx| load(tx, &vault, provider)).await?;
+    pub(crate) async fn saml_keys_of(&self, provider: &Provider, public_url: &str) -> Result<Keys, Error> {
+        let (vault, id) = (self.0.vault.clone(), provider.id);
+        let found = self.0.db.write(move |tx| load(tx, &vault, id)).await?;
         if found.first().is_some_and(|(state, _)| state == "current") {
             return Ok(Keys(found));
         }
-        self.make(provider, "current", public_url).await?;
+        self.first_key(provider, public_url).await?;
         let vault = self.0.vault.clone();
-        Ok(Keys(self.0.db.write(move |tx| load(tx, &vault, provider)).await?))
+        Ok(Keys(self.0.db.write(move |tx| load(tx, &vault, id)).await?))
     }
 
-    /// Makes a key pair, outside of any transaction: it takes a part of a second.
-    async fn make(&self, provider: ResourceId, state: &'static str, public_url: &str) -> Result<bool, Error> {
+    /// The certificates of our keys for a provider, as its metadata publishes them. Anybody may ask for those, so nothing is opened
+    /// for it, and nothing written once there is a key.
+    pub(crate) async fn saml_certificates(&self, provider: &Provider, public_url: &str) -> Result<Vec<Vec<u8>>, Error> {
+        let id = provider.id;
+        let found = self.0.db.read(move |tx| published(tx, id)).await?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        self.first_key(provider, public_url).await?;
+        Ok(self.0.db.read(move |tx| published(tx, id)).await?)
+    }
+
+    /// Makes the first key, once: of all who come at the same time, the first one makes it and the others wait.
+    async fn first_key(&self, provider: &Provider, public_url: &str) -> Result<(), Error> {
+        let _alone = self.0.making.lock().await;
+        let id = provider.id;
+        if self.0.db.read(move |tx| published(tx, id)).await?.is_empty() {
+            let actor = Actor::engine("federation");
+            self.make(provider, "current", public_url, actor, "identity_provider.key_make").await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a key pair, outside of any transaction: it takes a part of a second. It is audited with the key.
+    async fn make(
+        &self,
+        provider: &Provider,
+        state: &'static str,
+        public_url: &str,
+        actor: Actor,
+        action: &'static str,
+    ) -> Result<bool, Error> {
         let context = self.0.db.context().clone();
         let host = public_url.split("://").nth(1).unwrap_or("loudhailer").split(['/', ':']).next().unwrap_or_default();
         let name = format!("{host} SAML");
         let pair = tokio::task::spawn_blocking(move || OwnKey::generate(&name, &context)).await;
         let pair = Arc::new(pair.map_err(|_| Error::Saml(saml::Refused::Ours))??);
-        let vault = self.0.vault.clone();
-        self.0.db.write(move |tx| put(tx, &vault, provider, state, &pair)).await
+        let (vault, of) = (self.0.vault.clone(), provider.clone());
+        self.0
+            .db
+            .write(move |tx| {
+                let new = put(tx, &vault, of.id, state, &pair)?;
+                if new {
+                    note(tx, &actor, action, &of)?;
+                }
+                Ok(new)
+            })
+            .await
     }
 
     /// Does something with our keys for a provider.
@@ -182,11 +245,14 @@ impl Federation {
     ) -> Result<(), Error> {
         let provider = self.0.db.read(move |tx| rows::by_id(tx, id)).await?;
         let provider = provider.filter(|one| one.kind == super::SAML).ok_or(Error::NoProvider)?;
-        self.saml_keys_of(id, public_url).await?;
-        if act == KeyAct::Prepare && !self.make(id, "next", public_url).await? {
-            return Err(Error::Key("there is a next key already; use it first"));
-        }
+        self.first_key(&provider, public_url).await?;
         let actor = permit.actor().clone();
+        if act == KeyAct::Prepare {
+            return match self.make(&provider, "next", public_url, actor, act.action()).await? {
+                true => Ok(()),
+                false => Err(Error::Key("there is a next key already; use it first")),
+            };
+        }
         self.0
             .db
             .write(move |tx| {
@@ -201,19 +267,7 @@ impl Federation {
                             }
                         }
                     }
-                    audit::record(
-                        tx,
-                        audit::Entry {
-                            actor: &actor,
-                            workspace: None,
-                            action: act.action(),
-                            target: ("identity_provider", &id.to_string()),
-                            outcome: audit::Outcome::Success,
-                            reason: None,
-                            changes: Some(serde_json::json!({ "provider": provider.name })),
-                        },
-                    )?;
-                    Ok(())
+                    Ok(note(tx, &actor, act.action(), &provider)?)
                 })
             })
             .await

@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use base::ExposeSecret;
+use base::{ExposeSecret, Timestamp};
 use identity::{Caller, EndedThere, Vouched};
-use saml::{Asked, LogoutRequest, NameId, Parties, Posted, Refused, Sent, Signed, Way};
+use saml::{Asked, Facts, LogoutAnswer, LogoutRequest, NameId, Parties, Posted, Refused, Sent, Signed, Way};
 use store::{Tx, params};
 
 use super::Addresses;
 use super::state::{self, Known};
 use crate::federation::Federation;
-use crate::logout::{Onward, note_refused};
+use crate::logout::{Onward, THEIRS, note_refused};
 use crate::{Error, Provider};
 
 /// How long an answer to our own request counts.
@@ -43,6 +43,34 @@ pub enum Left {
     },
 }
 
+/// What a message says that is believed.
+enum Said {
+    Request(LogoutRequest),
+    Answer(LogoutAnswer),
+}
+
+/// Proves a message by what is known of its provider; with what it wants to have back.
+fn read(
+    came: Came<'_>,
+    provider: &Provider,
+    facts: &Facts,
+    at: &Addresses,
+    now: Timestamp,
+) -> Result<(Option<String>, Said), Refused> {
+    let keys = facts.keys();
+    let posted = match came {
+        Came::Query(query) => Posted::query(query, &keys)?,
+        Came::Form(body) => Posted::form(body)?,
+    };
+    let parties = Parties { issuer: &provider.issuer, keys: &keys, here: &at.slo, now };
+    let said = match posted.way {
+        Way::Response => Said::Answer(saml::read_logout_answer(&posted, &parties)?),
+        Way::Request if posted.signed == Signed::Nowhere => return Err(Refused::UnsignedMessage),
+        Way::Request => Said::Request(saml::read_logout_request(&posted, &parties)?),
+    };
+    Ok((posted.relay, said))
+}
+
 impl Federation {
     /// Where the person of a session signs out at a provider that speaks SAML; nothing when it takes no log-outs.
     pub(crate) async fn saml_onward(
@@ -62,7 +90,7 @@ impl Federation {
             }
             None => return Ok(None),
         };
-        let keys = self.saml_keys_of(provider.id, public_url).await?;
+        let keys = self.saml_keys_of(&provider, public_url).await?;
         let at = Addresses::of(public_url, &provider.name);
         let id = provider.id;
         let (asked, now) = self
@@ -97,8 +125,10 @@ impl Federation {
         self.0.identity.logout_door(caller)?;
         let (provider, known) = self.saml_provider(name).await?;
         let left = self.left(&provider, &known, came, public_url, caller).await;
-        if let Err(error @ Error::Saml(_)) = &left {
+        if matches!(left, Err(Error::Saml(_) | Error::Provider(_))) {
             self.0.identity.logout_refused(caller);
+        }
+        if let Err(error @ Error::Saml(_)) = &left {
             let (by, why) = (caller.clone(), error.to_string());
             self.0.db.write(move |tx| note_refused(tx, &provider, &why, &by)).await?;
         }
@@ -114,36 +144,35 @@ impl Federation {
         caller: &Caller,
     ) -> Result<Left, Error> {
         let facts = self.saml_facts(provider, known).await?;
-        let (keys, at) = (facts.keys(), Addresses::of(public_url, &provider.name));
-        let posted = match came {
-            Came::Query(query) => Posted::query(query, &keys)?,
-            Came::Form(body) => Posted::form(body)?,
+        let (now, at) = (self.0.db.context().now(), Addresses::of(public_url, &provider.name));
+        let (facts, (relay, said)) = match read(came, provider, &facts, &at, now) {
+            // Its certificate may have changed since its metadata was fetched. An address shows no certificate, only a signature.
+            Err(refused @ (Refused::Signature | Refused::Stranger)) => {
+                let newer = self.saml_newer(provider, known).await?.ok_or(refused)?;
+                let said = read(came, provider, &newer, &at, now)?;
+                (newer, said)
+            }
+            said => (facts, said?),
         };
-        let now = self.0.db.context().now();
-        let parties = Parties { issuer: &provider.issuer, keys: &keys, here: &at.slo, now };
-        if posted.way == Way::Response {
-            return self.answered_leave(provider, &posted, &parties).await;
-        }
-        if posted.signed == Signed::Nowhere {
-            return Err(Refused::UnsignedMessage.into());
-        }
-        let asked = std::sync::Arc::new(saml::read_logout_request(&posted, &parties)?);
+        let asked = match said {
+            Said::Answer(answer) => return self.answered_leave(provider, answer).await,
+            Said::Request(asked) => std::sync::Arc::new(asked),
+        };
         let (this, of, by, named) =
             (self.clone(), provider.clone(), caller.clone(), known.settings.subject_attribute.is_some());
         let request = std::sync::Arc::clone(&asked);
         let ended = self.0.db.write(move |tx| tx.attempt(|tx| this.leave(tx, &of, &request, named, &by))).await?;
         let Some(to) = facts.sign_out.first() else { return Ok(Left::Here { ended, answer: None }) };
         let url = to.answers.as_deref().unwrap_or(&to.url);
-        let ours = self.saml_keys_of(provider.id, public_url).await?;
+        let ours = self.saml_keys_of(provider, public_url).await?;
         let id = format!("_{}", base::hex(&self.0.db.context().random::<20>()));
         let text = saml::answer_logout(&id, &asked.id, &at.entity_id, url, now);
-        let relay = posted.relay.as_deref().filter(|relay| relay.len() <= 1_024);
+        let relay = relay.as_deref().filter(|relay| relay.len() <= 1_024);
         let answer = Sent::new(to.binding, Way::Response, url, &text, &id, relay, ours.current()?)?;
         Ok(Left::Here { ended, answer: Some(answer) })
     }
 
-    async fn answered_leave(&self, provider: &Provider, posted: &Posted, parties: &Parties<'_>) -> Result<Left, Error> {
-        let answer = saml::read_logout_answer(posted, parties)?;
+    async fn answered_leave(&self, provider: &Provider, answer: LogoutAnswer) -> Result<Left, Error> {
         let (id, done) = (provider.id, answer.done);
         let ours = self.0.db.write(move |tx| state::take(tx, id, "asked", &answer.answers)).await?;
         if ours { Ok(Left::There { done }) } else { Err(Refused::InResponseTo.into()) }
@@ -178,7 +207,7 @@ impl Federation {
         };
         for session in sessions {
             let which = EndedThere { provider: provider.id, subject: subject.as_deref(), session };
-            ended += self.0.identity.end_vouched(tx, which, &actor)?;
+            ended += self.0.identity.end_vouched(tx, which, &actor, THEIRS)?;
         }
         audit::record(
             tx,

@@ -25,9 +25,9 @@ mod words;
 pub use keys::KeyAct;
 pub(crate) use keys::SEALED;
 pub use leaving::{Came, Left};
-pub(crate) use settings::{FIELDS, SamlBody, check, same};
+pub(crate) use settings::{FIELDS, SamlBody, check, impersonation, same};
 pub use state::{KeyInfo, SamlState};
-pub(crate) use state::{project, remove, sweep};
+pub(crate) use state::{nameless, project, remove, sweep};
 
 /// What a provider that speaks SAML is called in `kind`.
 pub const SAML: &str = "saml";

@@ -15,7 +15,7 @@ use crate::{Error, Provider, rows};
 const OFTEN: Duration = Duration::from_hours(6);
 /// How soon it is tried again.
 const SOON: Duration = Duration::from_mins(10);
-/// How rarely it is fetched because of a certificate that is not known: strangers can show such.
+/// How rarely it is fetched because somebody comes: strangers can show certificates that are not known.
 const RARELY: Duration = Duration::from_secs(30);
 /// Providers at a time.
 const BATCH: i64 = 20;
@@ -29,7 +29,7 @@ impl Federation {
             .write(|tx| {
                 let (now, again) = (tx.now(), tx.now().plus(SOON));
                 tx.query(
-                    "UPDATE saml_providers SET next_fetch_at = $2 WHERE provider IN (SELECT provider FROM saml_providers \
+                    "UPDATE saml_providers SET next_fetch_at = $2, tried_at = $1 WHERE provider IN (SELECT provider FROM saml_providers \
                      WHERE next_fetch_at <= $1 ORDER BY next_fetch_at LIMIT $3) RETURNING provider",
                     &params![now, again, BATCH],
                     |row| row.get("provider"),
@@ -50,39 +50,61 @@ impl Federation {
         Ok(done)
     }
 
-    /// What is known of a provider, fetched now if it never was.
+    /// What is known of a provider, fetched now if it never was, and nobody tried just before.
     pub(crate) async fn saml_facts(&self, provider: &Provider, known: &Known) -> Result<Facts, Error> {
-        match &known.facts {
-            Some(facts) => Ok(facts.clone()),
-            None => self.fetch(provider, known).await,
+        if let Some(facts) = &known.facts {
+            return Ok(facts.clone());
         }
+        if self.may_fetch(provider, known).await? {
+            return self.fetch(provider, known).await;
+        }
+        // Whoever tried may have it by now.
+        let id = provider.id;
+        let now = self.0.db.read(move |tx| state::known(tx, id)).await?;
+        let facts = now.and_then(|now| now.facts).filter(|facts| facts.entity_id == provider.issuer);
+        facts.ok_or_else(|| {
+            Error::Provider("its metadata is not known yet; it is fetched once in 30 seconds".to_owned())
+        })
     }
 
     /// What is known of a provider after somebody showed a certificate that is not; nothing when that cannot be newer.
-    pub(crate) async fn saml_newer(&self, provider: &Provider, known: &Known) -> Option<Facts> {
-        let now = self.0.db.context().now();
-        if known.settings.metadata_url.is_none() || known.fetched_at.is_some_and(|at| now.since(at) < RARELY) {
-            return None;
+    pub(crate) async fn saml_newer(&self, provider: &Provider, known: &Known) -> Result<Option<Facts>, Error> {
+        if !self.may_fetch(provider, known).await? {
+            return Ok(None);
         }
-        let newer = self.fetch(provider, known).await.ok()?;
-        (Some(&newer) != known.facts.as_ref()).then_some(newer)
+        Ok(self.fetch(provider, known).await.ok().filter(|newer| Some(newer) != known.facts.as_ref()))
+    }
+
+    /// Whether it is this one who fetches: of all who come within half a minute, on whichever node, one does, whatever comes of it.
+    async fn may_fetch(&self, provider: &Provider, known: &Known) -> Result<bool, Error> {
+        let now = self.0.db.context().now();
+        if known.settings.metadata_url.is_none() {
+            // Nothing is fetched: that is said without a claim.
+            return Ok(known.facts.is_none());
+        }
+        if known.tried_at.is_some_and(|at| now.since(at) < RARELY) {
+            return Ok(false);
+        }
+        let id = provider.id;
+        Ok(self.0.db.write(move |tx| state::claim(tx, id, RARELY)).await?)
     }
 
     async fn fetch(&self, provider: &Provider, known: &Known) -> Result<Facts, Error> {
         let Some(url) = known.settings.metadata_url.as_deref() else {
             return Err(Error::Provider("its metadata is missing".to_owned()));
         };
-        let id = provider.id;
+        let (of, at) = (provider.clone(), url.to_owned());
         match self.metadata_at(url, provider.authority.as_deref(), Some(&provider.issuer)).await {
             Ok(facts) => {
                 let noted = facts.clone();
-                self.0.db.write(move |tx| state::fetched(tx, id, &noted, OFTEN)).await?;
-                Ok(facts)
+                let counts = self.0.db.write(move |tx| state::fetched(tx, &of, &at, &noted, OFTEN)).await?;
+                let changed = || Error::Provider("its settings changed while its metadata was fetched".to_owned());
+                if counts { Ok(facts) } else { Err(changed()) }
             }
             Err(error) => {
                 let why = error.to_string();
                 tracing::warn!(provider = %provider.name, why, "the metadata of an identity provider could not be fetched");
-                self.0.db.write(move |tx| state::not_fetched(tx, id, &why, SOON)).await?;
+                self.0.db.write(move |tx| state::not_fetched(tx, &of, &at, &why, SOON)).await?;
                 Err(error)
             }
         }

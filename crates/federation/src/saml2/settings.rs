@@ -95,6 +95,15 @@ pub(crate) fn same(tx: &mut store::Tx<'_>, id: base::ResourceId, body: &Provider
     })
 }
 
+/// Whether the metadata that stands in `body` was entered before, for the same issuer. It was good then; that its time is over
+/// since is no reason against other changes, least of all against switching the provider off.
+pub(crate) fn entered(tx: &mut store::Tx<'_>, id: base::ResourceId, body: &ProviderBody) -> Result<bool, store::Error> {
+    let stored =
+        state::known(tx, id)?.filter(|known| known.facts.as_ref().is_some_and(|facts| facts.entity_id == body.issuer));
+    let now = body.saml.as_ref().and_then(|of| of.metadata.as_ref());
+    Ok(now.is_some() && stored.is_some_and(|known| known.settings.metadata.as_ref() == now))
+}
+
 /// Checks what is configured below `saml`, of a provider whose kind is that.
 pub(crate) fn check(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
     let missing = SamlBody::default();
@@ -108,7 +117,7 @@ pub(crate) fn check(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<()
         );
     }
     sources(of, check);
-    let now = check.now();
+    let (id, now) = (check.id(), check.now());
     if let Some(metadata) = &of.metadata {
         if metadata.len() > PASTED {
             check.problem(
@@ -116,7 +125,9 @@ pub(crate) fn check(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<()
                 "too-long",
                 "metadata of at most 512 KiB is read; longer ones by metadata_url",
             );
-        } else if let Some(Err(error)) = of.facts(&body.issuer, now) {
+        } else if !entered(check.tx(), id, body)?
+            && let Some(Err(error)) = of.facts(&body.issuer, now)
+        {
             check.problem("saml.metadata", "bad-metadata", format!("{error}."));
         }
     }
@@ -150,7 +161,7 @@ pub(crate) fn check(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<()
             check.problem(path, "bad-attribute", "the name of an attribute has 1 to 255 characters");
         }
     }
-    impersonation(body, check)
+    Ok(())
 }
 
 /// Exactly one way to know the provider.
@@ -187,13 +198,24 @@ fn sources(of: &SamlBody, check: &mut Check<'_, '_>) {
     }
 }
 
-/// Whoever says which certificate is believed can be everybody whom the provider knows here, so they must hold what those hold.
-fn impersonation(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
+/// Whoever says which certificate is believed, by which authority its addresses are, or which protocol is spoken, can be everybody
+/// whom the provider knows here, so they must hold what those hold. Of either protocol: the people stay while the issuer does.
+pub(crate) fn impersonation(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
     let own = check.id();
-    let known = rows::by_id(check.tx(), own)?.is_some_and(|stored| stored.issuer == body.issuer);
-    if !known || same(check.tx(), own, body)? {
+    let Some(stored) = rows::by_id(check.tx(), own)?.filter(|stored| stored.issuer == body.issuer) else {
         return Ok(());
-    }
+    };
+    let field = if stored.kind != body.kind {
+        "kind"
+    } else if stored.authority != body.tls_ca {
+        "tls_ca"
+    } else if stored.client_id != body.client_id {
+        "client_id"
+    } else if same(check.tx(), own, body)? {
+        return Ok(());
+    } else {
+        SAML
+    };
     for user in links::people(check.tx(), own)? {
         let held = access::roles_of(check.tx(), user)?;
         for one in held {
@@ -203,10 +225,10 @@ fn impersonation(body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<(), E
             }
             if let Some(first) = check.beyond(given).iter().next() {
                 let words = format!(
-                    "whoever changes what {SAML} is believed by could sign in as anybody of this provider, and one of them holds \
-                     {first}, which you do not hold yourself"
+                    "whoever changes what this provider is believed by could sign in as anybody of this provider, and one of \
+                     them holds {first}, which you do not hold yourself"
                 );
-                check.problem("saml", "beyond-your-rights", words);
+                check.problem(field, "beyond-your-rights", words);
                 return Ok(());
             }
         }

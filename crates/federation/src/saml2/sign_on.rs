@@ -73,9 +73,9 @@ impl Federation {
     /// Our metadata for a provider.
     pub async fn saml_metadata(&self, name: &str, public_url: &str) -> Result<String, Error> {
         let (provider, _) = self.saml_provider(name).await?;
-        let keys = self.saml_keys_of(provider.id, public_url).await?;
+        let certificates = self.saml_certificates(&provider, public_url).await?;
+        let certificates: Vec<&[u8]> = certificates.iter().map(Vec::as_slice).collect();
         let at = Addresses::of(public_url, name);
-        let certificates = keys.published();
         Ok(saml::ours(&saml::Ours {
             entity_id: &at.entity_id,
             acs: &at.acs,
@@ -94,7 +94,7 @@ impl Federation {
     ) -> Result<Begun, Error> {
         let (provider, known) = self.saml_provider(&provider.name).await?;
         let facts = self.saml_facts(&provider, &known).await?;
-        let keys = self.saml_keys_of(provider.id, public_url).await?;
+        let keys = self.saml_keys_of(&provider, public_url).await?;
         let to =
             facts.sign_in.first().ok_or_else(|| Error::Provider("no address for signing in is known".to_owned()))?;
         let (id, next) = (provider.id, next.to_owned());
@@ -121,7 +121,7 @@ impl Federation {
         let flight = self.0.db.read(move |tx| flight::peek(tx, &token)).await?;
         let flight = flight.filter(|flight| flight.provider == provider.id).ok_or(Error::NotBegun)?;
         let facts = self.saml_facts(&provider, &known).await?;
-        let keys = self.saml_keys_of(provider.id, public_url).await?;
+        let keys = self.saml_keys_of(&provider, public_url).await?;
         let to = facts.sign_in.first().ok_or(Error::NoProvider)?;
         self.asking(&provider, to, &flight.secrets, flight.purpose, &keys, public_url)
     }
@@ -168,7 +168,13 @@ impl Federation {
                 self.0.db.write(move |tx| state::refused(tx, id, &why)).await?;
                 Err(self.refused(provider, error, caller).await)
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                // Whoever has metadata fetched that cannot be had waits like everybody whose answer does not count.
+                if matches!(error, Error::Provider(_)) {
+                    self.0.identity.logout_refused(caller);
+                }
+                Err(error)
+            }
         }
     }
 
@@ -190,7 +196,7 @@ impl Federation {
         };
         let flight = flight.filter(|flight| flight.provider == provider.id);
         let facts = self.saml_facts(provider, known).await?;
-        let ours = self.saml_keys_of(provider.id, public_url).await?.into_all();
+        let ours = self.saml_keys_of(provider, public_url).await?.into_all();
         let at = Addresses::of(public_url, &provider.name);
         let now = self.0.db.context().now();
         let read = |facts: &saml::Facts| {
@@ -209,7 +215,7 @@ impl Federation {
         };
         let said = match read(&facts) {
             // Its certificate may have changed since its metadata was fetched.
-            Err(Refused::Stranger) => match self.saml_newer(provider, known).await {
+            Err(Refused::Stranger) => match self.saml_newer(provider, known).await? {
                 Some(newer) => read(&newer)?,
                 None => return Err(Refused::Stranger.into()),
             },
@@ -259,16 +265,7 @@ impl Federation {
         if known.settings.subject_attribute.is_some() {
             let (id, subject) = (provider.id, said.subject.clone());
             let name = crypto::sha256(parked.said.subject.value.as_bytes()).to_vec();
-            self.0
-                .db
-                .write(move |tx| {
-                    tx.execute(
-                        "INSERT INTO saml_names (provider, name_hash, subject) VALUES ($1, $2, $3) \
-                         ON CONFLICT (provider, name_hash) DO UPDATE SET subject = excluded.subject",
-                        &params![id, name.clone(), subject.as_str()],
-                    )
-                })
-                .await?;
+            self.0.db.write(move |tx| state::named(tx, id, &name, &subject)).await?;
         }
         let Parked { purpose, began_at, next, .. } = parked;
         self.land(Arrival { provider, said, purpose, began_at, next, session }, caller).await

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use access::{OrganisationPermit, cap};
+use access::{Actor, OrganisationPermit, cap};
 use base::{ResourceId, Timestamp};
-use saml::{Binding, Facts};
+use saml::{Binding, Endpoint, Facts};
 use store::{Row, Tx, params};
 
 use super::keys;
@@ -13,6 +13,9 @@ use crate::federation::Federation;
 use crate::kind::ProviderBody;
 use crate::{Error, Provider, rows};
 
+/// How long a name is known: longer than any session that began with it.
+const NAMED: Duration = Duration::from_hours(24);
+
 /// A provider's settings, and what is known of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
@@ -20,6 +23,8 @@ pub(crate) struct Known {
     /// None until they were fetched.
     pub(crate) facts: Option<Facts>,
     pub(crate) fetched_at: Option<Timestamp>,
+    /// When it was last tried.
+    pub(crate) tried_at: Option<Timestamp>,
     pub(crate) fetch_failure: Option<String>,
     pub(crate) refusal: Option<(Timestamp, String)>,
 }
@@ -31,6 +36,7 @@ fn read(row: &Row<'_>) -> Result<Known, store::Error> {
         settings: serde_json::from_str(&row.get::<String>("settings")?).unwrap_or_default(),
         facts: serde_json::from_str(&row.get::<String>("facts")?).ok(),
         fetched_at: row.get("fetched_at")?,
+        tried_at: row.get("tried_at")?,
         fetch_failure: row.get("fetch_failure")?,
         refusal: at.zip(why),
     })
@@ -38,7 +44,8 @@ fn read(row: &Row<'_>) -> Result<Known, store::Error> {
 
 pub(crate) fn known(tx: &mut Tx<'_>, id: ResourceId) -> Result<Option<Known>, store::Error> {
     tx.query_opt(
-        "SELECT settings, facts, fetched_at, fetch_failure, last_refusal_at, last_refusal FROM saml_providers WHERE provider = $1",
+        "SELECT settings, facts, fetched_at, tried_at, fetch_failure, last_refusal_at, last_refusal FROM saml_providers \
+         WHERE provider = $1",
         &params![id],
         read,
     )
@@ -48,20 +55,24 @@ pub(crate) fn settings(tx: &mut Tx<'_>, id: ResourceId) -> Result<Option<SamlBod
     Ok(known(tx, id)?.map(|known| known.settings))
 }
 
-/// Writes a provider as it was configured. Facts that were fetched stay as long as they are of the same place and issuer.
+/// Writes a provider as it was configured. Facts that were fetched stay as long as they are of the same place and issuer, and those
+/// of entered metadata as long as that is the same.
 pub(crate) fn project(tx: &mut Tx<'_>, id: ResourceId, new: &ProviderBody, now: Timestamp) -> Result<(), store::Error> {
     let Some(settings) = new.saml.as_ref().filter(|_| new.kind == super::SAML) else { return remove(tx, id) };
-    let before = known(tx, id)?.filter(|known| known.settings.metadata_url == settings.metadata_url);
+    let before = known(tx, id)?.filter(|known| {
+        known.settings.metadata_url == settings.metadata_url && known.settings.metadata == settings.metadata
+    });
+    let before = before.and_then(|known| known.facts).filter(|facts| facts.entity_id == new.issuer);
     let facts = match settings.facts(&new.issuer, now) {
-        Some(entered) => entered.ok(),
-        None => before.and_then(|known| known.facts).filter(|facts| facts.entity_id == new.issuer),
+        Some(Ok(entered)) => Some(entered),
+        Some(Err(_)) | None => before,
     };
     let facts = facts.and_then(|facts| serde_json::to_string(&facts).ok()).unwrap_or_default();
     let next = settings.metadata_url.is_some().then_some(now);
     tx.execute(
         "INSERT INTO saml_providers (provider, settings, facts, next_fetch_at) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (provider) DO UPDATE SET settings = excluded.settings, facts = excluded.facts, \
-             next_fetch_at = excluded.next_fetch_at, fetch_failure = NULL, last_refusal_at = NULL, last_refusal = NULL",
+             next_fetch_at = excluded.next_fetch_at, tried_at = NULL, fetch_failure = NULL, last_refusal_at = NULL, last_refusal = NULL",
         &params![id, serde_json::json!(settings).to_string(), facts, next],
     )?;
     Ok(())
@@ -81,24 +92,87 @@ pub(crate) fn remove(tx: &mut Tx<'_>, id: ResourceId) -> Result<(), store::Error
     Ok(())
 }
 
-/// Notes facts that were fetched, and when they are next.
-pub(crate) fn fetched(tx: &mut Tx<'_>, id: ResourceId, facts: &Facts, again: Duration) -> Result<(), store::Error> {
-    let now = tx.now();
-    let facts = serde_json::to_string(facts).unwrap_or_default();
-    tx.execute(
-        "UPDATE saml_providers SET facts = $2, fetched_at = $3, next_fetch_at = $4, fetch_failure = NULL WHERE provider = $1",
-        &params![id, facts, now, now.plus(again)],
-    )?;
-    Ok(())
+/// What is known of a provider, if it is still the one that was asked: the same, at the same place, by the same authority. What
+/// comes from a place that an administrator has left meanwhile counts no more. Whoever changes the provider waits until this is
+/// written, or has written before.
+fn still(tx: &mut Tx<'_>, asked: &Provider, at: &str) -> Result<Option<Known>, store::Error> {
+    tx.execute("UPDATE saml_providers SET provider = provider WHERE provider = $1", &params![asked.id])?;
+    let now = rows::by_id(tx, asked.id)?;
+    let same =
+        now.is_some_and(|now| now.kind == asked.kind && now.issuer == asked.issuer && now.authority == asked.authority);
+    Ok(known(tx, asked.id)?.filter(|known| same && known.settings.metadata_url.as_deref() == Some(at)))
 }
 
-/// Notes why nothing was fetched.
-pub(crate) fn not_fetched(tx: &mut Tx<'_>, id: ResourceId, why: &str, again: Duration) -> Result<(), store::Error> {
-    let next = tx.now().plus(again);
-    tx.execute(
-        "UPDATE saml_providers SET fetch_failure = $2, next_fetch_at = $3 WHERE provider = $1",
-        &params![id, why, next],
+/// Takes the turn to fetch, which comes once in `rarely`; false when somebody else has it.
+pub(crate) fn claim(tx: &mut Tx<'_>, id: ResourceId, rarely: Duration) -> Result<bool, store::Error> {
+    let now = tx.now();
+    let rows = tx.execute(
+        "UPDATE saml_providers SET tried_at = $2 WHERE provider = $1 AND (tried_at IS NULL OR tried_at <= $3)",
+        &params![id, now, now.minus(rarely)],
     )?;
+    Ok(rows == 1)
+}
+
+/// Notes facts that were fetched from `at`, and when they are next. False, and nothing is noted, when the provider is not the one
+/// any more that was asked.
+pub(crate) fn fetched(
+    tx: &mut Tx<'_>,
+    asked: &Provider,
+    at: &str,
+    facts: &Facts,
+    again: Duration,
+) -> Result<bool, Error> {
+    let Some(before) = still(tx, asked, at)? else { return Ok(false) };
+    let now = tx.now();
+    tx.execute(
+        "UPDATE saml_providers SET facts = $2, fetched_at = $3, next_fetch_at = $4, fetch_failure = NULL WHERE provider = $1",
+        &params![asked.id, serde_json::to_string(facts).unwrap_or_default(), now, now.plus(again)],
+    )?;
+    let before = before.facts.unwrap_or_default();
+    if (&before.certificates, &before.sign_in, &before.sign_out)
+        != (&facts.certificates, &facts.sign_in, &facts.sign_out)
+    {
+        audit::record(
+            tx,
+            audit::Entry {
+                actor: &Actor::engine("federation"),
+                workspace: None,
+                action: "identity_provider.metadata_changed",
+                target: ("identity_provider", &asked.id.to_string()),
+                outcome: audit::Outcome::Success,
+                reason: Some(&format!("the metadata of {} says something else", asked.name)),
+                changes: Some(serde_json::json!({ "from": words(&before), "to": words(facts) })),
+            },
+        )?;
+    }
+    Ok(true)
+}
+
+/// Facts as they are audited: by whom the provider is known, and where people are sent.
+fn words(facts: &Facts) -> serde_json::Value {
+    let prints: Vec<_> =
+        facts.certificates.iter().filter_map(|text| keys::info("signs", text)).map(|info| info.fingerprint).collect();
+    let places = |all: &[Endpoint]| all.iter().map(|one| one.url.clone()).collect::<Vec<_>>();
+    serde_json::json!({
+        "certificates": prints, "sign_in": places(&facts.sign_in), "sign_out": places(&facts.sign_out),
+    })
+}
+
+/// Notes why nothing was fetched from `at`, of a provider that is still the one that was asked.
+pub(crate) fn not_fetched(
+    tx: &mut Tx<'_>,
+    asked: &Provider,
+    at: &str,
+    why: &str,
+    again: Duration,
+) -> Result<(), store::Error> {
+    if still(tx, asked, at)?.is_some() {
+        let next = tx.now().plus(again);
+        tx.execute(
+            "UPDATE saml_providers SET fetch_failure = $2, next_fetch_at = $3 WHERE provider = $1",
+            &params![asked.id, why, next],
+        )?;
+    }
     Ok(())
 }
 
@@ -137,11 +211,29 @@ pub(crate) fn take(tx: &mut Tx<'_>, id: ResourceId, sort: &str, of: &str) -> Res
     Ok(rows == 1)
 }
 
+/// Notes whose name a hash is of, for log-outs that say the name alone.
+pub(crate) fn named(tx: &mut Tx<'_>, id: ResourceId, name: &[u8], subject: &str) -> Result<(), store::Error> {
+    let until = tx.now().plus(NAMED);
+    tx.execute(
+        "INSERT INTO saml_names (provider, name_hash, subject, expires_at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (provider, name_hash) DO UPDATE SET subject = excluded.subject, expires_at = excluded.expires_at",
+        &params![id, name.to_vec(), subject, until],
+    )?;
+    Ok(())
+}
+
+/// Forgets the names of a subject whose identity was taken from its account.
+pub(crate) fn nameless(tx: &mut Tx<'_>, id: ResourceId, subject: &str) -> Result<(), store::Error> {
+    tx.execute("DELETE FROM saml_names WHERE provider = $1 AND subject = $2", &params![id, subject])?;
+    Ok(())
+}
+
 /// Removes what has run out.
 pub(crate) fn sweep(tx: &mut Tx<'_>) -> Result<u64, store::Error> {
     let now = tx.now();
     let messages = tx.execute("DELETE FROM saml_messages WHERE expires_at <= $1", &params![now])?;
-    Ok(messages + tx.execute("DELETE FROM saml_arrivals WHERE expires_at <= $1", &params![now])?)
+    let arrivals = tx.execute("DELETE FROM saml_arrivals WHERE expires_at <= $1", &params![now])?;
+    Ok(messages + arrivals + tx.execute("DELETE FROM saml_names WHERE expires_at <= $1", &params![now])?)
 }
 
 /// A certificate, as people look at it.

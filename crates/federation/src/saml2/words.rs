@@ -101,9 +101,7 @@ mod tests {
                 for_us: None,
             },
             session: Some("_s".into()),
-            session_ends: None,
             authenticated_at: Timestamp::default(),
-            context: None,
             attributes: attributes
                 .iter()
                 .map(|(name, values)| Attribute {

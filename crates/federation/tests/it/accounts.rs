@@ -136,13 +136,53 @@ testdb::both_databases! {
         assert_eq!(house.roles(user).await, ["administrator"]);
         assert!(!house.is_in(&token).await);
         assert!(matches!(act(false).await, Err(Error::NoLink)));
+        // Where no role goes with it, what it opened is over all the same, and nothing else is.
+        act(true).await.unwrap();
+        let (_, there) = house.sign_on("ada", &[]).await.unwrap();
+        let (_, other) = house.sign_on("cyd", &["night"]).await.unwrap();
+        act(false).await.unwrap();
+        assert!(!house.is_in(&there).await && house.is_in(&other).await);
+        let why = house.texts("SELECT reason FROM audit_entries WHERE action = 'session.end'").await;
+        assert_eq!(why, ["the identity was taken from the account"; 2]);
         // Somebody whose only way in is the identity keeps it.
         let (bea, _) = house.sign_on("bea", &["night"]).await.unwrap();
         let federation = house.federation.clone();
         let refused = house.db.write(move |tx| federation.unlink_own(tx, &bea, "corp", "bea")).await.unwrap_err();
         assert!(matches!(refused, Error::LastWay), "{refused}");
         let actions = house.texts("SELECT action FROM audit_entries WHERE action LIKE 'identity.%' ORDER BY id").await;
-        assert_eq!(actions, ["identity.link", "identity.unlink"]);
+        assert_eq!(actions, ["identity.link", "identity.unlink", "identity.link", "identity.unlink"]);
+    }
+
+    /// What a directory links and takes away is audited as its own, and what the groups gave goes along at once. An account that
+    /// was made at a first sign-on is none of a directory's.
+    async fn a_directory_links_and_unlinks(db: store::Db) {
+        let house = open(&db).await;
+        house.configure(MAPPED).await;
+        let (ada, _) = house.ada().await;
+        let provider = house.texts("SELECT id FROM identity_providers").await[0].parse().unwrap();
+        let actor = access::Actor::engine("directory-test");
+        let link = |subject: String| {
+            let (db, actor) = (house.db.clone(), actor.clone());
+            async move { db.write(move |tx| federation::link_provisioned(tx, &actor, provider, &subject, ada.user)).await }
+        };
+        let unlink = |subject: &'static str, user| {
+            let (db, actor) = (house.db.clone(), actor.clone());
+            async move { db.write(move |tx| federation::unlink_provisioned(tx, &actor, provider, subject, user)).await }
+        };
+        for bad in [String::new(), "x".repeat(256), "a\nb".to_owned()] {
+            assert!(matches!(link(bad).await, Err(identity::Error::Invalid(_))));
+        }
+        assert_eq!(link("ada".to_owned()).await.unwrap(), federation::Linked::Done);
+        let (_, token) = house.sign_on("ada", &["night"]).await.unwrap();
+        assert_eq!(house.roles(ada.user).await, ["administrator", "on_call"]);
+        assert!(unlink("ada", ada.user).await.unwrap());
+        assert_eq!(house.roles(ada.user).await, ["administrator"]);
+        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+        assert!(!house.is_in(&token).await);
+        let (cyd, _) = house.sign_on("cyd", &["night"]).await.unwrap();
+        assert!(!unlink("cyd", cyd.user).await.unwrap(), "made at a first sign-on");
+        let of = "SELECT action || ' by ' || actor_id FROM audit_entries WHERE action LIKE 'identity.%' ORDER BY id";
+        assert_eq!(house.texts(of).await, ["identity.link by directory-test", "identity.unlink by directory-test"]);
     }
 
     async fn accounts_are_made_for_whom_the_settings_say(db: store::Db) {

@@ -27,6 +27,8 @@ pub struct Said {
     pub names_itself: bool,
     /// What stands at /metadata, for SAML.
     pub metadata: String,
+    /// How long that takes.
+    pub metadata_after: std::time::Duration,
     pub token_status: u16,
     pub token_error: &'static str,
 }
@@ -79,7 +81,7 @@ async fn provider(said: &Arc<Mutex<Said>>) -> Receiver {
                 "end_session_endpoint": format!("{at}/out"),
                 "authorization_response_iss_parameter_supported": said.names_itself,
             }),
-            "/metadata" => return Behaviour::Answer(200, said.metadata.clone()),
+            "/metadata" => return Behaviour::Late(said.metadata_after, 200, said.metadata.clone()),
             "/jwks" => serde_json::from_slice(&said.keys).unwrap(),
             "/token" if said.token_status != 200 => {
                 let error = json!({ "error": said.token_error, "error_description": "s3cret" });
@@ -107,6 +109,7 @@ pub async fn open(db: &Db) -> House {
         user_info: None,
         names_itself: true,
         metadata: String::new(),
+        metadata_after: std::time::Duration::ZERO,
         token_status: 200,
         token_error: "invalid_client",
     }));

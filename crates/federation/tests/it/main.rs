@@ -12,5 +12,6 @@ mod limits;
 mod only_way;
 mod refusals;
 mod saml;
+mod saml_fetch;
 mod saml_keys;
 mod several;

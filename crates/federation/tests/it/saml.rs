@@ -268,5 +268,22 @@ testdb::both_databases! {
         let refused = lines(&house.apply_with(&swapped, &theirs).await.unwrap_err());
         assert!(refused.contains("could sign in as anybody of this provider"), "{refused}");
         house.apply(&swapped).await.unwrap();
+        // Nor the authority of its addresses, nor what it speaks: the people of an issuer stay theirs.
+        let ca = house.receiver.authority.trim_end().replace('\n', "\n      ");
+        let vouched = by_hand("", admins).replace("    saml:\n", &format!("    tls_ca: |\n      {ca}\n    saml:\n"));
+        let refused = lines(&house.apply_with(&vouched.replace(&pem(IDP.own.certificate(), "          "), &mine), &theirs).await.unwrap_err());
+        assert!(refused.contains("].tls_ca: whoever changes what this provider is believed by"), "{refused}");
+        let other = format!(
+            "identity_providers:\n  - name: corp\n    issuer: {ISSUER}\n    client_id: loudhailer\n    client_auth: none\n{admins}"
+        );
+        let refused = lines(&house.apply_with(&other, &theirs).await.unwrap_err());
+        assert!(refused.contains("].kind: whoever changes what this provider is believed by"), "{refused}");
+        house.apply(&other).await.unwrap();
+        let client = other.replace("client_id: loudhailer", "client_id: another");
+        let refused = lines(&house.apply_with(&client, &theirs).await.unwrap_err());
+        assert!(refused.contains("].client_id: whoever"), "{refused}");
+        let back = lines(&house.apply_with(&by_hand("", admins), &theirs).await.unwrap_err());
+        assert!(back.contains("].kind: whoever"), "{back}");
+        house.apply_with(&other.replace("client_id: loudhailer", "client_id: loudhailer\n    label: Other"), &theirs).await.unwrap();
     }
 }

@@ -18,7 +18,7 @@ fn named(value: &str) -> NameId {
 }
 
 /// A provider's request that somebody be signed out, as the query of an address.
-fn leave(house: &House, id: &str, subject: &str, session: Option<&str>, key: &OwnKey) -> String {
+pub fn leave(house: &House, id: &str, subject: &str, session: Option<&str>, key: &OwnKey) -> String {
     let now = house.db.context().now();
     let text = saml::ask_logout(&Asked { id, us: ISSUER, to: SLO, subject: &named(subject), session, now });
     match Sent::new(Binding::Redirect, Way::Request, SLO, &text, id, Some("stay"), key).unwrap() {
@@ -27,7 +27,7 @@ fn leave(house: &House, id: &str, subject: &str, session: Option<&str>, key: &Ow
     }
 }
 
-async fn left(house: &House, query: &str) -> Result<Left, Error> {
+pub async fn left(house: &House, query: &str) -> Result<Left, Error> {
     house.federation.saml_leave("corp", Came::Query(query), PUBLIC, &from("192.0.2.9")).await
 }
 
@@ -40,7 +40,17 @@ async fn act(house: &House, act: KeyAct) -> Result<(), Error> {
     house.federation.saml_keys(&permit, id_of(house).await, act, PUBLIC).await
 }
 
-fn metadata(der: &[u8]) -> String {
+/// The provider by the address of its metadata, at the house's own server.
+pub fn by_address(house: &House, path: &str) -> String {
+    let ca = house.receiver.authority.trim_end().replace('\n', "\n      ");
+    format!(
+        "identity_providers:\n  - name: corp\n    kind: saml\n    issuer: {ISSUER}\n    accounts: everyone\n    tls_ca: |\n      \
+         {ca}\n    saml:\n      metadata_url: {}/{path}\n",
+        house.issuer
+    )
+}
+
+pub fn metadata(der: &[u8]) -> String {
     let certificate =
         pem(der, "").replace("-----BEGIN CERTIFICATE-----\n", "").replace("-----END CERTIFICATE-----\n", "");
     format!(
@@ -85,7 +95,7 @@ testdb::both_databases! {
     }
 
     /// X-17: where somebody is known by an attribute, a log-out that says the NameID still finds them.
-    async fn x_17_a_log_out_finds_whom_an_attribute_names(db: store::Db, _clock: std::sync::Arc<base::ManualClock>) {
+    async fn x_17_a_log_out_finds_whom_an_attribute_names(db: store::Db, clock: std::sync::Arc<base::ManualClock>) {
         let house = open(&db).await;
         let by = "      subject_attribute: mail\n";
         house.apply(&by_hand(by, MAPPED)).await.unwrap();
@@ -94,6 +104,23 @@ testdb::both_databases! {
         let query = leave(&house, "_l1", "bea", None, &IDP.own);
         assert!(matches!(left(&house, &query).await.unwrap(), Left::Here { ended: 1, .. }));
         assert!(!house.is_in(&bea).await);
+        // A name is known as long as a session with it can last, and as long as it is somebody's.
+        let names = || house.texts("SELECT subject FROM saml_names ORDER BY subject");
+        let (cyd, _) = sign_on(&house, "cyd").await.unwrap();
+        assert_eq!(names().await, ["bea@example.com", "cyd@example.com"]);
+        let federation = house.federation.clone();
+        let unlink = house.db.write(move |tx| -> Result<(), Error> {
+            let permit = access::Grants::of_operator(access::Actor::os("root", "host1")).permit_organisation()?;
+            federation.unlink_for(tx, &permit, cyd.user, "corp", "cyd@example.com")
+        });
+        unlink.await.unwrap();
+        assert_eq!(names().await, ["bea@example.com"]);
+        clock.advance(Duration::from_hours(23));
+        house.federation.sweep().await.unwrap();
+        assert_eq!(names().await, ["bea@example.com"]);
+        clock.advance(Duration::from_hours(1));
+        house.federation.sweep().await.unwrap();
+        assert!(names().await.is_empty());
     }
 
     /// X-17: whoever signs out here may sign out there; the answer counts once.
@@ -128,7 +155,28 @@ testdb::both_databases! {
             let text = house.federation.saml_metadata("corp", PUBLIC).await.unwrap();
             text.split("<ds:X509Certificate>").skip(1).map(|rest| rest.split('<').next().unwrap().to_owned()).collect::<Vec<_>>()
         };
+        // Whoever comes first has the key made, once.
+        let ask = || {
+            let federation = house.federation.clone();
+            tokio::spawn(async move { federation.saml_metadata("corp", PUBLIC).await.unwrap() })
+        };
+        let all = [ask(), ask(), ask(), ask()];
+        let mut texts = std::collections::BTreeSet::new();
+        for one in all {
+            texts.insert(one.await.unwrap());
+        }
+        assert_eq!(texts.len(), 1);
+        let made = "SELECT actor_id FROM audit_entries WHERE action = 'identity_provider.key_make'";
+        assert_eq!(house.texts(made).await, ["federation"]);
+        // What is published needs no key: here none opens any more.
         let one = published().await;
+        let hidden = house.texts("SELECT private_key FROM saml_keys").await[0].clone();
+        let sealed = hidden.clone();
+        let set = |to: String| house.db.write(move |tx| tx.execute("UPDATE saml_keys SET private_key = $1", &store::params![to.as_str()]));
+        set("closed".to_owned()).await.unwrap();
+        assert_eq!(published().await, one);
+        assert!(house.federation.begin("corp", Purpose::SignIn, "", None, PUBLIC, &from("192.0.2.1")).await.is_err());
+        set(sealed).await.unwrap();
         assert_eq!(one.len(), 2, "one key, to sign and to encrypt");
         assert!(matches!(act(&house, KeyAct::Use).await, Err(Error::Key(_))));
         assert!(matches!(act(&house, KeyAct::Drop).await, Err(Error::Key(_))));
@@ -147,26 +195,68 @@ testdb::both_databases! {
         act(&house, KeyAct::Drop).await.unwrap();
         assert!(house.texts("SELECT private_key FROM saml_keys").await.iter().all(|sealed| sealed.starts_with("v1.")));
         let acts = house.texts("SELECT action FROM audit_entries WHERE action LIKE 'identity_provider.key%' ORDER BY id").await;
-        assert_eq!(acts, ["identity_provider.key_prepare", "identity_provider.key_use", "identity_provider.key_drop"]);
+        assert_eq!(acts, ["identity_provider.key_make", "identity_provider.key_prepare", "identity_provider.key_use", "identity_provider.key_drop"]);
+    }
+
+    /// X-11: metadata that was under way while an administrator changed the provider counts no more: nothing overwrites what they
+    /// pinned. What metadata changes is audited.
+    async fn x_11_late_metadata_overwrites_nothing(db: store::Db, clock: std::sync::Arc<base::ManualClock>) {
+        let house = open(&db).await;
+        house.apply(&by_address(&house, "metadata")).await.unwrap();
+        house.said.lock().unwrap().metadata = metadata(IDP.own.certificate());
+        assert_eq!(house.federation.renew().await.unwrap(), 1);
+        let known = || house.texts("SELECT facts FROM saml_providers");
+        let print = |der: &[u8]| crypto::tls::fingerprint(der).to_string();
+        for to in ["pinned", "elsewhere", "authority", "failing"] {
+            house.apply(&by_address(&house, "metadata")).await.unwrap();
+            clock.advance(Duration::from_hours(7));
+            {
+                let mut said = house.said.lock().unwrap();
+                said.metadata_after = Duration::from_millis(1_500);
+                said.metadata = if to == "failing" { "nonsense".into() } else { metadata(STRANGER.own.certificate()) };
+            }
+            let federation = house.federation.clone();
+            let fetching = tokio::spawn(async move { federation.renew().await });
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let (changed, ca) = (by_address(&house, "metadata"), house.receiver.authority.trim_end().replace('\n', "\n      "));
+            let changed = match to {
+                "elsewhere" => by_address(&house, "other"),
+                "authority" => changed.replace(&format!("    tls_ca: |\n      {ca}\n"), ""),
+                _ => by_hand("", MAPPED),
+            };
+            house.apply(&changed).await.unwrap();
+            let before = known().await;
+            assert_eq!(fetching.await.unwrap().unwrap(), 0, "{to}");
+            assert_eq!(known().await, before, "{to}");
+            assert!(house.texts("SELECT fetch_failure FROM saml_providers WHERE fetch_failure IS NOT NULL").await.is_empty(), "{to}");
+        }
+        house.said.lock().unwrap().metadata_after = Duration::ZERO;
+        let of = "SELECT changes FROM audit_entries WHERE action = 'identity_provider.metadata_changed' ORDER BY id";
+        assert_eq!(house.texts(of).await.len(), 1, "the first one alone");
+        house.said.lock().unwrap().metadata = metadata(IDP.own.certificate());
+        house.apply(&by_address(&house, "metadata")).await.unwrap();
+        assert_eq!(house.federation.renew().await.unwrap(), 1);
+        house.said.lock().unwrap().metadata = metadata(STRANGER.own.certificate());
+        clock.advance(Duration::from_hours(7));
+        assert_eq!(house.federation.renew().await.unwrap(), 1);
+        let changes = house.texts(of).await;
+        let last: serde_json::Value = serde_json::from_str(changes.last().unwrap()).unwrap();
+        assert_eq!(last["from"]["certificates"], serde_json::json!([print(IDP.own.certificate())]));
+        assert_eq!(last["to"]["certificates"], serde_json::json!([print(STRANGER.own.certificate())]));
+        assert_eq!(last["to"]["sign_in"], serde_json::json!(["https://idp.example.com/post"]));
     }
 
     /// X-11: metadata is fetched at first use, now and then, and when a certificate is not known; and by POST where only that is taken.
     async fn x_11_metadata_is_fetched_and_renewed(db: store::Db, clock: std::sync::Arc<base::ManualClock>) {
         let house = open(&db).await;
-        let ca = house.receiver.authority.trim_end().replace('\n', "\n      ");
-        house
-            .apply(&format!(
-                "identity_providers:\n  - name: corp\n    kind: saml\n    issuer: {ISSUER}\n    accounts: everyone\n    tls_ca: |\n      \
-                 {ca}\n    saml:\n      metadata_url: {}/metadata\n",
-                house.issuer
-            ))
-            .await
-            .unwrap();
+        house.apply(&by_address(&house, "metadata")).await.unwrap();
         let caller = from("192.0.2.1");
         let begin = || house.federation.begin("corp", Purpose::SignIn, "/w/ops", None, PUBLIC, &caller);
         house.said.lock().unwrap().metadata = "nonsense".into();
         assert!(matches!(begin().await, Err(Error::Provider(_))));
         house.said.lock().unwrap().metadata = metadata(STRANGER.own.certificate());
+        assert!(matches!(begin().await, Err(Error::Provider(_))), "not twice within half a minute");
+        clock.advance(Duration::from_secs(31));
         let begun = begin().await.unwrap();
         assert_eq!(begun.location, "/sso/corp/request");
         let asked_by = |token: base::SecretString| {

@@ -156,6 +156,12 @@ fn signing() -> Vec<Row> {
     let transform = |all: &[&str]| mould(|mould| mould.transforms = all.iter().map(|&one| one.to_owned()).collect());
     let second = "<ds:Reference URI=\"#_r\"><ds:DigestMethod Algorithm=\"http://www.w3.org/2001/04/xmlenc#sha256\"></ds:DigestMethod>\
                   <ds:DigestValue>AAAA</ds:DigestValue></ds:Reference>";
+    let listed = format!("<ec:InclusiveNamespaces xmlns:ec=\"{C14N}\" PrefixList=\"{}\">", "saml ".repeat(5_000));
+    let filled = |end: &str, inside: &str| {
+        let changed = genuine().replacen(end, &format!("{inside}{end}"), 1);
+        assert_ne!(changed, genuine(), "{end}");
+        changed
+    };
     vec![
         row("nothing is signed", "Unsigned", wrapped(&assertion())),
         row("the signature was taken out", "Unsigned", wrapped(&good.replace(&signature_of(&good), ""))),
@@ -224,6 +230,25 @@ fn signing() -> Vec<Row> {
             "Transforms",
             mould(|mould| mould.canonicalization = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315".into()),
         ),
+        row(
+            "elements in a parameter of what is signed",
+            "Transforms",
+            filled(
+                "</ds:CanonicalizationMethod>",
+                &format!("{listed}{}</ec:InclusiveNamespaces>", "<x/>".repeat(9_000)),
+            ),
+        ),
+        row(
+            "elements in a parameter of a transform",
+            "Transforms",
+            filled("</ds:Transform></ds:Transforms>", &format!("{listed}<x/></ec:InclusiveNamespaces>")),
+        ),
+        row(
+            "two parameters",
+            "Transforms",
+            filled("</ds:CanonicalizationMethod>", &format!("{listed}</ec:InclusiveNamespaces>").repeat(2)),
+        ),
+        row("elements in the digest's method", "Transforms", filled("</ds:DigestMethod>", "<x/>")),
         row("two references", "References", mould(|mould| second.clone_into(&mut mould.more))),
         row("no reference", "References", {
             let good = mould(|_| {});
@@ -336,6 +361,10 @@ fn writing() -> Vec<Row> {
         row("too many attributes", "TooLarge", {
             let all: String = (0..200).map(|at| format!(" a{at}=\"\"")).collect();
             genuine().replacen("<saml:Subject>", &format!("<saml:Subject{all}>"), 1)
+        }),
+        row("too many namespaces in scope", "TooLarge", {
+            let level = |at: usize| -> String { (0..50).map(|one| format!(" xmlns:n{at}x{one}=\"urn:x\"")).collect() };
+            named(&format!("><x{}><x{}><x{}/></x></x><", level(0), level(1), level(2)))
         }),
     ]
 }
