@@ -203,6 +203,7 @@ impl Scim {
         id: ResourceId,
         login: &str,
     ) -> Result<UserId, Error> {
+        self.hold(tx)?;
         let source = rows::source_by_id(tx, id)?.ok_or(Error::NoSource)?;
         let not = |words| Error::from(resources::Error::kind(NotNow(words)));
         let user = identity::by_login(tx, login.trim())?
@@ -248,6 +249,7 @@ impl Scim {
         source: ResourceId,
         user: UserId,
     ) -> Result<(), Error> {
+        self.hold(tx)?;
         if identity::directory_of(tx, user)? != Some(source) {
             return Err(Error::NotFound);
         }

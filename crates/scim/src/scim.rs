@@ -102,6 +102,12 @@ impl Scim {
         &self.0.db
     }
 
+    /// Waits until nobody else changes people or configuration. Every change says it first, before it reads anything: what a
+    /// change is worked out from is then what is there when it is written.
+    pub fn hold(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        Ok(self.0.resources.lock(tx)?)
+    }
+
     /// Lets a program to the door of a source. A person never comes in here, whatever they hold.
     ///
     /// # Errors

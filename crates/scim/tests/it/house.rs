@@ -90,7 +90,7 @@ impl House {
         self.resources.apply(&permit, document, ApplyOptions::default()).await.map(drop)
     }
 
-    /// Something at the door of a source, in a transaction.
+    /// Something at the door of a source, in a transaction, as the door itself does it.
     pub async fn at<T: Send + 'static>(
         &self,
         source: &str,
@@ -99,6 +99,7 @@ impl House {
         let (scim, source) = (self.scim.clone(), source.to_owned());
         self.db
             .write(move |tx| {
+                scim.hold(tx)?;
                 let desk = scim.desk(tx, &program("directory"), &source, PUBLIC)?;
                 f(tx, &scim, &desk)
             })

@@ -6,3 +6,4 @@ mod groups;
 mod house;
 mod people;
 mod refusals;
+mod together;
