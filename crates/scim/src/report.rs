@@ -195,7 +195,8 @@ impl Scim {
     /// name and whether their account is in use. Roles, devices and ways in stay. Audited.
     ///
     /// # Errors
-    /// When there is nobody of that name, a directory keeps them already, or theirs is an account for emergencies.
+    /// When there is nobody of that name, a directory keeps them already, theirs is an account for emergencies, or it may more than
+    /// whoever asks.
     pub fn hand_over(
         &self,
         tx: &mut Tx<'_>,
@@ -211,6 +212,8 @@ impl Scim {
         if identity::is_break_glass(tx, user)? {
             return Err(not("This is an account for emergencies, and no directory changes it."));
         }
+        // A directory says who signs in with an account, so handing over is as good as a link into it.
+        identity::stand_in(tx, permit, user)?;
         if identity::directory_of(tx, user)?.is_some() {
             return Err(not("A directory keeps this person already."));
         }

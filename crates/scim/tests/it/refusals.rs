@@ -1,6 +1,6 @@
 //! What no directory may: come in as a person, touch others' people, the last administrator, or an account for emergencies.
 
-use access::{Actor, AuthMethod, Grants, Principal, Role, Scope, cap};
+use access::{Actor, AuthMethod, Capability, CustomRole, Grants, Principal, Role, Scope, cap};
 use base::{SecretString, UserId};
 use identity::{Caller, SetUp};
 use scim::{Error, Shown};
@@ -81,6 +81,36 @@ testdb::both_databases! {
         }
         house.group("Admins", &[&bea]).await.unwrap();
         assert!(house.roles(person).await.is_empty(), "nor does a directory raise it");
+    }
+
+    /// E-17: a directory says who signs in with an account, so nobody hands over somebody mightier.
+    async fn e_17_nobody_hands_over_somebody_mightier(db: store::Db) {
+        let house = open(&db).await;
+        house.apply("users:\n  - { name: Cem Sample, login: cem@example.com, roles: [{ role: administrator }] }\n  - { name: Dan Sample, login: dan@example.com }\n").await.unwrap();
+        let source = house.texts("SELECT id FROM provisioning_sources WHERE name = 'entra'").await[0].parse().unwrap();
+        let hand_over = |login: &'static str| {
+            let (scim, db) = (house.scim.clone(), db.clone());
+            async move {
+                db.write(move |tx| {
+                    let role = CustomRole {
+                        id: uuid::Uuid::from_u128(8).into(),
+                        name: "sign-on".into(),
+                        capabilities: [Capability::SignInManage].into_iter().collect(),
+                        workspace: None,
+                    };
+                    let role = access::HeldRole::Custom(std::sync::Arc::new(role));
+                    let held = access::Held { role, scope: Scope::Organisation, groups: Vec::new() };
+                    let id: UserId = uuid::Uuid::from_u128(7).into();
+                    let olga = Actor::new(Principal::User { id, name: "Olga".into() }, AuthMethod::Password);
+                    let permit = Grants::of_roles(olga, &[held]).permit_organisation::<cap::SignInManage>().unwrap();
+                    scim.hand_over(tx, &permit, source, login)
+                })
+                .await
+            }
+        };
+        assert!(matches!(hand_over("cem@example.com").await, Err(Error::Identity(identity::Error::Denied(_)))));
+        assert!(house.texts("SELECT user_id FROM provisioned_people").await.is_empty());
+        hand_over("dan@example.com").await.unwrap();
     }
 
     async fn what_is_wrong_is_said_and_changes_nothing(db: store::Db) {
