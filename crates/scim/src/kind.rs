@@ -70,7 +70,8 @@ impl TypedKind for SourcesKind {
              sign in with the provider alone",
         ),
         Field::new("programs", Class::Internal, Shape::List(&Shape::Text)).about(
-            "the names of the API keys and OAuth clients that speak for it; when left out, each with the scope people:provision",
+            "the API keys and OAuth clients that speak for it, as workspace/name; when left out, each with the scope \
+             people:provision, which is refused where there is another source",
         ),
         Field::new("group_roles", Class::Internal, GROUP_ROLES)
             .about("which groups of the directory give which roles, by their displayName"),
@@ -96,11 +97,7 @@ impl TypedKind for SourcesKind {
         if body.programs.len() > PROGRAMS {
             check.problem("programs", "too-many", format!("at most {PROGRAMS} are read"));
         }
-        for (at, name) in body.programs.iter().enumerate() {
-            if !(1..=120).contains(&name.chars().count()) || name.chars().any(char::is_control) {
-                check.problem(format!("programs[{at}]"), "bad-program", "the name of a key or client is expected");
-            }
-        }
+        check_programs(&body.programs, check)?;
         // What stands there already is not given now, as long as the same programs say who is in which group.
         let own = check.id();
         let known = match rows::source_by_id(check.tx(), own)? {
@@ -130,4 +127,47 @@ impl TypedKind for SourcesKind {
     fn sealed_columns(&self) -> &'static [SealedColumn] {
         rows::SEALED
     }
+}
+
+/// Looks at who speaks for a source: each is named with its workspace, and where there are several sources each names its own,
+/// since one that is open to every program with the right would be open to the other's.
+fn check_programs(programs: &[String], check: &mut Check<'_, '_>) -> Result<(), Error> {
+    for (at, program) in programs.iter().enumerate() {
+        let (place, name) = program.split_once('/').unwrap_or_default();
+        if !(1..=120).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+            check.problem(
+                format!("programs[{at}]"),
+                "bad-program",
+                "a key or client is named with its workspace, such as ops/entra-provisioning",
+            );
+        } else if access::workspace_by_slug(check.tx(), place).map_err(Error::kind)?.is_none() {
+            check.problem(
+                format!("programs[{at}]"),
+                "unknown-workspace",
+                "there is no workspace of the name before the slash; a key or client is named as workspace/name",
+            );
+        }
+    }
+    let own = check.id::<ResourceId>();
+    let others: Vec<rows::Source> = rows::sources(check.tx())?.into_iter().filter(|one| one.id != own).collect();
+    if programs.is_empty() && !others.is_empty() {
+        check.problem(
+            "programs",
+            "who-speaks",
+            "there is another directory, and left empty its keys would reach these people too: name the keys and clients that \
+             speak for this one, such as ops/entra-provisioning",
+        );
+    }
+    if let Some(open) = others.iter().find(|one| one.programs.is_empty()) {
+        check.problem(
+            "programs",
+            "other-open",
+            format!(
+                "the directory {} is open to every key with the scope people:provision, so to this one's too: name there first who \
+                 speaks for it",
+                open.name
+            ),
+        );
+    }
+    Ok(())
 }

@@ -16,9 +16,9 @@ pub const PUBLIC: &str = "https://gateway.example.com";
 pub const PASSWORD: &str = "velvet cactus monday rowing";
 
 /// A directory, its provider, and what its groups give.
-pub const CONFIGURED: &str = "workspaces:\n  - { slug: ops, environment: production }\nidentity_providers:\n  - { name: corp, issuer: 'https://login.example.com', \
-     client_id: us, client_auth: none }\nprovisioning_sources:\n  - name: entra\n    label: Entra ID\n    provider: corp\n    group_roles:\n      \
-     - { group: Night, role: on_call, workspace: ops }\n      - { group: Admins, role: administrator }\n  - { name: other }\n";
+pub const CONFIGURED: &str = "workspaces:\n  - { slug: ops, environment: production }\n  - { slug: lab, environment: production }\nidentity_providers:\n  - { name: corp, issuer: 'https://login.example.com', \
+     client_id: us, client_auth: none }\nprovisioning_sources:\n  - name: entra\n    label: Entra ID\n    provider: corp\n    programs: [ops/directory]\n    group_roles:\n      \
+     - { group: Night, role: on_call, workspace: ops }\n      - { group: Admins, role: administrator }\n  - { name: other, programs: [ops/directory] }\n";
 
 pub struct House {
     pub db: Db,
@@ -55,12 +55,18 @@ pub async fn open(db: &Db) -> House {
     let scim = Scim::new(db.clone(), vault, resources.clone(), identity.clone());
     let house = House { db: db.clone(), resources, identity, scim };
     house.apply(CONFIGURED).await.unwrap();
+    house.key("ops", 5).await;
     house
 }
 
-/// The permit of a directory's key.
+/// The permit of a directory's key in the workspace `ops`.
 pub fn program(name: &str) -> OrganisationPermit<cap::PeopleProvision> {
-    let id: ApiKeyId = uuid::Uuid::from_u128(5).into();
+    key(name, 5)
+}
+
+/// The permit of a key.
+pub fn key(name: &str, id: u128) -> OrganisationPermit<cap::PeopleProvision> {
+    let id: ApiKeyId = uuid::Uuid::from_u128(id).into();
     let actor = Actor::new(Principal::ApiKey { id, name: name.into() }, AuthMethod::ApiKey);
     let scopes = ["people:provision".parse().unwrap()];
     Grants::of_api_key(actor, uuid::Uuid::from_u128(1).into(), &scopes).permit_organisation().unwrap()
@@ -104,6 +110,20 @@ impl House {
                 f(tx, &scim, &desk)
             })
             .await
+    }
+
+    /// A key in a workspace.
+    pub async fn key(&self, workspace: &'static str, id: u128) {
+        self.db
+            .write(move |tx| {
+                let place = access::workspace_by_slug(tx, workspace).unwrap().unwrap().id;
+                tx.execute(
+                    "INSERT INTO api_keys (id, workspace, name, scopes, allow, created_at, expires_at) VALUES ($1, $2, 'directory', '', '', 0, 0)",
+                    &store::params![uuid::Uuid::from_u128(id), place],
+                )
+            })
+            .await
+            .unwrap();
     }
 
     pub async fn make(&self, body: Value) -> Result<Answered, Error> {

@@ -6,7 +6,7 @@ use identity::{Caller, SetUp};
 use scim::{Error, Shown};
 use serde_json::json;
 
-use crate::house::{House, PASSWORD, PUBLIC, open, operator, program, user};
+use crate::house::{House, PASSWORD, PUBLIC, key, open, operator, program, user};
 
 /// The first administrator, with a password, handed over to the directory.
 async fn ada(house: &House) -> (UserId, String) {
@@ -32,7 +32,7 @@ testdb::both_databases! {
 
     async fn only_programs_of_the_source_come_in(db: store::Db) {
         let house = open(&db).await;
-        house.apply(&crate::house::CONFIGURED.replace("{ name: other }", "{ name: other, programs: [okta] }")).await.unwrap();
+        house.apply(&crate::house::CONFIGURED.replace("{ name: other, programs: [ops/directory] }", "{ name: other, programs: [ops/okta] }")).await.unwrap();
         let come = |permit, source: &'static str| {
             let (scim, db) = (house.scim.clone(), db.clone());
             async move { db.read(move |tx| scim.desk(tx, &permit, source, PUBLIC).map(drop)).await }
@@ -44,6 +44,35 @@ testdb::both_databases! {
         assert!(come(program("okta"), "other").await.is_ok());
         assert!(matches!(come(program("entra"), "other").await, Err(Error::NoSource)), "another directory's key");
         assert!(matches!(come(program("entra"), "nowhere").await, Err(Error::NoSource)));
+        house.key("lab", 6).await;
+        assert!(matches!(come(key("okta", 6), "other").await, Err(Error::NoSource)), "a key of that name in another workspace");
+        assert!(matches!(come(key("okta", 9), "other").await, Err(Error::NoSource)), "a key that is gone");
+    }
+
+    /// Two directories never share a key by being left open.
+    async fn each_of_several_directories_names_its_programs(db: store::Db) {
+        let house = open(&db).await;
+        let other = "{ name: other, programs: [ops/directory] }";
+        let entra = "programs: [ops/directory]\n    ";
+        for (from, to, code, at) in [
+            (other, "{ name: other }", "who-speaks", "programs"),
+            (entra, "", "who-speaks", "programs"),
+            (other, "{ name: other, programs: [okta] }", "bad-program", "programs[0]"),
+            (other, "{ name: other, programs: [nowhere/okta] }", "unknown-workspace", "programs[0]"),
+        ] {
+            let refused = house.apply(&crate::house::CONFIGURED.replace(from, to)).await.unwrap_err();
+            let problems = refused.problems();
+            assert!(problems.iter().any(|one| one.code == code && one.field.as_deref().is_some_and(|field| field.ends_with(at))), "{to}: {problems:?}");
+        }
+        // One alone may be open; then there is no second.
+        let alone = crate::house::CONFIGURED.replace(entra, "");
+        let none = alone.replace("  - { name: other, programs: [ops/directory] }\n", "");
+        house.apply(&crate::house::CONFIGURED.replace("  - { name: other, programs: [ops/directory] }\n", "")).await.unwrap();
+        house.apply(&none).await.unwrap();
+        assert!(house.make(user("bea@example.com")).await.is_ok());
+        let second = none.replace("provisioning_sources:\n", "provisioning_sources:\n  - { name: second, programs: [ops/okta] }\n");
+        let refused = house.apply(&second).await.unwrap_err();
+        assert!(refused.problems().iter().any(|one| one.code == "other-open"), "{refused:?}");
     }
 
     async fn the_last_administrator_is_not_a_directorys(db: store::Db) {
