@@ -111,7 +111,7 @@ impl TypedKind for SourcesKind {
         let id = change.resource;
         let Some(new) = change.new else {
             // Its people stay, and are kept by hand from now on.
-            settle::everybody(tx, id, &[], change.now)?;
+            settle::everybody(tx, id, &[], "the directory was removed").map_err(Error::kind)?;
             identity::release_directory(tx, id)?;
             return Ok(rows::remove_source(tx, id)?);
         };
@@ -120,8 +120,12 @@ impl TypedKind for SourcesKind {
         rows::put_source(tx, id, new, provider, change.now)?;
         let roles = resolve_group_roles(&new.group_roles, change)?;
         settle::put(tx, id, &roles)?;
-        let roles = if new.enabled { settle::of(tx, id)? } else { Vec::new() };
-        settle::everybody(tx, id, &roles, change.now)
+        let (roles, why) = if new.enabled {
+            (settle::of(tx, id)?, format!("the groups of {} give other roles", new.name))
+        } else {
+            (Vec::new(), format!("{} is switched off", new.name))
+        };
+        settle::everybody(tx, id, &roles, &why).map_err(Error::kind)
     }
 
     fn sealed_columns(&self) -> &'static [SealedColumn] {

@@ -151,6 +151,8 @@ testdb::both_databases! {
         let off = crate::house::CONFIGURED.replace("label: Entra ID", "enabled: false");
         house.apply(&off).await.unwrap();
         assert!(house.roles(person).await.is_empty(), "switched off, what its groups gave goes");
+        let mapped = "SELECT actor_id || ': ' || reason FROM audit_entries WHERE action = 'user.roles_mapped' AND actor_type = 'engine' ORDER BY id";
+        assert_eq!(house.texts(mapped).await, ["scim: entra is switched off"]);
         assert!(matches!(house.read(&id).await, Err(scim::Error::SwitchedOff)));
         house.apply(crate::house::CONFIGURED).await.unwrap();
         assert_eq!(house.roles(person).await, ["on_call there"]);
@@ -164,6 +166,10 @@ testdb::both_databases! {
         .await
         .unwrap();
         assert!(house.roles(person).await.is_empty());
+        assert_eq!(
+            house.texts(mapped).await,
+            ["scim: entra is switched off", "scim: the groups of entra give other roles", "scim: the directory was removed"]
+        );
         assert!(matches!(house.read(&id).await, Err(scim::Error::NoSource)));
         house.apply("users: [{ name: Bea by Hand, login: bea@example.com }]\n").await.unwrap();
         for table in ["SELECT id FROM directory_groups", "SELECT user_id FROM provisioned_people", "SELECT user_id FROM directory_members"] {
