@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use store::Tx;
 use vault::SealedColumn;
 
-use crate::{rows, settle};
+use crate::{links, rows, settle};
 
 /// The kind's name.
 pub const SOURCES: &str = "provisioning_sources";
@@ -117,7 +117,11 @@ impl TypedKind for SourcesKind {
         };
         let provider =
             new.provider.as_deref().map(|name| change.reference::<ResourceId>(PROVIDERS, name)).transpose()?;
+        let old = rows::source_by_id(tx, id)?;
         rows::put_source(tx, id, new, provider, change.now)?;
+        if let (Some(old), Some(new)) = (old, rows::source_by_id(tx, id)?) {
+            links::again(tx, &old, &new).map_err(Error::kind)?;
+        }
         let roles = resolve_group_roles(&new.group_roles, change)?;
         settle::put(tx, id, &roles)?;
         let (roles, why) = if new.enabled {

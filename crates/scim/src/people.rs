@@ -2,7 +2,7 @@
 //! program as the actor.
 
 use base::UserId;
-use federation::{Linked, link_provisioned, unlink_provisioned};
+use federation::Linked;
 use resources::{Change, Draft, Ground, Removal};
 use serde_json::{Value, json};
 use store::Tx;
@@ -12,7 +12,7 @@ use crate::rows::{self, Person};
 use crate::schema::{self, PAGE, Resource, Sort};
 use crate::scim::{Answered, Desk, Query, Scim, bounds, entry, id, required, same_version, wanted};
 use crate::show::Shown;
-use crate::{Error, patch, read, settle};
+use crate::{Error, links, patch, read, settle};
 
 /// The kind of people.
 const KIND: &str = "users";
@@ -212,17 +212,15 @@ impl Scim {
     /// by an address.
     fn link(&self, tx: &mut Tx<'_>, desk: &Desk, person: &mut Person) -> Result<(), Error> {
         let Some(provider) = desk.source.provider else { return Ok(()) };
-        let subject = match desk.source.subject.as_str() {
-            "user_name" => Some(person.user_name.clone()),
-            _ => person.said.get("externalId").and_then(Value::as_str).map(str::to_owned),
-        };
+        let external_id = person.said.get("externalId").and_then(Value::as_str);
+        let subject = links::subject(&desk.source, &person.user_name, external_id).map(str::to_owned);
         if let Some(old) = person.subject.take().filter(|old| Some(old) != subject.as_ref()) {
-            unlink_provisioned(tx, provider, &old, person.user)?;
+            links::take(tx, provider, &old, person.user)?;
             // Whoever was known by another identity signs in again with this one.
             self.0.identity.end_all(tx, person.user)?;
         }
         let Some(subject) = subject else { return Ok(()) };
-        match link_provisioned(tx, provider, &subject, person.user)? {
+        match links::give(tx, provider, &subject, person.user)? {
             Linked::Done => person.subject = Some(subject),
             Linked::NoProvider => {}
             Linked::Elsewhere => {

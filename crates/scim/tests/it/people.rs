@@ -143,6 +143,41 @@ testdb::both_databases! {
         assert!(actions.contains(&"user.hand_over".to_owned()) && actions.contains(&"user.release".to_owned()), "{actions:?}");
     }
 
+    /// Another provider, or another attribute: what was linked opens no account any more.
+    async fn other_settings_of_the_source_link_its_people_anew(db: store::Db) {
+        let house = open(&db).await;
+        let (id, person) = house.made("bea@example.com").await;
+        house.made("cem@example.com").await;
+        house.session(person).await;
+        let sessions = "SELECT id FROM sessions";
+        let links = "SELECT issuer || ' ' || subject FROM linked_identities ORDER BY subject";
+        let kept = "SELECT COALESCE(subject, '') FROM provisioned_people ORDER BY COALESCE(subject, '')";
+        house.apply(&crate::house::CONFIGURED.replace("label: Entra ID", "label: Another")).await.unwrap();
+        assert!(!house.texts(sessions).await.is_empty() && house.texts(links).await[0].ends_with("id-of-bea@example.com"), "nothing of that changed");
+        // By another attribute.
+        let by_name = crate::house::CONFIGURED.replace("label: Entra ID", "subject: user_name");
+        house.apply(&by_name).await.unwrap();
+        assert_eq!(house.texts(links).await, ["https://login.example.com bea@example.com", "https://login.example.com cem@example.com"]);
+        assert_eq!(house.texts(kept).await, ["bea@example.com", "cem@example.com"]);
+        assert!(house.texts(sessions).await.is_empty(), "whoever was known otherwise signs in again");
+        // By another provider, where somebody else is Cem already.
+        let two = by_name
+            .replace("provisioning_sources:", "  - { name: second, issuer: 'https://id.example.org', client_id: us, client_auth: none }\nprovisioning_sources:");
+        let people = "users:\n  - { name: Bea Sample, login: bea@example.com }\n  - { name: Bea Sample, login: cem@example.com }\n  - { name: Dan Sample, login: dan@example.com }\n";
+        let two = format!("{two}{people}");
+        house.apply(&two).await.unwrap();
+        let dan = db.write(move |tx| identity::by_login(tx, "dan@example.com")).await.unwrap().unwrap();
+        let second = house.texts("SELECT id FROM identity_providers WHERE name = 'second'").await[0].parse().unwrap();
+        db.write(move |tx| federation::link_provisioned(tx, second, "cem@example.com", dan)).await.unwrap();
+        house.apply(&two.replace("provider: corp", "provider: second")).await.unwrap();
+        assert_eq!(house.texts(links).await, ["https://id.example.org bea@example.com", "https://id.example.org cem@example.com"]);
+        assert_eq!(house.texts(kept).await, ["", "bea@example.com"], "Cem's is another account's");
+        // By none.
+        house.apply(&two.replace("    provider: corp\n", "")).await.unwrap();
+        assert_eq!(house.texts(links).await, ["https://id.example.org cem@example.com"], "nobody of the directory's");
+        house.patch(&id, json!([{"op": "replace", "path": "title", "value": "x"}])).await.unwrap();
+    }
+
     async fn a_directory_that_goes_leaves_its_people(db: store::Db) {
         let house = open(&db).await;
         let (id, person) = house.made("bea@example.com").await;
