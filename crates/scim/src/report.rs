@@ -158,7 +158,12 @@ impl Scim {
                 })
             },
         )?;
-        let mut unknown = Vec::new();
+        let unknown = tx.query(
+            "SELECT DISTINCT r.name FROM provisioning_roles r WHERE r.source = $1 AND NOT EXISTS (SELECT 1 FROM directory_groups g \
+             WHERE g.source = r.source AND g.name = r.name) ORDER BY r.name",
+            &params![id],
+            |row| row.get::<String>("name"),
+        )?;
         let (workspaces, custom) = (access::workspaces(tx)?, access::custom_roles(tx)?);
         for one in settle::of(tx, id)? {
             let role = match one.role {
@@ -175,10 +180,8 @@ impl Scim {
                     format!("{role} @ {place}")
                 }
             };
-            match groups.iter_mut().find(|group| group.name == one.group) {
-                Some(group) => group.roles.push(words),
-                None if !unknown.contains(&one.group) => unknown.push(one.group),
-                None => {}
+            if let Some(group) = groups.iter_mut().find(|group| group.name == one.group) {
+                group.roles.push(words);
             }
         }
         Ok(Some(Report {
