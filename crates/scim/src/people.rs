@@ -50,8 +50,8 @@ impl Scim {
             Person { user, user_name, subject: None, active, said, version: 1, created_at: now, changed_at: now };
         self.link(tx, desk, &mut person)?;
         rows::put_person(tx, &self.0.vault, desk.source.id, &person)?;
-        if desk.source.invite && active && self.0.identity.sends_mail() && person.user_name.contains('@') {
-            self.0.identity.invite_by_mail(tx, &desk.permit.of_directory(), user)?;
+        if active {
+            self.invite(tx, desk, user, &person.user_name)?;
         }
         answer(tx, desk, person, shown)
     }
@@ -149,8 +149,24 @@ impl Scim {
         if switched && active {
             let mappings = settle::of(tx, desk.source.id)?;
             self.settle(tx, desk, &mappings, person.user)?;
+            self.invite(tx, desk, person.user, &stored.key)?;
         }
         answer(tx, desk, person, shown)
+    }
+
+    /// Sends somebody whose account is in use from now on the letter with which they choose a password, where the source says so,
+    /// they have none, and one would open the account.
+    fn invite(&self, tx: &mut Tx<'_>, desk: &Desk, user: UserId, login: &str) -> Result<(), Error> {
+        let identity = &self.0.identity;
+        if desk.source.invite
+            && identity.sends_mail()
+            && login.contains('@')
+            && identity::only_way(tx)?.is_none()
+            && !identity::has_password(tx, user)?
+        {
+            identity.invite_by_mail(tx, &desk.permit.of_directory(), user)?;
+        }
+        Ok(())
     }
 
     /// Deletes somebody's account. Where something here still names them, it is switched off instead, at once.

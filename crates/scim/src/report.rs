@@ -92,7 +92,9 @@ fn standing(tx: &mut Tx<'_>, source: Source) -> Result<Standing, Error> {
     let count = |tx: &mut Tx<'_>, sql: &str| tx.query_one(sql, &params![source.id], |row| row.get::<i64>(0));
     let people = "SELECT COUNT(*) FROM provisioned_people p JOIN users u ON u.id = p.user_id WHERE p.source = $1 AND \
          u.removed_at IS NULL";
-    let failing = requests::last(tx, source.id, false, 1)?.into_iter().find(Request::failed);
+    // Reads that went well are not written down one by one: that there was one since is.
+    let heard_since = |one: &Request| source.last_request.is_some_and(|last| last > one.at);
+    let failing = requests::last(tx, source.id, false, 1)?.into_iter().find(|one| one.failed() && !heard_since(one));
     Ok(Standing {
         people: count(tx, people)?,
         inactive: count(tx, &format!("{people} AND u.disabled_at IS NOT NULL"))?,

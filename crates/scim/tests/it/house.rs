@@ -40,6 +40,15 @@ impl SecretSource for NoSecrets {
 }
 
 pub async fn open(db: &Db) -> House {
+    open_with(db, false).await
+}
+
+/// A house whose letters wait for a server.
+pub async fn open_with_mail(db: &Db) -> House {
+    open_with(db, true).await
+}
+
+async fn open_with(db: &Db, letters: bool) -> House {
     let keys = vault::KeyFile::parse("1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap();
     let vault = vault::Vault::unlock(db.clone(), keys).await.unwrap();
     let kinds = vec![
@@ -50,7 +59,17 @@ pub async fn open(db: &Db) -> House {
         typed(SourcesKind),
     ];
     let resources = Resources::new(db.clone(), Registry::new(kinds).unwrap(), vault.clone());
-    let options = Options { cost: Cost::trivial_for_tests(), ..Options::default() };
+    let settings = mail::Settings {
+        server: "localhost".into(),
+        port: 465,
+        security: mail::Security::Implicit,
+        authority: None,
+        account: None,
+        from: "Pager <pager@example.com>".into(),
+        hello: "pager.example.com".into(),
+    };
+    let mail = letters.then(|| mail::Mail::new(db.clone(), vault.clone(), Some(settings)).unwrap());
+    let options = Options { cost: Cost::trivial_for_tests(), mail, ..Options::default() };
     let identity = Identity::new(db.clone(), vault.clone(), resources.clone(), options).unwrap();
     let scim = Scim::new(db.clone(), vault, resources.clone(), identity.clone());
     let house = House { db: db.clone(), resources, identity, scim };

@@ -1,9 +1,10 @@
 //! People: made, changed, switched off, deleted, linked with the provider, handed over and released.
 
+use base::UserId;
 use scim::{Gone, Shown};
 use serde_json::json;
 
-use crate::house::{open, operator, user};
+use crate::house::{open, open_with_mail, operator, user};
 
 testdb::both_databases! {
     migrations = [&vault::MIGRATIONS, &access::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &mail::MIGRATIONS, &identity::MIGRATIONS,
@@ -141,6 +142,31 @@ testdb::both_databases! {
         house.apply("users: [{ name: Cem Other, login: cem@example.com, enabled: false }]\n").await.unwrap();
         let actions = house.texts("SELECT action FROM audit_entries WHERE action LIKE 'user.%' ORDER BY id").await;
         assert!(actions.contains(&"user.hand_over".to_owned()) && actions.contains(&"user.release".to_owned()), "{actions:?}");
+    }
+
+    /// Whoever first comes switched off is invited when they are switched on, and nobody who has a password.
+    async fn an_invitation_goes_out_when_the_account_is_in_use(db: store::Db) {
+        let house = open_with_mail(&db).await;
+        house.apply(&crate::house::CONFIGURED.replace("label: Entra ID", "invite: true")).await.unwrap();
+        let letters = "SELECT purpose FROM mails";
+        let mut off = user("bea@example.com");
+        off["active"] = false.into();
+        let id = house.make(off).await.unwrap().id;
+        assert!(house.texts(letters).await.is_empty());
+        let switch = |on: bool| house.patch(&id, json!([{"op": "replace", "path": "active", "value": on}]));
+        switch(true).await.unwrap();
+        assert_eq!(house.texts(letters).await, ["invite"]);
+        house.made("cem@example.com").await;
+        assert_eq!(house.texts(letters).await, ["invite", "invite"]);
+        // With a password nobody is invited again; where passwords open nothing, nobody is.
+        let person: UserId = id.parse().unwrap();
+        db.write(move |tx| tx.execute("INSERT INTO credentials (user_id, password_hash, changed_at) VALUES ($1, 'x', 0)", &store::params![person])).await.unwrap();
+        switch(false).await.unwrap();
+        switch(true).await.unwrap();
+        assert_eq!(house.texts(letters).await.len(), 2);
+        db.write(move |tx| identity::set_only_way(tx, Some(uuid::Uuid::from_u128(3).into()), &[])).await.unwrap();
+        house.made("dan@example.com").await;
+        assert_eq!(house.texts(letters).await.len(), 2);
     }
 
     /// Another provider, or another attribute: what was linked opens no account any more.

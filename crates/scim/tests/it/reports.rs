@@ -1,6 +1,6 @@
 //! What administrators see of a directory.
 
-use scim::{Report, Shown};
+use scim::{Asked, Report, Shown};
 use serde_json::json;
 
 use crate::house::{House, open, operator};
@@ -31,5 +31,23 @@ testdb::both_databases! {
             .unwrap();
         let report = report(&house).await;
         assert_eq!((report.groups.len(), report.standing.groups, report.unknown), (200, 202, vec!["Admins".to_owned()]));
+    }
+
+    /// Good reads are not written down one by one, and still say that all is well again.
+    async fn a_directory_fails_no_more_once_it_reads_well(db: store::Db) {
+        let house = open(&db).await;
+        house
+            .at("entra", |tx, _, desk| {
+                let asked = Asked { method: "GET", target: "Users", id: String::new(), status: 400, reason: "This filter cannot be read.".into() };
+                scim::told(tx, desk, &asked)
+            })
+            .await
+            .unwrap();
+        let failing = report(&house).await.standing.failing;
+        assert_eq!(failing.map(|one| one.status), Some(400));
+        house.at("entra", |tx, _, desk| scim::seen(tx, desk.source().id)).await.unwrap();
+        let report = report(&house).await;
+        assert!(report.standing.failing.is_none());
+        assert_eq!(report.wrong.len(), 1, "it stands in the list still");
     }
 }
