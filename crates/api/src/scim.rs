@@ -226,6 +226,7 @@ impl Provisioning {
     ) -> Result<(Desk, T), Error> {
         let (scim, url) = (self.scim.clone(), self.public_url.clone());
         let done = self.scim.db().write(move |tx| {
+            scim.hold(tx)?;
             let desk = scim.desk(tx, &permit, &source, &url)?;
             match tx.attempt(|tx| f(tx, &scim, &desk)) {
                 Ok((done, asked)) => {

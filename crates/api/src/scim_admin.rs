@@ -111,7 +111,7 @@ struct SourceView {
     /// When it last asked something, to the minute.
     #[schema(value_type = Option<String>, format = DateTime)]
     last_request: Option<At>,
-    /// The last request, when it was refused.
+    /// The last request that was refused, when nothing went well since.
     failing: Option<RequestView>,
 }
 

@@ -51,6 +51,15 @@ impl SourceForm {
         }
     }
 
+    /// Names who speaks for a new one where nobody was named: the key that is made on its page next.
+    fn speaks(mut self, slug: &str) -> Self {
+        let name = self.name.trim();
+        if self.programs.trim().is_empty() && !name.is_empty() {
+            self.programs = format!("{slug}/{}", key_name(name));
+        }
+        self
+    }
+
     fn why(&self) -> Why {
         Why { reason: self.reason.clone(), change: self.change.clone(), version: self.version }
     }
@@ -76,6 +85,11 @@ impl SourceForm {
     }
 }
 
+/// The name of the key that is made on a directory's page.
+pub fn key_name(source: &str) -> String {
+    format!("{source}-provisioning")
+}
+
 #[derive(Template)]
 #[template(path = "provisioning-form.html")]
 struct FormPage {
@@ -84,6 +98,8 @@ struct FormPage {
     action: String,
     back: String,
     base: String,
+    /// Who speaks for it when nobody else is named.
+    key: String,
     wrong: Wrong,
     form: SourceForm,
     providers: Vec<Choice>,
@@ -120,6 +136,7 @@ async fn render(
             action: here.as_ref().map_or_else(|| format!("/w/{slug}/provisioning/new"), |here| format!("{here}/edit")),
             back: here.unwrap_or_else(|| format!("/w/{slug}/provisioning")),
             base: base_address(&console.public_url, named),
+            key: format!("{slug}/{}", key_name(named)),
             providers: choices(&providers, &form.provider),
             subjects: choices(
                 &[("external_id", "externalId, the directory’s own id"), ("user_name", "userName")],
@@ -150,6 +167,7 @@ pub async fn create(
     headers: HeaderMap,
     Form(form): Form<SourceForm>,
 ) -> Answer<Response> {
+    let form = form.speaks(guard.name());
     match console.edit(&guard, Act::Save, SOURCES, None, form.draft(), &form.why()).await {
         Ok(written) => Ok(see_other(&format!("/w/{}/provisioning/{}?did=added", guard.name(), written.id))),
         Err(error) => render(&console, &guard, &headers, None, form, mistakes(error)?).await,
@@ -195,15 +213,17 @@ mod tests {
             name: "entra".into(),
             label: HOSTILE.into(),
             group_roles: "Night = on_call @ demo\nAuditors = auditor".into(),
-            programs: "entra-provisioning".into(),
             ..SourceForm::default()
-        };
+        }
+        .speaks("demo");
+        assert_eq!(form.programs, "demo/entra-provisioning", "the key that is made on its page next");
         let html = checked(&FormPage {
             shell: shell(),
             known: false,
             action: "/w/demo/provisioning/new".into(),
             back: "/w/demo/provisioning".into(),
             base: "https://gateway.example.com/scim/v2/entra".into(),
+            key: "demo/entra-provisioning".into(),
             wrong: Wrong::one("group_roles", "There is no such role."),
             providers: choices(&[("", "None")], ""),
             subjects: choices(&[("external_id", "externalId")], "external_id"),

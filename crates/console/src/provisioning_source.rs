@@ -136,7 +136,7 @@ async fn render(
         &SourcePage {
             entry: Some(entry_path(&slug, SOURCES, id)),
             base: base_address(&console.public_url, &standing.source.name),
-            key: format!("{}-provisioning", standing.source.name),
+            key: crate::provisioning_form::key_name(&standing.source.name),
             may_make: guard.may(access::Capability::ApiKeysManage),
             people_words: people_words(&standing),
             more: i64::try_from(people.len()).unwrap_or(i64::MAX) < standing.people,

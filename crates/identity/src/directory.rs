@@ -2,7 +2,7 @@
 //! protocol and its groups are the business of a room above.
 
 use access::Principal;
-use base::{ResourceId, UserId};
+use base::{ResourceId, UserId, WorkspaceId};
 use resources::{Check, Error};
 use store::{Tx, params};
 
@@ -80,6 +80,17 @@ pub fn by_login(tx: &mut Tx<'_>, login: &str) -> Result<Option<UserId>, store::E
         &params![account::fold(login)],
         |row| row.get("id"),
     )
+}
+
+/// The workspace that a program belongs to: its name is one there alone.
+pub fn workspace_of(tx: &mut Tx<'_>, program: &Principal) -> Result<Option<WorkspaceId>, store::Error> {
+    let (table, id) = match program {
+        Principal::ApiKey { id, .. } => ("api_keys", id.to_string()),
+        Principal::OauthClient { id, .. } => ("oauth_clients", id.to_string()),
+        Principal::Issued { id, .. } => ("token_issuers", id.to_string()),
+        _ => return Ok(None),
+    };
+    tx.query_opt(&format!("SELECT workspace FROM {table} WHERE id = $1"), &params![id], |row| row.get("workspace"))
 }
 
 /// A log-in name as it is compared.

@@ -68,7 +68,9 @@ pub use certificates::{
 };
 pub use change::PasswordChange;
 pub use cidr::{Cidr, CidrError};
-pub use directory::{by_login, directory_of, fold_login, is_break_glass, release_directory, set_directory};
+pub use directory::{
+    by_login, directory_of, fold_login, is_break_glass, release_directory, set_directory, workspace_of,
+};
 pub use error::Error;
 pub use factors::{Enrolled, Factors, Going, NewFactor, Offer, Proof, Ways};
 pub use half_way::{Entered, HalfWay, Needs, Proven};

@@ -1,6 +1,6 @@
 -- Directories that keep people here, as projections of the kind `provisioning_sources`. provider is the identity provider with
--- which these people sign in ('' when none), subject the attribute that is their subject there; programs are the names of the
--- keys and clients that speak for the directory, apart by line breaks, anybody's with the right when empty.
+-- which these people sign in ('' when none), subject the attribute that is their subject there; programs are the
+-- keys and clients that speak for the directory, as workspace/name and apart by line breaks, anybody's with the right when empty.
 CREATE TABLE provisioning_sources (
     id TEXT NOT NULL PRIMARY KEY,
     name TEXT NOT NULL,

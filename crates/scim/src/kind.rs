@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use store::Tx;
 use vault::SealedColumn;
 
-use crate::{rows, settle};
+use crate::{links, rows, settle};
 
 /// The kind's name.
 pub const SOURCES: &str = "provisioning_sources";
@@ -70,7 +70,8 @@ impl TypedKind for SourcesKind {
              sign in with the provider alone",
         ),
         Field::new("programs", Class::Internal, Shape::List(&Shape::Text)).about(
-            "the names of the API keys and OAuth clients that speak for it; when left out, each with the scope people:provision",
+            "the API keys and OAuth clients that speak for it, as workspace/name; when left out, each with the scope \
+             people:provision, which is refused where there is another source",
         ),
         Field::new("group_roles", Class::Internal, GROUP_ROLES)
             .about("which groups of the directory give which roles, by their displayName"),
@@ -96,11 +97,7 @@ impl TypedKind for SourcesKind {
         if body.programs.len() > PROGRAMS {
             check.problem("programs", "too-many", format!("at most {PROGRAMS} are read"));
         }
-        for (at, name) in body.programs.iter().enumerate() {
-            if !(1..=120).contains(&name.chars().count()) || name.chars().any(char::is_control) {
-                check.problem(format!("programs[{at}]"), "bad-program", "the name of a key or client is expected");
-            }
-        }
+        check_programs(&body.programs, check)?;
         // What stands there already is not given now, as long as the same programs say who is in which group.
         let own = check.id();
         let known = match rows::source_by_id(check.tx(), own)? {
@@ -114,20 +111,71 @@ impl TypedKind for SourcesKind {
         let id = change.resource;
         let Some(new) = change.new else {
             // Its people stay, and are kept by hand from now on.
-            settle::everybody(tx, id, &[], change.now)?;
+            settle::everybody(tx, id, &[], "the directory was removed").map_err(Error::kind)?;
             identity::release_directory(tx, id)?;
             return Ok(rows::remove_source(tx, id)?);
         };
         let provider =
             new.provider.as_deref().map(|name| change.reference::<ResourceId>(PROVIDERS, name)).transpose()?;
+        let old = rows::source_by_id(tx, id)?;
         rows::put_source(tx, id, new, provider, change.now)?;
+        if let (Some(old), Some(new)) = (old, rows::source_by_id(tx, id)?) {
+            links::again(tx, change.actor, &old, &new).map_err(Error::kind)?;
+        }
         let roles = resolve_group_roles(&new.group_roles, change)?;
         settle::put(tx, id, &roles)?;
-        let roles = if new.enabled { settle::of(tx, id)? } else { Vec::new() };
-        settle::everybody(tx, id, &roles, change.now)
+        let (roles, why) = if new.enabled {
+            (settle::of(tx, id)?, format!("the groups of {} give other roles", new.name))
+        } else {
+            (Vec::new(), format!("{} is switched off", new.name))
+        };
+        settle::everybody(tx, id, &roles, &why).map_err(Error::kind)
     }
 
     fn sealed_columns(&self) -> &'static [SealedColumn] {
         rows::SEALED
     }
+}
+
+/// Looks at who speaks for a source: each is named with its workspace, and where there are several sources each names its own,
+/// since one that is open to every program with the right would be open to the other's.
+fn check_programs(programs: &[String], check: &mut Check<'_, '_>) -> Result<(), Error> {
+    for (at, program) in programs.iter().enumerate() {
+        let (place, name) = program.split_once('/').unwrap_or_default();
+        if !(1..=120).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+            check.problem(
+                format!("programs[{at}]"),
+                "bad-program",
+                "a key or client is named with its workspace, such as ops/entra-provisioning",
+            );
+        } else if access::workspace_by_slug(check.tx(), place).map_err(Error::kind)?.is_none() {
+            check.problem(
+                format!("programs[{at}]"),
+                "unknown-workspace",
+                "there is no workspace of the name before the slash; a key or client is named as workspace/name",
+            );
+        }
+    }
+    let own = check.id::<ResourceId>();
+    let others: Vec<rows::Source> = rows::sources(check.tx())?.into_iter().filter(|one| one.id != own).collect();
+    if programs.is_empty() && !others.is_empty() {
+        check.problem(
+            "programs",
+            "who-speaks",
+            "there is another directory, and left empty its keys would reach these people too: name the keys and clients that \
+             speak for this one, such as ops/entra-provisioning",
+        );
+    }
+    if let Some(open) = others.iter().find(|one| one.programs.is_empty()) {
+        check.problem(
+            "programs",
+            "other-open",
+            format!(
+                "the directory {} is open to every key with the scope people:provision, so to this one's too: name there first who \
+                 speaks for it",
+                open.name
+            ),
+        );
+    }
+    Ok(())
 }

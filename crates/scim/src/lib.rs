@@ -7,7 +7,7 @@
 //! | `filter` | filters to bound conditions; the grammar is `scim_v2`'s |
 //! | `kind` | the kind `provisioning_sources`: a directory, who speaks for it, and what its groups give |
 //! | `scim`, `people`, `groups` | the verbs of the door, for a [`Desk`] |
-//! | `settle` | roles that follow from groups |
+//! | `settle`, `links` | roles that follow from groups, and who people are to the provider |
 //! | `report`, `requests` | what administrators see of it, and do about it |
 //! | `rows` | the SQL |
 //!
@@ -19,6 +19,7 @@ mod error;
 mod filter;
 mod groups;
 mod kind;
+mod links;
 mod patch;
 mod people;
 mod read;

@@ -2,7 +2,7 @@
 //! program as the actor.
 
 use base::UserId;
-use federation::{Linked, link_provisioned, unlink_provisioned};
+use federation::Linked;
 use resources::{Change, Draft, Ground, Removal};
 use serde_json::{Value, json};
 use store::Tx;
@@ -12,7 +12,7 @@ use crate::rows::{self, Person};
 use crate::schema::{self, PAGE, Resource, Sort};
 use crate::scim::{Answered, Desk, Query, Scim, bounds, entry, id, required, same_version, wanted};
 use crate::show::Shown;
-use crate::{Error, patch, read, settle};
+use crate::{Error, links, patch, read, settle};
 
 /// The kind of people.
 const KIND: &str = "users";
@@ -50,8 +50,8 @@ impl Scim {
             Person { user, user_name, subject: None, active, said, version: 1, created_at: now, changed_at: now };
         self.link(tx, desk, &mut person)?;
         rows::put_person(tx, &self.0.vault, desk.source.id, &person)?;
-        if desk.source.invite && active && self.0.identity.sends_mail() && person.user_name.contains('@') {
-            self.0.identity.invite_by_mail(tx, &desk.permit.of_directory(), user)?;
+        if active {
+            self.invite(tx, desk, user, &person.user_name)?;
         }
         answer(tx, desk, person, shown)
     }
@@ -149,8 +149,24 @@ impl Scim {
         if switched && active {
             let mappings = settle::of(tx, desk.source.id)?;
             self.settle(tx, desk, &mappings, person.user)?;
+            self.invite(tx, desk, person.user, &stored.key)?;
         }
         answer(tx, desk, person, shown)
+    }
+
+    /// Sends somebody whose account is in use from now on the letter with which they choose a password, where the source says so,
+    /// they have none, and one would open the account.
+    fn invite(&self, tx: &mut Tx<'_>, desk: &Desk, user: UserId, login: &str) -> Result<(), Error> {
+        let identity = &self.0.identity;
+        if desk.source.invite
+            && identity.sends_mail()
+            && login.contains('@')
+            && identity::only_way(tx)?.is_none()
+            && !identity::has_password(tx, user)?
+        {
+            identity.invite_by_mail(tx, &desk.permit.of_directory(), user)?;
+        }
+        Ok(())
     }
 
     /// Deletes somebody's account. Where something here still names them, it is switched off instead, at once.
@@ -212,17 +228,15 @@ impl Scim {
     /// by an address.
     fn link(&self, tx: &mut Tx<'_>, desk: &Desk, person: &mut Person) -> Result<(), Error> {
         let Some(provider) = desk.source.provider else { return Ok(()) };
-        let subject = match desk.source.subject.as_str() {
-            "user_name" => Some(person.user_name.clone()),
-            _ => person.said.get("externalId").and_then(Value::as_str).map(str::to_owned),
-        };
+        let external_id = person.said.get("externalId").and_then(Value::as_str);
+        let subject = links::subject(&desk.source, &person.user_name, external_id).map(str::to_owned);
         if let Some(old) = person.subject.take().filter(|old| Some(old) != subject.as_ref()) {
-            unlink_provisioned(tx, desk.actor(), provider, &old, person.user)?;
+            links::take(tx, desk.actor(), provider, &old, person.user)?;
             // Whoever was known by another identity signs in again with this one.
             self.0.identity.end_all(tx, person.user)?;
         }
         let Some(subject) = subject else { return Ok(()) };
-        match link_provisioned(tx, desk.actor(), provider, &subject, person.user)? {
+        match links::give(tx, desk.actor(), provider, &subject, person.user)? {
             Linked::Done => person.subject = Some(subject),
             Linked::NoProvider => {}
             Linked::Elsewhere => {

@@ -92,7 +92,9 @@ fn standing(tx: &mut Tx<'_>, source: Source) -> Result<Standing, Error> {
     let count = |tx: &mut Tx<'_>, sql: &str| tx.query_one(sql, &params![source.id], |row| row.get::<i64>(0));
     let people = "SELECT COUNT(*) FROM provisioned_people p JOIN users u ON u.id = p.user_id WHERE p.source = $1 AND \
          u.removed_at IS NULL";
-    let failing = requests::last(tx, source.id, false, 1)?.into_iter().find(Request::failed);
+    // Reads that went well are not written down one by one: that there was one since is.
+    let heard_since = |one: &Request| source.last_request.is_some_and(|last| last > one.at);
+    let failing = requests::last(tx, source.id, false, 1)?.into_iter().find(|one| one.failed() && !heard_since(one));
     Ok(Standing {
         people: count(tx, people)?,
         inactive: count(tx, &format!("{people} AND u.disabled_at IS NOT NULL"))?,
@@ -158,7 +160,12 @@ impl Scim {
                 })
             },
         )?;
-        let mut unknown = Vec::new();
+        let unknown = tx.query(
+            "SELECT DISTINCT r.name FROM provisioning_roles r WHERE r.source = $1 AND NOT EXISTS (SELECT 1 FROM directory_groups g \
+             WHERE g.source = r.source AND g.name = r.name) ORDER BY r.name",
+            &params![id],
+            |row| row.get::<String>("name"),
+        )?;
         let (workspaces, custom) = (access::workspaces(tx)?, access::custom_roles(tx)?);
         for one in settle::of(tx, id)? {
             let role = match one.role {
@@ -175,10 +182,8 @@ impl Scim {
                     format!("{role} @ {place}")
                 }
             };
-            match groups.iter_mut().find(|group| group.name == one.group) {
-                Some(group) => group.roles.push(words),
-                None if !unknown.contains(&one.group) => unknown.push(one.group),
-                None => {}
+            if let Some(group) = groups.iter_mut().find(|group| group.name == one.group) {
+                group.roles.push(words);
             }
         }
         Ok(Some(Report {
@@ -195,7 +200,8 @@ impl Scim {
     /// name and whether their account is in use. Roles, devices and ways in stay. Audited.
     ///
     /// # Errors
-    /// When there is nobody of that name, a directory keeps them already, or theirs is an account for emergencies.
+    /// When there is nobody of that name, a directory keeps them already, theirs is an account for emergencies, or it may more than
+    /// whoever asks.
     pub fn hand_over(
         &self,
         tx: &mut Tx<'_>,
@@ -203,6 +209,7 @@ impl Scim {
         id: ResourceId,
         login: &str,
     ) -> Result<UserId, Error> {
+        self.hold(tx)?;
         let source = rows::source_by_id(tx, id)?.ok_or(Error::NoSource)?;
         let not = |words| Error::from(resources::Error::kind(NotNow(words)));
         let user = identity::by_login(tx, login.trim())?
@@ -210,6 +217,8 @@ impl Scim {
         if identity::is_break_glass(tx, user)? {
             return Err(not("This is an account for emergencies, and no directory changes it."));
         }
+        // A directory says who signs in with an account, so handing over is as good as a link into it.
+        identity::stand_in(tx, permit, user)?;
         if identity::directory_of(tx, user)?.is_some() {
             return Err(not("A directory keeps this person already."));
         }
@@ -248,6 +257,7 @@ impl Scim {
         source: ResourceId,
         user: UserId,
     ) -> Result<(), Error> {
+        self.hold(tx)?;
         if identity::directory_of(tx, user)? != Some(source) {
             return Err(Error::NotFound);
         }

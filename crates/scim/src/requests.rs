@@ -72,14 +72,18 @@ pub fn told(tx: &mut Tx<'_>, desk: &Desk, asked: &Asked) -> Result<(), Error> {
             reason
         ],
     )?;
-    seen(tx, desk.source.id)
+    // The same moment: a later one says that something went well since.
+    Ok(heard(tx, desk.source.id, now)?)
 }
 
 /// Notes that a source asks still.
 pub fn seen(tx: &mut Tx<'_>, source: ResourceId) -> Result<(), Error> {
     let now = tx.now();
-    tx.execute("UPDATE provisioning_sources SET last_request_at = $2 WHERE id = $1", &params![source, now])?;
-    Ok(())
+    Ok(heard(tx, source, now)?)
+}
+
+fn heard(tx: &mut Tx<'_>, source: ResourceId, at: Timestamp) -> Result<(), store::Error> {
+    tx.execute("UPDATE provisioning_sources SET last_request_at = $2 WHERE id = $1", &params![source, at]).map(drop)
 }
 
 fn read(row: &Row<'_>) -> Result<Request, store::Error> {

@@ -38,7 +38,7 @@ pub struct Source {
     pub subject: String,
     /// Whether a new person is sent an invitation.
     pub invite: bool,
-    /// Who speaks for it; anybody with the right when empty.
+    /// Who speaks for it, as `workspace/name`; anybody with the right when empty.
     pub programs: Vec<String>,
     /// When it last asked something, to the minute.
     pub last_request: Option<Timestamp>,

@@ -102,6 +102,12 @@ impl Scim {
         &self.0.db
     }
 
+    /// Waits until nobody else changes people or configuration. Every change says it first, before it reads anything: what a
+    /// change is worked out from is then what is there when it is written.
+    pub fn hold(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        Ok(self.0.resources.lock(tx)?)
+    }
+
     /// Lets a program to the door of a source. A person never comes in here, whatever they hold.
     ///
     /// # Errors
@@ -119,7 +125,7 @@ impl Scim {
             return Err(Error::PeopleNever);
         }
         let source = rows::source_by_name(tx, source)?.ok_or(Error::NoSource)?;
-        if !source.programs.is_empty() && !source.programs.iter().any(|one| one == principal.name()) {
+        if !source.programs.is_empty() && !speaks_for(tx, &source, principal)? {
             return Err(Error::NoSource);
         }
         if !source.enabled {
@@ -138,6 +144,14 @@ impl Scim {
     pub async fn sweep(&self) -> Result<u64, Error> {
         self.0.db.write(|tx| Ok(rows::forget_removed(tx)? + crate::requests::sweep(tx)?)).await
     }
+}
+
+/// Whether a program is one that the source names. The same name in another workspace is another program.
+fn speaks_for(tx: &mut Tx<'_>, source: &Source, program: &access::Principal) -> Result<bool, Error> {
+    let Some(place) = identity::workspace_of(tx, program)? else { return Ok(false) };
+    let Some(place) = access::workspace(tx, place)? else { return Ok(false) };
+    let name = format!("{}/{}", place.slug, program.name());
+    Ok(source.programs.contains(&name))
 }
 
 /// Where a list begins and how long it is (RFC 7644 section 3.4.2.4): what is out of bounds is brought in.

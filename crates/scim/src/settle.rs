@@ -2,7 +2,7 @@
 //! by hand, or by the groups of an identity provider, are other sources and stay.
 
 use access::{Actor, RoleRef, Scope};
-use base::{ResourceId, Timestamp, UserId, WorkspaceId};
+use base::{ResourceId, UserId, WorkspaceId};
 use federation::Mapping;
 use identity::Identity;
 use store::{Tx, params};
@@ -75,27 +75,20 @@ fn given(
     Ok(roles(mappings, &groups))
 }
 
-/// Works out anew what a person holds by the groups of a source. Other roles, other session: those of before end (7.2.4).
-pub(crate) fn person(
+/// Gives a person what they hold by the groups of a source, and writes down what that changed; whether it did.
+fn give(
     tx: &mut Tx<'_>,
-    identity: &Identity,
     actor: &Actor,
-    (source, label): (ResourceId, &str),
+    source: ResourceId,
     mappings: &[Mapping],
-    user: UserId,
-) -> Result<(), Error> {
+    (user, why): (UserId, &str),
+) -> Result<bool, Error> {
     let now = tx.now();
     let wanted = given(tx, source, mappings, user)?;
-    let (before, administrators) = (access::roles_of(tx, user)?, access::count_administrators(tx)?);
+    let before = access::roles_of(tx, user)?;
     if !access::set_roles_from(tx, user, &source.to_string(), &wanted, now)? {
-        return Ok(());
+        return Ok(false);
     }
-    if administrators > 0 && access::count_administrators(tx)? == 0 {
-        return Err(Error::HandsOff(
-            "With this the last administrator would be none any more. Make another one first, by hand or by a group.",
-        ));
-    }
-    identity.end_all(tx, user)?;
     let held = access::roles_of(tx, user)?;
     let list = |roles: &[access::Held]| roles.iter().map(words).collect::<Vec<_>>();
     audit::record(
@@ -106,20 +99,38 @@ pub(crate) fn person(
             action: "user.roles_mapped",
             target: ("user", &user.to_string()),
             outcome: audit::Outcome::Success,
-            reason: Some(&format!("groups of {label}")),
+            reason: Some(why),
             changes: Some(serde_json::json!({ "from": list(&before), "to": list(&held) })),
         },
     )?;
+    Ok(true)
+}
+
+/// Works out anew what a person holds by the groups of a source. Other roles, other session: those of before end (7.2.4).
+pub(crate) fn person(
+    tx: &mut Tx<'_>,
+    identity: &Identity,
+    actor: &Actor,
+    (source, label): (ResourceId, &str),
+    mappings: &[Mapping],
+    user: UserId,
+) -> Result<(), Error> {
+    let administrators = access::count_administrators(tx)?;
+    if !give(tx, actor, source, mappings, (user, &format!("groups of {label}")))? {
+        return Ok(());
+    }
+    if administrators > 0 && access::count_administrators(tx)? == 0 {
+        return Err(Error::HandsOff(
+            "With this the last administrator would be none any more. Make another one first, by hand or by a group.",
+        ));
+    }
+    identity.end_all(tx, user)?;
     Ok(())
 }
 
-/// Works out anew what everybody of a source holds by these mappings. Whoever's roles change is signed out.
-pub(crate) fn everybody(
-    tx: &mut Tx<'_>,
-    source: ResourceId,
-    mappings: &[Mapping],
-    now: Timestamp,
-) -> Result<(), resources::Error> {
+/// Works out anew what everybody of a source holds by these mappings, since the source was configured otherwise: `why` says how.
+/// Whoever's roles change is signed out.
+pub(crate) fn everybody(tx: &mut Tx<'_>, source: ResourceId, mappings: &[Mapping], why: &str) -> Result<(), Error> {
     let people = tx.query(
         "SELECT p.user_id FROM provisioned_people p JOIN users u ON u.id = p.user_id \
          WHERE p.source = $1 AND u.removed_at IS NULL AND u.disabled_at IS NULL",
@@ -127,8 +138,7 @@ pub(crate) fn everybody(
         |row| row.get::<UserId>("user_id"),
     )?;
     for user in people {
-        let wanted = given(tx, source, mappings, user)?;
-        if access::set_roles_from(tx, user, &source.to_string(), &wanted, now)? {
+        if give(tx, &Actor::engine("scim"), source, mappings, (user, why))? {
             identity::end_everything_of(tx, user)?;
         }
     }

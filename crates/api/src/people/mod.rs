@@ -329,7 +329,7 @@ async fn show(
             let Some(person) = identity.person(tx, &permit, user)? else { return Ok(None) };
             Ok::<_, ::identity::Error>(Some((
                 person,
-                mail.map(|mail| mail.of(tx, user)).transpose()?.unwrap_or_default(),
+                mail.as_ref().map(|mail| mail.of(tx, user)).transpose()?.unwrap_or_default(),
             )))
         })
         .await?;

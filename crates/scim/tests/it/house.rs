@@ -16,9 +16,9 @@ pub const PUBLIC: &str = "https://gateway.example.com";
 pub const PASSWORD: &str = "velvet cactus monday rowing";
 
 /// A directory, its provider, and what its groups give.
-pub const CONFIGURED: &str = "workspaces:\n  - { slug: ops, environment: production }\nidentity_providers:\n  - { name: corp, issuer: 'https://login.example.com', \
-     client_id: us, client_auth: none }\nprovisioning_sources:\n  - name: entra\n    label: Entra ID\n    provider: corp\n    group_roles:\n      \
-     - { group: Night, role: on_call, workspace: ops }\n      - { group: Admins, role: administrator }\n  - { name: other }\n";
+pub const CONFIGURED: &str = "workspaces:\n  - { slug: ops, environment: production }\n  - { slug: lab, environment: production }\nidentity_providers:\n  - { name: corp, issuer: 'https://login.example.com', \
+     client_id: us, client_auth: none }\nprovisioning_sources:\n  - name: entra\n    label: Entra ID\n    provider: corp\n    programs: [ops/directory]\n    group_roles:\n      \
+     - { group: Night, role: on_call, workspace: ops }\n      - { group: Admins, role: administrator }\n  - { name: other, programs: [ops/directory] }\n";
 
 pub struct House {
     pub db: Db,
@@ -40,6 +40,15 @@ impl SecretSource for NoSecrets {
 }
 
 pub async fn open(db: &Db) -> House {
+    open_with(db, false).await
+}
+
+/// A house whose letters wait for a server.
+pub async fn open_with_mail(db: &Db) -> House {
+    open_with(db, true).await
+}
+
+async fn open_with(db: &Db, letters: bool) -> House {
     let keys = vault::KeyFile::parse("1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").unwrap();
     let vault = vault::Vault::unlock(db.clone(), keys).await.unwrap();
     let kinds = vec![
@@ -50,17 +59,33 @@ pub async fn open(db: &Db) -> House {
         typed(SourcesKind),
     ];
     let resources = Resources::new(db.clone(), Registry::new(kinds).unwrap(), vault.clone());
-    let options = Options { cost: Cost::trivial_for_tests(), ..Options::default() };
+    let settings = mail::Settings {
+        server: "localhost".into(),
+        port: 465,
+        security: mail::Security::Implicit,
+        authority: None,
+        account: None,
+        from: "Pager <pager@example.com>".into(),
+        hello: "pager.example.com".into(),
+    };
+    let mail = letters.then(|| mail::Mail::new(db.clone(), vault.clone(), Some(settings)).unwrap());
+    let options = Options { cost: Cost::trivial_for_tests(), mail, ..Options::default() };
     let identity = Identity::new(db.clone(), vault.clone(), resources.clone(), options).unwrap();
     let scim = Scim::new(db.clone(), vault, resources.clone(), identity.clone());
     let house = House { db: db.clone(), resources, identity, scim };
     house.apply(CONFIGURED).await.unwrap();
+    house.key("ops", 5).await;
     house
 }
 
-/// The permit of a directory's key.
+/// The permit of a directory's key in the workspace `ops`.
 pub fn program(name: &str) -> OrganisationPermit<cap::PeopleProvision> {
-    let id: ApiKeyId = uuid::Uuid::from_u128(5).into();
+    key(name, 5)
+}
+
+/// The permit of a key.
+pub fn key(name: &str, id: u128) -> OrganisationPermit<cap::PeopleProvision> {
+    let id: ApiKeyId = uuid::Uuid::from_u128(id).into();
     let actor = Actor::new(Principal::ApiKey { id, name: name.into() }, AuthMethod::ApiKey);
     let scopes = ["people:provision".parse().unwrap()];
     Grants::of_api_key(actor, uuid::Uuid::from_u128(1).into(), &scopes).permit_organisation().unwrap()
@@ -90,7 +115,7 @@ impl House {
         self.resources.apply(&permit, document, ApplyOptions::default()).await.map(drop)
     }
 
-    /// Something at the door of a source, in a transaction.
+    /// Something at the door of a source, in a transaction, as the door itself does it.
     pub async fn at<T: Send + 'static>(
         &self,
         source: &str,
@@ -99,10 +124,25 @@ impl House {
         let (scim, source) = (self.scim.clone(), source.to_owned());
         self.db
             .write(move |tx| {
+                scim.hold(tx)?;
                 let desk = scim.desk(tx, &program("directory"), &source, PUBLIC)?;
                 f(tx, &scim, &desk)
             })
             .await
+    }
+
+    /// A key in a workspace.
+    pub async fn key(&self, workspace: &'static str, id: u128) {
+        self.db
+            .write(move |tx| {
+                let place = access::workspace_by_slug(tx, workspace).unwrap().unwrap().id;
+                tx.execute(
+                    "INSERT INTO api_keys (id, workspace, name, scopes, allow, created_at, expires_at) VALUES ($1, $2, 'directory', '', '', 0, 0)",
+                    &store::params![uuid::Uuid::from_u128(id), place],
+                )
+            })
+            .await
+            .unwrap();
     }
 
     pub async fn make(&self, body: Value) -> Result<Answered, Error> {

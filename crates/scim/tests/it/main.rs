@@ -6,3 +6,5 @@ mod groups;
 mod house;
 mod people;
 mod refusals;
+mod reports;
+mod together;

@@ -1,9 +1,10 @@
 //! People: made, changed, switched off, deleted, linked with the provider, handed over and released.
 
+use base::UserId;
 use scim::{Gone, Shown};
 use serde_json::json;
 
-use crate::house::{open, operator, user};
+use crate::house::{open, open_with_mail, operator, user};
 
 testdb::both_databases! {
     migrations = [&vault::MIGRATIONS, &access::MIGRATIONS, &audit::MIGRATIONS, &resources::MIGRATIONS, &mail::MIGRATIONS, &identity::MIGRATIONS,
@@ -143,6 +144,66 @@ testdb::both_databases! {
         assert!(actions.contains(&"user.hand_over".to_owned()) && actions.contains(&"user.release".to_owned()), "{actions:?}");
     }
 
+    /// Whoever first comes switched off is invited when they are switched on, and nobody who has a password.
+    async fn an_invitation_goes_out_when_the_account_is_in_use(db: store::Db) {
+        let house = open_with_mail(&db).await;
+        house.apply(&crate::house::CONFIGURED.replace("label: Entra ID", "invite: true")).await.unwrap();
+        let letters = "SELECT purpose FROM mails";
+        let mut off = user("bea@example.com");
+        off["active"] = false.into();
+        let id = house.make(off).await.unwrap().id;
+        assert!(house.texts(letters).await.is_empty());
+        let switch = |on: bool| house.patch(&id, json!([{"op": "replace", "path": "active", "value": on}]));
+        switch(true).await.unwrap();
+        assert_eq!(house.texts(letters).await, ["invite"]);
+        house.made("cem@example.com").await;
+        assert_eq!(house.texts(letters).await, ["invite", "invite"]);
+        // With a password nobody is invited again; where passwords open nothing, nobody is.
+        let person: UserId = id.parse().unwrap();
+        db.write(move |tx| tx.execute("INSERT INTO credentials (user_id, password_hash, changed_at) VALUES ($1, 'x', 0)", &store::params![person])).await.unwrap();
+        switch(false).await.unwrap();
+        switch(true).await.unwrap();
+        assert_eq!(house.texts(letters).await.len(), 2);
+        db.write(move |tx| identity::set_only_way(tx, Some(uuid::Uuid::from_u128(3).into()), &[])).await.unwrap();
+        house.made("dan@example.com").await;
+        assert_eq!(house.texts(letters).await.len(), 2);
+    }
+
+    /// Another provider, or another attribute: what was linked opens no account any more.
+    async fn other_settings_of_the_source_link_its_people_anew(db: store::Db) {
+        let house = open(&db).await;
+        let (id, person) = house.made("bea@example.com").await;
+        house.made("cem@example.com").await;
+        house.session(person).await;
+        let sessions = "SELECT id FROM sessions";
+        let links = "SELECT issuer || ' ' || subject FROM linked_identities ORDER BY subject";
+        let kept = "SELECT COALESCE(subject, '') FROM provisioned_people ORDER BY COALESCE(subject, '')";
+        house.apply(&crate::house::CONFIGURED.replace("label: Entra ID", "label: Another")).await.unwrap();
+        assert!(!house.texts(sessions).await.is_empty() && house.texts(links).await[0].ends_with("id-of-bea@example.com"), "nothing of that changed");
+        // By another attribute.
+        let by_name = crate::house::CONFIGURED.replace("label: Entra ID", "subject: user_name");
+        house.apply(&by_name).await.unwrap();
+        assert_eq!(house.texts(links).await, ["https://login.example.com bea@example.com", "https://login.example.com cem@example.com"]);
+        assert_eq!(house.texts(kept).await, ["bea@example.com", "cem@example.com"]);
+        assert!(house.texts(sessions).await.is_empty(), "whoever was known otherwise signs in again");
+        // By another provider, where somebody else is Cem already.
+        let two = by_name
+            .replace("provisioning_sources:", "  - { name: second, issuer: 'https://id.example.org', client_id: us, client_auth: none }\nprovisioning_sources:");
+        let people = "users:\n  - { name: Bea Sample, login: bea@example.com }\n  - { name: Bea Sample, login: cem@example.com }\n  - { name: Dan Sample, login: dan@example.com }\n";
+        let two = format!("{two}{people}");
+        house.apply(&two).await.unwrap();
+        let dan = db.write(move |tx| identity::by_login(tx, "dan@example.com")).await.unwrap().unwrap();
+        let second = house.texts("SELECT id FROM identity_providers WHERE name = 'second'").await[0].parse().unwrap();
+        db.write(move |tx| federation::link_provisioned(tx, &access::Actor::engine("scim"), second, "cem@example.com", dan)).await.unwrap();
+        house.apply(&two.replace("provider: corp", "provider: second")).await.unwrap();
+        assert_eq!(house.texts(links).await, ["https://id.example.org bea@example.com", "https://id.example.org cem@example.com"]);
+        assert_eq!(house.texts(kept).await, ["", "bea@example.com"], "Cem's is another account's");
+        // By none.
+        house.apply(&two.replace("    provider: corp\n", "")).await.unwrap();
+        assert_eq!(house.texts(links).await, ["https://id.example.org cem@example.com"], "nobody of the directory's");
+        house.patch(&id, json!([{"op": "replace", "path": "title", "value": "x"}])).await.unwrap();
+    }
+
     async fn a_directory_that_goes_leaves_its_people(db: store::Db) {
         let house = open(&db).await;
         let (id, person) = house.made("bea@example.com").await;
@@ -151,6 +212,8 @@ testdb::both_databases! {
         let off = crate::house::CONFIGURED.replace("label: Entra ID", "enabled: false");
         house.apply(&off).await.unwrap();
         assert!(house.roles(person).await.is_empty(), "switched off, what its groups gave goes");
+        let mapped = "SELECT actor_id || ': ' || reason FROM audit_entries WHERE action = 'user.roles_mapped' AND actor_type = 'engine' ORDER BY id";
+        assert_eq!(house.texts(mapped).await, ["scim: entra is switched off"]);
         assert!(matches!(house.read(&id).await, Err(scim::Error::SwitchedOff)));
         house.apply(crate::house::CONFIGURED).await.unwrap();
         assert_eq!(house.roles(person).await, ["on_call there"]);
@@ -164,6 +227,10 @@ testdb::both_databases! {
         .await
         .unwrap();
         assert!(house.roles(person).await.is_empty());
+        assert_eq!(
+            house.texts(mapped).await,
+            ["scim: entra is switched off", "scim: the groups of entra give other roles", "scim: the directory was removed"]
+        );
         assert!(matches!(house.read(&id).await, Err(scim::Error::NoSource)));
         house.apply("users: [{ name: Bea by Hand, login: bea@example.com }]\n").await.unwrap();
         for table in ["SELECT id FROM directory_groups", "SELECT user_id FROM provisioned_people", "SELECT user_id FROM directory_members"] {
