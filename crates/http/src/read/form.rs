@@ -61,6 +61,17 @@ mod tests {
         LightBlue,
     }
 
+    /// A type with a reader of its own.
+    #[derive(Debug, PartialEq)]
+    struct Day(u8);
+
+    impl<'de> Deserialize<'de> for Day {
+        fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+            let text = String::deserialize(reader)?;
+            text.parse().map(Self).map_err(|_| serde::de::Error::custom("a day of the month is wanted"))
+        }
+    }
+
     #[derive(Debug, PartialEq, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Order {
@@ -72,6 +83,7 @@ mod tests {
         #[serde(default)]
         gift: bool,
         note: Option<String>,
+        day: Option<Day>,
     }
 
     fn order(text: &str) -> Result<Order, (Option<String>, String)> {
@@ -89,8 +101,9 @@ mod tests {
             tags: vec!["a".into(), "b".into()],
             gift: true,
             note: None,
+            day: Some(Day(7)),
         };
-        let text = "name=Ada+%26+Co&count=3&colour=light-blue&tags=a&tags=b&gift=on&note=&csrf=token";
+        let text = "name=Ada+%26+Co&count=3&colour=light-blue&tags=a&tags=b&gift=on&note=&day=7&csrf=token";
         assert_eq!(order(text), Ok(expected));
     }
 
@@ -103,6 +116,7 @@ mod tests {
             ("name=a&count=1&size=2", "size", "not known here"),
             ("name=a&count=1&colour=green", "colour", "none of those known"),
             ("name=a&count=1&gift=maybe", "gift", "true or false"),
+            ("name=a&count=1&day=first", "day", "a day of the month"),
         ];
         for (text, field, words) in cases {
             let (named, detail) = order(text).unwrap_err();

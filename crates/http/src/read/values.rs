@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::value::{MapDeserializer, SeqDeserializer, StringDeserializer};
-use serde::de::{DeserializeOwned, DeserializeSeed, EnumAccess, Error as _, IntoDeserializer, VariantAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqDeserializer, StringDeserializer};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, EnumAccess, Error as _, IntoDeserializer, MapAccess, VariantAccess, Visitor,
+};
 use serde::{Deserializer, forward_to_deserialize_any};
 
 /// Why pairs are not the value that was wanted, in words for the sender.
@@ -31,8 +33,35 @@ pub(crate) fn read<T: DeserializeOwned>(pairs: impl Iterator<Item = (String, Str
     for (name, value) in pairs {
         fields.entry(name).or_default().push(value);
     }
-    let fields = fields.into_iter().map(|(name, values)| (name.clone(), Field { name, values }));
-    T::deserialize(MapDeserializer::new(fields))
+    T::deserialize(MapAccessDeserializer::new(Fields { rest: fields.into_iter(), next: None }))
+}
+
+/// The fields one after the other. What a type of its own says of a value is said of the field.
+struct Fields {
+    rest: std::collections::btree_map::IntoIter<String, Vec<String>>,
+    next: Option<Field>,
+}
+
+impl<'de> MapAccess<'de> for Fields {
+    type Error = ValuesError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ValuesError> {
+        let Some((name, values)) = self.rest.next() else { return Ok(None) };
+        let word: StringDeserializer<ValuesError> = name.clone().into_deserializer();
+        self.next = Some(Field { name, values });
+        seed.deserialize(word).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ValuesError> {
+        let field = self.next.take().ok_or_else(|| ValuesError::custom("a value stands before its name"))?;
+        let name = field.name.clone();
+        seed.deserialize(field).map_err(|error| {
+            if error.0.starts_with("the field `") {
+                return error;
+            }
+            ValuesError(format!("the field `{name}`: {}", error.0))
+        })
+    }
 }
 
 struct Field {
@@ -67,13 +96,7 @@ impl<'de> Deserializer<'de> for Field {
     type Error = ValuesError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValuesError> {
-        let name = self.name.clone();
-        visitor.visit_string(self.one()?).map_err(|error: ValuesError| {
-            match error.0.strip_prefix(&format!("`{name}`")) {
-                Some(_) => error,
-                None => ValuesError(format!("the field `{name}`: {}", error.0)),
-            }
-        })
+        visitor.visit_string(self.one()?)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValuesError> {
@@ -120,10 +143,7 @@ impl<'de> Deserializer<'de> for Field {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ValuesError> {
-        let name = self.name.clone();
-        visitor
-            .visit_enum(Word(self.one()?))
-            .map_err(|error: ValuesError| ValuesError(format!("the field `{name}`: {}", error.0)))
+        visitor.visit_enum(Word(self.one()?))
     }
 
     forward_to_deserialize_any! {
