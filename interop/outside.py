@@ -346,10 +346,14 @@ CONSOLE = {
 }
 
 
-def value(parameter):
+def value(parameter, schemas):
     """One that is taken, so that a request goes as far as the store."""
-    schema = parameter.get("schema", {})
-    for one in [schema, *schema.get("oneOf", []), *schema.get("anyOf", [])]:
+    def behind(schema):
+        schema = schemas.get(schema.get("$ref", "").rsplit("/", 1)[-1], schema)
+        return behind(schema["items"]) if "items" in schema else schema
+
+    schema = behind(parameter.get("schema", {}))
+    for one in [schema, *map(behind, schema.get("oneOf", []) + schema.get("anyOf", []))]:
         if one.get("enum"):
             return one["enum"][0]
         if one.get("format") == "date-time":
@@ -358,7 +362,8 @@ def value(parameter):
             return "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b"
         if one.get("type") in ("integer", ["integer", "null"]):
             return "20"
-    return {"format": "jsonl", "outcome": "success", "capability": "alerts:read", "country": "GB"}.get(parameter["name"], "a")
+    known = {"format": "jsonl", "capability": "alerts:read", "country": "GB", "kind": "groups", "workspace": "demo", "to": "+447700900117"}
+    return known.get(parameter["name"], "a")
 
 
 def searches(demo):
@@ -370,7 +375,7 @@ def searches(demo):
         if not operation:
             continue
         parameters = operation.get("parameters", []) + item.get("parameters", [])
-        names = {one["name"]: value(one) for one in parameters if one["in"] == "query" and one["name"] != "cursor"}
+        names = {one["name"]: value(one, document["components"]["schemas"]) for one in parameters if one["in"] == "query" and one["name"] != "cursor"}
         if not names or path.endswith("/events"):
             continue
         for one in parameters:
