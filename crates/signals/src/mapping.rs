@@ -125,14 +125,25 @@ pub enum FieldTemplates {
     Named(BTreeMap<String, String>),
 }
 
-const ALERTMANAGER: &str = include_str!("../mappings/alertmanager.yaml");
-const GENERIC: &str = include_str!("../mappings/generic.yaml");
-const GIT: &str = include_str!("../mappings/git.yaml");
-const ICINGA2: &str = include_str!("../mappings/icinga2.yaml");
+/// Their texts, as they lie in `mappings/`.
+const TEXTS: [&str; 12] = [
+    include_str!("../mappings/alertmanager.yaml"),
+    include_str!("../mappings/datadog.yaml"),
+    include_str!("../mappings/generic.yaml"),
+    include_str!("../mappings/git.yaml"),
+    include_str!("../mappings/github.yaml"),
+    include_str!("../mappings/grafana.yaml"),
+    include_str!("../mappings/icinga2.yaml"),
+    include_str!("../mappings/jira.yaml"),
+    include_str!("../mappings/opsgenie.yaml"),
+    include_str!("../mappings/pagerduty.yaml"),
+    include_str!("../mappings/servicenow.yaml"),
+    include_str!("../mappings/zabbix.yaml"),
+];
 
 /// The mappings that come with the product; every workspace has them.
 static BUILT_IN: LazyLock<Vec<Mapping>> = LazyLock::new(|| {
-    [ALERTMANAGER, GENERIC, GIT, ICINGA2]
+    TEXTS
         .into_iter()
         .filter_map(|text| match serde_saphyr::from_str(text) {
             Ok(mapping) => Some(mapping),

@@ -9,10 +9,53 @@ async fn understand(mapping: &str, payload: Json) -> Understood {
 
 #[test]
 fn what_comes_with_the_product_is_right() {
-    assert_eq!(built_in_names().collect::<Vec<_>>(), ["alertmanager", "generic", "git", "icinga2"]);
+    assert!(built_in_names().is_sorted() && built_in_names().count() == TEXTS.len());
     for mapping in BUILT_IN.iter() {
         assert_eq!(mapping.mistakes(), [], "{}", mapping.name);
     }
+}
+
+/// What a vendor's published format comes to, in `mappings/fixtures`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fixture {
+    /// Where the format is published.
+    source: String,
+    cases: Vec<Case>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    payload: Json,
+    events: Vec<Json>,
+}
+
+/// Each format as its vendor publishes it: what comes out, and that nothing had to be guessed.
+#[tokio::test]
+async fn published_formats_become_events() {
+    let place = concat!(env!("CARGO_MANIFEST_DIR"), "/mappings/fixtures");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(place).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let fixture: Fixture = serde_saphyr::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        assert!(fixture.source.starts_with("https://"), "{name}");
+        for Case { payload, events } in fixture.cases {
+            let understood = understand(name, payload.clone()).await;
+            assert_eq!(understood.notes, Vec::<String>::new(), "{name}: {payload}");
+            let shown = |event: &Event| {
+                let mut shown = json!({"key": event.key, "status": event.status, "title": event.title, "text": event.text,
+                    "priority": event.priority, "group": event.group, "link": event.link});
+                shown.as_object_mut().unwrap().retain(|_, value| !value.is_null() && value != "");
+                shown
+            };
+            let came: Vec<Json> = understood.events.iter().map(shown).collect();
+            assert_eq!(came, events, "{name}: {payload}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen}");
 }
 
 /// The body that Alertmanager's documentation shows, with a firing and a resolved alert in one group.
