@@ -22,7 +22,7 @@ testdb::both_databases! {
         assert!(house.texts("SELECT user_id FROM credentials").await.is_empty() && house.texts("SELECT user_id FROM one_time_links").await.is_empty());
         assert_eq!(
             house.texts("SELECT issuer || ' ' || subject || ' ' || origin FROM linked_identities").await,
-            ["https://login.example.com id-of-bea@example.com provisioned"]
+            ["https://login.example.com id-of-bea@example.com directory"]
         );
         // What the directory says is sealed; who did it is the program.
         assert!(!house.texts("SELECT attributes FROM provisioned_people").await.join("").contains("Night"));
