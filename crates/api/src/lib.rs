@@ -38,6 +38,7 @@ mod runs;
 mod scim;
 mod scim_admin;
 mod scim_error;
+mod scim_said;
 mod sessions;
 mod signals;
 mod smpp;

@@ -1,11 +1,11 @@
 //! OAuth clients of a workspace: for people in a session only, so that no program can make another one (E-08).
 
 use ::identity::{Identity, KeyRotation, OauthClientInfo, RotatedKey};
-use ::resources::{Draft, Edit, Error, Ground, Json as Body, Removal, Upon};
+use ::resources::{Draft, Edit, Error, Json as Body, Upon};
 use access::{Permit, cap};
 use base::{ExposeSecret, OauthClientId};
 use http::doc::Doc;
-use http::{Answer, Attempt, InWorkspace, Json, Path, Raw, Reply, Response, Routes, State, StatusCode};
+use http::{Answer, Attempt, InWorkspace, Json, Path, Query, Raw, Reply, Response, Routes, State, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::Tx;
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::Api;
 use crate::body::List;
-use crate::resources::{explained, ground};
+use crate::resources::{Standing, explained, ground};
 use crate::rotation::{Named, RetiredView, Rotate, end_old, renew};
 use crate::tag::OAUTH;
 use crate::time::At;
@@ -36,6 +36,7 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
         .doc(
             named(Doc::new("deleteOauthClient", OAUTH, "Delete an OAuth client"))
                 .text("Its tokens end with it.")
+                .query::<Standing>()
                 .answers_nothing(StatusCode::NO_CONTENT, "It is gone."),
         )
         .post("/api/v1/workspaces/{workspace}/oauth-clients/{name}/rotate", rotate)
@@ -295,16 +296,12 @@ async fn delete(
     guard: InWorkspace<cap::ApiKeysManage>,
     State(api): State<Api>,
     Path(named): Path<Named>,
+    Query(standing): Query<Standing>,
     attempt: Attempt,
 ) -> Answer<Response> {
     let (resources, permit) = (api.resources.clone(), guard.into_permit());
-    let effect = move |tx: &mut Tx<'_>| {
-        let workspace = Some(permit.workspace());
-        let clearance = resources.clear(tx, &permit, workspace, &Ground::None)?;
-        let removal = Removal { kind: KIND, workspace, key: &named.name, reason: None, clearance: &clearance };
-        resources.delete(tx, &permit, removal)?;
-        Ok::<_, Error>(Reply::empty(StatusCode::NO_CONTENT))
-    };
+    let effect =
+        move |tx: &mut Tx<'_>| standing.delete(&resources, tx, &permit, (KIND, Some(permit.workspace()), &named.name));
     attempt.write(&api.db, explained, effect).await
 }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use ::resources::{
     Applied, ApplyOptions, ChangeReference, Difference, Document, Drawn, EntryChange, Error, Filter, Ground, Outcome,
-    Parsed, SecretSource, SourceError, VersionEntry,
+    Parsed, Removal, Resources, SecretSource, SourceError, VersionEntry,
 };
-use access::{OrganisationPermit, cap};
+use access::{Authority, Cap, OrganisationPermit, cap};
 use base::{AuditId, Explain, ExposeSecret, Problem, ProblemKind, ResourceId, SecretString, WorkspaceId};
 use http::{
     Answer, Attempt, ContentType, HeaderMap, InOrganisation, Json, Path, Query, Raw, Refusal, Reply, Response, Routes,
@@ -126,10 +126,10 @@ impl From<Applied> for AppliedView {
     }
 }
 
-/// What a change stands on: `?reason=…&change=CHG-1042`.
-#[derive(Debug, Deserialize, ToSchema)]
+/// What a change stands on: `?reason=…&change=CHG-1042`. Deletions have no body, so they say it in the address as well.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Standing {
+pub(crate) struct Standing {
     /// Why, for history and audit log.
     reason: Option<String>,
     /// What it stands on, in a controlled workspace.
@@ -146,6 +146,20 @@ impl Standing {
     fn options(self) -> Answer<ApplyOptions> {
         let ground = ground(self.change.as_deref()).map_err(explained)?;
         Ok(ApplyOptions { reason: self.reason, ground })
+    }
+
+    /// Deletes an entry on it.
+    pub(crate) fn delete<C: Cap>(
+        &self,
+        resources: &Resources,
+        tx: &mut Tx<'_>,
+        permit: &impl Authority<C>,
+        (kind, workspace, key): (&str, Option<WorkspaceId>, &str),
+    ) -> Result<Reply, Error> {
+        let clearance = resources.clear(tx, permit, workspace, &ground(self.change.as_deref())?)?;
+        let removal = Removal { kind, workspace, key, reason: self.reason.as_deref(), clearance: &clearance };
+        resources.delete(tx, permit, removal)?;
+        Ok(Reply::empty(StatusCode::NO_CONTENT))
     }
 }
 

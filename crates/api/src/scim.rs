@@ -2,21 +2,21 @@
 //! addresses, the headers, and the record of what was asked.
 
 use ::scim::{
-    Answered, Asked, Desk, Error, Gone, Query as List, Scim, Shown, Sort, resource_types, schemas, seen,
+    Answered, Asked, Desk, Error, Gone, Query as List, Scim, Sort, resource_types, schemas, searched, seen,
     service_provider_config, told,
 };
 use access::{OrganisationPermit, cap};
 use base::{Explain, ProblemKind};
 use http::{
-    Answer, Door, HeaderMap, HeaderValue, InOrganisation, Method, Path, Query, Raw, Refusal, Response, Routes, State,
-    StatusCode, header, parse_json,
+    Answer, Door, HeaderMap, HeaderValue, InOrganisation, Method, Path, Query, Refusal, Response, Routes, State,
+    StatusCode, header,
 };
-use serde::Deserialize;
 use serde_json::Value;
 use store::Tx;
 
 use crate::scim_admin;
 use crate::scim_error::{MEDIA, said};
+use crate::scim_said::{About, Asks, Sent, body, is_ours, shown, tag, version};
 
 /// How often a source that only reads is noted as heard of.
 const HEARD: std::time::Duration = std::time::Duration::from_mins(1);
@@ -40,83 +40,34 @@ pub fn provisioning_routes(state: Provisioning) -> Routes {
         .get("/scim/v2/{source}/Schemas", all_schemas)
         .get("/scim/v2/{source}/Schemas/{urn}", one_schema)
         .post("/scim/v2/{source}/.search", search_all)
+        .hears_of_bodies()
         .get("/scim/v2/{source}/Users", users)
         .post("/scim/v2/{source}/Users", create_user)
+        .hears_of_bodies()
         .post("/scim/v2/{source}/Users/.search", search_users)
+        .hears_of_bodies()
         .get("/scim/v2/{source}/Users/{id}", user)
         .guarded(Method::PUT, "/scim/v2/{source}/Users/{id}", replace_user)
+        .hears_of_bodies()
         .guarded(Method::PATCH, "/scim/v2/{source}/Users/{id}", patch_user)
+        .hears_of_bodies()
         .delete("/scim/v2/{source}/Users/{id}", delete_user)
         .get("/scim/v2/{source}/Groups", groups)
         .post("/scim/v2/{source}/Groups", create_group)
+        .hears_of_bodies()
         .post("/scim/v2/{source}/Groups/.search", search_groups)
+        .hears_of_bodies()
         .get("/scim/v2/{source}/Groups/{id}", group)
         .guarded(Method::PUT, "/scim/v2/{source}/Groups/{id}", replace_group)
+        .hears_of_bodies()
         .guarded(Method::PATCH, "/scim/v2/{source}/Groups/{id}", patch_group)
+        .hears_of_bodies()
         .delete("/scim/v2/{source}/Groups/{id}", delete_group);
     scim_admin::routes(routes.door(Door::Api)).with_state(state)
 }
 
 type Guard = InOrganisation<cap::PeopleProvision>;
 type One = Path<(String, String)>;
-
-/// What a request may ask in its address.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Wanted {
-    filter: String,
-    start_index: Option<i64>,
-    count: Option<i64>,
-    attributes: String,
-    excluded_attributes: String,
-}
-
-impl Wanted {
-    fn shown(&self) -> Shown {
-        Shown::of(&self.attributes, &self.excluded_attributes)
-    }
-
-    fn list(self) -> List {
-        List { shown: self.shown(), start: self.start_index.unwrap_or(1), count: self.count, filter: self.filter }
-    }
-}
-
-/// What a search asks in its body (RFC 7644 section 3.4.3): nothing of it stands in an address then. Sorting is declared as not
-/// done, and is left out here as there.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Searched {
-    filter: String,
-    start_index: Option<i64>,
-    count: Option<i64>,
-    attributes: Vec<String>,
-    excluded_attributes: Vec<String>,
-}
-
-impl Searched {
-    fn of(raw: &Raw) -> Result<List, Refusal> {
-        let said: Self = serde_json::from_value(body(raw)?).map_err(|_| {
-            let words = "A SearchRequest is expected: filter, startIndex, count, attributes and excludedAttributes (RFC 7644 section 3.4.3).";
-            Refusal::new(base::Problem::new(ProblemKind::Invalid, "invalid-json", words))
-        })?;
-        Ok(List {
-            shown: Shown::of(&said.attributes.join(","), &said.excluded_attributes.join(",")),
-            start: said.start_index.unwrap_or(1),
-            count: said.count,
-            filter: said.filter,
-        })
-    }
-}
-
-/// The version that a change was made on: `If-Match: W/"3"`. One that nobody gave is no version's.
-fn version(headers: &HeaderMap) -> Option<i64> {
-    let value = headers.get(header::IF_MATCH)?.to_str().unwrap_or_default().trim();
-    if value == "*" { None } else { Some(tag(value).unwrap_or(-1)) }
-}
-
-fn tag(value: &str) -> Option<i64> {
-    value.trim().trim_start_matches("W/").trim_matches('"').parse().ok()
-}
 
 fn etag(version: i64) -> HeaderValue {
     HeaderValue::from_str(&format!("W/\"{version}\"")).unwrap_or(HeaderValue::from_static("*"))
@@ -158,27 +109,6 @@ fn refused(error: Error) -> Answer<Response> {
     Err(Refusal::from(error))
 }
 
-/// A failure of ours, which is no answer to what was asked.
-fn is_ours(error: &Error) -> bool {
-    matches!(error.problem().kind, ProblemKind::Internal | ProblemKind::Unavailable)
-}
-
-/// The status that an error is answered with.
-fn status(error: &Error) -> u16 {
-    match error {
-        Error::OtherVersion => 412,
-        other => http::status(other.problem().kind).as_u16(),
-    }
-}
-
-/// What a request is about, for the record.
-#[derive(Clone)]
-struct About {
-    method: &'static str,
-    sort: Sort,
-    id: String,
-}
-
 impl Provisioning {
     /// Reads, for a program of the source. What is refused is recorded.
     async fn read<T: Send + 'static>(
@@ -200,7 +130,7 @@ impl Provisioning {
             .await?;
         match &done {
             Err(error) if !is_ours(error) => {
-                let asked = record(about, error);
+                let asked = about.refused(error);
                 self.scim.db().write(move |tx| told(tx, &desk, &asked)).await?;
             }
             Ok(_) => {
@@ -235,31 +165,49 @@ impl Provisioning {
                 }
                 Err(error) if is_ours(&error) => Err(error),
                 Err(error) => {
-                    told(tx, &desk, &record(about.clone(), &error))?;
+                    told(tx, &desk, &about.clone().refused(&error))?;
                     Ok(Err(error))
                 }
             }
         });
         done.await?
     }
-}
 
-fn record(about: About, error: &Error) -> Asked {
-    Asked {
-        method: about.method,
-        target: about.sort.endpoint(),
-        id: about.id,
-        status: status(error),
-        reason: error.problem().detail.into_owned(),
+    /// What was read of a request; records it with the reason where it could not be.
+    async fn heard<T>(
+        &self,
+        permit: &OrganisationPermit<cap::PeopleProvision>,
+        source: &str,
+        about: &About,
+        read: Result<T, Refusal>,
+    ) -> Answer<T> {
+        let Err(refusal) = read else { return read };
+        if refusal.status().is_client_error() {
+            let asked = about.clone().told(refusal.status().as_u16(), refusal.problem().detail.to_string());
+            self.note(permit, source, asked).await?;
+        }
+        Err(refusal)
+    }
+
+    /// Writes down what was asked, by a program of the source.
+    async fn note(
+        &self,
+        permit: &OrganisationPermit<cap::PeopleProvision>,
+        source: &str,
+        asked: Asked,
+    ) -> Result<(), Error> {
+        let (scim, url) = (self.scim.clone(), self.public_url.clone());
+        let (permit, source) = (permit.clone(), source.to_owned());
+        let noted = self.scim.db().write(move |tx| {
+            let desk = scim.desk(tx, &permit, &source, &url)?;
+            told(tx, &desk, &asked)
+        });
+        noted.await
     }
 }
 
 fn done(method: &'static str, sort: Sort, id: &str, status: u16) -> Asked {
-    Asked { method, target: sort.endpoint(), id: id.to_owned(), status, reason: String::new() }
-}
-
-fn body(Raw(bytes): &Raw) -> Result<Value, Refusal> {
-    parse_json(bytes).map_err(Refusal::new)
+    About::one(method, sort, id).told(status, String::new())
 }
 
 async fn discovery(door: &Provisioning, guard: Guard, source: String) -> Result<Desk, Refusal> {
@@ -306,62 +254,64 @@ fn named(all: Vec<Value>, id: &str) -> Answer<Response> {
     Ok(answer(StatusCode::OK, &found.ok_or(Error::NotFound)?))
 }
 
-async fn list(
-    door: Provisioning,
-    guard: Guard,
-    (method, sort, source): (&'static str, Sort, String),
-    wanted: List,
-) -> Answer<Response> {
-    let about = About { method, sort, id: String::new() };
-    let read = door.read(guard.into_permit(), source, about, move |tx, scim, desk| match sort {
-        Sort::User => scim.users(tx, desk, &wanted),
-        Sort::Group => scim.groups(tx, desk, &wanted),
-    });
+async fn list(door: Provisioning, guard: Guard, (sort, source): (Sort, String), asks: Asks) -> Answer<Response> {
+    let about = About::one("GET", sort, "");
+    let Query(wanted) = door.heard(guard.permit(), &source, &about, asks).await?;
+    let wanted = wanted.list();
+    let read = door.read(guard.into_permit(), source, about, move |tx, scim, desk| page(tx, scim, desk, sort, &wanted));
     read.await.map_or_else(refused, |body| Ok(answer(StatusCode::OK, &body)))
 }
 
-async fn users(
-    guard: Guard,
-    State(door): State<Provisioning>,
-    Path(source): Path<String>,
-    Query(wanted): Query<Wanted>,
-) -> Answer<Response> {
-    list(door, guard, ("GET", Sort::User, source), wanted.list()).await
+fn page(tx: &mut Tx<'_>, scim: &Scim, desk: &Desk, sort: Sort, wanted: &List) -> Result<Value, Error> {
+    match sort {
+        Sort::User => scim.users(tx, desk, wanted),
+        Sort::Group => scim.groups(tx, desk, wanted),
+    }
+}
+
+async fn search(door: Provisioning, guard: Guard, (sort, source): (Sort, String), sent: Sent) -> Answer<Response> {
+    let about = About::one("POST", sort, "");
+    let body = door.heard(guard.permit(), &source, &about, body(sent)).await?;
+    let read = door
+        .read(guard.into_permit(), source, about, move |tx, scim, desk| page(tx, scim, desk, sort, &searched(&body)?));
+    read.await.map_or_else(refused, |body| Ok(answer(StatusCode::OK, &body)))
+}
+
+async fn users(guard: Guard, State(door): State<Provisioning>, Path(source): Path<String>, asks: Asks) -> Answer {
+    list(door, guard, (Sort::User, source), asks).await
 }
 
 async fn search_users(
     guard: Guard,
     State(door): State<Provisioning>,
     Path(source): Path<String>,
-    raw: Raw,
-) -> Answer<Response> {
-    list(door, guard, ("POST", Sort::User, source), Searched::of(&raw)?).await
+    sent: Sent,
+) -> Answer {
+    search(door, guard, (Sort::User, source), sent).await
 }
 
 /// People and groups in one search are not done (RFC 7644 section 3.12: 501).
-async fn search_all(guard: Guard, State(door): State<Provisioning>, Path(source): Path<String>) -> Answer<Response> {
-    discovery(&door, guard, source).await?;
+async fn search_all(guard: Guard, State(door): State<Provisioning>, Path(source): Path<String>, sent: Sent) -> Answer {
+    let about = About::everything("POST");
+    door.heard(guard.permit(), &source, &about, sent).await?;
     let words = "People and groups are not searched at once here. Send it to /Users/.search or to /Groups/.search.";
+    let asked = about.told(StatusCode::NOT_IMPLEMENTED.as_u16(), words.to_owned());
+    door.note(guard.permit(), &source, asked).await?;
     let problem = base::Problem::new(ProblemKind::Invalid, "not-implemented", words);
     Ok(said(StatusCode::NOT_IMPLEMENTED, &problem))
 }
 
-async fn groups(
-    guard: Guard,
-    State(door): State<Provisioning>,
-    Path(source): Path<String>,
-    Query(wanted): Query<Wanted>,
-) -> Answer<Response> {
-    list(door, guard, ("GET", Sort::Group, source), wanted.list()).await
+async fn groups(guard: Guard, State(door): State<Provisioning>, Path(source): Path<String>, asks: Asks) -> Answer {
+    list(door, guard, (Sort::Group, source), asks).await
 }
 
 async fn search_groups(
     guard: Guard,
     State(door): State<Provisioning>,
     Path(source): Path<String>,
-    raw: Raw,
-) -> Answer<Response> {
-    list(door, guard, ("POST", Sort::Group, source), Searched::of(&raw)?).await
+    sent: Sent,
+) -> Answer {
+    search(door, guard, (Sort::Group, source), sent).await
 }
 
 /// One resource, or 304 for a program that has this version already.
@@ -370,9 +320,10 @@ async fn get(
     guard: Guard,
     (sort, source, id): (Sort, String, String),
     headers: &HeaderMap,
-    shown: Shown,
+    asks: Asks,
 ) -> Answer<Response> {
-    let about = About { method: "GET", sort, id: id.clone() };
+    let about = About::one("GET", sort, &id);
+    let shown = door.heard(guard.permit(), &source, &about, shown(asks)).await?;
     let read = door.read(guard.into_permit(), source, about, move |tx, scim, desk| match sort {
         Sort::User => scim.user(tx, desk, &id, &shown),
         Sort::Group => scim.group(tx, desk, &id, &shown),
@@ -394,31 +345,31 @@ async fn user(
     guard: Guard,
     State(door): State<Provisioning>,
     Path((source, id)): One,
-    Query(wanted): Query<Wanted>,
+    asks: Asks,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    get(door, guard, (Sort::User, source, id), &headers, wanted.shown()).await
+    get(door, guard, (Sort::User, source, id), &headers, asks).await
 }
 
 async fn group(
     guard: Guard,
     State(door): State<Provisioning>,
     Path((source, id)): One,
-    Query(wanted): Query<Wanted>,
+    asks: Asks,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    get(door, guard, (Sort::Group, source, id), &headers, wanted.shown()).await
+    get(door, guard, (Sort::Group, source, id), &headers, asks).await
 }
 
 async fn create(
     door: Provisioning,
     guard: Guard,
     (sort, source): (Sort, String),
-    raw: &Raw,
-    shown: Shown,
+    (asks, sent): (Asks, Sent),
 ) -> Answer<Response> {
-    let body = body(raw)?;
-    let about = About { method: "POST", sort, id: String::new() };
+    let about = About::one("POST", sort, "");
+    let shown = door.heard(guard.permit(), &source, &about, shown(asks)).await?;
+    let body = door.heard(guard.permit(), &source, &about, body(sent)).await?;
     let made = door.change(guard.into_permit(), source, about, move |tx, scim, desk| {
         let made = match sort {
             Sort::User => scim.create_user(tx, desk, &body, &shown)?,
@@ -434,20 +385,20 @@ async fn create_user(
     guard: Guard,
     State(door): State<Provisioning>,
     Path(source): Path<String>,
-    Query(wanted): Query<Wanted>,
-    raw: Raw,
+    asks: Asks,
+    sent: Sent,
 ) -> Answer<Response> {
-    create(door, guard, (Sort::User, source), &raw, wanted.shown()).await
+    create(door, guard, (Sort::User, source), (asks, sent)).await
 }
 
 async fn create_group(
     guard: Guard,
     State(door): State<Provisioning>,
     Path(source): Path<String>,
-    Query(wanted): Query<Wanted>,
-    raw: Raw,
+    asks: Asks,
+    sent: Sent,
 ) -> Answer<Response> {
-    create(door, guard, (Sort::Group, source), &raw, wanted.shown()).await
+    create(door, guard, (Sort::Group, source), (asks, sent)).await
 }
 
 /// Changes one resource, as a whole (`PUT`) or in part (`PATCH`).
@@ -456,11 +407,11 @@ async fn write(
     guard: Guard,
     (method, sort, source, id): (&'static str, Sort, String, String),
     headers: &HeaderMap,
-    raw: &Raw,
-    shown: Shown,
+    (asks, sent): (Asks, Sent),
 ) -> Answer<Response> {
-    let (body, version) = (body(raw)?, version(headers));
-    let about = About { method, sort, id: id.clone() };
+    let (about, version) = (About::one(method, sort, &id), version(headers));
+    let shown = door.heard(guard.permit(), &source, &about, shown(asks)).await?;
+    let body = door.heard(guard.permit(), &source, &about, body(sent)).await?;
     let written = door.change(guard.into_permit(), source, about, move |tx, scim, desk| {
         let place = (id.as_str(), version);
         let written = match (sort, method) {
@@ -478,44 +429,44 @@ async fn replace_user(
     guard: Guard,
     State(door): State<Provisioning>,
     Path((source, id)): One,
-    Query(wanted): Query<Wanted>,
+    asks: Asks,
     headers: HeaderMap,
-    raw: Raw,
+    sent: Sent,
 ) -> Answer<Response> {
-    write(door, guard, ("PUT", Sort::User, source, id), &headers, &raw, wanted.shown()).await
+    write(door, guard, ("PUT", Sort::User, source, id), &headers, (asks, sent)).await
 }
 
 async fn patch_user(
     guard: Guard,
     State(door): State<Provisioning>,
     Path((source, id)): One,
-    Query(wanted): Query<Wanted>,
+    asks: Asks,
     headers: HeaderMap,
-    raw: Raw,
+    sent: Sent,
 ) -> Answer<Response> {
-    write(door, guard, ("PATCH", Sort::User, source, id), &headers, &raw, wanted.shown()).await
+    write(door, guard, ("PATCH", Sort::User, source, id), &headers, (asks, sent)).await
 }
 
 async fn replace_group(
     guard: Guard,
     State(door): State<Provisioning>,
     Path((source, id)): One,
-    Query(wanted): Query<Wanted>,
+    asks: Asks,
     headers: HeaderMap,
-    raw: Raw,
+    sent: Sent,
 ) -> Answer<Response> {
-    write(door, guard, ("PUT", Sort::Group, source, id), &headers, &raw, wanted.shown()).await
+    write(door, guard, ("PUT", Sort::Group, source, id), &headers, (asks, sent)).await
 }
 
 async fn patch_group(
     guard: Guard,
     State(door): State<Provisioning>,
     Path((source, id)): One,
-    Query(wanted): Query<Wanted>,
+    asks: Asks,
     headers: HeaderMap,
-    raw: Raw,
+    sent: Sent,
 ) -> Answer<Response> {
-    write(door, guard, ("PATCH", Sort::Group, source, id), &headers, &raw, wanted.shown()).await
+    write(door, guard, ("PATCH", Sort::Group, source, id), &headers, (asks, sent)).await
 }
 
 async fn delete_user(
@@ -524,7 +475,7 @@ async fn delete_user(
     Path((source, id)): One,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    let (version, about) = (version(&headers), About { method: "DELETE", sort: Sort::User, id: id.clone() });
+    let (version, about) = (version(&headers), About::one("DELETE", Sort::User, &id));
     let gone = door.change(guard.into_permit(), source, about, move |tx, scim, desk| {
         let mut asked = done("DELETE", Sort::User, &id, 204);
         if let Gone::SwitchedOff(why) = scim.delete_user(tx, desk, (&id, version))? {
@@ -541,26 +492,10 @@ async fn delete_group(
     Path((source, id)): One,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    let (version, about) = (version(&headers), About { method: "DELETE", sort: Sort::Group, id: id.clone() });
+    let (version, about) = (version(&headers), About::one("DELETE", Sort::Group, &id));
     let gone = door.change(guard.into_permit(), source, about, move |tx, scim, desk| {
         scim.delete_group(tx, desk, (&id, version))?;
         Ok(((), done("DELETE", Sort::Group, &id, 204)))
     });
     gone.await.map_or_else(refused, |_| Ok(empty(StatusCode::NO_CONTENT)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_read_from_the_header() {
-        let of =
-            |value: &'static str| version(&HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_static(value))]));
-        assert_eq!(of("W/\"3\""), Some(3));
-        assert_eq!(of("\"12\""), Some(12));
-        assert_eq!(of("*"), None);
-        assert_eq!(of("W/\"other\""), Some(-1), "no version is that one");
-        assert_eq!(version(&HeaderMap::new()), None);
-    }
 }

@@ -9,6 +9,7 @@ use store::Tx;
 use vault::{SealedColumn, Vault};
 
 use crate::group_roles::{GROUP_ROLES, Mapping, check_group_roles, resolve_group_roles};
+use crate::naming::check_name_and_label;
 use crate::saml2::SamlBody;
 use crate::{mapping, rows, saml2};
 
@@ -162,18 +163,7 @@ impl TypedKind for ProvidersKind {
     }
 
     fn validate(&self, body: &ProviderBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
-        let plain =
-            |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        if !(1..=40).contains(&body.name.len()) || !plain(&body.name) {
-            check.problem(
-                "name",
-                "bad-name",
-                "a name has 1 to 40 lower-case letters, digits and hyphens, such as okta",
-            );
-        }
-        if body.label.chars().count() > 60 || body.label.chars().any(char::is_control) {
-            check.problem("label", "bad-label", "a label has at most 60 characters");
-        }
+        check_name_and_label(&body.name, &body.label, "okta", check);
         if body.kind == saml2::SAML {
             saml2::check(body, check)?;
         } else {

@@ -29,6 +29,7 @@ mod kind;
 mod links;
 mod logout;
 mod mapping;
+mod naming;
 mod oidc;
 mod provisioned;
 mod rows;
@@ -44,6 +45,7 @@ pub use group_roles::{GROUP_ROLES, GroupRole, Mapping, check_group_roles, resolv
 pub use kind::{PROVIDERS, ProvidersKind};
 pub use links::{LinkedIdentity, signs_on};
 pub use logout::{Onward, back_channel_uri, signed_out_uri};
+pub use naming::check_name_and_label;
 pub use provisioned::{Linked, link_provisioned, unlink_provisioned};
 pub use rows::{Health, Provider};
 pub use saml2::{Addresses, Came, KeyAct, KeyInfo, Left, SAML, SamlState};

@@ -10,6 +10,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use base::{Problem, ProblemKind};
 use bytes::Bytes;
+use futures_util::stream;
 use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
@@ -33,6 +34,16 @@ pub(crate) enum BodyFault {
     Bomb,
     #[error("the body does not unpack")]
     Broken,
+}
+
+/// A body that nobody reads here, with the reason: the handler's reader gives it as its own.
+#[derive(Debug, thiserror::Error)]
+#[error("the body is not read here")]
+struct Unread(Refusal);
+
+/// In place of a body that is refused, for handlers that hear of it: whoever reads it gets the refusal.
+pub(crate) fn refused(refusal: Refusal) -> Body {
+    Body::from_stream(stream::once(std::future::ready(Err::<Bytes, _>(Unread(refusal)))))
 }
 
 /// A body that fails when it gets too long or comes too slowly. The clock starts when it is first read, so that our own
@@ -110,7 +121,10 @@ impl HttpBody for WatchedBody {
 pub(crate) async fn read(body: Body) -> Result<Bytes, Refusal> {
     body.collect().await.map(http_body_util::Collected::to_bytes).map_err(|error| {
         let error = error.into_inner();
-        match fault(&*error) {
+        if let Some(Unread(refusal)) = found(&*error) {
+            return refusal.clone();
+        }
+        match found::<BodyFault>(&*error) {
             Some(BodyFault::TooLong(limit)) => too_large(*limit),
             Some(BodyFault::TooSlow) => Refusal::with_status(
                 StatusCode::REQUEST_TIMEOUT,
@@ -140,7 +154,7 @@ pub(crate) async fn read(body: Body) -> Result<Bytes, Refusal> {
 }
 
 /// Our own fault in a chain of wrappers: a body around a body wraps errors too.
-fn fault<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a BodyFault> {
+fn found<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(fault) = error.downcast_ref() {
@@ -175,7 +189,7 @@ impl<S: Send + Sync> FromRequest<S> for Raw {
 mod tests {
     use std::convert::Infallible;
 
-    use futures_util::stream::{self, StreamExt};
+    use futures_util::stream::StreamExt;
 
     use super::*;
 

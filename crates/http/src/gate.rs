@@ -16,7 +16,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::body::{WatchedBody, too_large};
+use crate::body::{self, WatchedBody, too_large};
 use crate::caller::Caller;
 use crate::doc::Document;
 use crate::inflate::{Coding, Inflated};
@@ -129,15 +129,16 @@ impl Gate {
             let principal = &caller.actor().principal;
             self.rates.principal(&format!("{}:{}", principal.kind(), principal.id()))?;
         }
-        check_body(&parts, &body, route.body_limit, route.content_types)?;
-        let large = self.room_for(&parts, route).await?;
-        let mut body = Body::new(WatchedBody::new(body, route.body_limit, &self.settings.limits));
-        if let Some(coding) = Coding::of(parts.headers.get(CONTENT_ENCODING), route.door)? {
-            // What the handler sees is not packed, and of a length that nobody knows yet.
-            parts.headers.remove(CONTENT_ENCODING);
-            parts.headers.remove(CONTENT_LENGTH);
-            body = Body::new(Inflated::new(body, coding, route.body_limit));
-        }
+        let read = check_body(&parts, &body, route.body_limit, route.content_types)
+            .and_then(|()| Coding::of(parts.headers.get(CONTENT_ENCODING), route.door));
+        let (body, large) = match read {
+            Ok(coding) => {
+                let large = self.room_for(&parts, route).await?;
+                (self.watched(&mut parts, body, coding, route), large)
+            }
+            Err(refusal) if route.hears_of_bodies => (body::refused(refusal), None),
+            Err(refusal) => return Err(refusal),
+        };
         let request = csrf::check(Request::from_parts(parts, body), &caller, route, self.hosts()).await?;
         let (mut request, caller, renewed) = step_up::take(self, route, request, caller).await?;
         if let Some(replays) = self.replays.as_ref().filter(|_| route.once_kept()) {
@@ -155,6 +156,16 @@ impl Gate {
             parts.extensions.insert(Arc::new(large));
         }
         Ok(Request::from_parts(parts, body))
+    }
+
+    /// The body as the handler reads it: watched, and unpacked.
+    fn watched(&self, parts: &mut Parts, body: Body, coding: Option<Coding>, route: &Matched) -> Body {
+        let body = Body::new(WatchedBody::new(body, route.body_limit, &self.settings.limits));
+        let Some(coding) = coding else { return body };
+        // What the handler sees is not packed, and of a length that nobody knows yet.
+        parts.headers.remove(CONTENT_ENCODING);
+        parts.headers.remove(CONTENT_LENGTH);
+        Body::new(Inflated::new(body, coding, route.body_limit))
     }
 
     /// Room in memory for a large body, kept as long as its request lives: those of all requests together stay below a limit.

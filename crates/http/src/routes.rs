@@ -173,6 +173,8 @@ pub struct RouteInfo {
     pub shows_secret: bool,
     /// Why pages of others may have a browser post here; `None` where they may not.
     pub from_elsewhere: Option<&'static str>,
+    /// Whether a body that is too long or of another type is refused by what reads it, and not before the handler.
+    pub hears_of_bodies: bool,
     /// What it means, for people and for the OpenAPI document.
     pub doc: Option<Arc<Doc>>,
 }
@@ -353,6 +355,15 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
+    /// The handler of the route declared last hears of a body that is too long or of a type that is not read: what reads it
+    /// ([`Raw`](crate::Raw)) fails with that refusal, which the handler can write down where its user looks.
+    pub fn hears_of_bodies(mut self) -> Self {
+        if let Some(last) = self.declared.last_mut() {
+            last.info.hears_of_bodies = true;
+        }
+        self
+    }
+
     /// Gives the handlers their state.
     pub fn with_state(self, state: S) -> Routes {
         let give =
@@ -387,6 +398,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             keeping: if keeps { Keeping::Around } else { Keeping::Never },
             shows_secret: false,
             from_elsewhere: None,
+            hears_of_bodies: false,
             doc: None,
             method,
             path: path.to_owned(),

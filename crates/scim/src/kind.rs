@@ -2,7 +2,7 @@
 
 use access::Capability;
 use base::ResourceId;
-use federation::{GROUP_ROLES, GroupRole, PROVIDERS, check_group_roles, resolve_group_roles};
+use federation::{GROUP_ROLES, GroupRole, PROVIDERS, check_group_roles, check_name_and_label, resolve_group_roles};
 use resources::{Check, Class, Error, Field, KindScope, Projection, Shape, TypedKind};
 use serde::{Deserialize, Serialize};
 use store::Tx;
@@ -82,18 +82,7 @@ impl TypedKind for SourcesKind {
     }
 
     fn validate(&self, body: &SourceBody, check: &mut Check<'_, '_>) -> Result<(), Error> {
-        let plain =
-            |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        if !(1..=40).contains(&body.name.len()) || !plain(&body.name) {
-            check.problem(
-                "name",
-                "bad-name",
-                "a name has 1 to 40 lower-case letters, digits and hyphens, such as entra",
-            );
-        }
-        if body.label.chars().count() > 60 || body.label.chars().any(char::is_control) {
-            check.problem("label", "bad-label", "a label has at most 60 characters");
-        }
+        check_name_and_label(&body.name, &body.label, "entra", check);
         if body.programs.len() > PROGRAMS {
             check.problem("programs", "too-many", format!("at most {PROGRAMS} are read"));
         }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `schema` | the attributes that are kept, and how a directory learns of them |
 //! | `read`, `patch`, `show` | what comes in and what goes out, pure |
+//! | `search` | the body of a search |
 //! | `filter` | filters to bound conditions; the grammar is `scim_v2`'s |
 //! | `kind` | the kind `provisioning_sources`: a directory, who speaks for it, and what its groups give |
 //! | `scim`, `people`, `groups` | the verbs of the door, for a [`Desk`] |
@@ -28,6 +29,7 @@ mod requests;
 mod rows;
 mod schema;
 mod scim;
+mod search;
 mod settle;
 mod show;
 
@@ -40,6 +42,7 @@ pub use requests::{Asked, Request, seen, told};
 pub use rows::Source;
 pub use schema::{ENTERPRISE, GROUP, PAGE, Sort, USER, list, resource_types, schemas, service_provider_config};
 pub use scim::{Answered, Desk, Query, Scim, base_address};
+pub use search::searched;
 pub use show::Shown;
 
 /// The tables of this room.

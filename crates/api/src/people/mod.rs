@@ -75,7 +75,11 @@ pub(crate) fn routes(routes: Routes<Api>) -> Routes<Api> {
         .atomic()
         .doc(
             of_one(Doc::new("deletePerson", PEOPLE, "Delete a person"))
-                .text("Their sessions, links and tokens end. Id and log-in name are never given again.")
+                .text(
+                    "Their sessions, links and tokens end. Id and log-in name are never given again: whoever comes back gets a new \
+                     account with another log-in name. To keep the way back, switch the account off.",
+                )
+                .query::<crate::resources::Standing>()
                 .answers_nothing(StatusCode::NO_CONTENT, "They are gone.")
                 .refuses(StatusCode::CONFLICT, "A group names them, or they are the last administrator."),
         )

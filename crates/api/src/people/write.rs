@@ -1,16 +1,16 @@
 //! A person added, changed and deleted, one at a time: the resource is the same that `apply` writes.
 
-use ::resources::{Change, Draft, Edit, Error, Ground, Json as Body, Removal, Upon, Written};
+use ::resources::{Change, Draft, Edit, Error, Json as Body, Upon, Written};
 use access::{OrganisationPermit, cap};
 use base::{ResourceId, UserId};
-use http::{Answer, Attempt, InOrganisation, Json, Path, Reply, Response, State, StatusCode};
+use http::{Answer, Attempt, InOrganisation, Json, Path, Query, Reply, Response, State, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::PersonView;
 use crate::Api;
-use crate::resources::explained;
+use crate::resources::{Standing, explained, ground};
 
 const KIND: &str = "users";
 
@@ -46,6 +46,9 @@ pub(super) struct NewPerson {
     /// Why, for history and audit log.
     #[serde(default)]
     reason: Option<String>,
+    /// The approved change that it is part of, for the audit log.
+    #[serde(default)]
+    change: Option<String>,
 }
 
 /// What of a person is to be another.
@@ -65,6 +68,8 @@ pub(super) struct Changes {
     phones: Option<Vec<String>>,
     /// Why, for history and audit log.
     reason: Option<String>,
+    /// The approved change that it is part of, for the audit log.
+    change: Option<String>,
 }
 
 fn roles(given: &[NewRole]) -> Body {
@@ -131,7 +136,7 @@ pub(super) async fn create(
             upon: Upon::Nothing,
             draft: Draft::new(new.body()),
             reason: new.reason.clone(),
-            ground: Ground::None,
+            ground: ground(new.change.as_deref())?,
         };
         let written = api.resources.edit(tx, &permit, &edit)?;
         Ok::<_, Error>(Reply::json(StatusCode::CREATED, &view(&api, tx, &permit, &written)?))
@@ -151,7 +156,7 @@ pub(super) async fn change(
         // Before it is read: what is left out stays as it is then, and two that change different fields both stand.
         api.resources.lock(tx)?;
         let stored = api.resources.by_id(tx, KIND, ResourceId::from(user.uuid()))?.ok_or(Error::NotFound)?;
-        let clearance = api.resources.clear(tx, &permit, None, &Ground::None)?;
+        let clearance = api.resources.clear(tx, &permit, None, &ground(changes.change.as_deref())?)?;
         let body = Draft::new(changes.over(stored.body));
         let reason = changes.reason.as_deref();
         let change = Change { kind: KIND, workspace: None, body, reason, clearance: &clearance };
@@ -165,15 +170,13 @@ pub(super) async fn delete(
     guard: InOrganisation<cap::PeopleWrite>,
     State(api): State<Api>,
     Path(user): Path<UserId>,
+    Query(standing): Query<Standing>,
     attempt: Attempt,
 ) -> Answer<Response> {
     let (db, permit) = (api.db.clone(), guard.into_permit());
     let effect = move |tx: &mut store::Tx<'_>| {
         let stored = api.resources.by_id(tx, KIND, ResourceId::from(user.uuid()))?.ok_or(Error::NotFound)?;
-        let clearance = api.resources.clear(tx, &permit, None, &Ground::None)?;
-        let removal = Removal { kind: KIND, workspace: None, key: &stored.key, reason: None, clearance: &clearance };
-        api.resources.delete(tx, &permit, removal)?;
-        Ok::<_, Error>(Reply::empty(StatusCode::NO_CONTENT))
+        standing.delete(&api.resources, tx, &permit, (KIND, None, &stored.key))
     };
     attempt.write(&db, explained, effect).await
 }

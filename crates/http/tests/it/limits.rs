@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base::ExposeSecret;
 use crypto::tls::SelfSigned;
-use http::{Limits, Rates};
+use http::{Door, Limits, Method, Open, Rates, Raw, Refusal, Routes};
 use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -51,6 +51,38 @@ async fn bodies_have_the_size_of_their_door() {
     let post =
         post.header("content-type", "application/json").body(format!("{{\"text\":\"{}\"}}", "x".repeat(1 << 20)));
     assert_eq!(post.send().await.unwrap().status(), 413);
+}
+
+/// A handler that hears of bodies gets the refusal from what reads the body, where every other one is not reached.
+#[tokio::test]
+async fn a_handler_can_hear_of_a_body_that_is_not_read() {
+    async fn heard(_: Open, body: Result<Raw, Refusal>) -> String {
+        body.map_or_else(
+            |refusal| format!("{} {}", refusal.status().as_u16(), refusal.problem().code),
+            |_| "read".into(),
+        )
+    }
+    let routes = || {
+        let routes = Routes::<()>::new(Door::Api);
+        routes.public(Method::POST, "/heard", "only for this test", heard).hears_of_bodies().with_state(())
+    };
+    let stage = Stage::build(|settings| settings, |builder| builder.routes(routes())).await;
+    let client = stage.client();
+    let says = async |media: &str, packed: &str, body: reqwest::Body| {
+        let post = client.post(stage.url("/heard")).header("content-type", media).header("content-encoding", packed);
+        let answer = post.body(body).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{media} {packed}");
+        answer.text().await.unwrap()
+    };
+    let pieces = || {
+        let pieces = (0..1_100).map(|_| Ok::<_, std::io::Error>("x".repeat(1024)));
+        reqwest::Body::wrap_stream(futures_util::stream::iter(pieces))
+    };
+    assert_eq!(says("application/json", "identity", "{}".into()).await, "read");
+    assert_eq!(says("text/xml", "identity", "<a/>".into()).await, "415 unsupported-media-type");
+    assert_eq!(says("application/json", "br", "{}".into()).await, "415 unsupported-content-encoding");
+    assert_eq!(says("application/json", "identity", "x".repeat(1_100_000).into()).await, "413 body-too-large");
+    assert_eq!(says("application/json", "identity", pieces()).await, "413 body-too-large");
 }
 
 /// ASVS 4.2.1: what two servers could read differently is not read at all, and the connection ends.

@@ -81,6 +81,13 @@ async fn a_directory_keeps_people() {
     let door = Door { client: demo.client(), base: base.clone(), token: token.as_str().unwrap().to_owned() };
 
     refusals(&demo, &door).await;
+    // An administrator sees also why a body was not read, or an address.
+    browser.goto(&page).await;
+    let said = browser.text("main").await;
+    for words in ["is not read", "larger than the 1048576 bytes", "nested deeper", "startIndex", "not searched at once"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
     entra_and_okta(&door).await;
 
     // A program that we did not write has nothing to say against it.
@@ -153,6 +160,8 @@ async fn refusals(demo: &Demo, door: &Door) {
         ("POST", "/Users/.search", "{\"filter\": \"password eq \\\"x\\\"\"}".to_owned(), 400, Some("invalidFilter")),
         ("POST", "/.search", "{}".to_owned(), 501, None),
         ("POST", "/Users/.search", "{\"count\": \"many\"}".to_owned(), 400, Some("invalidSyntax")),
+        ("POST", "/Groups/.search", "{".to_owned(), 400, Some("invalidSyntax")),
+        ("POST", "/Users/.search", json!({"schemas": [scim::USER]}).to_string(), 400, Some("invalidSyntax")),
         ("GET", "/Users?startIndex=one", String::new(), 400, Some("invalidValue")),
         ("GET", "/Users/019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b", String::new(), 404, None),
         ("GET", "/Bulk", String::new(), 404, None),
@@ -168,6 +177,12 @@ async fn refusals(demo: &Demo, door: &Door) {
     let form = door.ask("POST", "/Users").header("content-type", "text/xml").body("<user/>").send().await.unwrap();
     let (status, body) = said(form).await;
     assert!(status == 415 && is_error(&body, 415, None), "{body}");
+    // Names of a search count in any case.
+    let wanted = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "Filter": "userName eq \"nobody\"", "COUNT": 1});
+    let (status, body) = door.done("POST", "/Users/.search", &wanted).await;
+    assert!(status == 200 && body["totalResults"] == 0, "{body}");
+    let (status, body) = door.done("POST", "/Users/.search", &json!({"FILTER": "password eq \"x\""})).await;
+    assert!(status == 400 && is_error(&body, 400, Some("invalidFilter")), "{body}");
     // Somebody of here is not the directory's.
     let ada = json!({"schemas": [scim::USER], "userName": "ada@example.com"});
     let (status, body) = door.done("POST", "/Users", &ada).await;

@@ -27,7 +27,7 @@ pub struct House {
     pub scim: Scim,
 }
 
-struct NoSecrets;
+pub struct NoSecrets;
 
 impl SecretSource for NoSecrets {
     fn file(&self, path: &str) -> Result<SecretString, SourceError> {

@@ -4,6 +4,7 @@
 mod filters;
 mod groups;
 mod house;
+mod one_file;
 mod people;
 mod refusals;
 mod reports;
