@@ -1,5 +1,6 @@
 # A SAML identity provider that we did not write: pysaml2 with xmlsec1, over HTTPS. It lets everybody in as Bea. The test that starts
-# it says through /control what it signs, encrypts and says. Usage: saml_provider.py PORT HOST CERT KEY FOLDER
+# it says through /control what it signs, encrypts and says; with the word "post" it takes and gives everything by POST alone.
+# Usage: saml_provider.py PORT HOST CERT KEY FOLDER [post]
 import functools
 import html
 import pathlib
@@ -21,7 +22,9 @@ from saml2.saml import NAME_FORMAT_URI, NAMEID_FORMAT_PERSISTENT, NameID
 from saml2.server import Server
 from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
 
-port, host, cert, key, folder = sys.argv[1:]
+port, host, cert, key, folder = sys.argv[1:6]
+# How it talks, the first by preference.
+bindings = [BINDING_HTTP_POST] if "post" in sys.argv[6:] else [BINDING_HTTP_REDIRECT, BINDING_HTTP_POST]
 folder, base = pathlib.Path(folder), f"https://{host}:{port}"
 # What pysaml2 encrypts with unless told otherwise is triple DES.
 saml2.entity.pre_encryption_part = functools.partial(
@@ -58,8 +61,8 @@ def make():
         "delete_tmpfiles": True,
         "service": {"idp": {
             "endpoints": {
-                "single_sign_on_service": [(f"{base}/sso", BINDING_HTTP_REDIRECT), (f"{base}/sso", BINDING_HTTP_POST)],
-                "single_logout_service": [(f"{base}/slo", BINDING_HTTP_REDIRECT), (f"{base}/slo", BINDING_HTTP_POST)],
+                "single_sign_on_service": [(f"{base}/sso", binding) for binding in bindings],
+                "single_logout_service": [(f"{base}/slo", binding) for binding in bindings],
             },
             "want_authn_requests_signed": True,
             "policy": {"default": {"lifetime": {"minutes": 5}, "attribute_restrictions": None, "name_form": NAME_FORMAT_URI}},
@@ -108,7 +111,14 @@ def acs_of():
 
 
 def slo_of():
-    return provider.metadata.single_logout_service(entity_id(), BINDING_HTTP_REDIRECT, "spsso")[0]["location"]
+    return provider.metadata.single_logout_service(entity_id(), bindings[0], "spsso")[0]["location"]
+
+
+def signed_inside():
+    # What travels in an address is signed there, and not inside.
+    if bindings[0] != BINDING_HTTP_POST:
+        return {"sign": False}
+    return {"sign": True, "sign_alg": SIG_RSA_SHA256, "digest_alg": DIGEST_SHA256}
 
 
 class Door(BaseHTTPRequestHandler):
@@ -139,6 +149,13 @@ class Door(BaseHTTPRequestHandler):
         except Exception as error:  # what pysaml2 does not believe is shown to the test
             self.say(f"<title>Refused</title><h1>Refused</h1><p>{html.escape(repr(error))}</p>", 400)
 
+    def send_to_slo(self, name, message, relay=""):
+        if bindings[0] == BINDING_HTTP_POST:
+            return self.say(form(slo_of(), name, str(message), relay))
+        sent = provider.apply_binding(BINDING_HTTP_REDIRECT, str(message), slo_of(), relay, response=name == "SAMLResponse",
+                                      sign=True, sigalg=SIG_RSA_SHA256)
+        return self.say("", 303, Location=dict(sent["headers"])["Location"])
+
     def acts(self, path, said, binding):
         global ours, pair
         if path == "/metadata":
@@ -165,10 +182,9 @@ class Door(BaseHTTPRequestHandler):
         if path == "/portal":
             return self.say(form(acs_of(), "SAMLResponse", answer(None, acs_of()), "/w/demo/you"))
         if path == "/leave":
-            identity, request = provider.create_logout_request(
-                slo_of(), entity_id(), name_id=bea(), session_indexes=[last["session"]] if last["session"] else None, sign=False)
-            sent = provider.apply_binding(BINDING_HTTP_REDIRECT, str(request), slo_of(), "stay", sign=True, sigalg=SIG_RSA_SHA256)
-            return self.say("", 303, Location=dict(sent["headers"])["Location"])
+            _, request = provider.create_logout_request(
+                slo_of(), entity_id(), name_id=bea(), session_indexes=[last["session"]] if last["session"] else None, **signed_inside())
+            return self.send_to_slo("SAMLRequest", request, "stay")
         if path == "/slo" and "SAMLResponse" in said:
             left = provider.parse_logout_request_response(said["SAMLResponse"], binding)
             state["said"] = f"left, status={left.response.status.status_code.value.rsplit(':', 1)[1]}, relay={said.get('RelayState')}"
@@ -177,9 +193,8 @@ class Door(BaseHTTPRequestHandler):
             request = provider.parse_logout_request(said["SAMLRequest"], binding, relay_state=said.get("RelayState"),
                                                     sigalg=said.get("SigAlg"), signature=said.get("Signature"))
             state["said"] = f"asked to leave, name={request.message.name_id.text}, session={bool(request.message.session_index)}"
-            response = provider.create_logout_response(request.message, [BINDING_HTTP_REDIRECT], sign=False)
-            sent = provider.apply_binding(BINDING_HTTP_REDIRECT, str(response), slo_of(), response=True, sign=True, sigalg=SIG_RSA_SHA256)
-            return self.say("", 303, Location=dict(sent["headers"])["Location"])
+            response = provider.create_logout_response(request.message, bindings[:1], **signed_inside())
+            return self.send_to_slo("SAMLResponse", response)
         return self.say("<h1>Nothing</h1>", 404)
 
 

@@ -141,7 +141,8 @@ impl Console {
             Sent::Redirect(location) => Ok(sent(&location)),
             Sent::Post { to, fields } => {
                 let shell = bare(headers, self.db.context().now(), open.caller().csrf());
-                let words = "Your browser goes on to your provider by itself.";
+                let words =
+                    "Your browser goes on to your provider by itself. If it does not, press “Go on to the provider”.";
                 let response = page(&PostPage { shell, heading, words, to: to.clone(), fields })?;
                 Ok(http::forms_to(response, &to))
             }

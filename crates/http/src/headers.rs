@@ -39,20 +39,31 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone, Copy, Debug)]
 struct Download;
 
-/// Marks a page with a form that is posted to another server: its policy names that origin beside our own.
+/// Marks a page with a form that is posted to another server: its policy names that place beside our own.
 #[derive(Clone, Debug)]
 struct FormsTo(String);
 
-/// Lets the forms of a page be posted to the origin of `address`, too: to an identity provider. Without an origin in it nothing
-/// changes.
+/// Lets the forms of a page be posted to `address`, too: to an identity provider, and to no other place of it. Our own stay, because
+/// a provider that answers the form with a redirect leads back here under the same policy. Without an origin in it nothing changes.
 #[must_use]
 pub fn forms_to(mut response: Response, address: &str) -> Response {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-    let authority = address.strip_prefix("https://").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    if let Some(authority) = authority.filter(|name| !name.is_empty() && name.bytes().all(plain)) {
-        response.extensions_mut().insert(FormsTo(format!("https://{authority}")));
+    if let Some(place) = place(address) {
+        response.extensions_mut().insert(FormsTo(place));
     }
     response
+}
+
+/// An address as a policy writes it: origin and path. A path with characters that mean something in a policy is left out, which
+/// leaves its origin.
+fn place(address: &str) -> Option<String> {
+    let plain = |more: &'static [u8]| move |byte: u8| byte.is_ascii_alphanumeric() || more.contains(&byte);
+    let bare = address.strip_prefix("https://")?.split(['?', '#']).next()?;
+    let (authority, path) = bare.split_at(bare.find('/').unwrap_or(bare.len()));
+    if authority.is_empty() || !authority.bytes().all(plain(b".-:[]")) {
+        return None;
+    }
+    let path = if path.bytes().all(plain(b"/-._~%:@!$&()*+=")) { path } else { "" };
+    Some(format!("https://{authority}{path}"))
 }
 
 /// Sets what belongs on every answer.
@@ -140,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_goes_to_one_other_origin_where_a_page_says_so() {
+    fn a_form_goes_to_one_other_place_where_a_page_says_so() {
         let policy = |address: &str| {
             let response = secured(forms_to(Response::default(), address), Door::Console);
             response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned()
@@ -148,7 +159,13 @@ mod tests {
         let own = policy("nonsense");
         assert!(own.contains("form-action 'self';"), "{own}");
         let one = policy("https://idp.example.com:8443/slo?x=1");
-        assert!(one.contains("form-action 'self' https://idp.example.com:8443;"), "{one}");
+        assert!(one.contains("form-action 'self' https://idp.example.com:8443/slo;"), "{one}");
+        let bare = policy("https://idp.example.com?x=1/2");
+        assert!(bare.contains("form-action 'self' https://idp.example.com;"), "{bare}");
+        for path in ["a;b", "a,b", "a'b", "a b"] {
+            let whole = policy(&format!("https://idp.example.com/{path}"));
+            assert!(whole.contains("form-action 'self' https://idp.example.com;"), "{whole}");
+        }
         for odd in [
             "http://idp.example.com/",
             "https://",

@@ -81,6 +81,12 @@ impl Browser {
         self.driver("webauthn/authenticator", parameters).await;
     }
 
+    /// Whether pages may run scripts from the next page on, as people switch them off.
+    pub async fn scripts(&self, on: bool) {
+        let parameters = json!({ "cmd": "Emulation.setScriptExecutionDisabled", "params": { "value": !on } });
+        self.driver("goog/cdp/execute", parameters).await;
+    }
+
     /// Goes to a page.
     pub async fn goto(&self, url: &str) {
         self.client

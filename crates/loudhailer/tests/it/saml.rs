@@ -21,7 +21,7 @@ struct Provider {
 }
 
 impl Provider {
-    fn start(port: u16) -> Self {
+    fn start(port: u16, how: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let context = base::Context::new(Arc::new(base::SystemClock), Arc::new(crypto::OsChance));
         let made = crypto::tls::SelfSigned::generate(&[HOST.to_owned()], &context).unwrap();
@@ -31,7 +31,7 @@ impl Provider {
         std::fs::write(folder.path().join("ca.pem"), &made.ca_pem).unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop/saml_provider.py");
         let mut command = Command::new(python());
-        command.arg(script).args([&port.to_string(), HOST]).args([&cert, &key]).arg(folder.path());
+        command.arg(script).args([&port.to_string(), HOST]).args([&cert, &key]).arg(folder.path()).args(how);
         let mut process = Process::start(&mut command);
         while process.line() != "ready" {}
         process.drain();
@@ -70,7 +70,7 @@ async fn x_11_people_sign_in_with_a_saml_provider_that_we_did_not_write() {
     let port = free_port();
     let demo = Demo::start_with(BINARY, None, &["--outbound-allow", &format!("{HOST}:{port}")]);
     let console = demo.fact("console").to_owned();
-    let provider = Provider::start(port);
+    let provider = Provider::start(port, &[]);
     let browser = Browser::open(1280, 1000).await;
     first_use::set_up(&demo, &browser).await;
 
@@ -151,5 +151,91 @@ async fn x_11_people_sign_in_with_a_saml_provider_that_we_did_not_write() {
     sign_on(&browser, &console).await;
     at(&browser, "/w/demo/you").await;
     assert_eq!(browser.ask("fetch('/w/demo/alerts').then((answer) => answer.status)").await, 404);
+    browser.close().await;
+}
+
+/// A page that goes on by itself, with scripts switched off: it says what to press, and is fit for everybody.
+async fn waits(browser: &Browser, heading: &str, page: &str) {
+    browser.sees("h1", heading).await;
+    browser.sees(".lead", "If it does not, press “Go on to the provider”").await;
+    browser.scripts(true).await;
+    crate::pages::accessible(browser, page).await;
+    browser.picture(page).await;
+    // Its form goes to that one place and nowhere else, not even at the provider.
+    let astray = "(() => { const form = document.querySelector('form[data-onward]'), there = form.action; \
+                  window.stopped = ''; document.addEventListener('securitypolicyviolation', (it) => stopped = it.effectiveDirective); \
+                  form.action = new URL('/elsewhere', there).href; form.submit(); form.action = there; return there; })()";
+    browser.ask(astray).await;
+    eventually("the policy stops it", || async { (browser.ask("window.stopped").await == "form-action").then_some(()) })
+        .await;
+    browser.sees("h1", heading).await;
+}
+
+/// A provider that takes and gives everything by POST: our requests and answers go by a page of ours that posts them.
+#[tokio::test(flavor = "multi_thread")]
+async fn x_11_people_sign_in_and_out_by_post_alone() {
+    let _alone = crate::ALONE.lock().await;
+    let port = free_port();
+    let demo = Demo::start_with(BINARY, None, &["--outbound-allow", &format!("{HOST}:{port}")]);
+    let console = demo.fact("console").to_owned();
+    let provider = Provider::start(port, &["post"]);
+    let browser = Browser::open(1280, 1000).await;
+    first_use::set_up(&demo, &browser).await;
+    browser.goto(&format!("{console}/w/demo/sign-on/new-saml")).await;
+    browser.fill("#name", "corp").await;
+    browser.fill("#label", "Corporate").await;
+    browser.fill("#metadata_url", &format!("{}/metadata", provider.base)).await;
+    browser.fill("#group_roles", "night = on_call @ demo").await;
+    browser.click("main details summary").await;
+    browser.fill("#tls_ca", &provider.authority).await;
+    browser.click("form.panel button.go").await;
+    browser.sees("table", "/sso/corp/metadata").await;
+    provider.control(&format!("load={console}/sso/corp/metadata&ca={}", demo.fact("ca_cert"))).await;
+
+    // With scripts nobody has to press anything.
+    sign_on(&browser, &console).await;
+    browser.sees("h1", "Bea Sample").await;
+    assert_eq!(provider.ask("/state").await, "asked, force=None");
+
+    // Without them, the page of ours waits, and says for what.
+    browser.scripts(false).await;
+    sign_on(&browser, &console).await;
+    waits(&browser, "Sign in there, and come back", "saml-post").await;
+    browser.click("form[data-onward] button").await;
+    browser.sees("h1", "Bea Sample").await;
+
+    // Once more for the same session, by the same page.
+    browser.client.goto(&format!("{console}/sso/again?next=/w/demo/you")).await.unwrap();
+    browser.sees("h1", "Bea Sample").await;
+    assert_eq!(provider.ask("/state").await, "asked, force=true");
+
+    // Signed out at the provider: its form comes here, and ours goes back.
+    browser.client.goto(&format!("{}/leave", provider.base)).await.unwrap();
+    browser.sees("h1", "Left").await;
+    assert_eq!(provider.ask("/state").await, "left, status=Success, relay=stay");
+    browser.client.goto(&format!("{console}/w/demo/you")).await.unwrap();
+    at(&browser, "/sign-in").await;
+
+    // The same without scripts.
+    sign_on(&browser, &console).await;
+    browser.sees("h1", "Bea Sample").await;
+    browser.scripts(false).await;
+    browser.client.goto(&format!("{}/leave", provider.base)).await.unwrap();
+    browser.click("form button").await;
+    waits(&browser, "You are signed out here", "saml-post-left").await;
+    browser.click("form[data-onward] button").await;
+    browser.sees("h1", "Left").await;
+
+    // Signed out here, they sign out there by a form, and come back by another.
+    sign_on(&browser, &console).await;
+    browser.sees("h1", "Bea Sample").await;
+    browser.click("main form[action='/sign-out'] button").await;
+    browser.sees("h1", "You are signed out here").await;
+    crate::pages::accessible(&browser, "saml-post-sign-out").await;
+    browser.click("main form button.go").await;
+    at(&browser, "/sso/corp/slo").await;
+    browser.sees("h1", "You are signed out").await;
+    crate::pages::accessible(&browser, "saml-slo").await;
+    assert_eq!(provider.ask("/state").await, "asked to leave, name=bea, session=True");
     browser.close().await;
 }
