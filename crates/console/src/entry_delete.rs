@@ -44,9 +44,24 @@ struct DeletePage {
     may_write: bool,
     dependants: Vec<String>,
     last: Option<String>,
+    /// What it means that it is gone.
+    after: String,
     wrong: Wrong,
     typed: String,
     why: WhyView,
+}
+
+/// What follows for whoever wants it back: identifiers are never given again (E-16).
+fn after(kind: &str, once: Option<&str>) -> String {
+    match (kind, once) {
+        ("users", _) => "Whoever is deleted stays deleted: the id and the log-in name are never given again, and who comes back gets a \
+                         new account with another log-in name. If they may come back, switch the account off instead. The history stays."
+            .to_owned(),
+        (_, Some(field)) => format!(
+            "What is deleted stays deleted: its {field} is never given again, and a new entry takes another one. Its history stays."
+        ),
+        (_, None) => "Its history stays. Another one of the same name would be another one.".to_owned(),
+    }
 }
 
 impl DeletePage {
@@ -72,6 +87,7 @@ async fn delete_page(
             dependants: console.dependants(&guard, &stored).await?,
             last: last
                 .map(|version| format!("{} changed it last, {}.", version.actor, shell.zone.day_clock(&version.at))),
+            after: after(stored.kind, console.resources.registry().get(stored.kind).and_then(resources::Kind::once)),
             may_write: console.may_edit(&guard, stored.kind),
             here: format!("{}/delete", entry_path(&slug, stored.kind, stored.id)),
             back: entry_path(&slug, stored.kind, stored.id),
@@ -146,6 +162,7 @@ mod tests {
             may_write: true,
             dependants,
             last: Some(HOSTILE.into()),
+            after: after("groups", None),
             wrong: Wrong::default(),
             typed: String::new(),
             why: WhyView::default(),
@@ -153,5 +170,16 @@ mod tests {
         let blocked = checked(&page(vec!["flows demo/page (group)".into()]));
         assert!(blocked.contains("flows demo/page (group)") && blocked.contains("disabled"));
         assert!(!checked(&page(Vec::new())).contains("disabled"));
+    }
+
+    /// Before it is done, not in a refusal afterwards.
+    #[test]
+    fn e_16_whoever_is_deleted_stays_deleted_and_the_page_says_so() {
+        let people = after("users", Some("login"));
+        for words in ["stays deleted", "never given again", "another log-in name", "switch the account off"] {
+            assert!(people.contains(words), "{people}");
+        }
+        assert!(after("smpp_accounts", Some("system_id")).contains("its system_id is never given again"));
+        assert!(after("groups", None).contains("Another one of the same name"));
     }
 }
