@@ -154,7 +154,11 @@ pub async fn prove(
         Proof::Passkey(SecretString::from(form.passkey))
     };
     let old = open.caller().session_token().cloned();
-    match console.identity.second_factor(&token, proof, old, &open.source().into()).await {
+    match console
+        .identity
+        .second_factor(&token, proof, console.federation.kept(&token), old, &open.source().into())
+        .await
+    {
         Ok(entered) => Ok(Console::let_in_whole(if next.is_empty() { "/" } else { &next }, &entered)),
         Err(Error::MustChange(link)) => Ok(http::end_half(due(&console, &open, &headers, &link).await?)),
         Err(Error::HalfWayOver) => {
@@ -173,12 +177,18 @@ pub async fn prove(
     }
 }
 
-/// Gives the way up, to sign in as somebody else.
+/// Gives the way up, to sign in as somebody else. Whom a provider vouched for may then sign out there: it would send the same person
+/// again.
 pub async fn give_up(_: Open, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
-    if let Some(token) = http::half(&headers) {
-        console.identity.give_up(&token).await?;
-    }
-    Ok(http::end_half(see_other("/sign-in")))
+    let onward = match http::half(&headers) {
+        Some(token) => console.federation.give_up(&token, &console.public_url).await?,
+        None => None,
+    };
+    let response = match onward {
+        Some(onward) => console.sign_out_onward(&headers, "You are not signed in here", onward)?,
+        None => see_other("/sign-in"),
+    };
+    Ok(http::end_half(response))
 }
 
 /// A page on which a factor is set up. What it shows is secret, so it is not packed.
@@ -274,7 +284,11 @@ pub async fn enrol(
     let Some(token) = http::half(&headers) else { return Ok(see_other("/sign-in")) };
     let next = local(&form.next).unwrap_or_default().to_owned();
     let old = open.caller().session_token().cloned();
-    match console.identity.enrol_half_way(&token, form.factor(), old, &open.source().into()).await {
+    match console
+        .identity
+        .enrol_half_way(&token, form.factor(), console.federation.kept(&token), old, &open.source().into())
+        .await
+    {
         Ok(Enrolled { codes, entered: Some(entered) }) => {
             let next = if next.is_empty() { "/" } else { &next };
             // The session begins with this answer, so its forms do not work on this page yet: the codes go by script or by hand.

@@ -14,7 +14,6 @@ use crate::facts::paired;
 use crate::page::{Wrong, bare, encode, own_zone, page, page_with, see_other};
 use crate::reset_page::due;
 use crate::shell::Shell;
-use crate::sso::ToldPage;
 use crate::start_forms::WorkspaceForm;
 
 #[derive(Template)]
@@ -291,7 +290,8 @@ pub fn told_when(mut response: Response, problem: &Problem) -> Response {
     response
 }
 
-/// Ends the session, here and in the browser. Whom a provider vouched for may then sign out there, too.
+/// Ends the session, here and in the browser, and what was half way to another. Whom a provider vouched for may then sign out there,
+/// too.
 pub async fn sign_out(guard: SignedIn, State(console): State<Console>, headers: HeaderMap) -> Answer<Response> {
     let mut onward = None;
     if let Some(token) = guard.caller().session_token() {
@@ -301,18 +301,17 @@ pub async fn sign_out(guard: SignedIn, State(console): State<Console>, headers: 
             onward = console.federation.sign_out_there(&session, &console.public_url).await?;
         }
     }
-    let Some(onward) = onward else { return Ok(http::end_session(see_other("/sign-in?left=true"))) };
-    let told = ToldPage {
-        shell: bare(&headers, console.db.context().now(), ""),
-        heading: "You are signed out here",
-        words: format!("This browser may still be signed in at {}.", onward.label),
-        onward: Some(onward),
+    let half = http::half(&headers);
+    if let Some(half) = &half {
+        let there = console.federation.give_up(half, &console.public_url).await?;
+        onward = onward.or(there);
+    }
+    let response = match onward {
+        Some(onward) => console.sign_out_onward(&headers, "You are signed out here", onward)?,
+        None => see_other("/sign-in?left=true"),
     };
-    let response = http::end_session(page(&told)?);
-    Ok(match &told.onward {
-        Some(onward) if !onward.fields.is_empty() => http::forms_to(response, &onward.location),
-        _ => response,
-    })
+    let response = http::end_session(response);
+    Ok(if half.is_some() { http::end_half(response) } else { response })
 }
 
 async fn setup_page(

@@ -199,6 +199,27 @@ impl Console {
         }
     }
 
+    /// The page that offers to sign out at a provider, after the end here.
+    pub(crate) fn sign_out_onward(
+        &self,
+        headers: &HeaderMap,
+        heading: &'static str,
+        onward: Onward,
+    ) -> Answer<Response> {
+        let posted = (!onward.fields.is_empty()).then(|| onward.location.clone());
+        let told = ToldPage {
+            shell: bare(headers, self.db.context().now(), ""),
+            heading,
+            words: format!("This browser may still be signed in at {}.", onward.label),
+            onward: Some(onward),
+        };
+        let response = page(&told)?;
+        Ok(match posted {
+            Some(to) => http::forms_to(response, &to),
+            None => response,
+        })
+    }
+
     /// The session that the browser still has, with its token.
     pub(crate) async fn session_of(&self, open: &Open) -> Answer<Option<(Session, SecretString)>> {
         let Some(token) = open.caller().session_token() else { return Ok(None) };

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use access::{Actor, AuthMethod, Engine, OrganisationPermit, Principal, cap};
 use base::{SecretString, Timestamp, UserId};
-use identity::{Caller, Entered, Proven, Session, Vouched};
+use identity::{Caller, Entered, Proven, Session};
 use resources::{Change, Draft, Ground};
 use store::Tx;
 
 use crate::federation::Federation;
 use crate::flight::Purpose;
-use crate::{Assertion, Error, Provider, links, mapping, rows};
+use crate::{Assertion, Error, Provider, half, links, mapping, rows};
 
 /// How far the clocks of two machines may be apart.
 const LEEWAY: Duration = Duration::from_mins(1);
@@ -110,11 +110,9 @@ impl Federation {
                 // Silently passed through, or a provider that does not say when: no fresh proof.
                 let at = said.proven_at.filter(|at| at.plus(LEEWAY) >= arrival.began_at).ok_or(Error::NotFresh)?;
                 rows::went_well(tx, of.id)?;
-                let token = self.0.identity.step_up_vouched(tx, session, token, at, of.trusted_factor)?;
                 // A proof anew may be another session there: that is the one whose end is told.
-                if let Some(there) = &said.session {
-                    identity::known_there_as(tx, session.id, of.id, there)?;
-                }
+                let by = said.vouched(of.id);
+                let token = self.0.identity.step_up_vouched(tx, session, token, &by, at, of.trusted_factor)?;
                 Ok(Arrived::Proved { token, next })
             }
             (Purpose::Link(_) | Purpose::Prove(_), _) => Err(Error::OtherPerson),
@@ -140,12 +138,7 @@ impl Federation {
         links::used(tx, &provider.issuer, &said.subject, &said.groups)?;
         self.settle(tx, &Actor::engine("federation"), user, &format!("groups of {}", provider.name))?;
         rows::went_well(tx, provider.id)?;
-        let vouched = Vouched {
-            provider: provider.id,
-            subject: said.subject.clone(),
-            session: said.session.clone().unwrap_or_default(),
-            hint: said.hint.clone(),
-        };
+        let vouched = said.vouched(provider.id);
         let proven = Proven {
             user,
             auth: AuthMethod::SingleSignOn,
@@ -155,7 +148,9 @@ impl Federation {
             old,
             reason: &reason(provider),
         };
-        Ok(self.0.identity.enter_proven(tx, &proven, caller)?)
+        let entered = self.0.identity.enter_proven(tx, &proven, caller)?;
+        half::keep(tx, &entered, &vouched)?;
+        Ok(entered)
     }
 
     /// Gives a person what all their identities give, and ends what they have open when that changes what they hold.

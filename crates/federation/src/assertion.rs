@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use base::{SecretString, Timestamp};
+use base::{ResourceId, SecretString, Timestamp};
+use identity::Vouched;
 
 /// Groups that are read at most; a person of more is one whose provider should send fewer.
 const GROUPS: usize = 500;
@@ -69,6 +70,16 @@ impl Assertion {
             proven_at: None,
             session: None,
             hint: None,
+        }
+    }
+
+    /// What is kept of it with a session, so that either side can end what the other began.
+    pub(crate) fn vouched(&self, provider: ResourceId) -> Vouched {
+        Vouched {
+            provider,
+            subject: self.subject.clone(),
+            session: self.session.clone().unwrap_or_default(),
+            hint: self.hint.clone(),
         }
     }
 }

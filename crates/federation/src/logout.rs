@@ -8,7 +8,7 @@ use std::time::Duration;
 use base::{ExposeSecret, Timestamp};
 use crypto::jwt::{Claims, Expected};
 use form_urlencoded::Serializer;
-use identity::{Caller, EndedThere, Session};
+use identity::{Caller, EndedThere, Session, Vouched};
 use store::{Tx, params};
 
 use crate::federation::Federation;
@@ -48,7 +48,14 @@ impl Federation {
     /// Where the person of a session that rests on a provider's word signs out there, too; nothing when the provider has no such
     /// place, or cannot be asked.
     pub async fn sign_out_there(&self, session: &Session, public_url: &str) -> Result<Option<Onward>, Error> {
-        let Some(vouched) = &session.vouched else { return Ok(None) };
+        match &session.vouched {
+            Some(vouched) => self.sign_out_at(vouched, public_url).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The same of whomever a provider vouched for.
+    pub(crate) async fn sign_out_at(&self, vouched: &Vouched, public_url: &str) -> Result<Option<Onward>, Error> {
         let id = vouched.provider;
         let found: Option<Provider> = self.0.db.read(move |tx| rows::by_id(tx, id)).await?;
         let Some(provider) = found.filter(|one| one.enabled) else { return Ok(None) };

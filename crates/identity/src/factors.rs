@@ -9,6 +9,7 @@ use crate::account::{self, Account};
 use crate::half_way::{self, First, Needs};
 use crate::link::stand_in;
 use crate::login::LoggedIn;
+use crate::vouched::Kept;
 use crate::ways::{self, Opens};
 use crate::{AuthenticatorSecret, Caller, Error, Identity, PasskeyInfo, authenticator, passkey, recovery};
 
@@ -227,11 +228,12 @@ impl Identity {
         Ok(Enrolled { codes, entered: None })
     }
 
-    /// Sets up the factor that somebody half way must have, and lets them in.
+    /// Sets up the factor that somebody half way must have, and lets them in. What a provider said first waits in `kept`.
     pub async fn enrol_half_way(
         &self,
         token: &SecretString,
         new: NewFactor,
+        kept: Kept,
         old: Option<SecretString>,
         caller: &Caller,
     ) -> Result<Enrolled, Error> {
@@ -249,7 +251,8 @@ impl Identity {
                 let (actor, place) = (half_way::actor(&walker.account, auth, &caller), half_way::place(&token));
                 let codes = this.take(tx, &actor, walker.account.id, &place, &new)?;
                 half_way::end(tx, &token)?;
-                let (at, vouched) = (tx.now(), walker.vouched.as_ref());
+                let vouched = kept.take(tx, walker.vouched)?;
+                let (at, vouched) = (tx.now(), vouched.as_ref());
                 let first = First { auth, strong: true, device: &walker.device, old: old.as_ref(), at, vouched };
                 let entered = this.admit(tx, &walker.account, &first, &caller)?;
                 record(tx, entered.session.grants.actor(), "session.start", walker.account.id, auth.name())?;

@@ -14,7 +14,7 @@ use crate::factors::{self, Proof};
 use crate::lockout::Door;
 use crate::login::LoggedIn;
 use crate::session::{method, start};
-use crate::vouched::Vouched;
+use crate::vouched::{Kept, Vouched};
 use crate::ways::{self, Opens};
 use crate::{Caller, Error, Identity, device};
 
@@ -155,10 +155,14 @@ pub(crate) fn walker(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<Wal
     Ok(account::by_id(tx, user)?.map(|account| Walker { account, needs, device, first, vouched, tries }))
 }
 
-/// Ends it.
-pub(crate) fn end(tx: &mut Tx<'_>, token: &SecretString) -> Result<(), store::Error> {
-    tx.execute("DELETE FROM half_way WHERE token_hash = $1", &params![hash(token)])?;
-    Ok(())
+/// Ends it; who vouched for whoever went it.
+pub(crate) fn end(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<Vouched>, store::Error> {
+    let ended = tx.query_opt(
+        "DELETE FROM half_way WHERE token_hash = $1 RETURNING provider, provider_subject, provider_session",
+        &params![hash(token)],
+        Vouched::read,
+    )?;
+    Ok(ended.flatten())
 }
 
 impl Identity {
@@ -267,7 +271,8 @@ impl Identity {
     }
 
     /// The second factor of a log-in. A wrong one counts: five, and the first proof is asked for again; the account's count of
-    /// wrong factors goes on, so that starting over gives no more tries (control X-12), and a right password takes none back.
+    /// wrong factors goes on, so that starting over gives no more tries (control X-12), and a right password takes none back. What
+    /// a provider said first waits in `kept`.
     ///
     /// # Errors
     /// [`Error::BadFactor`], [`Error::HalfWayOver`], and [`Error::MustChange`] when the proof was right and the password, which came
@@ -276,12 +281,13 @@ impl Identity {
         &self,
         token: &SecretString,
         proof: Proof,
+        kept: Kept,
         old: Option<SecretString>,
         caller: &Caller,
     ) -> Result<LoggedIn, Error> {
         self.throttled(caller)?;
         let (this, token, caller) = (self.clone(), token.clone(), caller.clone());
-        self.0.db.write(move |tx| this.second(tx, &token, &proof, old.as_ref(), &caller)).await?
+        self.0.db.write(move |tx| this.second(tx, &token, &proof, &kept, old.as_ref(), &caller)).await?
     }
 
     /// The inner result is what the caller hears: a refusal must not undo its own count.
@@ -290,6 +296,7 @@ impl Identity {
         tx: &mut Tx<'_>,
         token: &SecretString,
         proof: &Proof,
+        kept: &Kept,
         old: Option<&SecretString>,
         caller: &Caller,
     ) -> Result<Result<LoggedIn, Error>, Error> {
@@ -313,7 +320,8 @@ impl Identity {
                     account::forgive(tx, user, &place)?;
                     return self.send_to_change(tx, &walker.account, why, auth, caller).map(Err);
                 }
-                let vouched = walker.vouched.as_ref();
+                let vouched = kept.take(tx, walker.vouched)?;
+                let vouched = vouched.as_ref();
                 let first = First { auth, strong: true, device: &walker.device, old, at: now, vouched };
                 let entered = self.admit(tx, &walker.account, &first, caller)?;
                 record(tx, entered.session.grants.actor(), "session.start", user, auth.name())?;
@@ -323,7 +331,7 @@ impl Identity {
                 account::set_failures(tx, user, &place, failures.after(now, limits))?;
                 refused(tx, &walker, reason, caller)?;
                 if walker.tries + 1 >= TRIES {
-                    end(tx, token)?;
+                    self.give_up(tx, token, kept)?;
                     return Ok(Err(Error::HalfWayOver));
                 }
                 tx.execute("UPDATE half_way SET tries = tries + 1 WHERE token_hash = $1", &params![hash(token)])?;
@@ -332,10 +340,10 @@ impl Identity {
         }
     }
 
-    /// Gives the way up.
-    pub async fn give_up(&self, token: &SecretString) -> Result<(), Error> {
-        let token = token.clone();
-        Ok(self.0.db.write(move |tx| end(tx, &token)).await?)
+    /// Gives the way up: who vouched for whoever went it, with what was kept of their word.
+    pub fn give_up(&self, tx: &mut Tx<'_>, token: &SecretString, kept: &Kept) -> Result<Option<Vouched>, Error> {
+        let vouched = end(tx, token)?;
+        Ok(kept.take(tx, vouched)?)
     }
 }
 

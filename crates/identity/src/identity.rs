@@ -171,6 +171,9 @@ impl Identity {
                 ] {
                     gone += tx.execute(sql, &store::params![now])?;
                 }
+                // Who was away for too long has no session; nothing that lies in it is kept until its last hour.
+                let idle = now.minus(crate::session::idle(tx)?);
+                gone += tx.execute("DELETE FROM sessions WHERE last_seen_at <= $1", &store::params![idle])?;
                 Ok(gone + crate::step_up::sweep(tx)? + crate::session::sweep(tx)?)
             })
             .await

@@ -95,7 +95,7 @@ pub use sessions::SessionInfo;
 pub use sign_in_rules::{CharacterClass, SignInRules, SignInRulesKind};
 pub use token_issuers_kind::{Rule as IssuerRule, TokenIssuersKind};
 pub use users_kind::{DeviceSpec, NoHooks, PeopleHooks, PersonSpec, UsersKind};
-pub use vouched::{EndedThere, Vouched, known_there_as};
+pub use vouched::{EndedThere, HINT, Kept, Vouched};
 pub use ways::{
     break_glass_used, end_everything_of, has_own_way, has_password, is_enabled, is_time_zone, login_taken, only_way,
     set_only_way,

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::account::Account;
 use crate::half_way::First;
-use crate::vouched::{HINT, Vouched};
+use crate::vouched::Vouched;
 use crate::{Caller, Error, Identity, account, factors};
 
 /// A session ends after this, used or not.
@@ -168,8 +168,7 @@ pub(crate) fn start(
     let (context, now, auth) = (tx.context().clone(), tx.now(), first.auth);
     let token: Zeroizing<[u8; 32]> = Zeroizing::new(context.random());
     let id: SessionId = context.id();
-    let hint = first.vouched.and_then(|by| by.hint.as_ref()).map(|hint| hint.expose_secret().to_owned());
-    let hint = hint.filter(|hint| hint.len() <= HINT);
+    let hint = first.vouched.and_then(Vouched::kept_hint);
     let data = Data { secret: BASE64.encode(context.random::<32>()), proven_at: first.at, hint };
     let expires_at = now.plus(ABSOLUTE);
     tx.execute(
@@ -232,11 +231,13 @@ pub(crate) fn end(tx: &mut Tx<'_>, token: &SecretString) -> Result<Option<(Sessi
 }
 
 /// Gives a session another identifier, and writes down when its person has proven themselves: the token that takes the old
-/// one's place. The secret of its forms stays, so that those of other tabs still work.
+/// one's place. The secret of its forms stays, so that those of other tabs still work. Where a provider vouched for them anew, its
+/// new word takes the place of the old one.
 pub(crate) fn replace(
     tx: &mut Tx<'_>,
     token: &SecretString,
     proven_at: Timestamp,
+    vouched: Option<&Vouched>,
 ) -> Result<Option<SecretString>, Error> {
     let Some(old) = bytes(token) else { return Ok(None) };
     let hash = crypto::sha256(&*old).to_vec();
@@ -247,7 +248,8 @@ pub(crate) fn replace(
     let Some((id, data)) = row else { return Ok(None) };
     let Some(data) = open(&old, id, &data) else { return Ok(None) };
     let (context, now) = (tx.context().clone(), tx.now());
-    let data = Data { proven_at, ..data };
+    let hint = vouched.map_or(data.hint, Vouched::kept_hint);
+    let data = Data { secret: data.secret, proven_at, hint };
     let fresh: Zeroizing<[u8; 32]> = Zeroizing::new(context.random());
     let rows = tx.execute(
         "UPDATE sessions SET token_hash = $3, data = $4, last_seen_at = $5 WHERE id = $1 AND token_hash = $2",

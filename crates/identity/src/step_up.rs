@@ -63,7 +63,7 @@ impl Identity {
             Ok(auth) => {
                 account::forgive(tx, user, &place)?;
                 let now = tx.now();
-                let Some(fresh) = session::replace(tx, token, now)? else { return Ok(Err(Error::HalfWayOver)) };
+                let Some(fresh) = session::replace(tx, token, now, None)? else { return Ok(Err(Error::HalfWayOver)) };
                 note(tx, session, audit::Outcome::Success, auth.name())?;
                 self.forget_after(tx);
                 Ok(Ok(fresh))

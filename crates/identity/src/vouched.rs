@@ -1,8 +1,10 @@
 //! Who vouched for a person elsewhere: kept with their session, so that a log-out there ends it here, and a log-out here can end
 //! that there.
 
+use std::sync::Arc;
+
 use access::{Actor, AuthMethod};
-use base::{ResourceId, SecretString, SessionId, Timestamp, UserId};
+use base::{ExposeSecret, ResourceId, SecretString, SessionId, Timestamp, UserId};
 use store::{Row, Tx, params};
 
 use crate::{Caller, Error, Identity, Session, factors, session};
@@ -22,7 +24,38 @@ pub struct Vouched {
 }
 
 /// Characters of a hint at most; a longer one is left out.
-pub(crate) const HINT: usize = 8_000;
+pub const HINT: usize = 8_000;
+
+/// A provider's word that waits with another room while its person is half way in. It is taken in the transaction that ends the
+/// way, and by nothing before.
+#[derive(Clone, Default)]
+pub struct Kept(Option<Arc<Take>>);
+
+type Take = dyn Fn(&mut Tx<'_>) -> Result<Option<SecretString>, store::Error> + Send + Sync;
+
+impl Kept {
+    /// What `take` finds, and removes.
+    pub fn by(
+        take: impl Fn(&mut Tx<'_>) -> Result<Option<SecretString>, store::Error> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Some(Arc::new(take)))
+    }
+
+    /// Takes it, for whom a provider vouched.
+    pub(crate) fn take(&self, tx: &mut Tx<'_>, vouched: Option<Vouched>) -> Result<Option<Vouched>, store::Error> {
+        let hint = match &self.0 {
+            Some(take) => take(tx)?,
+            None => None,
+        };
+        Ok(vouched.map(|by| Vouched { hint, ..by }))
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Kept").field(&self.0.is_some()).finish()
+    }
+}
 
 impl Vouched {
     /// Reads the columns `provider`, `provider_subject` and `provider_session`.
@@ -31,15 +64,12 @@ impl Vouched {
         let (subject, session) = (row.get("provider_subject")?, row.get("provider_session")?);
         Ok(Some(Self { provider, subject, session, hint: None }))
     }
-}
 
-/// Notes that a provider calls its session with the person of a session of ours something else from now on.
-pub fn known_there_as(tx: &mut Tx<'_>, id: SessionId, provider: ResourceId, there: &str) -> Result<(), store::Error> {
-    tx.execute(
-        "UPDATE sessions SET provider_session = $3 WHERE id = $1 AND provider = $2",
-        &params![id, provider.to_string(), there],
-    )?;
-    Ok(())
+    /// What a session keeps of the provider's word.
+    pub(crate) fn kept_hint(&self) -> Option<String> {
+        let hint = self.hint.as_ref().map(|hint| hint.expose_secret().to_owned());
+        hint.filter(|hint| hint.len() <= HINT)
+    }
 }
 
 /// Log-out tokens that do not count, a minute from one address.
@@ -99,12 +129,14 @@ impl Identity {
     }
 
     /// Takes a provider's word as the fresh proof of a session's person: the token that takes the old one's place. Who has a
-    /// factor of their own proves that, unless the provider's word is as good (`strong`).
+    /// factor of their own proves that, unless the provider's word is as good (`strong`). From then on the session rests on what
+    /// the provider said now (`by`): its end is told by that name, and shown that word.
     pub fn step_up_vouched(
         &self,
         tx: &mut Tx<'_>,
         session: &Session,
         token: &SecretString,
+        by: &Vouched,
         at: Timestamp,
         strong: bool,
     ) -> Result<SecretString, Error> {
@@ -112,7 +144,15 @@ impl Identity {
             return Err(Error::BadFactor);
         }
         let at = at.min(tx.now());
-        let fresh = session::replace(tx, token, at)?.ok_or(Error::HalfWayOver)?;
+        let rests = session.vouched.as_ref().is_some_and(|old| old.provider == by.provider);
+        let fresh = session::replace(tx, token, at, rests.then_some(by))?.ok_or(Error::HalfWayOver)?;
+        if rests {
+            tx.execute(
+                "UPDATE sessions SET provider_session = CASE WHEN $3 = '' AND provider_subject = $2 THEN provider_session ELSE $3 END, \
+                 provider_subject = $2 WHERE id = $1",
+                &params![session.id, by.subject.as_str(), by.session.as_str()],
+            )?;
+        }
         crate::step_up::note(tx, session, audit::Outcome::Success, AuthMethod::SingleSignOn.name())?;
         self.forget_after(tx);
         Ok(fresh)

@@ -248,9 +248,10 @@ impl Federation {
         self.first_key(&provider, public_url).await?;
         let actor = permit.actor().clone();
         if act == KeyAct::Prepare {
-            return match self.make(&provider, "next", public_url, actor, act.action()).await? {
-                true => Ok(()),
-                false => Err(Error::Key("there is a next key already; use it first")),
+            return if self.make(&provider, "next", public_url, actor, act.action()).await? {
+                Ok(())
+            } else {
+                Err(Error::Key("there is a next key already; use it first"))
             };
         }
         self.0

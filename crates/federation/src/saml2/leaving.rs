@@ -81,7 +81,7 @@ impl Federation {
     ) -> Result<Option<Onward>, Error> {
         let Ok((provider, known)) = self.saml_provider(&provider.name).await else { return Ok(None) };
         let Some(to) = known.facts.as_ref().and_then(|facts| facts.sign_out.first()) else { return Ok(None) };
-        // What was kept under the session's token; of a session that began half way, who they are is all there is.
+        // What was kept under the session's token; where nothing was, who they are is all there is.
         let kept = vouched.hint.as_ref().and_then(|hint| serde_json::from_str::<NameId>(hint.expose_secret()).ok());
         let subject = match kept {
             Some(subject) => subject,

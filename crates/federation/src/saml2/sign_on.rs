@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{ExposeSecret, SecretString, Timestamp};
+use base::{SecretString, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use identity::{Caller, Session};
 use saml::{Binding, Expected, Posted, Refused, Sent, Signed, Way};
 use serde::{Deserialize, Serialize};
-use store::{Tx, params};
-use zeroize::Zeroizing;
+use store::Tx;
 
 use super::Addresses;
 use super::keys::Keys;
@@ -18,11 +17,11 @@ use super::state::{self, Known};
 use super::words::translated;
 use crate::federation::Federation;
 use crate::flight::{self, Purpose, Secrets};
+use crate::parked::{self, Sort};
 use crate::{Arrival, Arrived, Begun, Error, Provider};
 
 /// How long an answer waits for the browser to come to our own page with it.
 const MINUTE: Duration = Duration::from_mins(1);
-const PARKED: &str = "loudhailer sign-on arrival v1";
 
 /// What waits between the provider's form and our page.
 #[derive(Serialize, Deserialize)]
@@ -33,40 +32,12 @@ struct Parked {
     next: String,
 }
 
-fn sealing(token: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, Error> {
-    Ok(crypto::hkdf_sha256(token, b"", PARKED)?)
-}
-
 /// Lays an answer down under a new token.
 fn park(tx: &mut Tx<'_>, provider: &Provider, parked: &Parked) -> Result<SecretString, Error> {
-    let token: Zeroizing<[u8; 32]> = Zeroizing::new(tx.context().random());
-    let nonce: [u8; 12] = tx.context().random();
-    let plain = Zeroizing::new(serde_json::to_vec(parked).map_err(|_| Error::Saml(Refused::Ours))?);
-    let sealed = crypto::aead::seal(&*sealing(&token)?, nonce, provider.id.to_string().as_bytes(), &plain)?;
-    let sealed = BASE64.encode([nonce.as_slice(), &sealed].concat());
+    let token = SecretString::from(BASE64.encode(tx.context().random::<32>()));
     let until = tx.now().plus(MINUTE);
-    tx.execute(
-        "INSERT INTO saml_arrivals (token_hash, provider, sealed, expires_at) VALUES ($1, $2, $3, $4)",
-        &params![crypto::sha256(&*token).to_vec(), provider.id, sealed, until],
-    )?;
-    Ok(SecretString::from(BASE64.encode(*token)))
-}
-
-/// Takes it up again, once.
-fn unpark(tx: &mut Tx<'_>, provider: &Provider, token: &SecretString) -> Result<Option<Parked>, Error> {
-    let Ok(bytes) = BASE64.decode(token.expose_secret()).map(Zeroizing::new) else { return Ok(None) };
-    let Ok(bytes) = <[u8; 32]>::try_from(bytes.as_slice()).map(Zeroizing::new) else { return Ok(None) };
-    let now = tx.now();
-    let found = tx.query_opt(
-        "DELETE FROM saml_arrivals WHERE token_hash = $1 AND provider = $2 RETURNING sealed, expires_at",
-        &params![crypto::sha256(&*bytes).to_vec(), provider.id],
-        |row| Ok((row.get::<String>("sealed")?, row.get::<Timestamp>("expires_at")?)),
-    )?;
-    let Some((sealed, _)) = found.filter(|(_, until)| *until > now) else { return Ok(None) };
-    let sealed = BASE64.decode(sealed).map_err(|_| Error::Saml(Refused::Ours))?;
-    let Some((nonce, sealed)) = sealed.split_first_chunk::<12>() else { return Ok(None) };
-    let plain = crypto::aead::open(&*sealing(&bytes)?, *nonce, provider.id.to_string().as_bytes(), sealed)?;
-    Ok(serde_json::from_slice(&plain).ok())
+    parked::lay(tx, Sort::Arrival, &token, provider.id, parked, until)?;
+    Ok(token)
 }
 
 impl Federation {
@@ -253,7 +224,12 @@ impl Federation {
         let (provider, known) = self.saml_provider(name).await?;
         let token = token.cloned().ok_or(Error::NotBegun)?;
         let of = provider.clone();
-        let parked = self.0.db.write(move |tx| unpark(tx, &of, &token)).await?.ok_or(Error::NotBegun)?;
+        let parked = self
+            .0
+            .db
+            .write(move |tx| parked::take::<Parked>(tx, Sort::Arrival, &token, Some(of.id)))
+            .await?
+            .ok_or(Error::NotBegun)?;
         let said = match translated(&parked.said, &known.settings, &provider.groups_claim) {
             Ok(said) => said,
             Err(error) => {

@@ -6,6 +6,7 @@ mod accounts;
 #[path = "../../../saml/tests/it/forge.rs"]
 mod forge;
 mod fresh;
+mod half_way;
 mod house;
 mod leaving;
 mod limits;

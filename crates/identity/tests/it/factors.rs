@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use access::{Actor, Grants, OrganisationPermit, cap};
 use base::{ExposeSecret as _, ManualClock, SecretString, UserId};
-use identity::{Entered, Error, Going, LogIn, LoggedIn, Needs, NewFactor, Proof};
+use identity::{Entered, Error, Going, Kept, LogIn, LoggedIn, Needs, NewFactor, Proof};
 use store::Db;
 
 use crate::authenticator::{Authenticator, SITE};
@@ -55,7 +55,10 @@ pub async fn half(house: &House, n: u8) -> SecretString {
 }
 
 pub async fn second(house: &House, token: &SecretString, code: SecretString, n: u8) -> Result<LoggedIn, Error> {
-    house.identity.second_factor(token, Proof::Code(code), None, &from(&format!("198.51.100.{n}"))).await
+    house
+        .identity
+        .second_factor(token, Proof::Code(code), Kept::default(), None, &from(&format!("198.51.100.{n}")))
+        .await
 }
 
 fn people_write() -> OrganisationPermit<cap::PeopleWrite> {
@@ -169,10 +172,10 @@ testdb::both_databases! {
         let again = house.identity.half_way_offer(&way.token).await.unwrap().unwrap();
         let app = offer.app.unwrap().text;
         assert_eq!(text(&app), text(&again.app.unwrap().text), "loading the page again spoils nothing");
-        let wrong = house.identity.enrol_half_way(&way.token, NewFactor::App(secret("000000")), None, &from("192.0.2.3")).await;
+        let wrong = house.identity.enrol_half_way(&way.token, NewFactor::App(secret("000000")), Kept::default(), None, &from("192.0.2.3")).await;
         assert!(matches!(wrong, Err(Error::BadFactor)));
         let right = NewFactor::App(code(&db, &app));
-        let done = house.identity.enrol_half_way(&way.token, right, None, &from("192.0.2.3")).await.unwrap();
+        let done = house.identity.enrol_half_way(&way.token, right, Kept::default(), None, &from("192.0.2.3")).await.unwrap();
         assert_eq!(done.codes.len(), 10);
         let entered = done.entered.unwrap();
         assert!(house.is_in(&entered.token).await);
@@ -258,7 +261,7 @@ testdb::both_databases! {
         let asked = asked.passkey.unwrap();
         let prove = |token: SecretString, answer, n: u8| {
             let identity = house.identity.clone();
-            async move { identity.second_factor(&token, Proof::Passkey(answer), None, &from(&format!("192.0.2.{n}"))).await }
+            async move { identity.second_factor(&token, Proof::Passkey(answer), Kept::default(), None, &from(&format!("192.0.2.{n}"))).await }
         };
         let mut stolen = Authenticator::new("key-of-ada");
         assert!(prove(token.clone(), stolen.answer(&asked, None), 3).await.is_err(), "another key pair");

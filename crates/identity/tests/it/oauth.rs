@@ -119,7 +119,7 @@ testdb::both_databases! {
     }
 
     /// Strangers try 20 times a minute; what is right does not count.
-    async fn strangers_are_slowed_down_and_clients_are_not_in_their_way(db: Db) {
+    async fn strangers_are_slowed_down_and_clients_are_not_in_their_way(db: Db, _clock: Arc<ManualClock>) {
         let house = open(&db).await;
         let secret = house.apply(CLIENTS).await.unwrap().drawn.pop().unwrap().secret;
         let app = client(&house).await;

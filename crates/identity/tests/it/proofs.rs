@@ -7,7 +7,7 @@ use std::time::Duration;
 use access::{Actor, AuthMethod, Grants, OrganisationPermit, Principal, Role, Scope, cap};
 use base::{Explain as _, ManualClock, PageRequest, SecretString, UserId};
 use identity::{
-    Entered, Error, Going, LoggedIn, Needs, NewFactor, PasswordChange, PeopleFilter, Proven, Standing, Vouched,
+    Entered, Error, Going, Kept, LoggedIn, Needs, NewFactor, PasswordChange, PeopleFilter, Proven, Standing, Vouched,
 };
 use store::{Db, Tx, Worker};
 use testkit::{MailMode, MailServer};
@@ -163,11 +163,11 @@ testdb::both_databases! {
         house.apply("settings: [{second_factor_for: [administrator]}]\n").await.unwrap();
         let (owner, thief) = (needs_enrolment(&house, 2).await, needs_enrolment(&house, 3).await);
         let app = house.identity.half_way_offer(&owner).await.unwrap().unwrap().app.unwrap().text;
-        let enrolled = house.identity.enrol_half_way(&owner, NewFactor::App(code(&db, &app)), None, &from("192.0.2.2")).await;
+        let enrolled = house.identity.enrol_half_way(&owner, NewFactor::App(code(&db, &app)), Kept::default(), None, &from("192.0.2.2")).await;
         assert!(enrolled.unwrap().entered.is_some());
         assert!(house.identity.half_way_offer(&thief).await.unwrap().is_none(), "nothing is offered any more");
         assert!(house.identity.half_way(&thief).await.unwrap().is_none());
-        let late = house.identity.enrol_half_way(&thief, NewFactor::App(secret("000000")), None, &from("192.0.2.3")).await;
+        let late = house.identity.enrol_half_way(&thief, NewFactor::App(secret("000000")), Kept::default(), None, &from("192.0.2.3")).await;
         assert!(matches!(late, Err(Error::HalfWayOver)));
         // A changed password ends what is half way.
         house.apply("settings: []\n").await.unwrap();

@@ -166,8 +166,10 @@ async fn waits(browser: &Browser, heading: &str, page: &str) {
                   window.stopped = ''; document.addEventListener('securitypolicyviolation', (it) => stopped = it.effectiveDirective); \
                   form.action = new URL('/elsewhere', there).href; form.submit(); form.action = there; return there; })()";
     browser.ask(astray).await;
-    eventually("the policy stops it", || async { (browser.ask("window.stopped").await == "form-action").then_some(()) })
-        .await;
+    eventually("the policy stops it", || async {
+        (browser.ask("window.stopped").await == "form-action").then_some(())
+    })
+    .await;
     browser.sees("h1", heading).await;
 }
 
