@@ -58,7 +58,9 @@ async fn turn(engine: &Arc<Engine>, lane: &Arc<Lane>, classes: &'static [Class],
     // Known before looking: what is stored later may not be seen.
     let quiet = side.is_quiet();
     let (carrier, epoch, now) = (Arc::clone(&lane.name), engine.epoch(), engine.ctx.now());
-    let claimed = engine.db.write(move |tx| claim(tx, &carrier, epoch, classes, now, most)).await;
+    let look = move |tx: &mut Tx<'_>| claim(tx, &carrier, epoch, classes, now, most);
+    let urgent = classes.contains(&Class::Alert);
+    let claimed = if urgent { engine.db.write(look).await } else { engine.db.write_bulk(look).await };
     let claimed = match claimed {
         Ok(claimed) => claimed,
         Err(error) => {

@@ -19,7 +19,7 @@ pub async fn fill(db: &Db, rows: u64) -> Result<(), Error> {
     let mut from = (segment(newest) + 1) * SEGMENT;
     let end = from + i64::try_from(rows).unwrap_or(i64::MAX / 2);
     while from < end {
-        db.write(move |tx| step(tx, newest, from, (from + STEP).min(end))).await?;
+        db.write_bulk(move |tx| step(tx, newest, from, (from + STEP).min(end))).await?;
         from += STEP;
     }
     let used = segment(end) + 1;

@@ -22,7 +22,7 @@ pub(crate) async fn recover(engine: &Engine, carrier: &str, policy: OnUnknownOut
     let mut total = 0;
     loop {
         let (carrier, now) = (carrier.to_owned(), engine.ctx.now());
-        let recovered = engine.db.write(move |tx| batch(tx, &carrier, policy, now)).await?;
+        let recovered = engine.db.write_bulk(move |tx| batch(tx, &carrier, policy, now)).await?;
         total += recovered;
         if recovered < BATCH.unsigned_abs() {
             return Ok(total);
