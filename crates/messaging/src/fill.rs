@@ -8,7 +8,7 @@ use crate::probe::newest_row;
 use crate::{Error, State};
 
 /// Rows of one transaction.
-const STEP: i64 = 40 * SEGMENT;
+const STEP: i64 = 160 * SEGMENT;
 
 /// Adds `rows` delivered messages behind the newest, whole segments of them. There has to be a message to copy.
 ///

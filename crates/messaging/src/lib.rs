@@ -125,5 +125,6 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
         store::Migration { version: 9, name: "exports", sql: include_str!("../migrations/009_exports.sql") },
         store::Migration { version: 10, name: "deliveries", sql: include_str!("../migrations/010_deliveries.sql") },
         store::Migration { version: 11, name: "told", sql: include_str!("../migrations/011_told.sql") },
+        store::Migration { version: 12, name: "segments", sql: include_str!("../migrations/012_segments.sql") },
     ],
 };

@@ -77,7 +77,7 @@ impl Messaging {
             // Their numbers were drawn in one transaction: they are near.
             let near = tx.query(
                 "SELECT id, umid, tell FROM messages WHERE id > $1 AND id < $2 AND workspace = $3 AND submitter = $4",
-                &params![row - 2 * SEGMENT, row + 2 * SEGMENT, permit.workspace(), &submitter],
+                &params![row - 8 * SEGMENT, row + 8 * SEGMENT, permit.workspace(), &submitter],
                 |near| Ok((near.get::<i64>(0)?, near.get::<MessageId>(1)?, Asked::stored(near.get(2)?))),
             )?;
             all.extend(

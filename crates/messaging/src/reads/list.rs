@@ -16,9 +16,9 @@ use crate::{Error, State, batches};
 /// Rows looked at for one page when a filter drops most of them; the page then says where to go on.
 const SCANNED: i64 = 20_000;
 /// Segments searched for a number or a sender's id.
-const SEGMENTS: i64 = 20_000;
+const SEGMENTS: i64 = 80_000;
 /// Rows that other processes may have taken at the same time.
-const SIDE_BY_SIDE: i64 = 16 * crate::numbers::SEGMENT;
+const SIDE_BY_SIDE: i64 = 64 * crate::numbers::SEGMENT;
 
 /// Messages of a workspace, newest first.
 pub(crate) fn list(
