@@ -119,6 +119,9 @@ pub(crate) fn prepare(
     let workspace = permit.workspace();
     let (to, sender) = (new.to.digits(), new.sender.as_ref());
     let decision = engine.decide(&Query::first(workspace, keys.development, to, new.class, sender))?;
+    if new.class == Class::Alert {
+        engine.alerts_now();
+    }
     let id: MessageId = engine.ctx.id();
     let umid = id.to_string();
     let seal = |column, plain: &[u8]| {
