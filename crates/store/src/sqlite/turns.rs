@@ -24,35 +24,30 @@ pub(super) struct Turns<T> {
     first: Option<(Sort, T)>,
     /// The last group left bulk out.
     owed: bool,
-    /// Nothing may join the present group any more.
-    closed: bool,
-    taken: usize,
-    has_urgent: bool,
-    has_bulk: bool,
+    group: Group,
     most: usize,
+}
+
+/// What the present group has so far.
+#[derive(Default)]
+struct Group {
+    members: usize,
+    urgent: bool,
+    bulk: bool,
+    /// Nobody may join it any more.
+    closed: bool,
 }
 
 impl<T> Turns<T> {
     /// Groups have `most` members at most.
-    pub(super) const fn new(urgent: mpsc::Receiver<T>, bulk: mpsc::Receiver<T>, handle: Handle, most: usize) -> Self {
-        Self {
-            urgent,
-            bulk,
-            handle,
-            first: None,
-            owed: false,
-            closed: false,
-            taken: 0,
-            has_urgent: false,
-            has_bulk: false,
-            most,
-        }
+    pub(super) fn new(urgent: mpsc::Receiver<T>, bulk: mpsc::Receiver<T>, handle: Handle, most: usize) -> Self {
+        Self { urgent, bulk, handle, first: None, owed: false, group: Group::default(), most }
     }
 
     /// Waits for somebody to begin a group with; false when nobody will come any more.
     pub(super) fn wait(&mut self) -> bool {
-        self.owed |= self.has_urgent && !self.has_bulk;
-        (self.closed, self.taken, self.has_urgent, self.has_bulk) = (false, 0, false, false);
+        let last = std::mem::take(&mut self.group);
+        self.owed |= last.urgent && !last.bulk;
         if let Some(found) = self.at_hand() {
             self.first = Some(found);
             return true;
@@ -72,21 +67,21 @@ impl<T> Turns<T> {
 
     /// Whether the one that a group begins with has nobody beside it. Then nobody joins it later either.
     pub(super) fn is_alone(&mut self) -> bool {
-        self.closed = self.urgent.is_empty() && self.bulk.is_empty();
-        self.closed
+        self.group.closed = self.urgent.is_empty() && self.bulk.is_empty();
+        self.group.closed
     }
 
     /// The next member of the group, until it is to be committed.
     pub(super) fn next(&mut self) -> Option<T> {
         let (sort, next) = match self.first.take() {
             Some(first) => first,
-            None if self.closed || self.taken == self.most => return None,
+            None if self.group.closed || self.group.members == self.most => return None,
             None => self.at_hand()?,
         };
-        self.taken += 1;
+        self.group.members += 1;
         match sort {
-            Sort::Urgent => self.has_urgent = true,
-            Sort::Bulk => (self.has_bulk, self.owed) = (true, false),
+            Sort::Urgent => self.group.urgent = true,
+            Sort::Bulk => (self.group.bulk, self.owed) = (true, false),
         }
         Some(next)
     }
@@ -100,7 +95,7 @@ impl<T> Turns<T> {
         }
         match self.urgent.try_recv() {
             Ok(next) => Some((Sort::Urgent, next)),
-            Err(_) if self.has_urgent => None,
+            Err(_) if self.group.urgent => None,
             Err(_) => bulk(&mut self.bulk),
         }
     }
@@ -187,27 +182,27 @@ mod tests {
         ) {
             let mut house = house(most);
             let (mut urgent, mut bulk) = (0, 1_000);
-            let (mut seen, mut waits) = (Vec::new(), 0);
+            let (mut seen, mut left_out) = (Vec::new(), 0);
             for (more_urgent, more_bulk) in arrivals {
                 house.send(urgent..urgent + more_urgent);
                 house.send(bulk..bulk + more_bulk);
                 (urgent, bulk) = (urgent + more_urgent, bulk + more_bulk);
-                let waiting = |seen: &[u32], from: u32, to: u32| to - from - seen.iter().filter(|one| (from..to).contains(one)).count() as u32;
-                let (urgent_waits, bulk_waits) = (waiting(&seen, 0, urgent), waiting(&seen, 1_000, bulk));
-                if urgent_waits + bulk_waits == 0 {
+                let waits = |mut range: std::ops::Range<u32>| range.any(|one| !seen.contains(&one));
+                let (urgent_waits, bulk_waits) = (waits(0..urgent), waits(1_000..bulk));
+                if !urgent_waits && !bulk_waits {
                     continue;
                 }
                 let group = house.group();
                 prop_assert!(group.len() <= most);
                 // Before what is urgent stands one of bulk at most, and none behind it.
-                if urgent_waits > 0 {
+                if urgent_waits {
                     prop_assert!(group.iter().take(2).any(|one| *one < 1_000), "{group:?}");
                     prop_assert!(group.iter().skip(1).all(|one| *one < 1_000), "{group:?}");
                 }
                 // Bulk that waits is left out once, not twice.
-                let left_out = bulk_waits > 0 && group.iter().all(|one| *one < 1_000);
-                waits = if left_out { waits + 1 } else { 0 };
-                prop_assert!(waits < 2);
+                let without = bulk_waits && group.iter().all(|one| *one < 1_000);
+                left_out = if without { left_out + 1 } else { 0 };
+                prop_assert!(left_out < 2);
                 seen.extend(group);
             }
             for range in [0..1_000, 1_000..u32::MAX] {
