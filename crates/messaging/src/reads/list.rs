@@ -139,9 +139,10 @@ fn by_time(
     let mut values = Vec::from(params![permit.workspace(), before, i64::from(limit) + 1]);
     let conditions = conditions(filter, &mut values);
     if filter.states == [State::Unknown] && filter.of_batch.is_none() {
-        // They have an index of their own, which SQLite uses only where the state stands by itself.
+        // They have an index of their own.
         let sql = format!(
-            "SELECT {COLUMNS} FROM messages WHERE state = 3 AND workspace = $1 AND id < $2{conditions} ORDER BY id DESC LIMIT $3"
+            "SELECT {COLUMNS} FROM messages WHERE {} AND workspace = $1 AND id < $2{conditions} ORDER BY id DESC LIMIT $3",
+            crate::indexes::unknown(tx.dialect())
         );
         return Ok(cut(tx.query(&sql, &values, read)?, limit));
     }
