@@ -232,7 +232,7 @@ pub(crate) async fn cancel(engine: &Engine, permit: &Permit<cap::MessagesSend>, 
     let (mut after, mut total) = (0, 0_u32);
     loop {
         let permit = permit.clone();
-        let (seen, cancelled, last) = engine.db.write(move |tx| piece(tx, &permit, number, after)).await?;
+        let (seen, cancelled, last) = engine.db.write_bulk(move |tx| piece(tx, &permit, number, after)).await?;
         total += cancelled;
         if i64::from(seen) < BATCH {
             break;

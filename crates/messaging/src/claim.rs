@@ -20,7 +20,7 @@ use crate::job::{Job, Key, Outcome, StoredOrigin};
 use crate::lane::Lane;
 use crate::octets::{Body, encoding};
 use crate::state::Event;
-use crate::{Error, State};
+use crate::{Error, State, indexes};
 
 /// Claimed in one transaction at most.
 const BATCH: usize = 512;
@@ -58,7 +58,9 @@ async fn turn(engine: &Arc<Engine>, lane: &Arc<Lane>, classes: &'static [Class],
     // Known before looking: what is stored later may not be seen.
     let quiet = side.is_quiet();
     let (carrier, epoch, now) = (Arc::clone(&lane.name), engine.epoch(), engine.ctx.now());
-    let claimed = engine.db.write(move |tx| claim(tx, &carrier, epoch, classes, now, most)).await;
+    let look = move |tx: &mut Tx<'_>| claim(tx, &carrier, epoch, classes, now, most);
+    let urgent = classes.contains(&Class::Alert);
+    let claimed = if urgent { engine.db.write(look).await } else { engine.db.write_bulk(look).await };
     let claimed = match claimed {
         Ok(claimed) => claimed,
         Err(error) => {
@@ -251,10 +253,10 @@ fn claim(
     most: usize,
 ) -> Result<Vec<Claimed>, Error> {
     let mut claimed = Vec::new();
-    // `state < 2` stands here literally, or SQLite would not use the partial index.
     let sql = format!(
-        "UPDATE messages SET state = 1, claimed_by = $1 WHERE id IN (SELECT id FROM messages WHERE state < 2 AND carrier = $2
-         AND state = 0 AND class = $3 AND due_at <= $4 ORDER BY due_at, id LIMIT $5{}) RETURNING {COLUMNS}",
+        "UPDATE messages SET state = 1, claimed_by = $1 WHERE id IN (SELECT id FROM messages WHERE {} AND carrier = $2
+         AND class = $3 AND due_at <= $4 ORDER BY due_at, id LIMIT $5{}) RETURNING {COLUMNS}",
+        indexes::queued(tx.dialect()),
         tx.dialect().skip_locked()
     );
     for class in classes {

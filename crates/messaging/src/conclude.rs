@@ -24,7 +24,7 @@ const NOT_SENT_WAIT: Duration = Duration::from_millis(500);
 
 /// The outcome of `attempt` on `lane`. `pause` is how long the carrier wants nothing.
 pub(crate) fn conclude(engine: &Engine, lane: &Lane, attempt: Attempt, pause: Duration) -> Outcome {
-    let Attempt { job, parts, end } = attempt;
+    let Attempt { job, parts, end, began: _ } = attempt;
     let now = engine.ctx.now();
     // What one carrier refuses for good may still go by another: the fault may be our account there.
     let elsewhere = matches!(end, End::Refused { remedy: Remedy::Elsewhere, .. })

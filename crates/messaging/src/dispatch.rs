@@ -21,7 +21,7 @@ use crate::engine::Engine;
 use crate::job::{Job, Outcome, PartOutcome};
 use crate::lane::{Lane, Queues};
 use crate::octets::{Body, Octets};
-use crate::pace::{Congestion, Pace};
+use crate::pace::{Congestion, Courtesy, Pace};
 use crate::{Error, State};
 
 /// How long submits that are out may take when the lane stops; then they are in doubt.
@@ -54,6 +54,7 @@ pub(crate) struct Attempt {
     pub(crate) job: Job,
     pub(crate) parts: Vec<PartOutcome>,
     pub(crate) end: End,
+    pub(crate) began: Duration,
 }
 
 type InFlight = FuturesUnordered<Pin<Box<dyn Future<Output = Attempt> + Send>>>;
@@ -66,13 +67,16 @@ struct Dispatcher {
     others_out: usize,
     pace: Pace,
     congestion: Congestion,
+    courtesy: Courtesy,
 }
 
 /// Runs a lane until it stops.
 pub(crate) async fn run(engine: Arc<Engine>, lane: Arc<Lane>, queues: Queues) {
     let now = engine.ctx.monotonic();
     let (pace, congestion) = (Pace::new(lane.carrier.rate(), now), Congestion::new(lane.window));
-    let dispatcher = Dispatcher { engine, lane, queues, out: FuturesUnordered::new(), others_out: 0, pace, congestion };
+    let courtesy = Courtesy::new(lane.window);
+    let dispatcher =
+        Dispatcher { engine, lane, queues, out: FuturesUnordered::new(), others_out: 0, pace, congestion, courtesy };
     dispatcher.run().await;
 }
 
@@ -89,8 +93,9 @@ impl Dispatcher {
             let window = self.congestion.window();
             // One place in eight, and one at least where there are two, is kept for alerts.
             let kept = (window / 8).max(usize::from(window > 1));
+            let bulk = (window - kept).min(self.courtesy.window());
             let (alerts, others) =
-                (open && self.out.len() < window, open && self.others_out < window - kept && self.out.len() < window);
+                (open && self.out.len() < window, open && self.others_out < bulk && self.out.len() < window);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -140,7 +145,8 @@ impl Dispatcher {
         self.others_out += usize::from(job.class != Class::Alert);
         self.lane.in_flight.fetch_add(1, Ordering::Relaxed);
         self.engine.remember_conversation(&self.lane.name, &job);
-        self.out.push(Box::pin(attempt(Arc::clone(&self.engine), Arc::clone(&self.lane.carrier), job)));
+        let began = self.engine.ctx.monotonic();
+        self.out.push(Box::pin(attempt(Arc::clone(&self.engine), Arc::clone(&self.lane.carrier), job, began)));
     }
 
     fn finished(&mut self, attempt: Attempt) {
@@ -153,6 +159,9 @@ impl Dispatcher {
         match &attempt.end {
             End::Complete => {
                 self.congestion.succeeded(now);
+                let asked = self.lane.others.has_backlog() && self.engine.is_alerting(now);
+                let parts = u32::try_from(attempt.parts.len().max(1)).unwrap_or(1);
+                self.courtesy.answered(now, now.saturating_sub(attempt.began) / parts, asked);
                 self.lane.answered();
             }
             End::Refused { .. } => {
@@ -199,11 +208,11 @@ impl Dispatcher {
 
 /// Hands the parts of one message over, one after the other: so at most one part of a message is ever in doubt, and
 /// nothing more is paid for a message whose first part is refused.
-async fn attempt(engine: Arc<Engine>, carrier: Arc<dyn Carrier>, job: Job) -> Attempt {
+async fn attempt(engine: Arc<Engine>, carrier: Arc<dyn Carrier>, job: Job, began: Duration) -> Attempt {
     let mut parts = Vec::new();
     // One that has begun goes on in the way it began.
     let whole = job.parts > 1 && job.sent == 0 && carrier.takes_whole();
-    let Ok(pieces) = cut(&job, whole) else { return Attempt { job, parts, end: End::Unsendable } };
+    let Ok(pieces) = cut(&job, whole) else { return Attempt { job, parts, end: End::Unsendable, began } };
     let mut end = End::Complete;
     for (index, submission) in pieces.into_iter().enumerate() {
         let number = index + 1;
@@ -234,7 +243,7 @@ async fn attempt(engine: Arc<Engine>, carrier: Arc<dyn Carrier>, job: Job) -> At
             }
         }
     }
-    Attempt { job, parts, end }
+    Attempt { job, parts, end, began }
 }
 
 fn ended(part: usize, error: SubmitError) -> End {

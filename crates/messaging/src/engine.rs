@@ -27,6 +27,9 @@ const ENVIRONMENT_FOR: Duration = Duration::from_secs(5);
 /// Conversations remembered for finding the workspace of a reply; the table knows the older ones.
 const CONVERSATIONS: usize = 100_000;
 
+/// For how long after an alert's message bulk makes way for the next ones.
+const ALERTING: Duration = Duration::from_secs(2);
+
 /// After the start, carriers have this long to be attached before what waits for them is led elsewhere.
 pub(crate) const START: Duration = Duration::from_secs(10);
 
@@ -52,6 +55,8 @@ pub(crate) struct Engine {
     pub(crate) refs: RefHasher,
     pub(crate) started: Duration,
     epoch: AtomicI64,
+    /// Until when alerts count as under way, in microseconds of the monotonic clock.
+    alerting_until: AtomicU64,
     environments: Mutex<HashMap<WorkspaceId, (bool, Duration)>>,
     conversations: Mutex<Conversations>,
     /// Whether somebody above listens to what becomes of a workspace's messages.
@@ -81,6 +86,7 @@ impl Engine {
             strays: AtomicU64::new(0),
             refs: RefHasher::default(),
             epoch: AtomicI64::new(0),
+            alerting_until: AtomicU64::new(0),
             environments: Mutex::default(),
             conversations: Mutex::default(),
             listeners: OnceLock::new(),
@@ -132,6 +138,16 @@ impl Engine {
 
     pub(crate) fn set_epoch(&self, epoch: i64) {
         self.epoch.store(epoch, Ordering::Release);
+    }
+
+    /// A message of an alert is being accepted.
+    pub(crate) fn alerts_now(&self) {
+        self.alerting_until.fetch_max(micros(self.ctx.monotonic() + ALERTING), Ordering::Relaxed);
+    }
+
+    /// Whether alerts are under way.
+    pub(crate) fn is_alerting(&self, now: Duration) -> bool {
+        micros(now) < self.alerting_until.load(Ordering::Relaxed)
     }
 
     /// The lane of `carrier`, when that is attached.
@@ -209,6 +225,10 @@ impl Engine {
         let key = self.refs.of(&[carrier, ours, handset]);
         self.conversations.lock().unwrap_or_else(PoisonError::into_inner).workspaces.get(&key).copied()
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The latest conversations, by a keyed hash; the oldest is forgotten first.

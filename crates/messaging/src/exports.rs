@@ -366,7 +366,7 @@ pub(crate) async fn work(messaging: Messaging, lines: Lines, job: Job) -> Result
         let Some((stored, window)) = looked else { break };
         let (over, last) = (window.over, turn + 1 == WINDOWS);
         let (writing, finish) = (messaging.clone(), job.clone());
-        db.write(move |tx| {
+        db.write_bulk(move |tx| {
             write(tx, writing.engine(), &stored, &window, lines)?;
             if over || last {
                 finish.finish(tx)?;

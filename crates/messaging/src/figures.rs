@@ -3,7 +3,7 @@
 use access::{Authority, cap};
 use store::params;
 
-use crate::{Class, Error, Messaging};
+use crate::{Class, Error, Messaging, indexes};
 
 /// Messages that are on disk and not yet handed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,15 +25,15 @@ impl Messaging {
             .engine
             .db
             .read(|tx| {
-                let rows = tx.query(
+                let sql = format!(
                     "SELECT carrier, class, COUNT(*) AS messages, MIN(due_at) AS due FROM messages
-                     WHERE state < 2 GROUP BY carrier, class ORDER BY carrier, class",
-                    &params![],
-                    |row| {
-                        let messages = u64::try_from(row.get::<i64>("messages")?).unwrap_or(0);
-                        Ok((row.get::<String>("carrier")?, row.get::<i64>("class")?, messages, row.get("due")?))
-                    },
-                )?;
+                     WHERE {} GROUP BY carrier, class ORDER BY carrier, class",
+                    indexes::under_way(tx.dialect())
+                );
+                let rows = tx.query(&sql, &params![], |row| {
+                    let messages = u64::try_from(row.get::<i64>("messages")?).unwrap_or(0);
+                    Ok((row.get::<String>("carrier")?, row.get::<i64>("class")?, messages, row.get("due")?))
+                })?;
                 let queue = |(carrier, class, messages, oldest_due)| QueueFigures {
                     carrier,
                     class: Class::from_code(class),

@@ -8,7 +8,7 @@ use crate::probe::newest_row;
 use crate::{Error, State};
 
 /// Rows of one transaction.
-const STEP: i64 = 40 * SEGMENT;
+const STEP: i64 = 160 * SEGMENT;
 
 /// Adds `rows` delivered messages behind the newest, whole segments of them. There has to be a message to copy.
 ///
@@ -19,7 +19,7 @@ pub async fn fill(db: &Db, rows: u64) -> Result<(), Error> {
     let mut from = (segment(newest) + 1) * SEGMENT;
     let end = from + i64::try_from(rows).unwrap_or(i64::MAX / 2);
     while from < end {
-        db.write(move |tx| step(tx, newest, from, (from + STEP).min(end))).await?;
+        db.write_bulk(move |tx| step(tx, newest, from, (from + STEP).min(end))).await?;
         from += STEP;
     }
     let used = segment(end) + 1;

@@ -19,7 +19,7 @@ impl Messaging {
         items: usize,
     ) -> Result<OpenBatch, Error> {
         let permit = permit.clone();
-        self.0.engine.db.write(move |tx| batches::begin(tx, &permit, client_ref.as_deref(), items)).await
+        self.0.engine.db.write_bulk(move |tx| batches::begin(tx, &permit, client_ref.as_deref(), items)).await
     }
 
     /// Notes what became of the messages of that request: how many were accepted and rejected, and why those were.
@@ -29,7 +29,7 @@ impl Messaging {
         counts: (u32, u32),
         rejections: Vec<Rejection>,
     ) -> Result<(), Error> {
-        self.0.engine.db.write(move |tx| batches::end(tx, batch, counts, &rejections)).await
+        self.0.engine.db.write_bulk(move |tx| batches::end(tx, batch, counts, &rejections)).await
     }
 
     /// Batches of the permit's workspace, the newest first; those with the caller's own id `client_ref` when it is given.

@@ -42,7 +42,7 @@ impl Messaging {
     /// The holder of the permit has these, and is not told them again.
     pub async fn taken(&self, permit: &Permit<cap::MessageContentRead>, keys: Vec<DeliveryKey>) -> Result<(), Error> {
         let permit = permit.clone();
-        self.0.engine.db.write(move |tx| deliveries::taken(tx, &permit, &keys)).await
+        self.0.engine.db.write_bulk(move |tx| deliveries::taken(tx, &permit, &keys)).await
     }
 
     /// Takes or keeps the lease on telling the holder of the permit; false while another process has it.

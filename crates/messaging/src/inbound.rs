@@ -24,8 +24,8 @@ const OPEN: i64 = 1_000;
 /// Parts that are waited for; of a longer message each part stands alone. The protocol allows 255, people do not write so much.
 const MOST_PARTS: u8 = 10;
 /// Segments searched for a conversation, from the newest, and how many at once.
-const SEGMENTS: i64 = 2_048;
-const STRIDE: i64 = 64;
+const SEGMENTS: i64 = 8_192;
+const STRIDE: i64 = 256;
 /// What stands for parts that never came.
 const GAP: &str = "[…]";
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use access::{Permit, cap};
 use base::{MessageId, Timestamp, WorkspaceId};
-use routing::{Decision, Query};
+use routing::{Class, Decision, Query};
 use sms::Encoding;
 use store::{Tx, Value, params};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -119,6 +119,9 @@ pub(crate) fn prepare(
     let workspace = permit.workspace();
     let (to, sender) = (new.to.digits(), new.sender.as_ref());
     let decision = engine.decide(&Query::first(workspace, keys.development, to, new.class, sender))?;
+    if new.class == Class::Alert {
+        engine.alerts_now();
+    }
     let id: MessageId = engine.ctx.id();
     let umid = id.to_string();
     let seal = |column, plain: &[u8]| {
@@ -439,7 +442,10 @@ pub(crate) async fn store_batch(engine: &Arc<Engine>, taken: &mut Vec<Submit>) {
     let stored = {
         let (engine, prepared) = (Arc::clone(engine), Arc::clone(&prepared));
         let db = engine.db.clone();
-        db.write(move |tx| insert(tx, &engine, &prepared)).await
+        // An alert makes the batch that it came with urgent.
+        let urgent = prepared.iter().any(|(prepared, _)| prepared.new.class == Class::Alert);
+        let store = move |tx: &mut Tx<'_>| insert(tx, &engine, &prepared);
+        if urgent { db.write(store).await } else { db.write_bulk(store).await }
     };
     let rows = match stored {
         Ok(rows) => rows.into_iter().map(Some).collect(),

@@ -67,6 +67,12 @@ impl Side {
         self.jobs.send(job).map_err(|refused| Box::new(refused.0))
     }
 
+    /// No more room for anybody, as if the process were gone.
+    #[cfg(test)]
+    pub(crate) fn close(&self) {
+        self.room.close();
+    }
+
     pub(crate) fn has_backlog(&self) -> bool {
         *self.gate.borrow() != Gate::Open
     }

@@ -36,6 +36,7 @@ mod handle_telling;
 mod history;
 mod inbound;
 mod inbox;
+mod indexes;
 mod intake;
 mod job;
 mod lane;
@@ -125,5 +126,7 @@ pub const MIGRATIONS: store::Migrations = store::Migrations {
         store::Migration { version: 9, name: "exports", sql: include_str!("../migrations/009_exports.sql") },
         store::Migration { version: 10, name: "deliveries", sql: include_str!("../migrations/010_deliveries.sql") },
         store::Migration { version: 11, name: "told", sql: include_str!("../migrations/011_told.sql") },
+        store::Migration { version: 12, name: "segments", sql: include_str!("../migrations/012_segments.sql") },
+        store::Migration { version: 13, name: "in place", sql: include_str!("../migrations/013_in_place.sql") },
     ],
 };

@@ -325,8 +325,8 @@ async fn housekeeping(engine: Arc<Engine>, stop: CancellationToken) {
 
 async fn forget_deliveries(engine: &Engine) -> Result<(), Error> {
     let now = engine.ctx.now();
-    engine.db.write(move |tx| exports::forget(tx, now)).await?;
-    let forgotten = engine.db.write(move |tx| deliveries::forget(tx, now)).await?;
+    engine.db.write_bulk(move |tx| exports::forget(tx, now)).await?;
+    let forgotten = engine.db.write_bulk(move |tx| deliveries::forget(tx, now)).await?;
     if forgotten > 0 {
         tracing::warn!(
             deliveries = forgotten,

@@ -102,6 +102,64 @@ impl Congestion {
     }
 }
 
+/// Answers may take this much longer than the fastest one before bulk makes way.
+const SLACK: Duration = Duration::from_millis(2);
+/// Of the window, what bulk keeps in any case: it is slowed down for alerts, not stopped.
+const LEAST: f64 = 1.0 / 16.0;
+/// The fastest answer is that of the last one to two of these, so that a carrier may become slower.
+const REMEMBERED: Duration = Duration::from_mins(1);
+
+/// How much of the window bulk from the queue may use while alerts are under way. Bulk that fills the window makes a queue
+/// at the carrier, in the links and before the processors, and an alert would stand at its end. So answers that take longer
+/// than they must halve what bulk has out, and answers in time open it again. Pure: the times come in.
+#[derive(Debug)]
+pub(crate) struct Courtesy {
+    share: f64,
+    most: f64,
+    /// The fastest answer of the present minute and of the one before, and when that ended.
+    fastest: (Duration, Duration),
+    turned: Duration,
+    shrunk: Duration,
+}
+
+impl Courtesy {
+    pub(crate) fn new(window: usize) -> Self {
+        let most = f64::from(u32::try_from(window.max(1)).unwrap_or(u32::MAX));
+        let (fastest, turned, shrunk) = ((Duration::MAX, Duration::MAX), Duration::ZERO, Duration::ZERO);
+        Self { share: most, most, fastest, turned, shrunk }
+    }
+
+    /// Submits of bulk that may be outstanding.
+    pub(crate) fn window(&self) -> usize {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 1 and the carrier's window"
+        )]
+        {
+            self.share as usize
+        }
+    }
+
+    /// The carrier answered after `took`, while alerts were under way and bulk queued (`asked`) or not.
+    pub(crate) fn answered(&mut self, now: Duration, took: Duration, asked: bool) {
+        if now >= self.turned + REMEMBERED {
+            (self.fastest, self.turned) = ((took, self.fastest.0), now);
+        }
+        self.fastest.0 = self.fastest.0.min(took);
+        let fastest = self.fastest.0.min(self.fastest.1);
+        if !asked {
+            self.share = self.most;
+        } else if took <= fastest * 2 + SLACK {
+            self.share = (self.share + 1.0 / self.share).min(self.most);
+        } else if now >= self.shrunk + took {
+            // Once for all that were out together.
+            self.shrunk = now;
+            self.share = (self.share / 2.0).max(self.most * LEAST).max(1.0);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +212,51 @@ mod tests {
             congestion.until = Duration::ZERO;
         }
         assert_eq!(congestion.window(), 1);
+    }
+
+    /// While nobody asks, bulk has all; when alerts are under way it has what leaves no queue, and never nothing.
+    #[test]
+    fn bulk_makes_way_for_alerts_and_is_not_stopped() {
+        let mut courtesy = Courtesy::new(1_000);
+        for at in 0..100 {
+            courtesy.answered(ms(at), ms(if at == 0 { 1 } else { 50 }), false);
+        }
+        assert_eq!(courtesy.window(), 1_000);
+        // All that were out together count once.
+        for _ in 0..1_000 {
+            courtesy.answered(ms(1_000), ms(50), true);
+        }
+        assert_eq!(courtesy.window(), 500);
+        for at in 0..100 {
+            courtesy.answered(ms(2_000 + at * 100), ms(50), true);
+        }
+        assert_eq!(courtesy.window(), 62);
+        let mut before = courtesy.window();
+        for at in 0..50_u64 {
+            for _ in 0..1_000 {
+                courtesy.answered(ms(20_000 + at), ms(3), true);
+            }
+            assert!(courtesy.window() >= before);
+            before = courtesy.window();
+        }
+        assert!(before > 200, "{before}");
+        courtesy.answered(ms(30_000), ms(50), false);
+        assert_eq!(courtesy.window(), 1_000);
+    }
+
+    /// A carrier of one place keeps it, and one that became slower for good is no longer measured by what it was.
+    #[test]
+    fn courtesy_learns_what_is_usual() {
+        let mut courtesy = Courtesy::new(1);
+        courtesy.answered(ms(0), ms(1), true);
+        courtesy.answered(ms(100), ms(90), true);
+        assert_eq!(courtesy.window(), 1);
+        let mut courtesy = Courtesy::new(100);
+        courtesy.answered(ms(0), ms(1), true);
+        for at in 0..100_000 {
+            courtesy.answered(ms(at * 10), ms(40), true);
+        }
+        assert_eq!(courtesy.window(), 100);
     }
 
     /// F-13: silence halves the window too, once for all that were out together, and success opens it.

@@ -14,7 +14,7 @@ use crate::numbers::segment;
 use crate::settle::{Settle, Waiting};
 
 /// Segments that are searched at most, from the newest: 80 million messages.
-const SEGMENTS: i64 = 20_000;
+const SEGMENTS: i64 = 80_000;
 /// Receipts searched for in one read.
 const BATCH: usize = 64;
 

@@ -10,25 +10,26 @@ use tokio_util::sync::CancellationToken;
 use crate::Error;
 use crate::deliveries::Tell;
 use crate::engine::Engine;
-use crate::numbers::SEGMENT;
 use crate::outstanding::OUTSTANDING;
 use crate::probe::{Found, newest_row};
 use crate::settle::Settle;
 
 /// Receipts of older messages are rare enough to be looked up.
 const OLDEST: Duration = Duration::from_hours(72);
-/// Between two segments.
+/// Rows read in one transaction.
+const STEP: i64 = 4_096;
+/// Between two of them.
 const BREATH: Duration = Duration::from_millis(2);
 /// Rows looked at at most.
 const ROWS: i64 = 2_000_000;
 
-/// Reads segment by segment, so that no read transaction is long.
+/// Reads piece by piece, so that no read transaction is long.
 pub(crate) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     let since = engine.ctx.now().minus(OLDEST);
     let Ok(newest) = engine.db.read(newest_row).await else { return };
     let (mut below, mut found) = (newest + 1, 0);
     while below > (newest - ROWS).max(0) && found < OUTSTANDING && !stop.is_cancelled() {
-        let from = below - SEGMENT;
+        let from = below - STEP;
         let upper = below;
         match engine.db.read(move |tx| outstanding(tx, from, upper)).await {
             Ok((oldest, rows)) => {

@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::job::NewNote;
 use crate::settle_store::{Touched, note, publish};
 use crate::state::Event;
-use crate::{Error, State};
+use crate::{Error, State, indexes};
 
 /// Decided in one transaction.
 const BATCH: i64 = 200;
@@ -22,7 +22,7 @@ pub(crate) async fn recover(engine: &Engine, carrier: &str, policy: OnUnknownOut
     let mut total = 0;
     loop {
         let (carrier, now) = (carrier.to_owned(), engine.ctx.now());
-        let recovered = engine.db.write(move |tx| batch(tx, &carrier, policy, now)).await?;
+        let recovered = engine.db.write_bulk(move |tx| batch(tx, &carrier, policy, now)).await?;
         total += recovered;
         if recovered < BATCH.unsigned_abs() {
             return Ok(total);
@@ -32,8 +32,9 @@ pub(crate) async fn recover(engine: &Engine, carrier: &str, policy: OnUnknownOut
 
 fn batch(tx: &mut Tx<'_>, carrier: &str, policy: OnUnknownOutcome, now: Timestamp) -> Result<u64, Error> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM messages WHERE state < 2 AND carrier = $1 AND state = 1
+        "SELECT {COLUMNS} FROM messages WHERE {} AND carrier = $1
          AND claimed_by NOT IN (SELECT epoch FROM messaging_owners) ORDER BY class <> 0, class <> 3, due_at LIMIT {BATCH}{}",
+        indexes::claimed(tx.dialect()),
         tx.dialect().skip_locked()
     );
     let rows = tx.query(&sql, &params![carrier], Claimed::read)?;

@@ -18,7 +18,7 @@ use crate::job::NewNote;
 use crate::recover::recover;
 use crate::settle_store::{Touched, note, publish};
 use crate::state::Event;
-use crate::{Error, State};
+use crate::{Error, State, indexes};
 
 /// How often it looks.
 const PASS: Duration = Duration::from_secs(2);
@@ -74,13 +74,13 @@ async fn pass(engine: &Arc<Engine>, cursors: &mut Cursors, settled: bool) -> Res
 /// The carriers that something waits for or is claimed for: one look into the claim index for each.
 fn waiting_carriers(tx: &mut Tx<'_>) -> Result<Vec<String>, Error> {
     let mut found: Vec<String> = Vec::new();
+    let sql = format!(
+        "SELECT carrier FROM messages WHERE {} AND carrier > $1 ORDER BY carrier LIMIT 1",
+        indexes::under_way(tx.dialect())
+    );
     loop {
         let after = found.last().map_or("", String::as_str);
-        let next = tx.query_opt(
-            "SELECT carrier FROM messages WHERE state < 2 AND carrier > $1 ORDER BY carrier LIMIT 1",
-            &params![after],
-            |row| row.get::<String>(0),
-        )?;
+        let next = tx.query_opt(&sql, &params![after], |row| row.get::<String>(0))?;
         match next {
             Some(next) => found.push(next),
             None => return Ok(found),
@@ -145,8 +145,9 @@ fn judge(
 ) -> Result<Vec<(Claimed, Verdict)>, Error> {
     let (due, row) = from.unwrap_or((Timestamp::from_micros(i64::MIN), 0));
     let sql = format!(
-        "SELECT {COLUMNS} FROM messages WHERE state < 2 AND carrier = $1 AND state = 0 AND class = $2 AND due_at <= $3
-         AND (due_at > $4 OR (due_at = $4 AND id > $5)) ORDER BY due_at, id LIMIT {BATCH}"
+        "SELECT {COLUMNS} FROM messages WHERE {} AND carrier = $1 AND class = $2 AND due_at <= $3
+         AND (due_at > $4 OR (due_at = $4 AND id > $5)) ORDER BY due_at, id LIMIT {BATCH}",
+        indexes::queued(tx.dialect())
     );
     let rows = tx.query(&sql, &params![carrier, class.code(), now, due, row], Claimed::read)?;
     let mut judged = Vec::with_capacity(rows.len());

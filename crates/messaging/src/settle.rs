@@ -349,7 +349,7 @@ impl Settler {
 
     async fn apply(&self, batch: &Arc<Batch>) -> Result<Applied, Error> {
         let batch = Arc::clone(batch);
-        self.engine.db.write(move |tx| apply(tx, &batch)).await
+        self.engine.db.write_bulk(move |tx| apply(tx, &batch)).await
     }
 
     fn done(&mut self, batch: &Batch, applied: &Applied) {

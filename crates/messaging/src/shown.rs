@@ -6,7 +6,7 @@ use routing::{Class, Decision, Query, Refused, Route, Sender};
 use store::{Tx, params};
 
 use crate::messaging::Messaging;
-use crate::{Error, LaneStatus};
+use crate::{Error, LaneStatus, indexes};
 
 /// Waiting messages that are counted at most: beyond that the exact number helps nobody.
 pub const COUNTED: u32 = 10_000;
@@ -65,11 +65,10 @@ impl Messaging {
         carrier: &str,
     ) -> Result<u32, Error> {
         let _ = permit;
-        // `state < 2` stands here literally, or SQLite would not use the partial index.
-        Ok(tx.query_one(
-            "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM messages WHERE state < 2 AND carrier = $1 AND state = 0 LIMIT $2) AS w",
-            &params![carrier, COUNTED],
-            |row| row.get("n"),
-        )?)
+        let sql = format!(
+            "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM messages WHERE {} AND carrier = $1 LIMIT $2) AS w",
+            indexes::queued(tx.dialect())
+        );
+        Ok(tx.query_one(&sql, &params![carrier, COUNTED], |row| row.get("n"))?)
     }
 }

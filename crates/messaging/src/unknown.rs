@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::job::{NewNote, StoredOrigin};
 use crate::settle_store::{Touched, note, publish};
 use crate::state::Event;
-use crate::{Error, State};
+use crate::{Error, State, indexes};
 
 /// Messages decided about in one go at most.
 pub const DECIDED: usize = 500;
@@ -82,18 +82,18 @@ pub(crate) fn figures<C: access::Cap>(
             oldest: row.get("oldest")?,
         })
     };
-    // `state = 3` stands here literally, or SQLite would not use the partial index.
+    let unknown = indexes::unknown(tx.dialect());
     let columns = "carrier, COUNT(*) AS messages, MIN(created_at) AS oldest";
     Ok(match permit.scope() {
         Scope::Workspace(workspace) => tx.query(
             &format!(
-                "SELECT {columns} FROM messages WHERE state = 3 AND workspace = $1 GROUP BY carrier ORDER BY carrier"
+                "SELECT {columns} FROM messages WHERE {unknown} AND workspace = $1 GROUP BY carrier ORDER BY carrier"
             ),
             &params![workspace],
             read,
         )?,
         Scope::Organisation => tx.query(
-            &format!("SELECT {columns} FROM messages WHERE state = 3 GROUP BY carrier ORDER BY carrier"),
+            &format!("SELECT {columns} FROM messages WHERE {unknown} GROUP BY carrier ORDER BY carrier"),
             &params![],
             read,
         )?,
@@ -102,11 +102,11 @@ pub(crate) fn figures<C: access::Cap>(
 
 /// How many there are in a workspace, counted no further than people read.
 pub(crate) fn count(tx: &mut Tx<'_>, workspace: WorkspaceId) -> Result<u32, Error> {
-    Ok(tx.query_one(
-        "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM messages WHERE state = 3 AND workspace = $1 LIMIT $2) AS u",
-        &params![workspace, crate::COUNTED],
-        |row| row.get("n"),
-    )?)
+    let sql = format!(
+        "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM messages WHERE {} AND workspace = $1 LIMIT $2) AS u",
+        indexes::unknown(tx.dialect())
+    );
+    Ok(tx.query_one(&sql, &params![workspace, crate::COUNTED], |row| row.get("n"))?)
 }
 
 /// One that is to be decided.

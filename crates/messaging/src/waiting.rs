@@ -8,7 +8,7 @@ use store::{Tx, params};
 
 use crate::asked::Asked;
 use crate::numbers::SEGMENT;
-use crate::{Error, Messaging};
+use crate::{Error, Messaging, indexes};
 
 /// Messages between two addresses that are named at once.
 const MOST: i64 = 1_000;
@@ -22,9 +22,13 @@ impl Messaging {
             .engine()
             .db
             .read(move |tx| {
-                // `state < 2` stands here literally, or SQLite would not use the partial index, which the carrier leads.
+                // The carrier leads the index.
+                let sql = format!(
+                    "SELECT COUNT(*) FROM (SELECT 1 FROM messages WHERE {} AND carrier >= '' AND submitter = $1 LIMIT $2) AS waiting",
+                    indexes::under_way(tx.dialect())
+                );
                 tx.query_one(
-                    "SELECT COUNT(*) FROM (SELECT 1 FROM messages WHERE state < 2 AND carrier >= '' AND submitter = $1 LIMIT $2) AS waiting",
+                    &sql,
                     &params![&submitter, most],
                     |row| row.get::<i64>(0),
                 )
@@ -45,9 +49,13 @@ impl Messaging {
         let mut found = Vec::new();
         // The key of the blind index changes with the month; what waits may be older than that.
         for (_, key) in self.engine().vault.index_keys(tx, Some(workspace))? {
-            let rows = tx.query(
-                "SELECT id, umid FROM messages WHERE state < 2 AND carrier >= '' AND state = 0 AND workspace = $1
+            let sql = format!(
+                "SELECT id, umid FROM messages WHERE {} AND carrier >= '' AND workspace = $1
                  AND submitter = $2 AND sender = $3 AND blind = $4 ORDER BY id LIMIT $5",
+                indexes::queued(tx.dialect())
+            );
+            let rows = tx.query(
+                &sql,
                 &params![workspace, &submitter, sender.as_str(), key.index(to.digits()), MOST],
                 |row| Ok((row.get::<i64>(0)?, row.get::<MessageId>(1)?)),
             )?;
@@ -77,7 +85,7 @@ impl Messaging {
             // Their numbers were drawn in one transaction: they are near.
             let near = tx.query(
                 "SELECT id, umid, tell FROM messages WHERE id > $1 AND id < $2 AND workspace = $3 AND submitter = $4",
-                &params![row - 2 * SEGMENT, row + 2 * SEGMENT, permit.workspace(), &submitter],
+                &params![row - 8 * SEGMENT, row + 8 * SEGMENT, permit.workspace(), &submitter],
                 |near| Ok((near.get::<i64>(0)?, near.get::<MessageId>(1)?, Asked::stored(near.get(2)?))),
             )?;
             all.extend(

@@ -42,11 +42,13 @@ enum Backend {
     Postgres(Postgres),
 }
 
-/// Whether a transaction may change anything.
+/// Whether a transaction may change anything, and whom it may keep waiting.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Read,
     Write,
+    /// A write that makes way for the others.
+    Bulk,
     /// A write without a limit on time: a migration.
     Patient,
 }
@@ -79,6 +81,17 @@ impl Db {
         E: From<Error> + Send + 'static,
     {
         self.run(Access::Write, f).await
+    }
+
+    /// The same for work that comes in masses and that nobody waits for at a phone: whatever comes by [`Self::write`] goes
+    /// before it, and it is never left out for good. Keep each below a few milliseconds, because what is urgent waits for
+    /// the one that runs. Transactions of both sorts have no order among each other unless one is sent after the other's answer.
+    pub async fn write_bulk<T, E>(&self, f: impl FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.run(Access::Bulk, f).await
     }
 
     /// Runs `f` on a snapshot that nothing can change, on a connection of its own. Keep it below a second: a long

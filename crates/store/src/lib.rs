@@ -3,6 +3,7 @@
 //!
 //! A use-case is a plain function over `&mut Tx`. [`Db::write`] runs it on the only writer thread (SQLite, in a group
 //! commit) or on a pooled connection (PostgreSQL), and answers after the commit: `Ok` means on disk (control E-31).
+//! What comes in masses goes by [`Db::write_bulk`] and makes way for everything else.
 //! One SQL text with `$1` placeholders serves both; the differences that reach SQL are named methods of [`Dialect`].
 //!
 //! The store never knows a business noun, holds no key and decides no right.

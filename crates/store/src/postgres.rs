@@ -15,6 +15,7 @@ use deadpool_postgres::{
 use futures_util::future::try_join_all;
 use futures_util::poll;
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -54,6 +55,8 @@ const GREETING: &str = "SET jit = off; SET lock_timeout = '5s'; SET idle_in_tran
 /// Connections to one PostgreSQL database.
 pub(crate) struct Postgres {
     pool: Pool,
+    /// Connections that bulk may have at once; the others are kept for what is urgent.
+    bulk: Arc<Semaphore>,
     shared: Arc<Shared>,
     patience: Duration,
 }
@@ -78,7 +81,9 @@ impl Postgres {
             .post_create(greet)
             .build()
             .map_err(|error| Error::Options(error.to_string()))?;
-        let postgres = Self { pool, shared: shared.clone(), patience: options.patience };
+        let kept = (options.connections / 8).max(1);
+        let bulk = Arc::new(Semaphore::new(options.connections.saturating_sub(kept).max(1)));
+        let postgres = Self { pool, bulk, shared: shared.clone(), patience: options.patience };
         // A wrong address or password shows at start, not at the first signal.
         postgres.greet().await?;
         Ok(postgres)
@@ -100,13 +105,20 @@ impl Postgres {
     }
 
     pub(crate) async fn submit(&self, work: Box<dyn Work>, access: Access) -> Result<(), Error> {
+        let turn = if access == Access::Bulk { Some(self.turn().await?) } else { None };
         let client = self.pool.get().await.map_err(unreachable)?;
         let (pool, shared, handle) = (self.pool.clone(), self.shared.clone(), Handle::current());
         let patience = if access == Access::Patient { Duration::MAX } else { self.patience };
         tokio::task::spawn_blocking(move || {
             serve(Session::new(client, handle, patience), work, access, &pool, &shared);
+            drop(turn);
         });
         Ok(())
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let turn = tokio::time::timeout(self.patience, Arc::clone(&self.bulk).acquire_owned()).await;
+        turn.map_err(|_| Error::Overloaded)?.map_err(|_| Error::Closed)
     }
 
     pub(crate) fn close(&self) {
@@ -212,7 +224,7 @@ impl Session {
         self.begun.set(Begun::No);
         self.ahead.replace(vec![Ahead::Control(match access {
             Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            Access::Write | Access::Patient => "BEGIN ISOLATION LEVEL READ COMMITTED",
+            Access::Write | Access::Bulk | Access::Patient => "BEGIN ISOLATION LEVEL READ COMMITTED",
         })]);
     }
 

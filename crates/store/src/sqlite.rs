@@ -2,13 +2,14 @@
 //!
 //! Everything that queued while the last commit was being synchronised runs in one transaction, a savepoint each, and
 //! is answered after the next commit. One synchronisation thus serves hundreds of callers, and under low load each
-//! caller has its own.
+//! caller has its own. Bulk has a queue of its own and makes way: see [`turns`].
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use crate::Error;
@@ -21,8 +22,10 @@ use crate::work::Work;
 
 mod file;
 mod statements;
+mod turns;
 
 pub(crate) use statements::Statements;
+use turns::Turns;
 
 /// Transactions in one commit at most: bounds how long the first one waits for the last.
 const GROUP: usize = 1024;
@@ -41,8 +44,15 @@ pub(crate) struct Sqlite {
 #[derive(Clone)]
 struct Queues {
     /// Absent in a store that only looks.
-    writer: Option<mpsc::Sender<Box<dyn Work>>>,
+    writer: Option<Writer>,
     readers: mpsc::Sender<Box<dyn Work>>,
+}
+
+/// The queues before the writer.
+#[derive(Clone)]
+struct Writer {
+    urgent: mpsc::Sender<Box<dyn Work>>,
+    bulk: mpsc::Sender<Box<dyn Work>>,
 }
 
 /// What keeps the file ours; dropped by the last thread.
@@ -78,10 +88,11 @@ impl Sqlite {
             None
         } else {
             let statements = Statements::new(file::open_writer(path)?);
-            let (sender, queue) = mpsc::channel(options.queue);
+            let ((urgent, first), (bulk, second)) = (mpsc::channel(options.queue), mpsc::channel(options.queue));
+            let turns = Turns::new(first, second, Handle::current(), GROUP);
             let shared = shared.clone();
-            spawn("store-writer", Box::new(move || write_loop(&statements, &shared, queue)))?;
-            Some(sender)
+            spawn("store-writer", Box::new(move || write_loop(&statements, &shared, turns)))?;
+            Some(Writer { urgent, bulk })
         };
         let (readers, queue) = mpsc::channel(options.queue);
         let queue = Arc::new(Mutex::new(queue));
@@ -105,7 +116,11 @@ impl Sqlite {
 
     pub(crate) async fn submit(&self, work: Box<dyn Work>, access: Access) -> Result<(), Error> {
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Error::Closed)?;
-        let queue = if access == Access::Read { queues.readers } else { queues.writer.ok_or(Error::ReadOnly)? };
+        let queue = match access {
+            Access::Read => queues.readers,
+            Access::Write | Access::Patient => queues.writer.ok_or(Error::ReadOnly)?.urgent,
+            Access::Bulk => queues.writer.ok_or(Error::ReadOnly)?.bulk,
+        };
         // The usual case has a place at once and needs no timer.
         match queue.try_send(work) {
             Ok(()) => Ok(()),
@@ -145,43 +160,43 @@ fn read_loop(statements: &Statements, shared: &Shared, queue: &Mutex<mpsc::Recei
     }
 }
 
-fn write_loop(statements: &Statements, shared: &Shared, mut queue: mpsc::Receiver<Box<dyn Work>>) {
-    let mut group = Vec::with_capacity(GROUP);
-    while queue.blocking_recv_many(&mut group, GROUP) > 0 {
-        while !group.is_empty() {
-            group = commit_group(statements, shared, std::mem::take(&mut group));
-        }
+fn write_loop(statements: &Statements, shared: &Shared, mut turns: Turns<Box<dyn Work>>) {
+    while turns.wait() {
+        let alone = turns.is_alone();
+        commit_group(statements, shared, alone, &mut || turns.next());
     }
     // Statistics for the planner, kept small by SQLite itself.
     let _ = statements.script("PRAGMA optimize");
 }
 
-/// Runs a group in one transaction, commits and answers it. What could not be run is returned for another turn.
-fn commit_group(statements: &Statements, shared: &Shared, group: Vec<Box<dyn Work>>) -> Vec<Box<dyn Work>> {
+/// Runs a group in one transaction, commits and answers it.
+fn commit_group(
+    statements: &Statements,
+    shared: &Shared,
+    alone: bool,
+    next: &mut dyn FnMut() -> Option<Box<dyn Work>>,
+) {
     let answer_all = |group: Vec<Box<dyn Work>>, result: &Result<(), Error>| {
         for work in group {
             work.answer(result.clone());
         }
     };
     if let Err(failed) = statements.control("BEGIN IMMEDIATE") {
-        answer_all(group, &Err(failed.error));
-        return Vec::new();
+        return answer_all(std::iter::from_fn(next).collect(), &Err(failed.error));
     }
-    let alone = group.len() == 1;
-    let mut kept: Vec<(Box<dyn Work>, Effects)> = Vec::with_capacity(group.len());
+    let mut kept: Vec<(Box<dyn Work>, Effects)> = Vec::new();
     let mut refused: Vec<Box<dyn Work>> = Vec::new();
-    let mut waiting = group.into_iter();
-    for mut work in waiting.by_ref() {
+    while let Some(mut work) = next() {
         match run_one(statements, shared, &mut *work, alone) {
             Ok(Some(effects)) => kept.push((work, effects)),
             Ok(None) => refused.push(work),
             Err(error) => {
-                // Some errors (disk full, out of memory) end the whole transaction: nothing before them is kept.
+                // Some errors (disk full, out of memory) end the whole transaction: nothing before them is kept. Who
+                // has not had a turn gets it in the next group.
                 let _ = statements.control("ROLLBACK");
                 refused.push(work);
                 answer_all(kept.into_iter().map(|(work, _)| work).collect(), &Err(error.clone()));
-                answer_all(refused, &Err(error));
-                return waiting.collect();
+                return answer_all(refused, &Err(error));
             }
         }
     }
@@ -197,7 +212,7 @@ fn commit_group(statements: &Statements, shared: &Shared, group: Vec<Box<dyn Wor
             effects.release(shared);
             work.answer(Ok(()));
         }
-        return Vec::new();
+        return;
     };
     if !statements.is_idle() {
         let _ = statements.control("ROLLBACK");
@@ -206,9 +221,10 @@ fn commit_group(statements: &Statements, shared: &Shared, group: Vec<Box<dyn Wor
     if kept.len() > 1 && matches!(failed.error, Error::Constraint { .. }) {
         // A deferred constraint of one of them: each alone shows whose.
         for work in kept {
-            commit_group(statements, shared, vec![work]);
+            let mut work = Some(work);
+            commit_group(statements, shared, true, &mut || work.take());
         }
-        return Vec::new();
+        return;
     }
     meters::FAILED.add(&["failed"], 1);
     tracing::error!(error = %failed.error, "a commit failed; its callers were told");
@@ -218,7 +234,6 @@ fn commit_group(statements: &Statements, shared: &Shared, group: Vec<Box<dyn Wor
         other => other,
     };
     answer_all(kept.collect(), &Err(error));
-    Vec::new()
 }
 
 /// Runs one transaction of a group: its effects when it shall be kept, `None` when it was undone, an error when the

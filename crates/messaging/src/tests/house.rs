@@ -353,9 +353,8 @@ impl House {
         // The tasks of the old one live on in this test process: without room its lanes claim nothing any more, and what they had
         // claimed is fenced by the new epoch.
         for lane in self.messaging.engine().lanes.load().values() {
-            for side in [&lane.alerts, &lane.others] {
-                side.reserve(usize::MAX).into_iter().for_each(tokio::sync::OwnedSemaphorePermit::forget);
-            }
+            lane.alerts.close();
+            lane.others.close();
         }
         self.messaging = Messaging::start(self.db.clone(), self.vault.clone(), &RoutesKind::new()).await.unwrap();
     }

@@ -11,3 +11,4 @@ mod news;
 mod permutations;
 mod plans;
 mod reading;
+mod segments;

@@ -10,4 +10,5 @@ mod leases;
 mod schema;
 mod tls;
 mod transactions;
+mod urgent;
 mod workers;
