@@ -110,12 +110,15 @@ const LEAST: f64 = 1.0 / 16.0;
 const REMEMBERED: Duration = Duration::from_mins(1);
 
 /// How much of the window bulk from the queue may use while alerts are under way. Bulk that fills the window makes a queue
-/// at the carrier, in the links and before the processors, and an alert would stand at its end. So answers that take longer
-/// than they must halve what bulk has out, and answers in time open it again. Pure: the times come in.
+/// at the carrier, in the links and before the processors, and an alert would stand at its end. So bulk begins with the least when
+/// alerts come, answers in time open its share again, and answers that take longer than they must halve it. Pure: the times
+/// come in.
 #[derive(Debug)]
 pub(crate) struct Courtesy {
     share: f64,
     most: f64,
+    /// Alerts were under way at the last answer.
+    asked: bool,
     /// The fastest answer of the present minute and of the one before, and when that ended.
     fastest: (Duration, Duration),
     turned: Duration,
@@ -126,7 +129,7 @@ impl Courtesy {
     pub(crate) fn new(window: usize) -> Self {
         let most = f64::from(u32::try_from(window.max(1)).unwrap_or(u32::MAX));
         let (fastest, turned, shrunk) = ((Duration::MAX, Duration::MAX), Duration::ZERO, Duration::ZERO);
-        Self { share: most, most, fastest, turned, shrunk }
+        Self { share: most, most, asked: false, fastest, turned, shrunk }
     }
 
     /// Submits of bulk that may be outstanding.
@@ -148,14 +151,18 @@ impl Courtesy {
         }
         self.fastest.0 = self.fastest.0.min(took);
         let fastest = self.fastest.0.min(self.fastest.1);
+        let least = (self.most * LEAST).max(1.0);
+        let began = !std::mem::replace(&mut self.asked, asked) && asked;
         if !asked {
             self.share = self.most;
+        } else if began {
+            (self.share, self.shrunk) = (least, now);
         } else if took <= fastest * 2 + SLACK {
             self.share = (self.share + 1.0 / self.share).min(self.most);
         } else if now >= self.shrunk + took {
             // Once for all that were out together.
             self.shrunk = now;
-            self.share = (self.share / 2.0).max(self.most * LEAST).max(1.0);
+            self.share = (self.share / 2.0).max(least);
         }
     }
 }
@@ -222,26 +229,31 @@ mod tests {
             courtesy.answered(ms(at), ms(if at == 0 { 1 } else { 50 }), false);
         }
         assert_eq!(courtesy.window(), 1_000);
-        // All that were out together count once.
-        for _ in 0..1_000 {
-            courtesy.answered(ms(1_000), ms(50), true);
-        }
-        assert_eq!(courtesy.window(), 500);
-        for at in 0..100 {
-            courtesy.answered(ms(2_000 + at * 100), ms(50), true);
-        }
+        courtesy.answered(ms(1_000), ms(50), true);
         assert_eq!(courtesy.window(), 62);
         let mut before = courtesy.window();
         for at in 0..50_u64 {
             for _ in 0..1_000 {
-                courtesy.answered(ms(20_000 + at), ms(3), true);
+                courtesy.answered(ms(2_000 + at), ms(3), true);
             }
             assert!(courtesy.window() >= before);
             before = courtesy.window();
         }
         assert!(before > 200, "{before}");
+        // All that were out together count once.
+        for _ in 0..1_000 {
+            courtesy.answered(ms(3_000), ms(50), true);
+        }
+        assert_eq!(courtesy.window(), before / 2);
+        for at in 0..100 {
+            courtesy.answered(ms(4_000 + at * 100), ms(50), true);
+        }
+        assert_eq!(courtesy.window(), 62);
         courtesy.answered(ms(30_000), ms(50), false);
         assert_eq!(courtesy.window(), 1_000);
+        // The next alerts find it so again.
+        courtesy.answered(ms(31_000), ms(1), true);
+        assert_eq!(courtesy.window(), 62);
     }
 
     /// A carrier of one place keeps it, and one that became slower for good is no longer measured by what it was.
