@@ -88,7 +88,8 @@ document.addEventListener("DOMContentLoaded", () => {
     if (at) url.searchParams.set("at", at);
     try {
       const answer = await fetch(url, {
-        headers: { Accept: "text/event-stream" },
+        // That a page listens is no sign that somebody is there: its session ends all the same.
+        headers: { Accept: "text/event-stream", "HX-Request": "true" },
         redirect: "manual",
         cache: "no-store",
         signal: mine.signal,

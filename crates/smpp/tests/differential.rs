@@ -135,7 +135,11 @@ fn compare(frame: &Bytes) -> Result<Reading, String> {
     // Some of what peers send is tolerated and not what we would write. An answer without a body is to them one that says nothing, to us
     // one that says an empty id; we write none beside an error.
     let bodies = frame.len() > HEADER;
-    if bodies && ours.encode(&mut out).is_ok() && out.len() > HEADER {
+    let written = ours.encode(&mut out).is_ok();
+    // Less than a parameter's head behind the last one is left out by us. They read on there where they take a parameter for shorter than
+    // it says it is, as they do with all whose length they know.
+    let rest = (1..4).contains(&frame.len().saturating_sub(out.len()));
+    if bodies && written && !rest && out.len() > HEADER {
         let again = theirs(&out);
         if again.as_ref() != Some(&other) {
             return Err(format!("ours: {ours:?}\ntheirs: {other:?}\nwritten by us, to them: {again:?}"));

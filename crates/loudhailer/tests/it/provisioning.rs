@@ -84,8 +84,13 @@ async fn a_directory_keeps_people() {
     // An administrator sees also why a body was not read, or an address.
     browser.goto(&page).await;
     let said = browser.text("main").await;
-    for words in ["is not read", "larger than the 1048576 bytes", "nested deeper", "startIndex", "not searched at once"]
-    {
+    for words in [
+        "Send the body as JSON",
+        "larger than the 1048576 bytes",
+        "nested deeper",
+        "startIndex",
+        "not searched at once",
+    ] {
         assert!(said.contains(words), "{words}: {said}");
     }
     entra_and_okta(&door).await;
