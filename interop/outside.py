@@ -408,7 +408,8 @@ def sqlmap():
             ], bound=120)
             said = said.rsplit("\n$ ", 1)[-1] if "\n$ " in said else said
             looked += len(names)
-            if "identified the following injection point" in said or re.search(r"parameter '[^']+' (is|appears to be) '[^']+' injectable", said):
+            # What first seems to be one is looked at by the tool itself once more; only then it is one.
+            if "identified the following injection point" in said:
                 findings.append(Finding(tool, "an injection point", f"{path}?{query}"))
             elif "do not appear to be injectable" not in said and "all tested parameters" not in said:
                 last = [line for line in said.strip().splitlines() if "CRITICAL" in line or "ERROR" in line]

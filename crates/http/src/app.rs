@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
-use axum::http::header::{CONNECTION, USER_AGENT};
+use axum::http::header::{CONNECTION, EXPECT, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::{Next, from_fn};
@@ -27,6 +27,7 @@ use crate::gate::{Gate, HX_REQUEST, wants_html};
 use crate::headers;
 use crate::health::{Checkup, Findings, Health};
 use crate::keeper::{Keeper, Source};
+use crate::leftover::{self, Leftover};
 use crate::matrix::RefusedAs;
 use crate::meters;
 use crate::once::Replays;
@@ -140,6 +141,9 @@ impl App {
             fragment: parts.headers.contains_key(HX_REQUEST),
         };
         let packs = method == Method::GET && packed::accepts_gzip(&parts.headers);
+        // Over HTTP/2 an answer reaches who still sends, and who waits for a 100 sends nothing yet.
+        let whole = version < Version::HTTP_2 && !parts.headers.contains_key(EXPECT);
+        let (body, leftover) = if whole { leftover::lend(body) } else { (body, Leftover::default()) };
         let inner = async {
             let bare = match self.examine(&parts, peer, id, ambiguous) {
                 Ok(source) => self.route(Request::from_parts(parts, body), source).await,
@@ -157,6 +161,10 @@ impl App {
             response = packed::pack(response).await;
         }
         meters::answered(door, response.status(), took);
+        // Whoever is too slow is not waited for again.
+        if response.status() != StatusCode::REQUEST_TIMEOUT {
+            leftover.read_on().await;
+        }
         let path = route.as_ref().map_or("(no route)", |route| route.path.as_str());
         span.in_scope(|| access_line(&method, path, door, &response, took));
         response

@@ -26,6 +26,7 @@ mod headers;
 mod health;
 mod inflate;
 mod keeper;
+mod leftover;
 pub mod matrix;
 mod meters;
 mod once;

@@ -250,3 +250,25 @@ async fn x_21_certificates_are_replaced_live() {
     stage.ca = fresh.ca_pem;
     assert_eq!(stage.client().get(stage.url("/robots.txt")).send().await.unwrap().status(), 200);
 }
+
+/// Whoever still sends is heard out, within bounds, so that they hear why they are refused.
+#[tokio::test]
+async fn a_refusal_reaches_who_still_sends() {
+    let stage = Stage::new().await;
+    let origin = stage.origin();
+    let host = origin.trim_start_matches("https://");
+    for (head, status) in [("POST /nowhere", "404"), ("POST /robots.txt", "405"), ("POST /api/v1/demo/messages", "4")] {
+        let mut stream = stage.raw().await;
+        let head = format!(
+            "{head} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 8000000\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..80 {
+            stream.write_all(&[b'x'; 100_000]).await.unwrap();
+        }
+        stream.flush().await.unwrap();
+        let answer = super::stage::read_to_end(&mut stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{head}: {answer}");
+        assert!(answer.contains("\"code\""), "{answer}");
+    }
+}
