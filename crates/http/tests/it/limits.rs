@@ -263,8 +263,8 @@ async fn a_refusal_reaches_who_still_sends() {
             "{head} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 8000000\r\nConnection: close\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
-        for _ in 0..80 {
-            stream.write_all(&[b'x'; 100_000]).await.unwrap();
+        for _ in 0..1000 {
+            stream.write_all(&[b'x'; 8_000]).await.unwrap();
         }
         stream.flush().await.unwrap();
         let answer = super::stage::read_to_end(&mut stream).await;
