@@ -467,6 +467,7 @@ def main():
                  "day": time.strftime("%Y-%m-%d", time.gmtime()), "stands": [], "open": []}
         grouped = collections.Counter()
         for finding in result.findings:
+            finding = finding._replace(what=finding.what.replace(f"{ROOT}/", ""))
             reason = next((why for tool, what, where, why in known if tool == finding.tool and what.search(finding.what) and where.search(finding.where)), None)
             if reason:
                 grouped[(finding.what, reason)] += 1

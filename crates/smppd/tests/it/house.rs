@@ -290,7 +290,7 @@ pub fn id_of(response: &Response) -> String {
 /// The next delivery, answered with `status`.
 pub async fn delivered(link: &mut Link, status: Status) -> DeliverSm {
     let request =
-        tokio::time::timeout(Duration::from_secs(20), link.incoming.next()).await.expect("a delivery in time").unwrap();
+        tokio::time::timeout(Duration::from_mins(1), link.incoming.next()).await.expect("a delivery in time").unwrap();
     let (pdu, responder) = request.into_parts();
     let Pdu::DeliverSm(pdu) = pdu else { panic!("{pdu:?}") };
     responder.answer(status, DeliverSmResp::default()).unwrap();
