@@ -126,7 +126,7 @@ struct RequestView {
     program: String,
     /// The method.
     method: String,
-    /// What it was about: `Users` or `Groups`.
+    /// What it was about: `Users`, `Groups`, or `all` for a search of both, which is not done.
     target: String,
     /// Which one; empty for a list, and for a new one that was refused.
     id: String,
