@@ -88,8 +88,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (at) url.searchParams.set("at", at);
     try {
       const answer = await fetch(url, {
-        // That a page listens is no sign that somebody is there: its session ends all the same.
-        headers: { Accept: "text/event-stream", "HX-Request": "true" },
+        headers: { Accept: "text/event-stream" },
         redirect: "manual",
         cache: "no-store",
         signal: mine.signal,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use access::{Actor, Grants};
 use axum::extract::FromRequestParts;
 use axum::http::Method;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{ACCEPT, AUTHORIZATION};
 use axum::http::request::Parts;
 use base::{Context, ExposeSecret, SecretString, Timestamp};
 
@@ -60,8 +60,9 @@ async fn live(
     gate: &Gate,
     source: &Source,
 ) -> Result<Option<LiveSession>, Refusal> {
-    // A part of a page that renews itself is no sign that somebody is there.
-    if parts.method == Method::GET && parts.headers.contains_key(HX_REQUEST) {
+    // A part of a page that renews itself is no sign that somebody is there, nor is a page that listens.
+    let listens = parts.headers.get(ACCEPT).is_some_and(|wanted| wanted == "text/event-stream");
+    if parts.method == Method::GET && (listens || parts.headers.contains_key(HX_REQUEST)) {
         gate.keeper().session_still(token, source).await
     } else {
         gate.keeper().session(token, source).await

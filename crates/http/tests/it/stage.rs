@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use access::{Actor, AuthMethod, Capability, Denied, Grants, KeyScope, Principal, Role, Scope, cap};
@@ -34,6 +34,8 @@ pub fn workspace(name: &str) -> WorkspaceId {
 #[derive(Default)]
 pub struct Accounts {
     pub ended: AtomicBool,
+    /// Requests that counted as use of a session.
+    pub used: AtomicUsize,
 }
 
 pub const WORKSPACES: [&str; 2] = ["demo", "other"];
@@ -56,6 +58,11 @@ impl Accounts {
 #[async_trait]
 impl Keeper for Accounts {
     async fn session(&self, token: &SecretString, source: &Source) -> Result<Option<LiveSession>, Refusal> {
+        self.used.fetch_add(1, Ordering::SeqCst);
+        self.session_still(token, source).await
+    }
+
+    async fn session_still(&self, token: &SecretString, source: &Source) -> Result<Option<LiveSession>, Refusal> {
         let name = token.expose_secret().strip_prefix("s-");
         if self.ended.load(Ordering::SeqCst) {
             return Ok(None);
@@ -86,10 +93,6 @@ impl Keeper for Accounts {
             Actor::new(Principal::ApiKey { id: ApiKeyId::from(Uuid::nil()), name: "ci".into() }, AuthMethod::ApiKey);
         let scopes: Vec<KeyScope> = key_scopes().iter().filter_map(|scope| scope.name().parse().ok()).collect();
         Ok(Some(Grants::of_api_key(actor, workspace(place), &scopes)))
-    }
-
-    async fn session_still(&self, token: &SecretString, source: &Source) -> Result<Option<LiveSession>, Refusal> {
-        self.session(token, source).await
     }
 
     async fn ways(&self, _: &SecretString, _: &Source) -> Result<Ways, Refusal> {

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use http::StatusCode;
 
 use super::stage::Stage;
 
@@ -30,6 +31,22 @@ async fn events_flow_to_our_own_pages_only() {
     let first = response.chunk().await.unwrap().unwrap();
     assert_eq!(&*first, b"event: tick\ndata: 0\n\n");
     assert_eq!(open(&stage, "/w/demo/live", "cross-site").await.status(), 403);
+}
+
+/// that a page listens keeps no session alive, nor does a part of it that renews itself; what somebody opens does.
+#[tokio::test]
+async fn x_17_listening_is_no_use_of_a_session() {
+    let stage = Stage::new().await;
+    let cookie = ("cookie", "__Host-sid=s-observer@demo");
+    let used = || stage.accounts.used.load(Ordering::SeqCst);
+    let own = |path: &str| {
+        stage.client().get(stage.url(path)).header(cookie.0, cookie.1).header("sec-fetch-site", "same-origin")
+    };
+    let listening = own("/w/demo/live").header("accept", "text/event-stream").send().await.unwrap();
+    let part = own("/w/demo/alerts").header("hx-request", "true").send().await.unwrap();
+    assert_eq!((listening.status(), part.status(), used()), (StatusCode::OK, StatusCode::OK, 0));
+    assert_eq!(own("/w/demo/alerts").send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(used(), 1);
 }
 
 fn end_session_after(stage: &Stage, pause: Duration) {
