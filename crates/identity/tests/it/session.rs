@@ -89,6 +89,19 @@ testdb::both_databases! {
         }
     }
 
+    /// 7.3.1: what lies in a session that nobody uses is not kept until its last hour.
+    async fn a_session_that_nobody_uses_is_swept(db: Db, clock: Arc<ManualClock>) {
+        let house = open(&db).await;
+        let token = house.set_up().await.token;
+        clock.advance(Duration::from_mins(29));
+        house.identity.sweep().await.unwrap();
+        assert_eq!(house.count("sessions").await, 1);
+        assert!(house.is_in(&token).await);
+        clock.advance(Duration::from_mins(30));
+        house.identity.sweep().await.unwrap();
+        assert_eq!(house.count("sessions").await, 0);
+    }
+
     /// 7.3.2: twelve hours in any case.
     async fn a_session_ends_after_twelve_hours_however_busy(db: Db, clock: Arc<ManualClock>) {
         let house = open(&db).await;
