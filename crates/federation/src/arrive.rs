@@ -238,15 +238,16 @@ pub(crate) fn link(
             _ => Err(Error::LinkedElsewhere),
         };
     }
-    Ok(note(tx, actor, "identity.link", user, provider)?)
+    Ok(note(tx, actor, "identity.link", ("user", &user.to_string()), provider)?)
 }
 
-/// Writes down that an account got or lost an identity. The subject may be an address, so it is not written.
+/// Writes down what was done with a provider, to what: an account that got or lost an identity, or the provider's own keys. The
+/// subject may be an address, so it is not written.
 pub(crate) fn note(
     tx: &mut Tx<'_>,
     actor: &Actor,
     action: &'static str,
-    user: UserId,
+    (kind, id): (&'static str, &str),
     provider: &Provider,
 ) -> Result<(), audit::Error> {
     audit::record(
@@ -255,7 +256,7 @@ pub(crate) fn note(
             actor,
             workspace: None,
             action,
-            target: ("user", &user.to_string()),
+            target: (kind, id),
             outcome: audit::Outcome::Success,
             reason: None,
             changes: Some(serde_json::json!({ "provider": provider.name })),

@@ -259,7 +259,7 @@ impl Federation {
         if !links::remove(tx, &provider, subject, user)? {
             return Err(Error::NoLink);
         }
-        arrive::note(tx, actor, "identity.unlink", user, &provider)?;
+        arrive::note(tx, actor, "identity.unlink", ("user", &user.to_string()), &provider)?;
         // What it opened is over, whether or not a role goes with it.
         let which = EndedThere { provider: provider.id, subject: Some(subject), session: None };
         self.0.identity.end_vouched(tx, which, actor, "the identity was taken from the account")?;

@@ -50,7 +50,7 @@ pub fn link_provisioned(
         return Ok(Linked::TooMany);
     }
     links::put(tx, &provider, subject, user, ORIGIN)?;
-    arrive::note(tx, actor, "identity.link", user, &provider)?;
+    arrive::note(tx, actor, "identity.link", ("user", &user.to_string()), &provider)?;
     Ok(Linked::Done)
 }
 
@@ -69,7 +69,7 @@ pub fn unlink_provisioned(
         return Ok(false);
     }
     links::remove(tx, &provider, subject, user)?;
-    arrive::note(tx, actor, "identity.unlink", user, &provider)?;
+    arrive::note(tx, actor, "identity.unlink", ("user", &user.to_string()), &provider)?;
     mapping::settle(tx, actor, user, &format!("an identity of {} was removed", provider.name))?;
     Ok(true)
 }

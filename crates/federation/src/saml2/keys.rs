@@ -14,7 +14,7 @@ use vault::{Aad, Purpose, SealedColumn, Vault};
 
 use super::state::KeyInfo;
 use crate::federation::Federation;
-use crate::{Error, Provider, rows};
+use crate::{Error, Provider, arrive, rows};
 
 /// Where the private keys lie.
 pub(crate) const SEALED: SealedColumn = SealedColumn {
@@ -133,19 +133,7 @@ fn load(tx: &mut Tx<'_>, vault: &Vault, provider: ResourceId) -> Result<Vec<(Str
 
 /// Writes down what was done with our keys for a provider.
 fn note(tx: &mut Tx<'_>, actor: &Actor, action: &'static str, provider: &Provider) -> Result<(), audit::Error> {
-    audit::record(
-        tx,
-        audit::Entry {
-            actor,
-            workspace: None,
-            action,
-            target: ("identity_provider", &provider.id.to_string()),
-            outcome: audit::Outcome::Success,
-            reason: None,
-            changes: Some(serde_json::json!({ "provider": provider.name })),
-        },
-    )?;
-    Ok(())
+    arrive::note(tx, actor, action, ("identity_provider", &provider.id.to_string()), provider)
 }
 
 /// Lays a key pair down; false when there is one of this state.
