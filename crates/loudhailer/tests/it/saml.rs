@@ -56,6 +56,22 @@ async fn sign_on(browser: &Browser, console: &str) {
     browser.click("a.btn.go").await;
 }
 
+/// A fresh proof, which the provider is told to ask for.
+async fn anew(browser: &Browser, console: &str, provider: &Provider) {
+    browser.client.goto(&format!("{console}/sso/again?next=/w/demo/you")).await.unwrap();
+    browser.sees("h1", "Bea Sample").await;
+    assert_eq!(provider.ask("/state").await, "asked, force=true");
+}
+
+/// Signed out at the provider, which heard from us, they are signed out here.
+async fn left_there(browser: &Browser, console: &str, provider: &Provider) {
+    browser.client.goto(&format!("{}/leave", provider.base)).await.unwrap();
+    browser.sees("h1", "Left").await;
+    assert_eq!(provider.ask("/state").await, "left, status=Success, relay=stay");
+    browser.client.goto(&format!("{console}/w/demo/you")).await.unwrap();
+    at(browser, "/sign-in").await;
+}
+
 async fn at(browser: &Browser, path: &str) {
     let there = || async {
         let url = browser.client.current_url().await.ok()?;
@@ -125,16 +141,10 @@ async fn x_11_people_sign_in_with_a_saml_provider_that_we_did_not_write() {
     browser.sees("h1", "Bea Sample").await;
 
     // They prove themselves anew there, for the same session: the provider is told to ask.
-    browser.client.goto(&format!("{console}/sso/again?next=/w/demo/you")).await.unwrap();
-    browser.sees("h1", "Bea Sample").await;
-    assert_eq!(provider.ask("/state").await, "asked, force=true");
+    anew(&browser, &console, &provider).await;
 
     // Signed out at the provider, they are signed out here, and the provider hears of it.
-    browser.client.goto(&format!("{}/leave", provider.base)).await.unwrap();
-    browser.sees("h1", "Left").await;
-    assert_eq!(provider.ask("/state").await, "left, status=Success, relay=stay");
-    browser.client.goto(&format!("{console}/w/demo/you")).await.unwrap();
-    at(&browser, "/sign-in").await;
+    left_there(&browser, &console, &provider).await;
 
     // Signed out here, they may sign out there, and come back.
     sign_on(&browser, &console).await;
@@ -207,16 +217,10 @@ async fn x_11_people_sign_in_and_out_by_post_alone() {
     browser.sees("h1", "Bea Sample").await;
 
     // Once more for the same session, by the same page.
-    browser.client.goto(&format!("{console}/sso/again?next=/w/demo/you")).await.unwrap();
-    browser.sees("h1", "Bea Sample").await;
-    assert_eq!(provider.ask("/state").await, "asked, force=true");
+    anew(&browser, &console, &provider).await;
 
     // Signed out at the provider: its form comes here, and ours goes back.
-    browser.client.goto(&format!("{}/leave", provider.base)).await.unwrap();
-    browser.sees("h1", "Left").await;
-    assert_eq!(provider.ask("/state").await, "left, status=Success, relay=stay");
-    browser.client.goto(&format!("{console}/w/demo/you")).await.unwrap();
-    at(&browser, "/sign-in").await;
+    left_there(&browser, &console, &provider).await;
 
     // The same without scripts.
     sign_on(&browser, &console).await;
