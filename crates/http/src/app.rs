@@ -141,9 +141,9 @@ impl App {
             fragment: parts.headers.contains_key(HX_REQUEST),
         };
         let packs = method == Method::GET && packed::accepts_gzip(&parts.headers);
-        // Over HTTP/2 an answer reaches who still sends, and who waits for a 100 sends nothing yet.
-        let whole = version < Version::HTTP_2 && !parts.headers.contains_key(EXPECT);
-        let (body, leftover) = if whole { leftover::lend(body) } else { (body, Leftover::default()) };
+        // Who waits for a 100 sends nothing yet.
+        let sends = !parts.headers.contains_key(EXPECT);
+        let (body, leftover) = if sends { leftover::lend(body) } else { (body, Leftover::default()) };
         let inner = async {
             let bare = match self.examine(&parts, peer, id, ambiguous) {
                 Ok(source) => self.route(Request::from_parts(parts, body), source).await,

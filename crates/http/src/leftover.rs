@@ -1,5 +1,6 @@
 //! What is left of a request's body when its answer is there. A client that is still sending hears no answer: it writes until the
-//! connection breaks, and reports that instead. So the rest is read and thrown away first, within bounds (RFC 9112, 9.6).
+//! connection breaks, and reports that instead; over HTTP/2 some clients take the stream's reset for an error. So the rest is read and
+//! thrown away first, within bounds (RFC 9112, 9.6).
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -257,6 +257,9 @@ async fn a_refusal_reaches_who_still_sends() {
     let stage = Stage::new().await;
     let origin = stage.origin();
     let host = origin.trim_start_matches("https://");
+    let client = stage.client_speaking(&[b"h2"]);
+    let answer = client.post(stage.url("/nowhere")).body(vec![b'x'; 8_000_000]).send().await.unwrap();
+    assert_eq!((answer.version(), answer.status().as_u16()), (reqwest::Version::HTTP_2, 404));
     for (head, status) in [("POST /nowhere", "404"), ("POST /robots.txt", "405"), ("POST /api/v1/demo/messages", "4")] {
         let mut stream = stage.raw().await;
         let head = format!(
